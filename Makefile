@@ -1,0 +1,48 @@
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint format types bench install lock clean
+
+install: .venv/run.stamp  ## The server and what it needs, in .venv
+	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
+
+demo: .venv/run.stamp  ## Make one simulated picture through the server, as a host would
+	$(BIN)/layer-mcp demo
+
+test: .venv/dev.stamp  ## The whole suite
+	$(BIN)/python -m pytest -n 2 tests
+
+lint: .venv/dev.stamp  ## Lint and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/dev.stamp  ## Strict type checking
+	$(BIN)/pyright
+
+bench: .venv/dev.stamp  ## Measure against references; writes benchmarks/results.json and .png
+	$(BIN)/python -m benchmarks
+
+lock: .venv/dev.stamp  ## Pin every requirement with its hashes
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --no-header --group build pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf .venv
+
+.venv/run.stamp: requirements/run.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --require-hashes -r requirements/run.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Layer's REST API over HTTP; knows nothing of MCP."""

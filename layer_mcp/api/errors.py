@@ -1,0 +1,181 @@
+"""What can go wrong with Layer: a stable code, one sentence and one next step for each.
+
+Layer answers errors as problem+json whose `type` ends in a machine code. A 422 may instead be a
+list of field errors, and a proxy may answer with HTML (api.md, fact 6).
+"""
+
+import re
+from typing import Literal
+
+from pydantic import ValidationError
+
+from .models import FieldProblem, Problem
+
+Delivery = Literal[
+    "accepted", "never_delivered", "refused_without_work", "outcome_unknown", "refused"
+]
+"""What came of a submission; only the second and third may be sent again."""
+
+SENTENCE_LENGTH = 300
+MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
+
+CHANGE_INPUTS = "Change the prompt or the references; the same inputs are refused again."
+
+NEXT_STEPS = {
+    "MISSING_TOKEN": "Create a Personal Access Token at app.layer.ai > Settings > Personal Access "
+    "Tokens, set it as LAYER_API_KEY and start the server again.",
+    "UNAUTHENTICATED": "Create a new Personal Access Token at app.layer.ai > Settings, set it as "
+    "LAYER_API_KEY and start the server again.",
+    "INSUFFICIENT_BALANCE": "Add Creative Units at app.layer.ai, or make fewer or smaller outputs.",
+    "USAGE_LIMIT_EXCEEDED": "Ask the workspace's owner to raise the usage limit.",
+    "FORBIDDEN": "Ask the workspace's owner for access, or use another workspace.",
+    "FEATURE_DISABLED": "Use another model, or ask Layer to enable the feature for the workspace.",
+    "WORKSPACE_NOT_FOUND": "Set workspace_id or LAYER_WORKSPACE_ID to a workspace of this account.",
+    "WORKSPACE_REQUIRED": "Pass one of them as workspace_id, or set LAYER_WORKSPACE_ID.",
+    "MODEL_NOT_FOUND": "Use the id of a model that this workspace has; app.layer.ai lists them.",
+    "INFERENCE_NOT_FOUND": "Check inference_id, and that workspace_id is where it was started.",
+    "NOT_FOUND": "Check the ids in the call.",
+    "INVALID_INPUTS": "Correct the named argument and call again.",
+    "INVALID_ARGUMENTS": "Correct the argument and call again; nothing was sent.",
+    "RATE_LIMITED": "Wait for a running generation to end or for a minute, then call again.",
+    "SERVICE_UNAVAILABLE": "Wait a minute, then call again.",
+    "SERVER_ERROR": "Wait a minute, then call again; if it stays, ask Layer's support.",
+    "CONTENT_POLICY_VIOLATION": CHANGE_INPUTS,
+    "INPUT_GUARDRAIL_VIOLATION": CHANGE_INPUTS,
+    "PROMPT_INTELLECTUAL_PROPERTY": "Take protected names out of the prompt; the same inputs are "
+    "refused again.",
+    "NO_MEDIA_GENERATED": "Change the prompt or the model; the same inputs fail again.",
+    "CONNECTION_FAILED": "Check the network, the proxy and LAYER_API_URL, then call again.",
+    "TLS_FAILED": "If your network uses its own certificate authority, set SSL_CERT_FILE to it.",
+    "TIMEOUT": "Call again.",
+    "CONNECTION_LOST": "Call again.",
+    "UNEXPECTED_REDIRECT": "Set LAYER_API_URL to the final address of the API.",
+    "UNEXPECTED_RESPONSE": "Check LAYER_API_URL and the proxy, then call again.",
+    "OUTCOME_UNKNOWN": "Look in Layer (app.layer.ai) before trying again: the run may exist and be "
+    "charged.",
+    "REQUEST_REFUSED": "Correct the call; the same one is refused again.",
+    "INTERNAL_ERROR": "Call again; if it stays, report it with the server's log.",
+}
+
+CODE_BY_STATUS = {
+    400: "INVALID_INPUTS",
+    401: "UNAUTHENTICATED",
+    402: "INSUFFICIENT_BALANCE",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    422: "INVALID_INPUTS",
+    429: "RATE_LIMITED",
+    503: "SERVICE_UNAVAILABLE",
+}
+
+SENTENCES = {
+    "UNAUTHENTICATED": "Layer did not accept the token.",
+    "INSUFFICIENT_BALANCE": "The workspace does not have enough Creative Units.",
+    "FORBIDDEN": "The token may not do this.",
+    "NOT_FOUND": "Layer does not know this address or id.",
+    "INVALID_INPUTS": "Layer refused the inputs.",
+    "RATE_LIMITED": "Layer's limit of runs at once or generations a minute is reached.",
+    "SERVICE_UNAVAILABLE": "Layer is not available for the moment.",
+    "SERVER_ERROR": "Layer had an internal error.",
+    "REQUEST_REFUSED": "Layer refused the request.",
+}
+
+
+class LayerError(Exception):
+    """A call that failed: a stable `code`, one sentence, one next step.
+
+    `inference_id` is set whenever the run is known, so that it is never lost. `transient` says
+    that the same read may succeed later.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        next_step: str | None = None,
+        inference_id: str | None = None,
+        transient: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.next_step = next_step or next_step_for(code)
+        self.inference_id = inference_id
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} {self.next_step}"
+
+
+def next_step_for(code: str) -> str:
+    """The one next step of a code; codes that Layer adds later get that of their family."""
+    if code in NEXT_STEPS:
+        return NEXT_STEPS[code]
+    return NEXT_STEPS["NOT_FOUND" if code.endswith("_NOT_FOUND") else "REQUEST_REFUSED"]
+
+
+def delivery_of_status(status: int) -> Delivery:
+    """What an HTTP status says of a submission (api.md, fact 5)."""
+    if 200 <= status < 300:
+        return "accepted"
+    if status in (429, 503):
+        return "refused_without_work"
+    return "outcome_unknown" if status >= 500 or status == 408 else "refused"
+
+
+def error_from_response(
+    status: int, content_type: str, body: bytes, retry_after_seconds: float | None = None
+) -> LayerError:
+    """The error that an HTTP answer of 300 or more stands for."""
+    transient = status >= 500 or status in (408, 429)
+    if 300 <= status < 400:
+        return LayerError(
+            "UNEXPECTED_REDIRECT", f"The API address answered with redirect {status}."
+        )
+    problem = _problem(body)
+    if problem is None and "html" in content_type and status not in (429, 503):
+        return LayerError(
+            "UNEXPECTED_RESPONSE",
+            f"A web page came instead of Layer's answer (HTTP {status}).",
+            transient=transient,
+        )
+    problem = problem or Problem()
+    code = _code(status, problem)
+    sentence = _detail(problem) or SENTENCES.get(code) or f"Layer answered HTTP {status}."
+    return LayerError(code, sentence, transient=transient, retry_after_seconds=retry_after_seconds)
+
+
+def one_sentence(text: str) -> str:
+    """Foreign text as one line of bounded length that ends in a full stop."""
+    line = " ".join(text.split())
+    if len(line) > SENTENCE_LENGTH:
+        line = line[: SENTENCE_LENGTH - 3].rstrip() + "..."
+    return line if line.endswith((".", "!", "?")) or not line else line + "."
+
+
+def _problem(body: bytes) -> Problem | None:
+    try:
+        return Problem.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _code(status: int, problem: Problem) -> str:
+    segment = (problem.type or "").rstrip("/").rpartition("/")[2]
+    if MACHINE_CODE.fullmatch(segment) and segment != "ERROR_CODE":
+        return segment
+    return CODE_BY_STATUS.get(status) or ("SERVER_ERROR" if status >= 500 else "REQUEST_REFUSED")
+
+
+def _detail(problem: Problem) -> str:
+    if isinstance(problem.detail, list):
+        return one_sentence("; ".join(_field_error(item) for item in problem.detail[:3]))
+    return one_sentence(problem.detail or problem.title or "")
+
+
+def _field_error(item: FieldProblem) -> str:
+    place = ".".join(str(part) for part in item.loc if part not in ("body", "path"))
+    return f"{place}: {item.msg}" if place else item.msg

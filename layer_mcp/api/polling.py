@@ -1,0 +1,95 @@
+"""Bounded waiting for a run: pure rules, and one small loop.
+
+Waiting never changes the run. The deadline is a normal end: the last state is the answer.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from .errors import LayerError
+from .models import Inference
+
+TERMINAL_STATUSES = frozenset({"complete", "failed", "cancelled", "deleted"})
+DEFAULT_POLL_INTERVAL_SECONDS = 10.0
+MIN_POLL_INTERVAL_SECONDS = 1.0
+MAX_POLL_INTERVAL_SECONDS = 60.0
+PAUSE_BEFORE_ANY_STATE_SECONDS = 2.0
+
+Poll = Callable[[float], Awaitable[Inference]]
+"""Reads the state once, within the given seconds."""
+
+OnProgress = Callable[[Inference, float], Awaitable[None]]
+"""Told each state as it arrives, and the seconds waited so far."""
+
+
+def is_terminal(status: str) -> bool:
+    """Whether a run with this canonical status has ended. An unknown status has not."""
+    return status in TERMINAL_STATUSES
+
+
+def poll_interval_seconds(asked: float | None) -> float:
+    """The pause that Layer asked for, within 1 and 60 seconds; 10 when it asked for none."""
+    if asked is None:
+        return DEFAULT_POLL_INTERVAL_SECONDS
+    return min(max(asked, MIN_POLL_INTERVAL_SECONDS), MAX_POLL_INTERVAL_SECONDS)
+
+
+def pause_before_poll(
+    state: Inference | None, fault: LayerError | None, seconds_left: float
+) -> float | None:
+    """The pause before the next poll, or None when that poll would fall past the deadline.
+
+    The newest interval that Layer gave counts; Retry-After may only make the pause longer.
+    """
+    pause = (
+        poll_interval_seconds(state.poll_interval_seconds)
+        if state
+        else PAUSE_BEFORE_ANY_STATE_SECONDS
+    )
+    if fault is not None and fault.retry_after_seconds is not None:
+        pause = max(pause, fault.retry_after_seconds)
+    return pause if pause < seconds_left else None
+
+
+async def wait_for_end(
+    poll: Poll,
+    *,
+    timeout_seconds: float,
+    known: Inference | None = None,
+    on_progress: OnProgress | None = None,
+) -> Inference:
+    """Poll until the run has ended or the time is up, and return the last state.
+
+    Args:
+        poll: reads the state once, within the seconds it is given.
+        timeout_seconds: the deadline; no poll starts or ends after it.
+        known: a state that was just received. The first poll then comes one interval later;
+            without it, at once.
+        on_progress: told each new state.
+
+    Transient faults are ridden out until the deadline.
+
+    Raises:
+        LayerError: a fault that waiting cannot mend, or no state at all until the deadline.
+    """
+    start = anyio.current_time()
+    deadline = start + timeout_seconds
+    state, fault = known, None
+    pause = 0.0 if state is None else pause_before_poll(state, None, timeout_seconds)
+    while pause is not None and not (state and is_terminal(state.status)):
+        await anyio.sleep(pause)
+        try:
+            state, fault = await poll(deadline - anyio.current_time()), None
+            if on_progress is not None:
+                await on_progress(state, anyio.current_time() - start)
+        except LayerError as error:
+            if not error.transient:
+                raise
+            fault = error
+        pause = pause_before_poll(state, fault, deadline - anyio.current_time())
+    if state is None:
+        raise fault or LayerError("TIMEOUT", "No state of the run arrived in time.")
+    if not is_terminal(state.status):
+        await anyio.sleep(max(deadline - anyio.current_time(), 0.0))
+    return state

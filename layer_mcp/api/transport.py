@@ -1,0 +1,171 @@
+"""One HTTP request to Layer, with everything that can happen to it as a value."""
+
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx
+import truststore
+
+from .. import __version__
+from ..settings import is_loopback
+from .errors import Delivery, LayerError, delivery_of_status, error_from_response
+from .retry import Limits, parse_retry_after
+
+MAX_BODY_BYTES = 8_000_000
+MAX_CONNECTIONS = 100
+
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one request: an HTTP answer, whole or cut, or none at all.
+
+    `delivery` says what that means for a submission; `body` is what arrived of the answer.
+    `fault` is the code and sentence of a failure below HTTP.
+    """
+
+    delivery: Delivery
+    status: int | None = None
+    content_type: str = ""
+    body: bytes = b""
+    retry_after_seconds: float | None = None
+    fault: tuple[str, str] | None = None
+
+    @property
+    def why(self) -> str:
+        """One sentence that says why there is no usable answer."""
+        if self.fault is not None:
+            return self.fault[1]
+        if self.delivery == "accepted":
+            return "Layer's answer could not be read."
+        return self.error().message
+
+    def error(self) -> LayerError:
+        """The error that this outcome stands for."""
+        if self.fault is not None:
+            code, sentence = self.fault
+            return LayerError(code, sentence, transient=code != "TLS_FAILED")
+        return error_from_response(
+            self.status or 0, self.content_type, self.body, self.retry_after_seconds
+        )
+
+
+def open_http(base_url: str, token: str, limits: Limits) -> httpx.AsyncClient:
+    """A connection pool for the API host that holds the token and never follows a redirect.
+
+    Proxies come from the usual environment, except for a loopback address. Certificates are
+    checked against the system's trust store and SSL_CERT_FILE or SSL_CERT_DIR.
+    """
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers={
+            "Authorization": f"Bearer {token}",
+            "User-Agent": f"layer-mcp/{__version__}",
+            "Accept": "application/json",
+        },
+        follow_redirects=False,
+        trust_env=not is_loopback(base_url),
+        verify=tls_context(),
+        timeout=httpx.Timeout(limits.submit_total_seconds, connect=limits.connect_seconds),
+        limits=httpx.Limits(
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
+        ),
+    )
+
+
+def tls_context() -> ssl.SSLContext:
+    """The system's trust store, plus the private authorities that the environment names."""
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    cafile, capath = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if cafile or capath:
+        context.load_verify_locations(cafile or None, capath or None)
+    return context
+
+
+async def exchange(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    total_seconds: float,
+    json: dict[str, Any] | None = None,
+    params: dict[str, str] | None = None,
+) -> Outcome:
+    """Send one request once and return what came of it; a fault is a value, not an exception."""
+    progress = _Progress()
+    try:
+        request = http.build_request(
+            method, path, json=json, params=params, extensions={"trace": progress.watch}
+        )
+        with anyio.fail_after(total_seconds):
+            return await _answer(http, request, progress)
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        return _outcome_of_fault(error, progress, total_seconds)
+
+
+@dataclass
+class _Progress:
+    """How far one request came; what a fault means depends on it."""
+
+    sent: bool = False
+    status: int | None = None
+    body: bytes = b""
+
+    async def watch(self, event: str, _info: dict[str, Any]) -> None:
+        self.sent = self.sent or event == "http11.send_request_headers.started"
+
+
+async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Progress) -> Outcome:
+    response = await http.send(request, stream=True)
+    try:
+        progress.status = response.status_code
+        async for chunk in response.aiter_bytes():
+            progress.body += chunk
+            if len(progress.body) > MAX_BODY_BYTES:
+                raise httpx.RemoteProtocolError("The answer is too large.")
+    finally:
+        await response.aclose()
+    return Outcome(
+        delivery=delivery_of_status(response.status_code),
+        status=response.status_code,
+        content_type=response.headers.get("content-type", ""),
+        body=progress.body,
+        retry_after_seconds=parse_retry_after(
+            response.headers.get("retry-after"), datetime.now(UTC)
+        ),
+    )
+
+
+def _outcome_of_fault(error: Exception, progress: _Progress, total_seconds: float) -> Outcome:
+    if _is_untrusted_certificate(error):
+        fault = ("TLS_FAILED", "The API's certificate is not trusted on this machine.")
+        return Outcome("refused", fault=fault)
+    if not progress.sent or isinstance(error, NEVER_SENT):
+        fault = ("CONNECTION_FAILED", "No connection to Layer could be made.")
+        return Outcome("never_delivered", fault=fault)
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        fault = ("TIMEOUT", f"Layer did not answer within {total_seconds:.0f} s.")
+    else:
+        fault = ("CONNECTION_LOST", "The connection broke before Layer's answer was complete.")
+    accepted = progress.status is not None and delivery_of_status(progress.status) == "accepted"
+    delivery = "accepted" if accepted else "outcome_unknown"
+    return Outcome(delivery, progress.status, body=progress.body, fault=fault)
+
+
+def _is_untrusted_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

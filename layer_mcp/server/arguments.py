@@ -1,0 +1,95 @@
+"""What an agent sent as arguments: tidied, validated, and refused in one short sentence."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ..api.errors import LayerError
+from .schema import JsonObject
+
+MAX_PROBLEMS_NAMED = 3
+PYDANTIC_SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) should ")
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObject) -> ModelT:
+    """The arguments as a model.
+
+    `null`, `"null"` and `""` mean "not given", and an object or array that arrives as a string is
+    parsed, because some clients send them so.
+
+    Raises:
+        LayerError: INVALID_ARGUMENTS, naming the field, the limit and the nearest name.
+    """
+    try:
+        return model.model_validate(tidy(arguments, schema))
+    except ValidationError as error:
+        raise LayerError("INVALID_ARGUMENTS", _sentence(error.errors(), schema)) from None
+
+
+def tidy(value: Any, schema: JsonObject) -> Any:
+    """The value without arguments that were not given, and with JSON strings parsed."""
+    kind = schema.get("type")
+    if kind in ("object", "array") and isinstance(value, str):
+        value = _parsed(value)
+    if kind == "object" and isinstance(value, dict):
+        properties: JsonObject = schema.get("properties", {})
+        return {
+            name: tidy(item, properties.get(name, {}))
+            for name, item in cast(JsonObject, value).items()
+            if name not in properties or not _is_absent(item)
+        }
+    if kind == "array" and isinstance(value, list):
+        return [tidy(item, schema.get("items", {})) for item in cast("list[Any]", value)]
+    return value
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or value in ("", "null")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _sentence(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
+    problems = [_problem(error, schema) for error in errors]
+    more = len(problems) - MAX_PROBLEMS_NAMED
+    named = "; ".join(problems[:MAX_PROBLEMS_NAMED])
+    return f"{named}{f'; and {more} more' if more > 0 else ''}."
+
+
+def _problem(error: ErrorDetails, schema: JsonObject) -> str:
+    place = ".".join(str(part)[:60] for part in error["loc"]) or "arguments"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{place} is not an argument{_suggestion(error['loc'], schema)}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place} must be a UUID"
+    rule = PYDANTIC_SUBJECT.sub("must ", error["msg"])
+    given = error["input"]
+    shown = f", not {given}" if isinstance(given, int | float) and len(str(given)) < 20 else ""
+    return f"{place} {rule}{shown}" if rule.startswith("must") else f"{place}: {rule}"
+
+
+def _suggestion(location: tuple[int | str, ...], schema: JsonObject) -> str:
+    for part in location[:-1]:
+        schema = schema.get("items", {}) if isinstance(part, int) else _property(schema, part)
+    names = list(schema.get("properties", {}))
+    wrong = str(location[-1]).lower().replace("-", "_")
+    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def _property(schema: JsonObject, name: str) -> JsonObject:
+    return schema.get("properties", {}).get(name, {})

@@ -1,0 +1,80 @@
+"""A pydantic model as a JSON schema in the dialect that every MCP client accepts.
+
+Flat, one plain `type` on each property, nested models written in place; no `$ref`, `anyOf`,
+`const`, `format`, titles, null branches or null defaults. A limit that the dialect cannot say
+(above 0 for a number) stays in the description and in the model.
+"""
+
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+JsonObject = dict[str, Any]
+
+KEPT_KEYWORDS = frozenset(
+    {
+        "type",
+        "description",
+        "enum",
+        "default",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "pattern",
+        "required",
+        "additionalProperties",
+    }
+)
+
+
+def portable_schema(model: type[BaseModel]) -> JsonObject:
+    """The model's schema in the portable dialect; docstrings of models stay with developers."""
+    schema = model.model_json_schema()
+    definitions = {
+        name: _without_docstring(definition) for name, definition in schema.get("$defs", {}).items()
+    }
+    return _portable(_without_docstring(schema), definitions)
+
+
+def _without_docstring(schema: JsonObject) -> JsonObject:
+    return {key: value for key, value in schema.items() if key != "description"}
+
+
+def _portable(schema: JsonObject, definitions: JsonObject) -> JsonObject:
+    schema = _without_null(_dereferenced(schema, definitions), definitions)
+    result = {key: value for key, value in schema.items() if key in KEPT_KEYWORDS}
+    if result.get("default") in (None, []):
+        result.pop("default", None)
+    if "exclusiveMinimum" in schema:
+        step = 1 if schema.get("type") == "integer" else 0
+        result["minimum"] = schema["exclusiveMinimum"] + step
+    if "properties" in schema:
+        result["properties"] = {
+            name: _portable(value, definitions) for name, value in schema["properties"].items()
+        }
+    if "items" in schema:
+        result["items"] = _portable(schema["items"], definitions)
+    return result
+
+
+def _dereferenced(schema: JsonObject, definitions: JsonObject) -> JsonObject:
+    """A `$ref` replaced by what it names; the reference's own description wins."""
+    if "$ref" not in schema:
+        return schema
+    name = cast(str, schema["$ref"]).rpartition("/")[2]
+    siblings = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**definitions[name], **siblings}
+
+
+def _without_null(schema: JsonObject, definitions: JsonObject) -> JsonObject:
+    """`T | None` as plain T: an optional argument is one that is left out."""
+    branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
+    if not branches:
+        return schema
+    if len(branches) > 1:
+        raise ValueError("A property with several types does not fit the portable dialect.")
+    siblings = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**_dereferenced(branches[0], definitions), **siblings}

@@ -1,0 +1,90 @@
+"""How a tool is made: one arguments model, one answer model, one function.
+
+The model is the contract: its portable schema is what clients see, and the function gets it
+validated. A `LayerError` becomes an answer with a code and a next step.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+
+from ..api.errors import LayerError
+from .arguments import parse_arguments
+from .results import Answer, failed_call, finished_call
+from .schema import JsonObject, portable_schema
+from .state import ToolContext, app_of
+
+ArgumentsT = TypeVar("ArgumentsT", bound=ArgModelBase)
+
+logger = logging.getLogger(__name__)
+
+
+def make_tool(
+    function: Callable[[ArgumentsT, ToolContext], Awaitable[Answer]],
+    *,
+    title: str,
+    description: str,
+    arguments: type[ArgumentsT],
+    answer: type[Answer],
+    annotations: ToolAnnotations,
+) -> Tool:
+    """A tool whose schemas come from its models and whose name is the function's."""
+    schema = portable_schema(arguments)
+    return AnsweringTool(
+        fn=function,
+        name=function.__name__,
+        title=title,
+        description=description,
+        parameters=schema,
+        fn_metadata=OneModel(
+            arg_model=arguments, input_schema=schema, output_schema=portable_schema(answer)
+        ),
+        is_async=True,
+        context_kwarg="context",
+        annotations=annotations,
+    )
+
+
+class OneModel(FuncMetadata):
+    """Hands the function its arguments as one model instead of one keyword each."""
+
+    input_schema: JsonObject
+
+    def validate_arguments(self, arguments_to_validate: JsonObject) -> JsonObject:
+        """The keyword arguments for the function.
+
+        Raises:
+            LayerError: INVALID_ARGUMENTS.
+        """
+        model = parse_arguments(self.arg_model, self.input_schema, arguments_to_validate)
+        return {"arguments": model}
+
+
+class AnsweringTool(Tool):
+    """Turns what a tool returns or raises into an answer for the agent."""
+
+    async def run(
+        self, arguments: JsonObject, context: Any, convert_result: bool = False
+    ) -> CallToolResult | InputRequiredResult:
+        """Run the tool; only a protocol error (`MCPError`) is raised."""
+        simulated = app_of(context).settings.sandbox
+        try:
+            answer = await super().run(arguments, context)
+        except ToolError as error:
+            return failed_call(self._layer_error(error), simulated=simulated)
+        if isinstance(answer, InputRequiredResult):
+            return answer
+        return finished_call(answer, simulated=simulated)
+
+    def _layer_error(self, error: ToolError) -> LayerError:
+        cause = error.__cause__
+        if isinstance(cause, LayerError):
+            logger.info("%s failed: %s", self.name, cause)
+            return cause
+        logger.error("%s crashed", self.name, exc_info=cause)
+        return LayerError("INTERNAL_ERROR", f"{self.name} failed in the server.")

@@ -1,0 +1,21 @@
+"""Waiting on behalf of an agent: capped, with progress for the host."""
+
+from ..api.models import Inference
+from ..api.polling import OnProgress
+from .state import ToolContext, app_of
+
+
+def capped_wait_seconds(asked_seconds: float, context: ToolContext) -> float:
+    """The wait that an agent asked for, within the server's limit."""
+    return min(asked_seconds, app_of(context).settings.max_wait_seconds)
+
+
+def progress_reporter(context: ToolContext, wait_seconds: float) -> OnProgress:
+    """Tells the host each new state; the SDK sends nothing when the host gave no token."""
+
+    async def report(state: Inference, waited_seconds: float) -> None:
+        waited = min(waited_seconds, wait_seconds)
+        message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
+        await context.report_progress(waited, wait_seconds, message)
+
+    return report
