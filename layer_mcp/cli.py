@@ -1,0 +1,156 @@
+"""The commands: parse, call, print."""
+
+import argparse
+import contextlib
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from . import __version__
+from .settings import Settings, SettingsError, is_loopback
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+DEFAULT_PORT = 8750
+DEFAULT_PROMPT = "a red potion in a round bottle"
+
+DESCRIPTION = """\
+The MCP server for Layer: AI agents make game assets through it.
+Without a command it speaks MCP on stdin and stdout, as a host such as Claude Desktop wants it.
+"""
+EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 interrupted"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (SettingsError, OSError) as error:
+        print(f"layer-mcp: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="layer-mcp",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"layer-mcp {__version__}")
+    _add_sandbox_flag(top, default=False)
+    top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    command = commands.add_parser("serve", help="the MCP server, on stdio or HTTP")
+    command.add_argument("--http", action="store_true", help="serve Streamable HTTP, not stdio")
+    command.add_argument("--host", default="127.0.0.1", help="loopback address (%(default)s)")
+    _add_port(command, DEFAULT_PORT)
+    _add_sandbox_flag(command, default=argparse.SUPPRESS)
+    command.set_defaults(run=serve)
+
+    command = commands.add_parser("demo", help="make one simulated picture, as a host would")
+    command.add_argument("--prompt", default=DEFAULT_PROMPT, help='"%(default)s"')
+    command.add_argument(
+        "--out", type=Path, default=Path("layer-demo"), metavar="DIR", help="folder (%(default)s)"
+    )
+    command.set_defaults(run=demo)
+
+    command = commands.add_parser("sandbox", help="serve a simulated Layer on loopback")
+    _add_port(command, DEFAULT_PORT + 1)
+    command.set_defaults(run=sandbox)
+    return top
+
+
+def serve(options: argparse.Namespace) -> int:
+    """The MCP server."""
+    from .server.app import create_server  # noqa: PLC0415  (--version needs no server)
+
+    settings = Settings.from_env()
+    settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
+    with _with_own_sandbox(settings) as effective:
+        server = create_server(effective)
+        if not options.http:
+            server.run("stdio")
+            return EXIT_OK
+        from .server.http import serve_http  # noqa: PLC0415
+
+        serve_http(server, options.host, options.port)
+    return EXIT_OK
+
+
+def demo(options: argparse.Namespace) -> int:
+    """One picture through the server, saved to a folder."""
+    from .demo import DemoError, run_demo  # noqa: PLC0415
+
+    try:
+        run_demo(options.prompt, options.out)
+    except DemoError as error:
+        print(f"layer-mcp: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def sandbox(options: argparse.Namespace) -> int:
+    """A simulated Layer, until it is interrupted."""
+    from .sandbox import running_sandbox  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with running_sandbox(port=options.port) as running:
+        print("A simulated Layer. Nothing is charged. To use it, set:")
+        print("LAYER_SANDBOX=1")
+        print(f"LAYER_API_URL={running.api_url}")
+        print(f"LAYER_API_KEY={running.token}")
+        print(f"LAYER_WORKSPACE_ID={running.workspace_id}")
+        print("Models:")
+        for model in running.state.models:
+            print(f"  {model.model_id}  {model.name} ({model.modality})")
+        print("Stop it with Ctrl+C.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _with_own_sandbox(settings: Settings) -> Generator[Settings]:
+    """The settings, pointed at a sandbox of their own if they want one and name none."""
+    if not settings.sandbox or is_loopback(settings.api_url):
+        yield settings
+        return
+    from .sandbox import running_sandbox  # noqa: PLC0415
+
+    with running_sandbox() as running:
+        yield dataclasses.replace(
+            settings,
+            api_url=running.api_url,
+            api_token=running.token,
+            workspace=running.workspace_id,
+        )
+
+
+def _add_sandbox_flag(command: argparse.ArgumentParser, default: object) -> None:
+    command.add_argument(
+        "--sandbox",
+        action="store_true",
+        default=default,
+        help="use a simulated Layer: no account, no charge",
+    )
+
+
+def _add_port(command: argparse.ArgumentParser, default: int) -> None:
+    command.add_argument(
+        "--port", type=_port, default=default, metavar="N", help="port, 0 for any (%(default)s)"
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError("must be a number from 0 to 65535")

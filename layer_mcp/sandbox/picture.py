@@ -1,0 +1,151 @@
+"""Pictures of small game items, drawn from a prompt and a seed."""
+
+import colorsys
+import hashlib
+import io
+import math
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image, ImageDraw, ImageFont
+
+GRID = 32
+ROWS = 24
+HUES = {
+    "red": 0.0,
+    "orange": 0.07,
+    "gold": 0.12,
+    "golden": 0.12,
+    "yellow": 0.15,
+    "green": 0.33,
+    "teal": 0.48,
+    "cyan": 0.52,
+    "blue": 0.6,
+    "purple": 0.77,
+    "violet": 0.75,
+    "pink": 0.9,
+}
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A turned object: its hue (0-1) and its half width (0-1) in each row from the top."""
+
+    hue: float
+    profile: tuple[float, ...]
+    seed: int
+
+
+def item_for(prompt: str, seed: str, index: int) -> Item:
+    """The item that belongs to a prompt, a seed and a place in the batch; always the same one."""
+    digest = hashlib.sha256(f"{prompt}\0{seed}\0{index}".encode()).digest()
+    number = int.from_bytes(digest[:8])
+    chance = random.Random(number)  # noqa: S311
+    named = [HUES[word] for word in prompt.lower().split() if word in HUES]
+    return Item(
+        hue=named[0] if named else chance.random(),
+        profile=_profile(chance),
+        seed=number,
+    )
+
+
+def draw_picture(
+    item: Item,
+    *,
+    caption: str,
+    width: int,
+    height: int,
+    transparent: bool,
+    kind: Literal["png", "webp"],
+) -> bytes:
+    """The picture as a PNG or WebP file; the caption says that it is simulated."""
+    image = Image.new("RGBA", (width, height)) if transparent else _backdrop(item, width, height)
+    side = int(min(width, height) * 0.72)
+    sprite = _sprite(item).resize((side, side), Image.Resampling.NEAREST)
+    image.alpha_composite(sprite, ((width - side) // 2, max((height - side) // 2 - side // 20, 0)))
+    if not transparent:
+        _write_caption(image, caption)
+    buffer = io.BytesIO()
+    if kind == "webp":
+        image.save(buffer, "WEBP", quality=85)
+    else:
+        image.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def shade(hue: float, saturation: float, value: float) -> Color:
+    """An RGB colour of 0-255 from a hue, a saturation and a value of 0-1."""
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _profile(chance: random.Random) -> tuple[float, ...]:
+    """A bottle-like outline: a narrow neck, a shoulder, a belly and a foot."""
+    neck = chance.uniform(0.16, 0.3)
+    points = [neck, neck, chance.uniform(0.35, 0.8), chance.uniform(0.7, 1.0)]
+    points += [chance.uniform(0.45, 1.0), chance.uniform(0.35, 0.8)]
+    outline: list[float] = []
+    for row in range(ROWS):
+        place = row / (ROWS - 1) * (len(points) - 1)
+        left = min(int(place), len(points) - 2)
+        ease = (1 - math.cos((place - left) * math.pi)) / 2
+        outline.append(points[left] * (1 - ease) + points[left + 1] * ease)
+    return tuple(outline)
+
+
+def _sprite(item: Item) -> Image.Image:
+    image = Image.new("RGBA", (GRID, GRID))
+    half, top = GRID // 2, (GRID - ROWS) // 2
+    inside: set[tuple[int, int]] = set()
+    for row, share in enumerate(item.profile):
+        reach = max(round(share * (half - 4)), 2)
+        inside |= {(x, top + row) for x in range(half - reach, half + reach)}
+    cork = {(x, top - 1 - y) for y in range(3) for x in range(half - 2, half + 2)}
+    for x, y in inside:
+        image.putpixel((x, y), (*_body_color(item, x - half, y - top), 255))
+    for x, y in cork:
+        image.putpixel((x, y), (150 - 14 * (x - half), 104, 62, 255))
+    around = {
+        (x + i, y + j) for x, y in inside | cork for i, j in ((1, 0), (-1, 0), (0, 1), (0, -1))
+    }
+    for x, y in around - inside - cork:
+        image.putpixel((x, y), (24, 18, 30, 255))
+    return image
+
+
+def _body_color(item: Item, x: int, row: int) -> Color:
+    reach = max(item.profile[row] * (GRID // 2 - 4), 2)
+    side = x / reach
+    filled = row > ROWS * 0.32 + math.sin(x * 0.9 + item.seed % 7) * 0.8
+    light = 0.95 - 0.28 * side - 0.1 * row / ROWS
+    if -0.72 < side < -0.4 and row % 9 != 0:
+        return shade(item.hue, 0.12 if filled else 0.04, 1.0)
+    return shade(item.hue, 0.78 if filled else 0.14, light if filled else light * 0.9)
+
+
+def _backdrop(item: Item, width: int, height: int) -> Image.Image:
+    tall = Image.new("RGB", (1, 2))
+    tall.putpixel((0, 0), shade(item.hue + 0.5, 0.45, 0.3))
+    tall.putpixel((0, 1), shade(item.hue + 0.55, 0.6, 0.1))
+    backdrop = tall.resize((width, height), Image.Resampling.BICUBIC)
+    glow = (
+        Image.radial_gradient("L")
+        .resize((width, height))
+        .point([max(150 - v, 0) for v in range(256)])
+    )
+    backdrop.paste(shade(item.hue, 0.4, 0.9), (0, 0), glow)
+    return backdrop.convert("RGBA")
+
+
+def _write_caption(image: Image.Image, caption: str) -> None:
+    size = max(min(image.width, image.height) // 30, 9)
+    font = ImageFont.load_default(size)
+    draw = ImageDraw.Draw(image)
+    text = f"{' '.join(caption.split())[:60]}  (simulated)".encode("latin-1", "replace").decode(
+        "latin-1"
+    )
+    place = (image.width / 2, image.height - size * 1.8)
+    draw.text(place, text, font=font, fill=(255, 255, 255, 220), anchor="mm")
