@@ -15,7 +15,7 @@ import anyio
 from pydantic import BaseModel, ValidationError
 
 from ..settings import DEFAULT_API_URL, Settings
-from .errors import Delivery, LayerError
+from .errors import LayerError
 from .models import (
     Inference,
     InferenceRequest,
@@ -37,10 +37,6 @@ MAX_WORKSPACE_PAGES = 20
 INFERENCE_ID_IN_JSON = re.compile(rb'"inference_id"\s*:\s*"([0-9a-fA-F-]{36})"')
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def _never(_delivery: Delivery) -> bool:
-    return False
 
 
 class LayerClient:
@@ -105,7 +101,7 @@ class LayerClient:
             f"v1/workspaces/{await self.workspace_id(workspace)}/inferences",
             json=request.body(),
             total_seconds=self._limits.submit_total_seconds,
-            may_repeat=may_submit_again,
+            may_repeat=lambda outcome: may_submit_again(outcome.delivery),
         )
         if outcome.delivery == "accepted":
             started = _parse(StartedInference, outcome.body) or _rescue(outcome.body)
@@ -118,7 +114,7 @@ class LayerClient:
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
         """The state of a run (GET inferences/{id}); sent again after a transport fault."""
         path = await self._inference_path(inference_id, workspace)
-        return await self._read_inference(inference_id, path, may_repeat=may_read_again)
+        return await self._read_inference(inference_id, path)
 
     async def wait(
         self,
@@ -143,7 +139,7 @@ class LayerClient:
         path = await self._inference_path(inference_id, workspace)
 
         async def poll(seconds_left: float) -> Inference:
-            return await self._read_inference(inference_id, path, total_seconds=seconds_left)
+            return await self._read_inference(inference_id, path, once_within_seconds=seconds_left)
 
         try:
             return await wait_for_end(
@@ -185,17 +181,10 @@ class LayerClient:
         return f"v1/workspaces/{workspace_id}/inferences/{quote(inference_id, safe='')}"
 
     async def _read_inference(
-        self,
-        inference_id: str,
-        path: str,
-        *,
-        total_seconds: float | None = None,
-        may_repeat: Callable[[Delivery], bool] = _never,
+        self, inference_id: str, path: str, *, once_within_seconds: float | None = None
     ) -> Inference:
         try:
-            return await self._read(
-                Inference, path, total_seconds=total_seconds, may_repeat=may_repeat
-            )
+            return await self._read(Inference, path, once_within_seconds=once_within_seconds)
         except LayerError as error:
             error.inference_id = inference_id
             raise
@@ -206,15 +195,21 @@ class LayerClient:
         path: str,
         *,
         params: dict[str, str] | None = None,
-        total_seconds: float | None = None,
-        may_repeat: Callable[[Delivery], bool] = may_read_again,
+        once_within_seconds: float | None = None,
     ) -> ModelT:
+        """GET an answer; sent again after a fault, unless it is to be asked once only."""
+
+        def may_repeat(outcome: "Outcome") -> bool:
+            if once_within_seconds is not None:
+                return False
+            return may_read_again(outcome.delivery) or _is_unreadable(model, outcome)
+
         limit = self._limits.read_total_seconds
         outcome = await self._request(
             "GET",
             path,
             params=params,
-            total_seconds=limit if total_seconds is None else min(total_seconds, limit),
+            total_seconds=limit if once_within_seconds is None else min(once_within_seconds, limit),
             may_repeat=may_repeat,
         )
         if outcome.delivery != "accepted":
@@ -230,7 +225,7 @@ class LayerClient:
         path: str,
         *,
         total_seconds: float,
-        may_repeat: Callable[[Delivery], bool],
+        may_repeat: Callable[["Outcome"], bool],
         json: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
     ) -> "Outcome":
@@ -243,7 +238,7 @@ class LayerClient:
             outcome = await exchange(
                 http, method, path, json=json, params=params, total_seconds=total_seconds
             )
-            if outcome.delivery == "accepted" or not may_repeat(outcome.delivery):
+            if not may_repeat(outcome):
                 return outcome
             budget_left = self._limits.retry_budget_seconds - (anyio.current_time() - start)
             delay = retry_delay_seconds(attempt, outcome.retry_after_seconds, budget_left)
@@ -272,6 +267,10 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
         return model.model_validate_json(body)
     except ValidationError:
         return None
+
+
+def _is_unreadable(model: type[BaseModel], outcome: "Outcome") -> bool:
+    return outcome.delivery == "accepted" and _parse(model, outcome.body) is None
 
 
 def _rescue(body: bytes) -> StartedInference | None:

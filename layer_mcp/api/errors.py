@@ -4,6 +4,7 @@ Layer answers errors as problem+json whose `type` ends in a machine code. A 422 
 list of field errors, and a proxy may answer with HTML (api.md, fact 6).
 """
 
+import math
 import re
 from typing import Literal
 
@@ -145,7 +146,13 @@ def error_from_response(
     problem = problem or Problem()
     code = _code(status, problem)
     sentence = _detail(problem) or SENTENCES.get(code) or f"Layer answered HTTP {status}."
-    return LayerError(code, sentence, transient=transient, retry_after_seconds=retry_after_seconds)
+    return LayerError(
+        code,
+        sentence,
+        next_step=_wait_step(retry_after_seconds),
+        transient=transient,
+        retry_after_seconds=retry_after_seconds,
+    )
 
 
 def one_sentence(text: str) -> str:
@@ -154,6 +161,12 @@ def one_sentence(text: str) -> str:
     if len(line) > SENTENCE_LENGTH:
         line = line[: SENTENCE_LENGTH - 3].rstrip() + "..."
     return line if line.endswith((".", "!", "?")) or not line else line + "."
+
+
+def _wait_step(retry_after_seconds: float | None) -> str | None:
+    if retry_after_seconds is None:
+        return None
+    return f"Wait {math.ceil(retry_after_seconds)} s, then call again."
 
 
 def _problem(body: bytes) -> Problem | None:

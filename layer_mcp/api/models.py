@@ -25,9 +25,7 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInteger = Annotated[int, Field(gt=0)]
-TypeName = Annotated[
-    str, StringConstraints(min_length=1, max_length=100), AfterValidator(str.lower)
-]
+TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
 
 
 class Request(BaseModel):
@@ -188,7 +186,7 @@ class Output(Response):
 
 
 class StartedInference(Response):
-    """The answer to execute (ExecuteInferenceOutput): the run exists and will be charged."""
+    """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
     inference_id: str = Field(min_length=1)
     status: Status = "in_progress"

@@ -79,7 +79,7 @@ def _endpoint(
         await anyio.sleep(fault.delay_seconds)
         if fault.effect == "slow":
             return await answer(request)
-        response = await answer(request) if fault.accepted else Response()
+        response = await answer(request) if fault.works else Response()
         return spoiled(fault, response, connections, request)
 
     return serve

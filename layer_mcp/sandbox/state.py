@@ -31,7 +31,7 @@ class Fault:
 
     `drop` closes the connection without an answer, `cut` in the middle of the body, `truncate`
     ends the JSON early, `html` answers with a web page, `status` with problem+json, `slow` only
-    delays. With `accepted` the work is done all the same.
+    delays. With `accepted` the work is done all the same; `cut` and `truncate` imply it.
     """
 
     effect: Literal["drop", "cut", "truncate", "html", "status", "slow"]
@@ -41,6 +41,11 @@ class Fault:
     detail: str = "Something broke."
     headers: dict[str, str] = field(default_factory=dict[str, str])
     delay_seconds: float = 0.0
+
+    @property
+    def works(self) -> bool:
+        """Whether the work is done in spite of the fault."""
+        return self.accepted or self.effect in ("cut", "truncate")
 
 
 @dataclass

@@ -1,0 +1,37 @@
+"""Fixtures: a sandbox for each test, and the server over every transport and protocol era."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
+
+from .hosts import ALL_HOSTS, Host
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    """A sandbox whose runs end at once; tests turn its knobs."""
+    with running_sandbox(SandboxState(knobs=Knobs(run_seconds=0))) as running:
+        yield running
+
+
+@pytest.fixture(params=ALL_HOSTS, ids=str)
+def host(request: pytest.FixtureRequest) -> Host:
+    """One transport and protocol era after the other."""
+    return request.param
+
+
+@pytest.fixture
+def environment(sandbox: RunningSandbox) -> dict[str, str]:
+    """The settings that point a server at the sandbox."""
+    return {
+        "LAYER_API_URL": sandbox.api_url,
+        "LAYER_API_KEY": sandbox.token,
+        "LAYER_WORKSPACE_ID": sandbox.workspace_id,
+    }

@@ -1,0 +1,24 @@
+"""Layer's published contract, where it is at hand; tests that need it skip elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPENAPI = Path(__file__).parents[2] / "shared" / "layer" / "openapi.json"
+
+
+def schemas() -> dict[str, Any]:
+    """The contract's component schemas."""
+    if not OPENAPI.exists():
+        pytest.skip("Layer's openapi.json is not here")
+    return json.loads(OPENAPI.read_text())["components"]["schemas"]
+
+
+def plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A property's schema with its references resolved and its null branch dropped."""
+    if "$ref" in schema:
+        return plain(schemas()[schema["$ref"].rpartition("/")[2]])
+    branches = [plain(branch) for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
+    return {**schema, **branches[0]} if branches else schema

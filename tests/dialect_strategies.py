@@ -1,0 +1,63 @@
+"""Hypothesis strategies for schemas in the portable dialect."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+SOME_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+HUGE = 10**12
+
+Schema = dict[str, Any]
+Values = st.SearchStrategy[Any]
+
+
+def allowed_by(schema: Schema) -> Values:
+    """Values that the schema allows."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    return _allowed_of_type(schema["type"], schema)
+
+
+def near_the_limits(schema: Schema) -> Values:
+    """Values around the limits of a property, and of other types; many are not allowed."""
+    numbers = [schema[key] for key in ("minimum", "maximum") if key in schema] or [0]
+    lengths = [schema[key] for key in ("minLength", "maxLength", "maxItems") if key in schema] or [
+        3
+    ]
+    return st.one_of(
+        allowed_by(schema),
+        st.sampled_from([n + step for n in numbers for step in (-1, -0.5, 0, 0.5, 1)]),
+        st.sampled_from(["x" * max(n + step, 0) for n in lengths for step in (-1, 0, 1)]),
+        st.sampled_from([True, False, None, "null", "5", "high", SOME_ID, [], {}, [{}]]),
+        st.lists(allowed_by(schema), min_size=19, max_size=22),
+    )
+
+
+def each_property(schema: Schema, values: Callable[[Schema], Values]) -> dict[str, Values]:
+    """A strategy for each property of an object."""
+    return {name: values(child) for name, child in schema["properties"].items()}
+
+
+def _allowed_of_type(kind: str, schema: Schema) -> Values:
+    if kind == "object":
+        each = each_property(schema, allowed_by)
+        required: list[str] = schema.get("required", [])
+        optional = {name: values for name, values in each.items() if name not in required}
+        mandatory = {name: each[name] for name in required}
+        return st.fixed_dictionaries(mandatory, optional=optional)
+    if kind == "array":
+        return st.lists(allowed_by(schema["items"]), max_size=min(schema.get("maxItems", 4), 4))
+    if kind == "boolean":
+        return st.booleans()
+    if kind == "integer":
+        return st.integers(schema.get("minimum", -HUGE), schema.get("maximum", HUGE))
+    if kind == "number":
+        return st.floats(schema.get("minimum", -HUGE), schema.get("maximum", HUGE))
+    if "pattern" in schema:
+        return st.from_regex(schema["pattern"], fullmatch=True)
+    return st.text(
+        st.characters(codec="utf-8"),
+        min_size=schema.get("minLength", 0),
+        max_size=schema.get("maxLength"),
+    )

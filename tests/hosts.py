@@ -1,0 +1,106 @@
+"""Hosts for the server: in memory, as a stdio child process, and over Streamable HTTP."""
+
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+from anyio.streams.text import TextReceiveStream
+from mcp import Client, StdioServerParameters
+from mcp_types import CallToolResult
+
+from layer_mcp import Settings
+from layer_mcp.sandbox.catalog import sandbox_models
+from layer_mcp.server.app import create_server
+
+SCRIPT = str(Path(sys.executable).with_name("layer-mcp"))
+IMAGE_MODEL = sandbox_models()[0].model_id
+SMALL_IMAGE: dict[str, Any] = {
+    "model_id": IMAGE_MODEL,
+    "prompt": "a red potion",
+    "width": 64,
+    "height": 64,
+    "batch_size": 1,
+}
+
+Transport = Literal["memory", "stdio", "http"]
+Era = Literal["2026-07-28", "legacy"]
+
+
+@dataclass(frozen=True)
+class Host:
+    """How a client reaches the server."""
+
+    transport: Transport
+    era: Era
+
+    def __str__(self) -> str:
+        return f"{self.transport}-{self.era}"
+
+    @asynccontextmanager
+    async def connect(self, environment: dict[str, str]) -> AsyncGenerator[Client]:
+        """A client of a server with these settings."""
+        if self.transport == "memory":
+            server = create_server(Settings.from_env(environment))
+            async with Client(server, mode=self.era) as client:
+                yield client
+        elif self.transport == "stdio":
+            child = StdioServerParameters(command=SCRIPT, env=environment)
+            async with Client(child, mode=self.era) as client:
+                yield client
+        else:
+            async with http_server(environment) as url, Client(url, mode=self.era) as client:
+                yield client
+
+
+ALL_HOSTS = [
+    Host(transport, era)
+    for transport in ("memory", "stdio", "http")
+    for era in ("2026-07-28", "legacy")
+]
+MEMORY = ALL_HOSTS[0]
+
+
+@asynccontextmanager
+async def http_server(environment: dict[str, str]) -> AsyncGenerator[str]:
+    """The address of a `layer-mcp serve --http` child process."""
+    command = [SCRIPT, "serve", "--http", "--port", "0"]
+    async with await anyio.open_process(command, env=child_environment(environment)) as process:
+        assert process.stderr is not None
+        try:
+            url = ""
+            with anyio.fail_after(30):
+                async for text in TextReceiveStream(process.stderr):
+                    url += text
+                    if "\n" in url:
+                        break
+            yield url.strip()
+        finally:
+            process.terminate()
+
+
+def child_environment(settings: dict[str, str]) -> dict[str, str]:
+    """What a child process inherits: nothing of the caller's LAYER_ settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return kept | settings
+
+
+def text_of(result: CallToolResult) -> str:
+    """The text that an agent reads."""
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def content_of(result: CallToolResult) -> dict[str, Any]:
+    """The structured content of a result."""
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+def error_code(result: CallToolResult) -> str:
+    """The code of a failed call."""
+    assert result.is_error, text_of(result)
+    return content_of(result)["error"]["code"]

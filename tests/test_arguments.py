@@ -1,0 +1,110 @@
+"""What hosts send as arguments, tidied or refused in one sentence."""
+
+from typing import Any
+
+import pytest
+
+from layer_mcp import LayerError
+from layer_mcp.server.arguments import parse_arguments, tidy
+from layer_mcp.server.schema import portable_schema
+from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
+
+ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+SCHEMA = portable_schema(ExecuteInferenceArguments)
+
+
+def parse(**arguments: Any) -> ExecuteInferenceArguments:
+    return parse_arguments(ExecuteInferenceArguments, SCHEMA, {"model_id": ID, **arguments})
+
+
+def refusal(**arguments: Any) -> str:
+    with pytest.raises(LayerError) as caught:
+        parse(**arguments)
+    assert caught.value.code == "INVALID_ARGUMENTS"
+    return caught.value.message
+
+
+@pytest.mark.parametrize("absent", [None, "null", ""])
+def test_null_and_empty_mean_not_given(absent: object) -> None:
+    arguments = parse(prompt=absent, width=absent, batch_size=absent, mask=absent)
+    assert arguments.request().body() == parse().request().body()
+
+
+def test_absent_values_inside_an_object_are_left_out_too() -> None:
+    guidance = {"file_id": ID, "type": "init", "weight": "null"}
+    assert parse(guidance_files=[guidance]).guidance_files[0].weight is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        f'[{{"file_id": "{ID}", "type": "init"}}]',
+        [f'{{"file_id": "{ID}", "type": "init"}}'],
+    ],
+)
+def test_an_array_or_object_that_arrives_as_a_string_is_parsed(sent: object) -> None:
+    assert parse(guidance_files=sent).guidance_files[0].type == "init"
+
+
+@pytest.mark.parametrize("prompt", ['["a", "b"]', '{"a": 1}', "true", "12", "nullify it"])
+def test_a_prompt_that_looks_like_json_stays_text(prompt: str) -> None:
+    assert parse(prompt=prompt).prompt == prompt
+
+
+def test_numbers_and_flags_may_arrive_as_text() -> None:
+    arguments = parse(width="64", guidance_scale="3.5", vectorize="true", wait_seconds="2")
+    assert (arguments.width, arguments.guidance_scale) == (64, 3.5)
+    assert (arguments.vectorize, arguments.wait_seconds) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"promt": "x"}, 'promt is not an argument (did you mean "prompt"?).'),
+        ({"Batch-Size": 2}, 'Batch-Size is not an argument (did you mean "batch_size"?).'),
+        ({"zzz": 1}, "zzz is not an argument."),
+        ({"parameters": {"prompt": "x"}}, "parameters is not an argument."),
+        ({"batch_size": 17}, "batch_size must be less than or equal to 16, not 17."),
+        ({"width": 0}, "width must be greater than 0, not 0."),
+        ({"width": "wide"}, "width must be a valid integer"),
+        ({"quality": "best"}, "quality must be 'low', 'medium' or 'high'."),
+        ({"model_id": "flux"}, "model_id must be a UUID."),
+        ({"prompt": ["a"]}, "prompt must be a valid string."),
+        ({"session_name": "x" * 256}, "session_name must have at most 255 characters."),
+        (
+            {"mask": {"edgeradius": 1}},
+            'mask.edgeradius is not an argument (did you mean "edge_radius"?).',
+        ),
+        (
+            {"guidance_files": [{"file_id": ID, "typ": "init"}]},
+            "guidance_files.0.type is missing; guidance_files.0.typ is not an argument (did you "
+            'mean "type"?).',
+        ),
+    ],
+    ids=str,
+)
+def test_a_refusal_names_the_field_the_limit_and_the_nearest_name(
+    wrong: dict[str, Any], sentence: str
+) -> None:
+    assert refusal(**wrong).startswith(sentence.removesuffix("."))
+
+
+def test_a_missing_argument_is_named() -> None:
+    with pytest.raises(LayerError, match="model_id is missing"):
+        parse_arguments(ExecuteInferenceArguments, SCHEMA, {"prompt": "x"})
+
+
+def test_many_problems_are_counted_and_not_all_listed() -> None:
+    message = refusal(width=0, height=0, fps=0, face_limit=0, batch_size=0)
+    assert message.endswith("; and 2 more.")
+
+
+def test_a_refusal_stays_short_and_does_not_repeat_long_values() -> None:
+    message = refusal(**{"x" * 5000: 1, "prompt": {"a": "b" * 5000}})
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 50_000, "1" * 10_000])
+def test_text_that_is_no_json_is_left_for_the_model_to_refuse(deep: str) -> None:
+    assert tidy(deep, {"type": "array", "items": {}}) == deep or deep.isdigit()
+    assert "guidance_files" in refusal(guidance_files=deep)

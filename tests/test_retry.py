@@ -1,0 +1,84 @@
+"""When a request may be sent again."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from layer_mcp.api.errors import Delivery, delivery_of_status
+from layer_mcp.api.retry import (
+    may_read_again,
+    may_submit_again,
+    parse_retry_after,
+    retry_delay_seconds,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "delivery"),
+    [
+        (200, "accepted"),
+        (202, "accepted"),
+        (302, "refused"),
+        (400, "refused"),
+        (401, "refused"),
+        (402, "refused"),
+        (404, "refused"),
+        (408, "outcome_unknown"),
+        (422, "refused"),
+        (429, "refused_without_work"),
+        (500, "outcome_unknown"),
+        (502, "outcome_unknown"),
+        (503, "refused_without_work"),
+        (504, "outcome_unknown"),
+    ],
+)
+def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery) -> None:
+    assert delivery_of_status(status) == delivery
+
+
+@pytest.mark.parametrize(
+    ("delivery", "submit", "read"),
+    [
+        ("accepted", False, False),
+        ("never_delivered", True, True),
+        ("refused_without_work", True, True),
+        ("outcome_unknown", False, True),
+        ("refused", False, False),
+    ],
+)
+def test_only_what_was_surely_not_accepted_is_submitted_again(
+    delivery: Delivery, submit: bool, read: bool
+) -> None:
+    assert (may_submit_again(delivery), may_read_again(delivery)) == (submit, read)
+
+
+def test_the_pause_doubles_with_each_attempt_until_there_are_no_more() -> None:
+    assert [retry_delay_seconds(n, None, 60) for n in (1, 2, 3, 4)] == [0.5, 1, 2, None]
+
+
+def test_retry_after_is_kept_exactly_within_the_budget() -> None:
+    assert retry_delay_seconds(1, 3, 5) == 3
+
+
+def test_a_retry_after_beyond_the_budget_ends_the_attempts() -> None:
+    assert retry_delay_seconds(1, 30, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        (" 0 ", 0),
+        ("Thu, 01 Jan 2026 00:00:30 GMT", 30),
+        ("Wed, 31 Dec 2025 23:59:00 GMT", 0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header, NOW) == seconds

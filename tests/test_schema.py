@@ -1,0 +1,164 @@
+"""The tools' schemas: portable, pinned, and in agreement with the model."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from annotated_types import Gt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ConfigDict, ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from layer_mcp.server.arguments import parse_arguments
+from layer_mcp.server.schema import portable_schema
+from layer_mcp.server.tools import all_tools
+from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
+from layer_mcp.server.tools.get_status import GetStatusArguments
+
+from .dialect_strategies import SOME_ID, allowed_by, each_property, near_the_limits
+
+BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "format", "title", "nullable"}
+TYPES = {"string", "integer", "number", "boolean", "array", "object"}
+ARGUMENTS: list[type[BaseModel]] = [ExecuteInferenceArguments, GetStatusArguments]
+MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+TOOLS = {tool.name: tool for tool in all_tools()}
+SCHEMAS = {
+    f"{name}-{kind}": schema
+    for name, tool in TOOLS.items()
+    for kind, schema in (("input", tool.parameters), ("output", tool.output_schema or {}))
+}
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    for child in [*schema.get("properties", {}).values(), schema.get("items")]:
+        if child is not None:
+            yield from subschemas(child)
+
+
+def allows(schema: dict[str, Any], value: dict[str, Any]) -> bool:
+    errors = Draft202012Validator(schema).iter_errors(value)  # pyright: ignore[reportUnknownMemberType]
+    return not list(errors)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_property_has_one_plain_type_and_no_banned_keyword(name: str) -> None:
+    for schema in subschemas(SCHEMAS[name]):
+        assert schema["type"] in TYPES
+        assert not BANNED & schema.keys()
+        assert not any(keyword.startswith("exclusive") for keyword in schema)
+        assert schema.get("default", 0) is not None
+        assert None not in schema.get("enum", [])
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_valid_json_schema(name: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_every_argument_is_described_and_unknown_ones_are_refused(name: str) -> None:
+    for schema in subschemas(TOOLS[name].parameters):
+        if schema["type"] == "object":
+            assert schema["additionalProperties"] is False
+            assert all(p.get("description") for p in schema["properties"].values())
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_names_and_texts_keep_to_the_limits_of_clients(name: str) -> None:
+    tool = TOOLS[name]
+    assert len(f"layer-mcp{name}") <= 40
+    assert len(tool.description.encode()) < 2048
+    assert tool.title
+
+
+def test_the_list_of_tools_is_small() -> None:
+    published = [
+        {"name": t.name, "description": t.description, "i": t.parameters, "o": t.output_schema}
+        for t in TOOLS.values()
+    ]
+    assert len(json.dumps(published, separators=(",", ":"))) < 9 * 1024
+
+
+def test_annotations_are_true() -> None:
+    execute, status = TOOLS["execute_inference"].annotations, TOOLS["get_status"].annotations
+    assert execute is not None
+    assert status is not None
+    assert (execute.read_only_hint, execute.idempotent_hint) == (False, False)
+    assert (execute.open_world_hint, status.open_world_hint) == (True, True)
+    assert status.read_only_hint is True
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_changes_only_on_purpose(name: str, snapshot: SnapshotAssertion) -> None:
+    tool = TOOLS[name]
+    published = tool.model_dump(
+        include={"name", "title", "description", "parameters", "annotations"}, exclude_none=True
+    )
+    golden = snapshot.use_extension(JSONSnapshotExtension)
+    assert published | {"output_schema": tool.output_schema} == golden
+
+
+def above_zero_only(model: type[BaseModel]) -> set[str]:
+    """Numbers whose limit 'above 0' the dialect cannot say."""
+    properties = portable_schema(model)["properties"]
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if properties[name]["type"] == "number" and "Gt(" in repr(field)
+    }
+
+
+def test_only_two_limits_cannot_be_said_in_the_dialect() -> None:
+    assert above_zero_only(ExecuteInferenceArguments) == {"duration_seconds", "speed"}
+    assert repr(Gt(0)) == "Gt(gt=0)"
+
+
+@pytest.mark.parametrize("model", ARGUMENTS)
+def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> None:
+    schema = portable_schema(model)
+
+    @MANY
+    @given(allowed_by(schema))
+    def check(arguments: dict[str, Any]) -> None:
+        assert allows(schema, arguments)
+        for name in above_zero_only(model) & arguments.keys():
+            arguments[name] = arguments[name] or 1
+        parse_arguments(model, schema, arguments)
+
+    check()
+
+
+@pytest.mark.parametrize("model", ARGUMENTS)
+def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel]) -> None:
+    schema = portable_schema(model)
+    accepted_count = 0
+
+    @MANY
+    @given(st.fixed_dictionaries({}, optional=each_property(schema, near_the_limits)))
+    def check(optional: dict[str, Any]) -> None:
+        nonlocal accepted_count
+        required = dict.fromkeys(schema["required"], SOME_ID)
+        try:
+            accepted = model.model_validate(optional | required)
+        except ValidationError:
+            return
+        accepted_count += 1
+        assert allows(schema, accepted.model_dump(mode="json", exclude_none=True))
+
+    check()
+    assert accepted_count > 10
+
+
+def test_a_property_of_several_types_is_refused_when_the_server_is_built() -> None:
+    class Several(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        value: int | str
+
+    with pytest.raises(ValueError, match="several types"):
+        portable_schema(Several)

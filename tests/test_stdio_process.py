@@ -1,0 +1,165 @@
+"""The server as a child process: how it starts, what it writes where, and how it ends."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import pytest
+
+from layer_mcp.sandbox import Fault, RunningSandbox
+
+from .hosts import SCRIPT, SMALL_IMAGE, child_environment
+
+SECRET = "pat_0123456789abcdef0123456789abcdef"
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+class Child:
+    """A server process and its pipes."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.pipe(self.process.stdin).write(json.dumps(message).encode() + b"\n")
+        self.pipe(self.process.stdin).flush()
+
+    def call(self, number: int, tool: str, arguments: dict[str, Any]) -> None:
+        params = {"name": tool, "arguments": arguments}
+        self.send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+
+    def receive(self) -> dict[str, Any]:
+        return json.loads(self.pipe(self.process.stdout).readline())
+
+    def initialize(self) -> dict[str, Any]:
+        self.send(INITIALIZE)
+        answer = self.receive()
+        self.send(INITIALIZED)
+        return answer["result"]
+
+    @staticmethod
+    def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+        assert stream is not None
+        return stream
+
+
+@contextmanager
+def child(environment: dict[str, str], *arguments: str) -> Generator[Child]:
+    with subprocess.Popen(
+        [SCRIPT, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(environment),
+    ) as process:
+        try:
+            yield Child(process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def child_in_a_wait(environment: dict[str, str], sandbox: RunningSandbox) -> Generator[Child]:
+    sandbox.state.knobs.run_seconds = 600
+    with child(environment) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"wait_seconds": 40})
+        deadline = time.monotonic() + 20
+        while not sandbox.state.arrived["get_inference"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert sandbox.state.arrived["get_inference"]
+        yield server
+
+
+def test_it_speaks_the_protocol_of_2025_with_a_handshake(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        answer = server.initialize()
+    assert answer["protocolVersion"] == "2025-11-25"
+    assert answer["serverInfo"]["name"] == "layer-mcp"
+    assert len(answer["instructions"].encode()) < 2048
+
+
+def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(2) == 0
+
+
+def test_sigterm_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(2)
+
+
+def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
+    with child({}, "--sandbox") as server:
+        server.initialize()
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(2) == 0
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "WARNING"])
+def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
+    level: str, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.token = SECRET
+    sandbox.state.knobs.fail_next(
+        "get_inference", Fault("status", status=400, detail=f"Bad token {SECRET}"), Fault("html")
+    )
+    logged = environment | {
+        "LAYER_API_KEY": SECRET,
+        "LAYER_LOG_LEVEL": level,
+        "PYTHONWARNINGS": "always",
+        "PYTHONDEVMODE": "1",
+    }
+    with child(logged) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"wait_seconds": 3})
+        started = server.receive()
+        server.call(3, "get_status", {"inference_id": SMALL_IMAGE["model_id"], "wait_seconds": 0})
+        server.receive()
+        server.send({"jsonrpc": "2.0", "id": 4, "method": "no/such/method"})
+        server.receive()
+        out, err = server.process.communicate(timeout=10)
+    assert started["result"]["structuredContent"]["warning"]
+    assert all(json.loads(line)["jsonrpc"] == "2.0" for line in out.splitlines())
+    assert SECRET not in json.dumps(started) + out.decode() + err.decode()
+
+
+def test_text_outside_ascii_passes_in_any_locale(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    prompt = "пламя 火 🔥"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    with child(environment | locale) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"prompt": prompt})
+        inference_id = server.receive()["result"]["structuredContent"]["inference_id"]
+    assert sandbox.state.runs[inference_id].request.prompt == prompt
+
+
+def test_a_line_that_is_not_json_does_not_end_the_server(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.pipe(server.process.stdin).write(b"this is not json\n\xff\xfe\n[]\n")
+        server.send({"jsonrpc": "2.0", "id": 9, "method": "tools/list"})
+        answers = iter(server.receive, None)
+        assert next(answer for answer in answers if answer.get("id") == 9)["result"]["tools"]

@@ -1,0 +1,51 @@
+"""Which workspace is meant."""
+
+import pytest
+
+from layer_mcp import LayerError, Workspace
+from layer_mcp.api.workspaces import choose_workspace, is_workspace_id
+
+ART = Workspace(workspace_id="00000000-0000-4000-8000-00000000000a", slug="art", name="Art Team")
+LAB = Workspace(workspace_id="00000000-0000-4000-8000-00000000000b", slug="lab", name="Lab")
+
+
+def test_the_only_workspace_needs_no_name() -> None:
+    assert choose_workspace(None, [ART]) == ART
+
+
+@pytest.mark.parametrize("wanted", [ART.workspace_id, "art", "ART", " Art Team ", "art team"])
+def test_a_workspace_is_found_by_id_slug_or_name(wanted: str) -> None:
+    assert choose_workspace(wanted, [LAB, ART]) == ART
+
+
+def test_several_workspaces_are_listed_when_none_is_named() -> None:
+    with pytest.raises(LayerError, match=r"Art Team \(.*0a\); Lab \(.*0b\)") as caught:
+        choose_workspace(None, [ART, LAB])
+    assert caught.value.code == "WORKSPACE_REQUIRED"
+
+
+def test_an_unknown_workspace_lists_those_there_are() -> None:
+    with pytest.raises(LayerError, match=r'called "nope".*Art Team') as caught:
+        choose_workspace("nope", [ART])
+    assert caught.value.code == "WORKSPACE_NOT_FOUND"
+
+
+def test_a_name_that_two_workspaces_share_is_not_guessed() -> None:
+    twin = LAB.model_copy(update={"name": "Art Team"})
+    with pytest.raises(LayerError, match="More than one"):
+        choose_workspace("Art Team", [ART, twin])
+
+
+def test_a_slug_wins_over_another_workspaces_name() -> None:
+    assert choose_workspace("lab", [ART.model_copy(update={"name": "lab"}), LAB]) == LAB
+
+
+def test_an_account_without_workspaces_says_so() -> None:
+    with pytest.raises(LayerError, match="no workspace"):
+        choose_workspace(None, [])
+
+
+def test_only_a_uuid_needs_no_look_up() -> None:
+    assert is_workspace_id(ART.workspace_id)
+    assert not is_workspace_id("art")
+    assert not is_workspace_id(ART.workspace_id + "\n")
