@@ -10,7 +10,7 @@ install: .venv/run.stamp  ## The server and what it needs, in .venv
 demo: .venv/run.stamp  ## Make one simulated picture through the server, as a host would
 	$(BIN)/layer-mcp demo
 
-test: .venv/dev.stamp  ## The whole suite
+test: .venv/dev.stamp .venv/inspector.stamp  ## The whole suite
 	$(BIN)/python -m pytest -n 2 tests
 
 lint: .venv/dev.stamp  ## Lint and formatting
@@ -35,7 +35,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf .venv
+	rm -rf .venv tests/inspector/node_modules
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -45,4 +45,8 @@ clean:
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp
 	$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/inspector.stamp: tests/inspector/package-lock.json .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix tests/inspector
 	@touch $@

@@ -49,7 +49,7 @@ def only_file(api: httpx.Client, inferences: str, **body: Any) -> bytes:
     return answer.content
 
 
-def conforms(schema: str, value: object) -> bool:
+def conforms(schema: str, value: dict[str, Any]) -> bool:
     root = {"$ref": f"#/components/schemas/{schema}", "components": {"schemas": schemas()}}
     errors = Draft202012Validator(root).iter_errors(value)  # pyright: ignore[reportUnknownMemberType]
     return not list(errors)

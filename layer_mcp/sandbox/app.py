@@ -65,6 +65,7 @@ def _endpoint(
         try:
             if operation != "media":
                 _check_token(state, request)
+            state.settle()
             return await handler(state, request)
         except RefusalError as refusal:
             return refusal.response()
@@ -148,7 +149,6 @@ async def get_inference(state: SandboxState, request: Request) -> Response:
     run = state.runs.get(_id(request, "inference_id"))
     if run is None or run.workspace_id != workspace.workspace_id:
         raise RefusalError(404, "INFERENCE_NOT_FOUND", "There is no such inference here.")
-    state.settle()
     if run.status == "complete" and not run.outputs:
         run.outputs = await anyio.to_thread.run_sync(make_outputs, run)
     return JSONResponse(_run_json(state, run, request))

@@ -147,7 +147,6 @@ class SandboxState:
 
     def running(self, workspace_id: str) -> list[Run]:
         """The runs of a workspace that have not ended."""
-        self.settle()
         return [
             run
             for run in self.runs.values()

@@ -1,0 +1,139 @@
+"""The commands as a person runs them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from layer_mcp import __version__
+
+from .hosts import SCRIPT, child_environment
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=child_environment(environment),
+    )
+
+
+def test_version_is_one_line() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"layer-mcp {__version__}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("demo",), ("sandbox",)], ids=str)
+def test_help_fits_a_screen(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) < 30
+
+
+def test_python_m_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "layer_mcp", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == run("--version").stdout
+
+
+def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
+    done = run("demo", "--prompt", "a golden key", "--out", str(tmp_path / "new" / "folder"))
+    assert done.returncode == 0, done.stderr
+    saved = re.search(r"Saved (.+\.png) \(1024x1024", done.stdout)
+    assert saved is not None
+    path = Path(saved[1])
+    assert path.name.startswith("a-golden-key-")
+    with Image.open(path) as picture:
+        assert picture.size == (1024, 1024)
+    assert "Run is complete" in done.stdout
+
+
+def test_the_demo_never_uses_the_account(tmp_path: Path) -> None:
+    done = run("demo", "--out", str(tmp_path), LAYER_API_KEY="pat_real", LAYER_WORKSPACE="w")
+    assert done.returncode == 0
+    assert "simulated" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("demo", "--out", str(tmp_path / "file" / "folder"))
+    assert done.returncode == 2
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("srve",), "invalid choice"),
+        (("sandbox", "--port", "x"), "must be a number from 0 to 65535"),
+        (("sandbox", "--port", "70000"), "must be a number from 0 to 65535"),
+        (("serve", "--http", "--host", "0.0.0.0"), "--host must be one of"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_setting_is_exit_code_2_and_one_line() -> None:
+    done = run(LAYER_MAX_WAIT_SECONDS="soon")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "LAYER_MAX_WAIT_SECONDS" in done.stderr
+
+
+def test_a_taken_port_is_exit_code_2_and_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_sandbox_prints_what_to_set_and_stops_on_a_signal(ending: signal.Signals) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed: list[str] = []
+        for line in process.stdout:
+            printed.append(line)
+            if "Ctrl+C" in line:
+                break
+        settings = dict(line.strip().split("=", 1) for line in printed if line.startswith("LAYER_"))
+        headers = {"Authorization": f"Bearer {settings['LAYER_API_KEY']}"}
+        url = f"{settings['LAYER_API_URL']}/v1/workspaces/{settings['LAYER_WORKSPACE_ID']}"
+        answer = httpx.get(url, headers=headers, trust_env=False)
+        process.send_signal(ending)
+        assert process.wait(5) == 0
+    assert answer.json()["name"] == "Sandbox"
+
+
+@pytest.mark.parametrize("sandboxed", [(), ("--sandbox",)], ids=["account", "sandbox"])
+def test_the_http_server_stops_on_sigterm_within_two_seconds(sandboxed: tuple[str, ...]) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "serve", "--http", "--port", "0", *sandboxed],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp\n", process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        process.wait(2)

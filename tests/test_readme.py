@@ -1,0 +1,243 @@
+"""The README is true: its commands and samples run, its tables match the code."""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client, StdioServerParameters
+
+from layer_mcp import InferenceRequest, Settings
+from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.server.tools import all_tools
+
+from .hosts import SCRIPT, SMALL_IMAGE, content_of
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+INSPECTOR = ROOT / "tests" / "inspector"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines()]
+
+
+def table(name: str) -> str:
+    found = re.search(rf"<!-- {name}: checked by a test -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def rows(text: str) -> list[str]:
+    return text.strip().splitlines()[2:]
+
+
+def shell(command: str, cwd: Path = ROOT, **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@contextmanager
+def running(command: str) -> Generator[None]:
+    process = subprocess.Popen(
+        shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=5)
+
+
+def listens(port: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
+    assert commands() == [
+        "make demo",
+        "make install",
+        INSPECT,
+        ".venv/bin/layer-mcp serve --http --port 8750",
+        ".venv/bin/layer-mcp sandbox --port 8751",
+        "make test",
+        "make bench",
+    ]
+
+
+INSPECT = (
+    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
+    "--method tools/list"
+)
+
+
+def test_make_demo_saves_a_picture() -> None:
+    saved = re.search(r"Saved (layer-demo/\S+\.png)", shell("make demo"))
+    assert saved is not None
+    assert (ROOT / saved[1]).exists()
+
+
+def test_make_install_prints_the_absolute_path_of_the_program() -> None:
+    path = shell("make install").strip().rpartition(" ")[2]
+    assert Path(path).is_absolute()
+    assert Path(path).exists()
+
+
+def test_the_inspector_lists_the_tools() -> None:
+    # npx takes the inspector that is installed beside its lock file.
+    assert (INSPECTOR / "node_modules").exists(), "run make test, which installs the inspector"
+    command = INSPECT.replace("$PWD", str(ROOT))
+    listed = json.loads(shell(command, INSPECTOR, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"))
+    assert [tool["name"] for tool in listed["tools"]] == ["execute_inference", "get_status"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) -> None:
+    server = f"npx @modelcontextprotocol/inspector@2.12 --cli {SCRIPT} --sandbox"
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    shell(f"{server} --protocol-era {era} --method tools/list --strict", INSPECTOR, PATH=path)
+    call = " ".join(f"--tool-arg {name}={value!r}" for name, value in SMALL_IMAGE.items())
+    answer = shell(
+        f"{server} --protocol-era {era} --method tools/call --tool-name execute_inference "
+        f"{call} --tool-arg wait_seconds=20",
+        INSPECTOR,
+        PATH=path,
+    )
+    assert json.loads(answer)["structuredContent"]["status"] == "complete"
+
+
+def test_make_test_is_what_ci_runs() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_http_server_answers_at_the_address_in_the_readme() -> None:
+    async def count_tools() -> int:
+        async with Client("http://127.0.0.1:8750/mcp") as client:
+            return len((await client.list_tools()).tools)
+
+    with running(commands()[3]):
+        assert listens(8750)
+        assert anyio.run(count_tools) == 2
+
+
+def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
+    with running(commands()[4]):
+        assert listens(8751)
+        answer = httpx.get("http://127.0.0.1:8751/api/v1/workspaces", trust_env=False)
+    assert answer.json()["status"] == 401
+
+
+def test_the_agent_sample_makes_a_picture() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", blocks("python")[0]],
+        env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert re.fullmatch(r"image/png http://127\.0\.0\.1:\d+/media/\S+\.png\n", printed)
+
+
+def test_the_library_sample_makes_a_picture(environment: dict[str, str]) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", blocks("python")[1]],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert printed.startswith("complete ['http://127.0.0.1")
+
+
+def test_the_entry_for_claude_desktop_starts_from_the_root_with_a_bare_path(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    entry: dict[str, Any] = json.loads(blocks("json")[0])["mcpServers"]["layer"]
+    assert entry["command"].endswith("/.venv/bin/layer-mcp")
+    assert set(entry["env"]) == {"LAYER_API_KEY"}
+    child = StdioServerParameters(
+        command=SCRIPT, env=environment | {"PATH": "/usr/bin:/bin"}, cwd="/"
+    )
+
+    async def host() -> dict[str, Any]:
+        async with Client(child, mode="legacy") as client:
+            return content_of(await client.call_tool("execute_inference", SMALL_IMAGE))
+
+    assert anyio.run(host)["inference_id"] in sandbox.state.runs
+
+
+def test_the_table_of_tools_matches_the_code() -> None:
+    expected: list[str] = []
+    for tool in all_tools():
+        own = {
+            name: schema.get("default")
+            for name, schema in tool.parameters["properties"].items()
+            if name not in InferenceRequest.model_fields
+        }
+        arguments = [
+            f"`{name}`" + (f" ({default})" if default is not None else "")
+            for name, default in own.items()
+        ]
+        shared = len(tool.parameters["properties"]) - len(own)
+        if shared:
+            arguments.insert(0, f"the {shared} fields of Layer's request")
+        expected.append(f"| `{tool.name}` | {tool.title} | {', '.join(arguments)} |")
+    assert rows(table("tools")) == expected
+
+
+def test_the_table_of_settings_matches_the_code() -> None:
+    expected: list[str] = []
+    for field in fields(Settings):
+        names = ", ".join(f"`{name}`" for name in field.metadata["names"])
+        default = f" `{field.default}`" if field.default not in (None, False) else ""
+        expected.append(f"| {names} |{default} | {field.metadata['help']} |")
+    assert rows(table("settings")) == expected
+
+
+def test_every_dependency_is_a_line_with_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [re.split(r"[<>=]", line)[0] for line in project["dependencies"]]
+    reasons = README.partition("| dependency | why |")[2]
+    for name in declared:
+        assert f"`{name}`" in reasons
+
+
+def test_every_linked_file_is_there() -> None:
+    links = re.findall(r'(?:src="|\]\()([^")]+)', README)
+    for link in links:
+        assert link.startswith("https://") or (ROOT / link).exists(), link
