@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import dataclasses
+import io
+import os
 import signal
 import sys
 import time
@@ -20,11 +22,15 @@ DESCRIPTION = """\
 The MCP server for Layer: AI agents make game assets through it.
 Without a command it speaks MCP on stdin and stdout, as a host such as Claude Desktop wants it.
 """
+TERMINAL_HINT = """\
+layer-mcp waits for an MCP host on stdin. To see it work, run: layer-mcp demo
+Ctrl+C ends it."""
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 interrupted"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _replace_what_the_terminal_cannot_show()
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -56,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=serve)
 
     command = commands.add_parser("demo", help="make one simulated picture, as a host would")
-    command.add_argument("--prompt", default=DEFAULT_PROMPT, help='"%(default)s"')
+    command.add_argument("--prompt", type=_text, default=DEFAULT_PROMPT, help='"%(default)s"')
     command.add_argument(
         "--out", type=Path, default=Path("layer-demo"), metavar="DIR", help="folder (%(default)s)"
     )
@@ -76,12 +82,16 @@ def serve(options: argparse.Namespace) -> int:
     settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
     with _with_own_sandbox(settings) as effective:
         server = create_server(effective)
-        if not options.http:
-            server.run("stdio")
-            return EXIT_OK
-        from .server.http import serve_http  # noqa: PLC0415
+        if options.http:
+            from .server.http import serve_http  # noqa: PLC0415
 
-        serve_http(server, options.host, options.port)
+            serve_http(server, options.host, options.port)
+        else:
+            # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if sys.stdin.isatty():
+                print(TERMINAL_HINT, file=sys.stderr)
+            server.run("stdio")
     return EXIT_OK
 
 
@@ -118,6 +128,12 @@ def sandbox(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _replace_what_the_terminal_cannot_show() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 @contextlib.contextmanager
 def _with_own_sandbox(settings: Settings) -> Generator[Settings]:
     """The settings, pointed at a sandbox of their own if they want one and name none."""
@@ -148,6 +164,11 @@ def _add_port(command: argparse.ArgumentParser, default: int) -> None:
     command.add_argument(
         "--port", type=_port, default=default, metavar="N", help="port, 0 for any (%(default)s)"
     )
+
+
+def _text(argument: str) -> str:
+    """An argument as Unicode, in a locale that does not say UTF-8 too."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def _port(text: str) -> int:

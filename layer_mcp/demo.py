@@ -37,17 +37,24 @@ async def _generate(prompt: str, folder: Path) -> None:
     host = StdioServerParameters(
         command=sys.executable, args=["-m", "layer_mcp", "--sandbox"], env={"PYTHONUTF8": "1"}
     )
-    try:
-        async with Client(host) as client:
-            print("Started layer-mcp over stdio with a simulated Layer.")
-            call = {"model_id": sandbox_models()[0].model_id, "prompt": prompt, "batch_size": 1}
-            started = _content(await client.call_tool("execute_inference", call))
-            price = started["estimated_price_creative_units"]
-            print(f'Started "{prompt}": {price:g} CU (simulated).')
-            finished = await _wait(client, started["inference_id"])
-            await _save(finished, slug_of(prompt), folder)
-    except MCPError as error:
-        raise DemoError(f"The server answered with an error: {error}") from error
+    failure: Exception | None = None
+    async with Client(host) as client:
+        # The client's task group would wrap what leaves this block in an ExceptionGroup.
+        try:
+            await _make_picture(client, prompt, folder)
+        except (DemoError, MCPError, httpx.HTTPError, OSError) as error:
+            failure = error
+    if failure is not None:
+        raise DemoError(str(failure)) from failure
+
+
+async def _make_picture(client: Client, prompt: str, folder: Path) -> None:
+    print("Started layer-mcp over stdio with a simulated Layer.")
+    call = {"model_id": sandbox_models()[0].model_id, "prompt": prompt, "batch_size": 1}
+    started = _content(await client.call_tool("execute_inference", call))
+    print(f'Started "{prompt}": {started["estimated_price_creative_units"]:g} CU (simulated).')
+    finished = await _wait(client, started["inference_id"])
+    await _save(finished, slug_of(prompt), folder)
 
 
 async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
@@ -90,5 +97,5 @@ async def _save(run: dict[str, Any], slug: str, folder: Path) -> None:
 def _content(result: CallToolResult) -> dict[str, Any]:
     if result.is_error or not result.structured_content:
         texts = [block.text for block in result.content if block.type == "text"]
-        raise DemoError(" ".join(texts))
+        raise DemoError(" ".join(" ".join(texts).split()))
     return result.structured_content

@@ -2,6 +2,7 @@
 
 import io
 
+import anyio
 import httpx
 import pytest
 from PIL import Image
@@ -62,6 +63,26 @@ async def test_the_deadline_is_a_normal_answer(
     assert not result.is_error
     assert content_of(result)["status"] == "in_progress"
     assert sandbox.state.arrived["get_inference"] == 2
+
+
+async def test_a_wait_is_capped_by_the_setting(
+    host: Host, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    async with host.connect(environment | {"LAYER_MAX_WAIT_SECONDS": "1"}) as client:
+        with anyio.fail_after(15):
+            call = SMALL_IMAGE | {"wait_seconds": 3600}
+            result = await client.call_tool("execute_inference", call)
+    assert content_of(result)["status"] == "in_progress"
+
+
+async def test_what_the_model_changes_is_named(
+    host: Host, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with host.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SMALL_IMAGE | {"width": 101})
+    assert content_of(result)["changed_parameters"] == ["width asked 101, runs 104"]
+    assert "Changed by the model: width asked 101, runs 104." in text_of(result)
 
 
 async def test_progress_arrives_while_waiting(

@@ -59,6 +59,20 @@ def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
     assert "Run is complete" in done.stdout
 
 
+def test_a_prompt_that_the_terminal_cannot_show_does_not_end_the_demo(tmp_path: Path) -> None:
+    plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = run("demo", "--prompt", "火の薬", "--out", str(tmp_path), **plain)
+    assert done.returncode == 0, done.stderr
+    assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
+
+
+def test_a_demo_that_is_refused_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+    done = run("demo", "--prompt", "x" * 100_001, "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "prompt must have at most 100000 characters" in done.stderr
+
+
 def test_the_demo_never_uses_the_account(tmp_path: Path) -> None:
     done = run("demo", "--out", str(tmp_path), LAYER_API_KEY="pat_real", LAYER_WORKSPACE="w")
     assert done.returncode == 0

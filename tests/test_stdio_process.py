@@ -1,6 +1,7 @@
 """The server as a child process: how it starts, what it writes where, and how it ends."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -101,11 +102,12 @@ def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_secon
         assert server.process.wait(2) == 0
 
 
-def test_sigterm_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
-    environment: dict[str, str], sandbox: RunningSandbox
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+    ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_wait(environment, sandbox) as server:
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(ending)
         server.process.wait(2)
 
 
@@ -163,3 +165,17 @@ def test_a_line_that_is_not_json_does_not_end_the_server(environment: dict[str, 
         server.send({"jsonrpc": "2.0", "id": 9, "method": "tools/list"})
         answers = iter(server.receive, None)
         assert next(answer for answer in answers if answer.get("id") == 9)["result"]["tools"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_person_who_starts_it_in_a_terminal_is_told_what_it_waits_for() -> None:
+    import pty
+
+    ours, terminal = pty.openpty()
+    with subprocess.Popen([SCRIPT], stdin=terminal, stderr=subprocess.PIPE) as process:
+        hint = Child.pipe(process.stderr).readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(2)
+    os.close(ours)
+    os.close(terminal)
+    assert b"waits for an MCP host" in hint

@@ -1,6 +1,5 @@
 """What a tool answers: the facts, then the next step."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
@@ -77,28 +76,18 @@ class RunAnswer(Answer):
 
 def finished_call(answer: Answer, *, simulated: bool) -> CallToolResult:
     """The result of a call that did what it was asked; the run itself may have failed."""
-    marked = answer.model_copy(update={"simulated": True if simulated else None})
-    return _result(
-        marked.facts(),
-        marked.next_step,
-        marked.model_dump(mode="json", exclude_none=True),
-        simulated,
-    )
+    facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
+    return _result(answer.facts(), facts, answer.next_step, simulated)
 
 
 def failed_call(error: LayerError, *, simulated: bool) -> CallToolResult:
     """The result of a call that failed: its code, one sentence, one next step, the run's id."""
-    structured: dict[str, Any] = {
-        "error": {"code": error.code, "message": error.message},
-        "next_step": error.next_step,
-    }
+    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
     lines = [f"{error.code}: {error.message}"]
     if error.inference_id:
-        structured["inference_id"] = error.inference_id
-        lines.append(f"Run {error.inference_id} is not changed by this.")
-    if simulated:
-        structured["simulated"] = True
-    result = _result(lines, error.next_step, structured, simulated)
+        facts["inference_id"] = error.inference_id
+        lines.append(f"inference_id: {error.inference_id}")
+    result = _result(lines, facts, error.next_step, simulated)
     return result.model_copy(update={"is_error": True})
 
 
@@ -133,11 +122,13 @@ def changed_parameters(request: InferenceRequest, normalized: dict[str, Any] | N
 
 
 def _result(
-    facts: Iterable[str], next_step: str, structured: dict[str, Any], simulated: bool
+    lines: list[str], facts: dict[str, Any], next_step: str, simulated: bool
 ) -> CallToolResult:
-    lines = [*facts, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
+    mark = {"simulated": True} if simulated else {}
+    text = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
     return CallToolResult(
-        content=[TextContent(type="text", text="\n".join(lines))], structured_content=structured
+        content=[TextContent(type="text", text="\n".join(text))],
+        structured_content=facts | {"next_step": next_step} | mark,
     )
 
 

@@ -1,0 +1,71 @@
+"""How a tool turns what its function returns or raises into an answer."""
+
+import logging
+
+import pytest
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from mcp_types import CallToolResult, ToolAnnotations
+
+from layer_mcp import LayerError, Settings
+from layer_mcp.server import app
+from layer_mcp.server.results import RunAnswer
+from layer_mcp.server.state import ToolContext
+from layer_mcp.server.tool import make_tool
+
+from .hosts import content_of, error_code, text_of
+
+pytestmark = pytest.mark.anyio
+
+
+class NoArguments(ArgModelBase):
+    """Nothing."""
+
+
+async def crash(arguments: NoArguments, context: ToolContext) -> RunAnswer:
+    raise RuntimeError("a secret of the server")
+
+
+async def refuse(arguments: NoArguments, context: ToolContext) -> RunAnswer:
+    raise LayerError("FORBIDDEN", "Not for you.")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
+    tools = [
+        make_tool(
+            function,
+            title="T",
+            description="D",
+            arguments=NoArguments,
+            answer=RunAnswer,
+            annotations=ToolAnnotations(),
+        )
+        for function in (crash, refuse)
+    ]
+    monkeypatch.setattr(app, "all_tools", lambda: tools)
+    return app.create_server(Settings())
+
+
+async def call(server: MCPServer[app.App], name: str) -> CallToolResult:
+    async with Client(server) as client:
+        return await client.call_tool(name, {})
+
+
+async def test_a_crash_is_an_internal_error_whose_text_stays_in_the_log(
+    server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await call(server, "crash")
+    assert error_code(result) == "INTERNAL_ERROR"
+    assert "secret" not in text_of(result) + str(content_of(result))
+    assert "a secret of the server" in caplog.text
+
+
+async def test_an_expected_failure_is_no_error_in_the_log(
+    server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        result = await call(server, "refuse")
+    assert error_code(result) == "FORBIDDEN"
+    assert [record.levelname for record in caplog.records if "layer_mcp" in record.name] == ["INFO"]
