@@ -284,6 +284,24 @@ async def test_a_wait_that_is_refused_names_the_run(
     assert arrived(sandbox)["get_inference"] == 1
 
 
+async def test_a_wait_that_finds_no_workspace_names_the_run_too(sandbox: RunningSandbox) -> None:
+    async with client_of(sandbox, workspace="nope") as layer:
+        with pytest.raises(LayerError) as caught:
+            await layer.wait(UNKNOWN_ID, 20)
+    assert (caught.value.code, caught.value.inference_id) == ("WORKSPACE_NOT_FOUND", UNKNOWN_ID)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_token_that_layer_repeats_is_not_passed_on(
+    status: int, layer: LayerClient, sandbox: RunningSandbox
+) -> None:
+    fault = Fault("status", status=status, detail=f"Bad token {sandbox.token} here")
+    sandbox.state.knobs.fail_next("execute_inference", fault)
+    with pytest.raises(LayerError, match=r"Bad token \[token\] here") as caught:
+        await layer.execute_inference(REQUEST)
+    assert sandbox.token not in str(caught.value)
+
+
 async def test_the_only_workspace_is_looked_up_once(sandbox: RunningSandbox) -> None:
     async with LayerClient(sandbox.token, api_url=sandbox.api_url) as layer:
         await layer.execute_inference(REQUEST)

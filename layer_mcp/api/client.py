@@ -6,7 +6,8 @@ async with LayerClient.from_env() as layer:
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -108,13 +109,14 @@ class LayerClient:
             if started is not None:
                 return started
         elif outcome.delivery != "outcome_unknown":
-            raise self._error(outcome)
-        raise LayerError("OUTCOME_UNKNOWN", f"{outcome.why} The outcome is unknown.")
+            raise self._without_token(outcome.error())
+        sentence = f"{outcome.why} The outcome is unknown."
+        raise self._without_token(LayerError("OUTCOME_UNKNOWN", sentence))
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
         """The state of a run (GET inferences/{id}); sent again after a transport fault."""
-        path = await self._inference_path(inference_id, workspace)
-        return await self._read_inference(inference_id, path)
+        with _naming(inference_id):
+            return await self._read(Inference, await self._inference_path(inference_id, workspace))
 
     async def wait(
         self,
@@ -136,18 +138,15 @@ class LayerClient:
         """
         if timeout_seconds <= 0:
             return known or await self.get_inference(inference_id, workspace=workspace)
-        path = await self._inference_path(inference_id, workspace)
+        with _naming(inference_id):
+            path = await self._inference_path(inference_id, workspace)
 
-        async def poll(seconds_left: float) -> Inference:
-            return await self._read_inference(inference_id, path, once_within_seconds=seconds_left)
+            async def poll(seconds_left: float) -> Inference:
+                return await self._read(Inference, path, once_within_seconds=seconds_left)
 
-        try:
             return await wait_for_end(
                 poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
             )
-        except LayerError as error:
-            error.inference_id = inference_id
-            raise
 
     async def list_workspaces(self) -> list[Workspace]:
         """All workspaces of the account, most recently active first (GET workspaces)."""
@@ -180,15 +179,6 @@ class LayerClient:
         workspace_id = await self.workspace_id(workspace)
         return f"v1/workspaces/{workspace_id}/inferences/{quote(inference_id, safe='')}"
 
-    async def _read_inference(
-        self, inference_id: str, path: str, *, once_within_seconds: float | None = None
-    ) -> Inference:
-        try:
-            return await self._read(Inference, path, once_within_seconds=once_within_seconds)
-        except LayerError as error:
-            error.inference_id = inference_id
-            raise
-
     async def _read(
         self,
         model: type[ModelT],
@@ -213,7 +203,7 @@ class LayerClient:
             may_repeat=may_repeat,
         )
         if outcome.delivery != "accepted":
-            raise self._error(outcome)
+            raise self._without_token(outcome.error())
         answer = _parse(model, outcome.body)
         if answer is None:
             raise LayerError("UNEXPECTED_RESPONSE", outcome.why, transient=True)
@@ -256,10 +246,19 @@ class LayerClient:
             self._http = open_http(self._api_url, self._token, self._limits)
         return self._http
 
-    def _error(self, outcome: "Outcome") -> LayerError:
-        error = outcome.error()
+    def _without_token(self, error: LayerError) -> LayerError:
         error.message = error.message.replace(self._token or "\0", "[token]")
         return error
+
+
+@contextmanager
+def _naming(inference_id: str) -> Generator[None]:
+    """Every failure in the block says which run it is about."""
+    try:
+        yield
+    except LayerError as error:
+        error.inference_id = inference_id
+        raise
 
 
 def _parse(model: type[ModelT], body: bytes) -> ModelT | None:

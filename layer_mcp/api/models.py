@@ -169,7 +169,8 @@ OptionalInteger = Annotated[int | None, Lenient]
 class Response(BaseModel):
     """What Layer answers. Unknown fields are ignored; a malformed optional one counts as absent."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Built when the first answer comes: a server that lists its tools needs none of them.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class Output(Response):
