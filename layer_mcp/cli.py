@@ -12,7 +12,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from . import __version__
-from .settings import Settings, SettingsError, is_loopback
+from .loopback import is_loopback
+from .settings import Settings, SettingsError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from .loopback import is_loopback
+
 DEFAULT_API_URL = "https://api.app.layer.ai/api"
 DEFAULT_MAX_WAIT_SECONDS = 45
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
 
@@ -84,11 +85,6 @@ class Settings:
             ),
             log_level=_log_level(_first(environ, _names("log_level")) or "WARNING"),
         )
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address names this machine."""
-    return urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def _names(attribute: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import anyio
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
+from PIL import Image
 
 from layer_mcp import InferenceRequest, Settings
 from layer_mcp.sandbox import RunningSandbox
@@ -141,6 +142,14 @@ def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) 
 
 def test_make_test_is_what_ci_runs() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_make_bench_measures_and_draws_what_the_readme_shows(tmp_path: Path) -> None:
+    assert "python -m benchmarks" in shell("make --dry-run bench")
+    shell(f"{BIN / 'python'} -m benchmarks --quick --out {tmp_path}")
+    assert json.loads((tmp_path / "results.json").read_text())["many_waits"]["waits"] == 20
+    with Image.open(tmp_path / "results.png") as picture:
+        assert picture.width > 900
 
 
 def test_the_http_server_answers_at_the_address_in_the_readme() -> None:

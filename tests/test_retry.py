@@ -6,7 +6,6 @@ import pytest
 
 from layer_mcp.api.errors import Delivery, delivery_of_status
 from layer_mcp.api.retry import (
-    may_read_again,
     may_submit_again,
     parse_retry_after,
     retry_delay_seconds,
@@ -39,19 +38,19 @@ def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery
 
 
 @pytest.mark.parametrize(
-    ("delivery", "submit", "read"),
+    ("delivery", "again"),
     [
-        ("accepted", False, False),
-        ("never_delivered", True, True),
-        ("refused_without_work", True, True),
-        ("outcome_unknown", False, True),
-        ("refused", False, False),
+        ("accepted", False),
+        ("never_delivered", True),
+        ("refused_without_work", True),
+        ("outcome_unknown", False),
+        ("refused", False),
     ],
 )
 def test_only_what_was_surely_not_accepted_is_submitted_again(
-    delivery: Delivery, submit: bool, read: bool
+    delivery: Delivery, again: bool
 ) -> None:
-    assert (may_submit_again(delivery), may_read_again(delivery)) == (submit, read)
+    assert may_submit_again(delivery) is again
 
 
 def test_the_pause_doubles_with_each_attempt_until_there_are_no_more() -> None:

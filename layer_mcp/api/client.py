@@ -6,13 +6,12 @@ async with LayerClient.from_env() as layer:
 """
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
-import anyio
 from pydantic import BaseModel, ValidationError
 
 from ..settings import DEFAULT_API_URL, Settings
@@ -25,13 +24,11 @@ from .models import (
     WorkspaceList,
 )
 from .polling import OnProgress, wait_for_end
-from .retry import Limits, may_read_again, may_submit_again, retry_delay_seconds
+from .retry import Limits, Patience, may_submit_again
 from .workspaces import choose_workspace, is_workspace_id
 
 if TYPE_CHECKING:
-    import httpx
-
-    from .transport import Outcome
+    from .transport import Outcome, Pool
 
 MAX_WORKSPACE_PAGES = 20
 
@@ -59,7 +56,7 @@ class LayerClient:
         self._workspace = workspace
         self._api_url = api_url
         self._limits = limits or Limits()
-        self._http: httpx.AsyncClient | None = None
+        self._pool: Pool | None = None
         self._workspace_ids: dict[str | None, str] = {}
 
     @classmethod
@@ -81,9 +78,9 @@ class LayerClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        if self._pool is not None:
+            await self._pool.http.aclose()
+            self._pool = None
 
     async def execute_inference(
         self, request: InferenceRequest, *, workspace: str | None = None
@@ -97,21 +94,18 @@ class LayerClient:
             LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
                 exists.
         """
-        outcome = await self._request(
-            "POST",
-            f"v1/workspaces/{await self.workspace_id(workspace)}/inferences",
-            json=request.body(),
-            total_seconds=self._limits.submit_total_seconds,
-            may_repeat=lambda outcome: may_submit_again(outcome.delivery),
-        )
-        if outcome.delivery == "accepted":
-            started = _parse(StartedInference, outcome.body) or _rescue(outcome.body)
-            if started is not None:
-                return started
-        elif outcome.delivery != "outcome_unknown":
-            raise self._without_token(outcome.error())
-        sentence = f"{outcome.why} The outcome is unknown."
-        raise self._without_token(LayerError("OUTCOME_UNKNOWN", sentence))
+        path = f"v1/workspaces/{await self.workspace_id(workspace)}/inferences"
+        limit_seconds = self._limits.submit_total_seconds
+        patience = Patience(self._limits.retry_budget_seconds)
+        while True:
+            outcome = await self._exchange("POST", path, limit_seconds, json=request.body())
+            if outcome.delivery == "accepted":
+                started = _parse(StartedInference, outcome.body) or _rescue(outcome.body)
+                if started is not None:
+                    return started
+            again = may_submit_again(outcome.delivery)
+            if not again or not await patience.pause(outcome.retry_after_seconds):
+                raise self._without_token(_submission_error(outcome))
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
         """The state of a run (GET inferences/{id}); sent again after a transport fault."""
@@ -188,63 +182,39 @@ class LayerClient:
         once_within_seconds: float | None = None,
     ) -> ModelT:
         """GET an answer; sent again after a fault, unless it is to be asked once only."""
+        limit_seconds = self._limits.read_total_seconds
+        if once_within_seconds is not None:
+            limit_seconds = min(limit_seconds, once_within_seconds)
+        patience = Patience(self._limits.retry_budget_seconds)
+        while True:
+            outcome = await self._exchange("GET", path, limit_seconds, params=params)
+            if outcome.delivery == "accepted":
+                answer = _parse(model, outcome.body)
+                if answer is not None:
+                    return answer
+            again = once_within_seconds is None and outcome.delivery != "refused"
+            if not again or not await patience.pause(outcome.retry_after_seconds):
+                raise self._without_token(_read_error(outcome))
 
-        def may_repeat(outcome: "Outcome") -> bool:
-            if once_within_seconds is not None:
-                return False
-            return may_read_again(outcome.delivery) or _is_unreadable(model, outcome)
-
-        limit = self._limits.read_total_seconds
-        outcome = await self._request(
-            "GET",
-            path,
-            params=params,
-            total_seconds=limit if once_within_seconds is None else min(once_within_seconds, limit),
-            may_repeat=may_repeat,
-        )
-        if outcome.delivery != "accepted":
-            raise self._without_token(outcome.error())
-        answer = _parse(model, outcome.body)
-        if answer is None:
-            raise LayerError("UNEXPECTED_RESPONSE", outcome.why, transient=True)
-        return answer
-
-    async def _request(
+    async def _exchange(
         self,
         method: str,
         path: str,
+        limit_seconds: float,
         *,
-        total_seconds: float,
-        may_repeat: Callable[["Outcome"], bool],
         json: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
     ) -> "Outcome":
         # Only the first call needs httpx: a server that lists its tools starts without it.
-        from .transport import exchange  # noqa: PLC0415
-
-        http = self._open()
-        start, attempt = anyio.current_time(), 1
-        while True:
-            outcome = await exchange(
-                http, method, path, json=json, params=params, total_seconds=total_seconds
-            )
-            if not may_repeat(outcome):
-                return outcome
-            budget_left = self._limits.retry_budget_seconds - (anyio.current_time() - start)
-            delay = retry_delay_seconds(attempt, outcome.retry_after_seconds, budget_left)
-            if delay is None:
-                return outcome
-            await anyio.sleep(delay)
-            attempt += 1
-
-    def _open(self) -> "httpx.AsyncClient":
-        from .transport import open_http  # noqa: PLC0415
+        from .transport import exchange, open_pool  # noqa: PLC0415
 
         if not self._token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set.")
-        if self._http is None:
-            self._http = open_http(self._api_url, self._token, self._limits)
-        return self._http
+        if self._pool is None:
+            self._pool = open_pool(self._api_url, self._token, self._limits)
+        return await exchange(
+            self._pool, method, path, json=json, params=params, total_seconds=limit_seconds
+        )
 
     def _without_token(self, error: LayerError) -> LayerError:
         error.message = error.message.replace(self._token or "\0", "[token]")
@@ -268,8 +238,16 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
         return None
 
 
-def _is_unreadable(model: type[BaseModel], outcome: "Outcome") -> bool:
-    return outcome.delivery == "accepted" and _parse(model, outcome.body) is None
+def _submission_error(outcome: "Outcome") -> LayerError:
+    if outcome.delivery in ("accepted", "outcome_unknown"):
+        return LayerError("OUTCOME_UNKNOWN", f"{outcome.why} The outcome is unknown.")
+    return outcome.error()
+
+
+def _read_error(outcome: "Outcome") -> LayerError:
+    if outcome.delivery == "accepted":
+        return LayerError("UNEXPECTED_RESPONSE", outcome.why, transient=True)
+    return outcome.error()
 
 
 def _rescue(body: bytes) -> StartedInference | None:

@@ -1,8 +1,10 @@
-"""When a request may be sent again, and how long to wait before. Pure rules."""
+"""When a request may be sent again, and how long to wait before: pure rules, one small clock."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+import anyio
 
 from .errors import Delivery
 
@@ -29,11 +31,6 @@ def may_submit_again(delivery: Delivery) -> bool:
     return delivery in ("never_delivered", "refused_without_work")
 
 
-def may_read_again(delivery: Delivery) -> bool:
-    """Whether a read may be sent again: after any fault, but not after a plain refusal."""
-    return delivery not in ("accepted", "refused")
-
-
 def retry_delay_seconds(
     attempt: int, retry_after_seconds: float | None, budget_left_seconds: float
 ) -> float | None:
@@ -43,6 +40,24 @@ def retry_delay_seconds(
     backoff = FIRST_DELAY_SECONDS * 2 ** (attempt - 1)
     delay = backoff if retry_after_seconds is None else max(retry_after_seconds, 0.0)
     return delay if delay <= budget_left_seconds else None
+
+
+class Patience:
+    """The time that one operation has for sending its request again."""
+
+    def __init__(self, budget_seconds: float) -> None:
+        self._deadline = anyio.current_time() + budget_seconds
+        self._attempts = 1
+
+    async def pause(self, retry_after_seconds: float | None) -> bool:
+        """Wait before the next attempt; False, at once, when there is no time for one."""
+        left = self._deadline - anyio.current_time()
+        delay = retry_delay_seconds(self._attempts, retry_after_seconds, left)
+        if delay is None:
+            return False
+        await anyio.sleep(delay)
+        self._attempts += 1
+        return True
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:

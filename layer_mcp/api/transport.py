@@ -11,12 +11,12 @@ import httpx
 import truststore
 
 from .. import __version__
-from ..settings import is_loopback
+from ..loopback import is_loopback
 from .errors import Delivery, LayerError, delivery_of_status, error_from_response
 from .retry import Limits, parse_retry_after
 
 MAX_BODY_BYTES = 8_000_000
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 20
 
 NEVER_SENT = (
     httpx.ConnectError,
@@ -61,13 +61,24 @@ class Outcome:
         )
 
 
-def open_http(base_url: str, token: str, limits: Limits) -> httpx.AsyncClient:
-    """A connection pool for the API host that holds the token and never follows a redirect.
+@dataclass(frozen=True)
+class Pool:
+    """The connections to the API host, and a place in line for each request.
+
+    The line stands before httpx, whose own queue takes longer with each request that waits in it.
+    """
+
+    http: httpx.AsyncClient
+    places: anyio.Semaphore
+
+
+def open_pool(base_url: str, token: str, limits: Limits) -> Pool:
+    """A pool for the API host that holds the token and never follows a redirect.
 
     Proxies come from the usual environment, except for a loopback address. Certificates are
     checked against the system's trust store and SSL_CERT_FILE or SSL_CERT_DIR.
     """
-    return httpx.AsyncClient(
+    http = httpx.AsyncClient(
         base_url=base_url,
         headers={
             "Authorization": f"Bearer {token}",
@@ -82,6 +93,7 @@ def open_http(base_url: str, token: str, limits: Limits) -> httpx.AsyncClient:
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
         ),
     )
+    return Pool(http, anyio.Semaphore(MAX_CONNECTIONS))
 
 
 def tls_context() -> ssl.SSLContext:
@@ -94,7 +106,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 async def exchange(
-    http: httpx.AsyncClient,
+    pool: Pool,
     method: str,
     path: str,
     *,
@@ -105,11 +117,12 @@ async def exchange(
     """Send one request once and return what came of it; a fault is a value, not an exception."""
     progress = _Progress()
     try:
-        request = http.build_request(
+        request = pool.http.build_request(
             method, path, json=json, params=params, extensions={"trace": progress.watch}
         )
         with anyio.fail_after(total_seconds):
-            return await _answer(http, request, progress)
+            async with pool.places:
+                return await _answer(pool.http, request, progress)
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
         return _outcome_of_fault(error, progress, total_seconds)
 

@@ -1,6 +1,5 @@
 """The sandbox as a running server: a thread of its own, on loopback, that stops with its block."""
 
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from ..loopback import listen
 from .app import sandbox_app
 from .faults import Connections, tracked_protocol
 from .state import SandboxState
@@ -46,7 +46,7 @@ def running_sandbox(
     """
     state = state or SandboxState()
     connections: Connections = {}
-    listener = socket.create_server((HOST, port))
+    listener = listen(HOST, port)
     server = uvicorn.Server(
         uvicorn.Config(
             sandbox_app(state, connections),

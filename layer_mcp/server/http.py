@@ -1,12 +1,12 @@
 """Streamable HTTP on loopback: stateless, one pool for all callers."""
 
-import socket
 import sys
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
-from ..settings import LOOPBACK_HOSTS, SettingsError
+from ..loopback import LOOPBACK_HOSTS, listen
+from ..settings import SettingsError
 from .state import App
 
 PATH = "/mcp"
@@ -21,8 +21,7 @@ def serve_http(server: MCPServer[App], host: str, port: int) -> None:
     """
     if host not in LOOPBACK_HOSTS:
         raise SettingsError(f"--host must be one of {', '.join(LOOPBACK_HOSTS)}.")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
+    with listen(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{listener.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)
         app = server.streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=host)
