@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import httpx
 from mcp import Client, MCPError, StdioServerParameters
-from mcp_types import CallToolResult
+from mcp.types import CallToolResult
 from tqdm import tqdm
 
 from .sandbox.catalog import sandbox_models
@@ -59,19 +59,19 @@ async def _make_picture(client: Client, prompt: str, folder: Path) -> None:
 
 async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
     call = {"inference_id": inference_id, "wait_seconds": WAIT_SECONDS}
-    bar_format = "{desc} {elapsed} |{bar:30}|"
-    with tqdm(total=1.0, desc="Waiting", bar_format=bar_format, file=sys.stdout) as bar:
+    bar_format = "|{bar:30}| {desc}"
+    with tqdm(total=1.0, desc="waiting", bar_format=bar_format, file=sys.stdout) as bar:
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
             done = min(progress / total, 0.95) if total else 0.0
-            bar.set_description(message or "Waiting", refresh=False)
+            bar.set_description_str(message or "waiting", refresh=False)
             bar.update(max(done - bar.n, 0))
 
         for _ in range(MAX_WAITS):
             result = await client.call_tool("get_status", call, progress_callback=show)
             run = _content(result)
             if run["status"] != "in_progress":
-                bar.set_description(f"Run is {run['status']}", refresh=False)
+                bar.set_description_str(f"run is {run['status']}", refresh=False)
                 bar.update(1.0 - bar.n)
                 break
         else:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anyio
 from anyio.streams.text import TextReceiveStream
 from mcp import Client, StdioServerParameters
-from mcp_types import CallToolResult
+from mcp.types import CallToolResult
 
 from layer_mcp import Settings
 from layer_mcp.sandbox.catalog import sandbox_models

@@ -56,7 +56,7 @@ def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
     assert path.name.startswith("a-golden-key-")
     with Image.open(path) as picture:
         assert picture.size == (1024, 1024)
-    assert "Run is complete" in done.stdout
+    assert "run is complete" in done.stdout
 
 
 def test_a_prompt_that_the_terminal_cannot_show_does_not_end_the_demo(tmp_path: Path) -> None:

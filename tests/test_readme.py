@@ -52,11 +52,13 @@ def rows(text: str) -> list[str]:
 
 
 def shell(command: str, cwd: Path = ROOT, **environment: str) -> str:
+    # A make that runs in a test is not part of the make that runs the tests.
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
         command,
         shell=True,
         cwd=cwd,
-        env=os.environ | environment,
+        env=outer | environment,
         capture_output=True,
         text=True,
         timeout=110,

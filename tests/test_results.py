@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from mcp_types import CallToolResult
+from mcp.types import CallToolResult
 
 from layer_mcp import Inference, InferenceRequest, LayerError
 from layer_mcp.api.models import StartedInference

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from ..api.errors import LayerError, next_step_for
