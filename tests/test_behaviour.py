@@ -65,6 +65,22 @@ async def test_the_deadline_is_a_normal_answer(
     assert sandbox.state.arrived["get_inference"] == 2
 
 
+async def test_cancelling_a_wait_leaves_the_run_and_the_server_alone(
+    host: Host, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    async with host.connect(environment) as client:
+        started = content_of(await client.call_tool("execute_inference", SMALL_IMAGE))
+        call = {"inference_id": started["inference_id"], "wait_seconds": 40}
+        with anyio.move_on_after(1) as cancelled:
+            await client.call_tool("get_status", call)
+        sandbox.state.knobs.run_seconds = 0
+        finished = content_of(await client.call_tool("get_status", call))
+    assert cancelled.cancelled_caught
+    assert finished["status"] == "complete"
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
 async def test_a_wait_is_capped_by_the_setting(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

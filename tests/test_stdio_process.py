@@ -111,6 +111,20 @@ def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
         server.process.wait(2)
 
 
+def test_closing_stdin_during_a_submission_to_a_silent_layer_ends_the_process_too(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=8))
+    with child(environment) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE)
+        deadline = time.monotonic() + 20
+        while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(2) == 0
+
+
 def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
     with child({}, "--sandbox") as server:
         server.initialize()
