@@ -17,6 +17,7 @@ from .settings import Settings, SettingsError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750
+DEFAULT_RUN_SECONDS = 4.0
 DEFAULT_PROMPT = "a red potion in a round bottle"
 
 DESCRIPTION = """\
@@ -71,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("sandbox", help="serve a simulated Layer on loopback")
     _add_port(command, DEFAULT_PORT + 1)
+    command.add_argument(
+        "--run-seconds",
+        type=_seconds,
+        default=DEFAULT_RUN_SECONDS,
+        metavar="S",
+        help="how long a run takes (%(default)g)",
+    )
     command.set_defaults(run=sandbox)
     return top
 
@@ -82,7 +90,7 @@ def serve(options: argparse.Namespace) -> int:
     settings = Settings.from_env()
     settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
     with _with_own_sandbox(settings) as effective:
-        server = create_server(effective)
+        server = create_server(effective, notes=_sandbox_notes(effective))
         if options.http:
             from .server.http import serve_http  # noqa: PLC0415
 
@@ -110,10 +118,12 @@ def demo(options: argparse.Namespace) -> int:
 
 def sandbox(options: argparse.Namespace) -> int:
     """A simulated Layer, until it is interrupted."""
-    from .sandbox import running_sandbox  # noqa: PLC0415
+    from .sandbox import SandboxState, running_sandbox  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with running_sandbox(port=options.port) as running:
+    state = SandboxState()
+    state.knobs.run_seconds = options.run_seconds
+    with running_sandbox(state, port=options.port) as running:
         print("A simulated Layer. Nothing is charged. To use it, set:")
         print("LAYER_SANDBOX=1")
         print(f"LAYER_API_URL={running.api_url}")
@@ -133,6 +143,14 @@ def _replace_what_the_terminal_cannot_show() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _sandbox_notes(settings: Settings) -> str:
+    if not settings.sandbox:
+        return ""
+    from .sandbox.catalog import models_in_words  # noqa: PLC0415
+
+    return f"This is a sandbox: runs are simulated and free. Models: {models_in_words()}.\n"
 
 
 @contextlib.contextmanager
@@ -170,6 +188,13 @@ def _add_port(command: argparse.ArgumentParser, default: int) -> None:
 def _text(argument: str) -> str:
     """An argument as Unicode, in a locale that does not say UTF-8 too."""
     return os.fsencode(argument).decode("utf-8", "replace")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if 0 <= seconds <= 3600:
+        return seconds
+    raise argparse.ArgumentTypeError("must be a number from 0 to 3600")
 
 
 def _port(text: str) -> int:

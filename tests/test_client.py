@@ -210,6 +210,13 @@ async def test_an_unknown_run_is_not_found_and_its_id_is_said(layer: LayerClient
     assert (caught.value.code, caught.value.inference_id) == ("INFERENCE_NOT_FOUND", UNKNOWN_ID)
 
 
+async def test_an_unknown_model_is_answered_with_those_there_are(layer: LayerClient) -> None:
+    with pytest.raises(LayerError, match=IMAGE_MODEL) as caught:
+        await layer.execute_inference(REQUEST.model_copy(update={"model_id": UNKNOWN_ID}))
+    assert caught.value.code == "MODEL_NOT_FOUND"
+    assert caught.value.message.endswith("audio.")
+
+
 async def test_an_unknown_workspace_is_not_found(sandbox: RunningSandbox) -> None:
     async with client_of(sandbox, workspace=UNKNOWN_ID) as layer:
         with pytest.raises(LayerError, match="WORKSPACE_NOT_FOUND"):

@@ -94,6 +94,13 @@ def test_it_speaks_the_protocol_of_2025_with_a_handshake(environment: dict[str, 
     assert len(answer["instructions"].encode()) < 2048
 
 
+def test_an_agent_in_the_sandbox_is_told_which_models_there_are() -> None:
+    with child({"LAYER_SANDBOX": "1"}) as server:
+        instructions = server.initialize()["instructions"]
+    assert SMALL_IMAGE["model_id"] in instructions
+    assert len(instructions.encode()) < 2048
+
+
 def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

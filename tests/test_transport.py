@@ -85,6 +85,23 @@ async def test_an_answer_that_trickles_is_cut_off_at_the_total_time() -> None:
     assert len(api.heads) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "sent_times"),
+    [("402 Payment Required", "INSUFFICIENT_BALANCE", 1), ("503 Busy", "SERVICE_UNAVAILABLE", 4)],
+)
+async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
+    status: str, code: str, sent_times: int
+) -> None:
+    def cut(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 1000\r\n\r\n{{".encode())
+
+    with raw_server(cut) as api:
+        async with client(f"http://127.0.0.1:{api.port}/api") as layer:
+            with pytest.raises(LayerError) as caught:
+                await layer.execute_inference(REQUEST)
+    assert (caught.value.code, len(api.heads)) == (code, sent_times)
+
+
 async def test_a_silent_host_is_an_unknown_outcome_for_a_submission() -> None:
     with raw_server(lambda _connection: time.sleep(1)) as api:
         async with client(f"http://127.0.0.1:{api.port}/api") as layer:

@@ -168,17 +168,20 @@ def _outcome_of_fault(error: Exception, progress: _Progress, total_seconds: floa
         fault = ("CONNECTION_FAILED", "No connection to Layer could be made.")
         return Outcome("never_delivered", fault=fault)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        fault = ("TIMEOUT", f"Layer did not answer within {total_seconds:.0f} s.")
+        fault = ("TIMEOUT", f"Layer did not answer within {total_seconds:g} s.")
     else:
         fault = ("CONNECTION_LOST", "The connection broke before Layer's answer was complete.")
-    accepted = progress.status is not None and delivery_of_status(progress.status) == "accepted"
-    delivery = "accepted" if accepted else "outcome_unknown"
-    return Outcome(delivery, progress.status, body=progress.body, fault=fault)
+    if progress.status is None:
+        return Outcome("outcome_unknown", fault=fault)
+    delivery = delivery_of_status(progress.status)
+    # A refusal whose text was cut is still a refusal.
+    cut = fault if delivery == "accepted" else None
+    return Outcome(delivery, progress.status, body=progress.body, fault=cut)
 
 
 def _is_untrusted_certificate(error: BaseException | None) -> bool:
     while error is not None:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if isinstance(error, ssl.SSLCertVerificationError):
             return True
         error = error.__cause__ or error.__context__
     return False

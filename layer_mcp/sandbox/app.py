@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ..api.models import InferenceRequest
 from ..api.workspaces import is_workspace_id
-from .catalog import SandboxModel
+from .catalog import SandboxModel, models_in_words
 from .faults import Connections, spoiled
 from .files import make_outputs
 from .problems import RefusalError, refused_fields
@@ -187,7 +187,8 @@ def _model(state: SandboxState, model_id: str) -> SandboxModel:
     for model in state.models:
         if model.model_id == model_id.lower():
             return model
-    raise RefusalError(404, "MODEL_NOT_FOUND", "There is no such model in this workspace.")
+    detail = f"No such model; there are {models_in_words()}."
+    raise RefusalError(404, "MODEL_NOT_FOUND", detail)
 
 
 def _inference_request(state: SandboxState, body: bytes) -> InferenceRequest:

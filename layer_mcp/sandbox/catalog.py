@@ -107,6 +107,11 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
     )
 
 
+def models_in_words() -> str:
+    """The models as one line for an agent or a person."""
+    return "; ".join(f"{model.model_id} {model.modality}" for model in sandbox_models())
+
+
 def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:
     """What will really run (NormalizedInferenceParameters); unused parameters are null."""
     visual = model.modality in ("image", "video")

@@ -26,8 +26,11 @@ Each answer ends with the next step.
 """
 
 
-def create_server(settings: Settings) -> MCPServer[App]:
-    """The MCP server for these settings. Needs no token and no network until the first call."""
+def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
+    """The MCP server for these settings. Needs no token and no network until the first call.
+
+    `notes` are added to the instructions that an agent reads.
+    """
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
@@ -39,7 +42,7 @@ def create_server(settings: Settings) -> MCPServer[App]:
         title="Layer",
         version=__version__,
         website_url="https://layer.ai",
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS + notes,
         tools=all_tools(),
         lifespan=lifespan,
         log_level=settings.log_level,
