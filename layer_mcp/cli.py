@@ -10,14 +10,19 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .loopback import is_loopback
 from .settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+    from .server.state import App
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750
-DEFAULT_RUN_SECONDS = 4.0
 DEFAULT_PROMPT = "a red potion in a round bottle"
 
 DESCRIPTION = """\
@@ -75,9 +80,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--run-seconds",
         type=_seconds,
-        default=DEFAULT_RUN_SECONDS,
         metavar="S",
-        help="how long a run takes (%(default)g)",
+        help="how long a run takes",
     )
     command.set_defaults(run=sandbox)
     return top
@@ -96,12 +100,21 @@ def serve(options: argparse.Namespace) -> int:
 
             serve_http(server, options.host, options.port)
         else:
-            # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            if sys.stdin.isatty():
-                print(TERMINAL_HINT, file=sys.stderr)
-            server.run("stdio")
+            _serve_stdio(server)
     return EXIT_OK
+
+
+def _serve_stdio(server: "MCPServer[App]") -> None:
+    if sys.stdin is None or sys.stdout is None:
+        raise SettingsError("stdin and stdout must be open: the host speaks through them.")
+    # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.stdin.isatty():
+        print(TERMINAL_HINT, file=sys.stderr)
+    try:
+        server.run("stdio")
+    except* BrokenPipeError:
+        print("layer-mcp: the host has closed the connection", file=sys.stderr)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -122,7 +135,8 @@ def sandbox(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     state = SandboxState()
-    state.knobs.run_seconds = options.run_seconds
+    if options.run_seconds is not None:
+        state.knobs.run_seconds = options.run_seconds
     with running_sandbox(state, port=options.port) as running:
         print("A simulated Layer. Nothing is charged. To use it, set:")
         print("LAYER_SANDBOX=1")
@@ -148,9 +162,10 @@ def _replace_what_the_terminal_cannot_show() -> None:
 def _sandbox_notes(settings: Settings) -> str:
     if not settings.sandbox:
         return ""
-    from .sandbox.catalog import models_in_words  # noqa: PLC0415
+    from .sandbox.catalog import models_in_words, sandbox_models  # noqa: PLC0415
 
-    return f"This is a sandbox: runs are simulated and free. Models: {models_in_words()}.\n"
+    models = models_in_words(sandbox_models())
+    return f"This is a sandbox: runs are simulated and free. Models: {models}.\n"
 
 
 @contextlib.contextmanager
@@ -191,9 +206,9 @@ def _text(argument: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if 0 <= seconds <= 3600:
-        return seconds
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 3600:
+            return float(text)
     raise argparse.ArgumentTypeError("must be a number from 0 to 3600")
 
 

@@ -77,7 +77,7 @@ class Settings:
         return cls(
             api_token=_token(_first(environ, _names("api_token"))),
             workspace=_first(environ, _names("workspace")),
-            api_url=_api_url(_first(environ, _names("api_url")) or DEFAULT_API_URL),
+            api_url=normal_api_url(_first(environ, _names("api_url")) or DEFAULT_API_URL),
             sandbox=_flag("LAYER_SANDBOX", _first(environ, _names("sandbox")) or "0"),
             max_wait_seconds=_seconds(
                 "LAYER_MAX_WAIT_SECONDS",
@@ -99,16 +99,28 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return None
 
 
+def _one_of(attribute: str) -> str:
+    *names, last = _names(attribute)
+    return f"{', '.join(names)} or {last}" if names else last
+
+
 def _token(value: str | None) -> str | None:
     if value is None:
         return None
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise SettingsError("LAYER_API_KEY must be one word without spaces or line breaks.")
+        raise SettingsError(f"{_one_of('api_token')} must be one word of plain characters.")
     return value
 
 
-def _api_url(value: str) -> str:
+def normal_api_url(value: str) -> str:
+    """An address of the API without `/v1` and slashes at its end.
+
+    Raises:
+        SettingsError: not an https address, or http to another machine.
+    """
     url = value.rstrip("/").removesuffix("/v1").rstrip("/")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise SettingsError("LAYER_API_URL must be plain ASCII without spaces.")
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -130,7 +142,7 @@ def _flag(name: str, value: str) -> bool:
 
 
 def _seconds(name: str, value: str) -> int:
-    if value.isascii() and value.isdigit() and int(value) <= 3600:
+    if value.isascii() and value.isdigit() and len(value) <= 4 and int(value) <= 3600:
         return int(value)
     raise SettingsError(f"{name} must be a whole number of seconds from 0 to 3600.")
 

@@ -1,6 +1,7 @@
 """What an agent sees, over every transport and both protocol eras."""
 
 import io
+import json
 
 import anyio
 import httpx
@@ -164,13 +165,38 @@ async def test_the_first_call_without_a_token_says_what_to_set(host: Host) -> No
     assert "app.layer.ai" in text_of(result)
 
 
-async def test_every_answer_of_the_sandbox_says_that_it_is_simulated(host: Host) -> None:
-    async with host.connect(
-        {"LAYER_SANDBOX": "1", "LAYER_API_URL": "http://127.0.0.1:9"}
-    ) as client:
-        result = await client.call_tool("execute_inference", SMALL_IMAGE | {"prompt": 5})
-    assert content_of(result)["simulated"] is True
-    assert SIMULATED_LINE in text_of(result)
+async def test_every_answer_of_the_sandbox_says_that_it_is_simulated(
+    host: Host, environment: dict[str, str]
+) -> None:
+    async with host.connect(environment | {"LAYER_SANDBOX": "1"}) as client:
+        started = await client.call_tool("execute_inference", SMALL_IMAGE)
+        run = {"inference_id": content_of(started)["inference_id"]}
+        finished = await client.call_tool("get_status", run)
+        refused = await client.call_tool("execute_inference", SMALL_IMAGE | {"prompt": 5})
+    for answer in (started, finished, refused):
+        assert content_of(answer)["simulated"] is True
+        assert SIMULATED_LINE in text_of(answer)
+
+
+async def test_a_run_that_has_ended_when_it_is_submitted_comes_with_its_files(
+    host: Host, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.status_spelling = {"in_progress": "COMPLETED"}
+    async with host.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SMALL_IMAGE)
+    assert len(content_of(result)["outputs"]) == 1
+    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1}
+
+
+async def test_submitting_counts_towards_the_longest_wait(
+    host: Host, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=2))
+    async with host.connect(environment | {"LAYER_MAX_WAIT_SECONDS": "1"}) as client:
+        result = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 30})
+    assert content_of(result)["status"] == "in_progress"
+    assert sandbox.state.arrived == {"execute_inference": 1}
 
 
 async def test_structured_content_holds_no_nulls(
@@ -178,7 +204,7 @@ async def test_structured_content_holds_no_nulls(
 ) -> None:
     async with host.connect(environment) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 5})
-    assert "null" not in str(content_of(result)).replace("None", "null")
+    assert "null" not in json.dumps(content_of(result))
 
 
 async def test_a_call_to_an_unknown_tool_is_an_error_and_the_server_goes_on(

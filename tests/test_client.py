@@ -4,14 +4,24 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator
 
+import anyio
 import pytest
 
-from layer_mcp import InferenceRequest, LayerClient, LayerError, __version__
+from layer_mcp import (
+    InferenceRequest,
+    LayerClient,
+    LayerError,
+    Settings,
+    SettingsError,
+    __version__,
+)
 from layer_mcp.api.retry import Limits
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.state import Operation, SandboxWorkspace
+from layer_mcp.server.app import create_server
 
 from .hosts import IMAGE_MODEL, SMALL_IMAGE
+from .raw_servers import http_answer, raw_server
 
 pytestmark = pytest.mark.anyio
 
@@ -307,6 +317,78 @@ async def test_a_token_that_layer_repeats_is_not_passed_on(
     with pytest.raises(LayerError, match=r"Bad token \[token\] here") as caught:
         await layer.execute_inference(REQUEST)
     assert sandbox.token not in str(caught.value)
+
+
+async def test_a_long_token_that_layer_repeats_leaves_no_part_behind(
+    sandbox: RunningSandbox,
+) -> None:
+    sandbox.state.token = "j" * 700
+    sandbox.state.knobs.fail_next(
+        "execute_inference", Fault("status", status=400, detail=f"Bad token {sandbox.state.token}")
+    )
+    async with client_of(sandbox) as layer:
+        with pytest.raises(LayerError) as caught:
+            await layer.execute_inference(REQUEST)
+    assert "jj" not in repr(caught.value) + str(caught.value) + caught.value.message
+
+
+async def test_an_id_in_an_error_answer_is_told() -> None:
+    with raw_server(http_answer("504 Late", b'{"inference_id": "run-7"}')) as api:
+        url = f"http://127.0.0.1:{api.port}/api"
+        async with LayerClient("t", workspace=UNKNOWN_ID, api_url=url, limits=QUICK) as other:
+            with pytest.raises(LayerError) as caught:
+                await other.execute_inference(REQUEST)
+    assert (caught.value.code, caught.value.inference_id) == ("OUTCOME_UNKNOWN", "run-7")
+    assert caught.value.next_step.startswith("Read the state of that run")
+
+
+async def test_a_cancelled_submission_leaves_a_line_in_the_log(
+    sandbox: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=2))
+    async with LayerClient(
+        sandbox.token, workspace=sandbox.workspace_id, api_url=sandbox.api_url
+    ) as layer:
+        with anyio.move_on_after(0.7):
+            await layer.execute_inference(REQUEST)
+    assert "A submission went out and no answer came" in caplog.text
+
+
+async def test_a_workspace_with_gaps_does_not_hide_the_others() -> None:
+    body = b"""{"workspaces": [{"workspace_id": "w1", "slug": null, "name": "Art"}, {"slug": "x"},
+        7], "pagination": {"has_more_results": null}}"""
+    with raw_server(http_answer("200 OK", body)) as api:
+        async with LayerClient("t", api_url=f"http://127.0.0.1:{api.port}/api") as layer:
+            assert await layer.workspace_id("art") == "w1"
+
+
+def test_the_sandbox_switch_never_reaches_a_real_account() -> None:
+    settings = Settings(api_token="pat_real", sandbox=True)
+    with pytest.raises(SettingsError, match="LAYER_SANDBOX"):
+        LayerClient.from_settings(settings)
+    with pytest.raises(SettingsError, match="LAYER_SANDBOX"):
+        create_server(settings)
+
+
+@pytest.mark.parametrize("url", ["http://layer.test/api", "ftp://x"])
+def test_an_address_without_encryption_is_refused_in_the_library_too(url: str) -> None:
+    with pytest.raises(SettingsError):
+        LayerClient("t", api_url=url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSL_CERT_FILE", "/no/such/file.pem"), ("HTTPS_PROXY", "carrier-pigeon://x")],
+)
+async def test_a_broken_setup_of_this_machine_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    async with LayerClient("t", workspace=UNKNOWN_ID, api_url="https://layer.test/api") as layer:
+        with pytest.raises(LayerError) as caught:
+            await layer.execute_inference(REQUEST)
+    assert caught.value.code == "NETWORK_SETTINGS"
+    assert "proxy variables" in caught.value.next_step
 
 
 async def test_the_only_workspace_is_looked_up_once(sandbox: RunningSandbox) -> None:

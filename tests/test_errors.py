@@ -34,10 +34,30 @@ def test_a_code_that_layer_adds_later_is_passed_on_with_a_next_step() -> None:
     assert error.next_step
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "step"),
+    [(504, "GATEWAY_TIMEOUT", "Wait a minute"), (409, "CONFLICT", "refused again")],
+)
+def test_a_new_code_gets_the_next_step_of_its_family(status: int, code: str, step: str) -> None:
+    assert step in error_from_response(status, JSON, problem(code)).next_step
+
+
+def test_only_a_busy_layer_is_waited_for() -> None:
+    assert "7 s" in error_from_response(429, JSON, b"", 7).next_step
+    assert "7 s" not in error_from_response(402, JSON, b"", 7).next_step
+
+
 def test_a_422_may_be_a_list_of_fields() -> None:
     body = {"detail": [{"loc": ["body", "width"], "msg": "must be positive", "type": "x"}]}
     error = error_from_response(422, "application/json", json.dumps(body).encode())
     assert (error.code, error.message) == ("INVALID_INPUTS", "width: must be positive.")
+
+
+def test_odd_items_in_a_list_of_fields_do_not_hide_the_others() -> None:
+    good = {"loc": ["body", "width"], "msg": "must be positive"}
+    body = {"detail": ["odd", {"loc": [1.5], "msg": None}, {"loc": "x"}, good]}
+    error = error_from_response(422, "application/json", json.dumps(body).encode())
+    assert "width: must be positive" in error.message
 
 
 def test_a_422_may_be_a_plain_sentence() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from layer_mcp.sandbox import RunningSandbox
 
-from .hosts import ALL_HOSTS, SMALL_IMAGE, Host, content_of
+from .hosts import SMALL_IMAGE, Host, content_of
 
 pytestmark = pytest.mark.anyio
 
-CALLS = {"memory": 5000, "stdio": 3000, "http": 1000}
+CALLS = {"memory": 3000, "stdio": 2000, "http": 500}
 AT_ONCE = 20
 JUNK: list[Any] = [
     None,
@@ -43,7 +43,6 @@ def mangled(chance: random.Random) -> dict[str, Any]:
     return arguments | {"model_id": chance.choice(JUNK)}
 
 
-@pytest.mark.parametrize("host", [h for h in ALL_HOSTS if h.era != "legacy"], ids=str)
 async def test_mangled_calls_are_answered_and_never_sent(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

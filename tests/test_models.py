@@ -20,7 +20,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "ForgeMaskInput": Mask,
     "ForgeVideoEffectInput": VideoEffect,
 }
-# Layer adds names to these lists: any name is passed on (api.md, fact 11). A blur below 0 is ours.
+# Layer adds names to these lists: any name is passed on. A blur below 0 is ours.
 OPEN_LISTS = {("ForgeGuidanceFileInput", "type"), ("ForgeVideoEffectInput", "type")}
 STRICTER = {("ForgeMaskInput", "edge_radius"): {"minimum": 0}}
 

@@ -1,6 +1,6 @@
 """Bounded waiting, on a clock that jumps."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -9,6 +9,7 @@ import trio.testing
 
 from layer_mcp import Inference, LayerError
 from layer_mcp.api.polling import (
+    Poll,
     is_terminal,
     pause_before_poll,
     poll_interval_seconds,
@@ -16,8 +17,6 @@ from layer_mcp.api.polling import (
 )
 
 pytestmark = pytest.mark.anyio
-
-Poll = Callable[[float], Awaitable[Inference]]
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def answers(*replies: Inference | LayerError) -> tuple[Poll, list[float]]:
     left: Iterator[Inference | LayerError] = iter(replies)
     last = replies[-1]
 
-    async def poll(_seconds_left: float) -> Inference:
+    async def poll() -> Inference:
         asked.append(anyio.current_time() - start)
         reply = next(left, last)
         if isinstance(reply, LayerError):
@@ -142,6 +141,25 @@ async def test_a_refusal_is_raised_at_once() -> None:
     with pytest.raises(LayerError, match="UNAUTHENTICATED"):
         await wait_for_end(poll, timeout_seconds=60)
     assert asked == [0, 10]
+
+
+async def test_a_poll_that_hangs_is_cut_off_at_the_deadline() -> None:
+    async def poll() -> Inference:
+        await anyio.sleep(1000)
+        return state()
+
+    start = anyio.current_time()
+    run = await wait_for_end(poll, timeout_seconds=25, known=state(interval=10))
+    assert (run.status, anyio.current_time() - start) == ("in_progress", 25)
+
+
+async def test_a_short_wait_still_gives_its_first_poll_time_to_answer() -> None:
+    async def poll() -> Inference:
+        await anyio.sleep(3)
+        return state()
+
+    run = await wait_for_end(poll, timeout_seconds=0.1)
+    assert (run.status, anyio.current_time()) == ("in_progress", 3)
 
 
 async def test_progress_names_each_new_state_and_the_seconds_waited() -> None:

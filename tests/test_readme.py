@@ -69,11 +69,16 @@ def shell(command: str, cwd: Path = ROOT, **environment: str) -> str:
 
 
 @contextmanager
-def running(command: str) -> Generator[None]:
+def running(command: str, port: int) -> Generator[None]:
+    """The command's server, once it listens; nobody else may have the port."""
+    assert not listens(port), f"port {port} is taken"
     process = subprocess.Popen(
         shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
+        deadline = time.monotonic() + 20
+        while not listens(port) and time.monotonic() < deadline:
+            time.sleep(0.1)
         yield
     finally:
         process.terminate()
@@ -81,11 +86,8 @@ def running(command: str) -> Generator[None]:
 
 
 def listens(port: int) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return True
-        time.sleep(0.1)
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
     return False
 
 
@@ -159,22 +161,20 @@ def test_the_http_server_answers_at_the_address_in_the_readme() -> None:
         async with Client("http://127.0.0.1:8750/mcp") as client:
             return len((await client.list_tools()).tools)
 
-    with running(commands()[3]):
-        assert listens(8750)
+    with running(commands()[3], 8750):
         assert anyio.run(count_tools) == 2
 
 
 def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
-    with running(commands()[4]):
-        assert listens(8751)
+    with running(commands()[4], 8751):
         answer = httpx.get("http://127.0.0.1:8751/api/v1/workspaces", trust_env=False)
     assert answer.json()["status"] == 401
 
 
 def test_the_agent_sample_makes_a_picture() -> None:
     printed = subprocess.run(
-        [sys.executable, "-c", blocks("python")[0]],
-        env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        [".venv/bin/python", "-c", blocks("python")[0]],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -242,7 +242,7 @@ def test_the_table_of_settings_matches_the_code() -> None:
 
 def test_every_dependency_is_a_line_with_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [re.split(r"[<>=]", line)[0] for line in project["dependencies"]]
+    declared = [re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]]
     reasons = README.partition("| dependency | why |")[2]
     for name in declared:
         assert f"`{name}`" in reasons

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from layer_mcp.api.errors import Delivery, delivery_of_status
 from layer_mcp.api.retry import (
+    Delivery,
+    delivery_of_status,
     may_submit_again,
     parse_retry_after,
     retry_delay_seconds,
@@ -19,7 +20,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     [
         (200, "accepted"),
         (202, "accepted"),
+        (101, "outcome_unknown"),
+        (301, "refused"),
         (302, "refused"),
+        (303, "outcome_unknown"),
+        (307, "refused"),
         (400, "refused"),
         (401, "refused"),
         (402, "refused"),
@@ -77,6 +82,9 @@ def test_a_retry_after_beyond_the_budget_ends_the_attempts() -> None:
         ("soon", None),
         ("-3", None),
         ("²", None),
+        ("9" * 400, 86_400),
+        ("Thu, 01 Jan 2026 00:00:30 +99999999999999999999", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:

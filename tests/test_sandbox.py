@@ -5,6 +5,7 @@ import json
 import struct
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -126,6 +127,15 @@ def test_the_price_is_reserved_while_running_and_charged_at_the_end(
     sandbox.state.knobs.run_seconds = 0
     ended = api.get(workspace).json()
     assert (ended["balance_creative_units"], ended["reserved_creative_units"]) == (999, 0)
+
+
+def test_two_looks_at_once_see_the_same_files(
+    api: httpx.Client, inferences: str, sandbox: RunningSandbox
+) -> None:
+    started = api.post(inferences, json=SMALL_IMAGE | {"width": 2048, "height": 2048}).json()
+    looks = ThreadPoolExecutor(2).map(api.get, [f"{inferences}/{started['inference_id']}"] * 2)
+    first, second = (look.json()["outputs"] for look in looks)
+    assert first == second
 
 
 def test_a_failed_run_costs_nothing_and_says_why(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from annotated_types import Gt
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, ValidationError
 from syrupy.assertion import SnapshotAssertion
@@ -19,12 +18,13 @@ from layer_mcp.server.tools import all_tools
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.server.tools.get_status import GetStatusArguments
 
-from .dialect_strategies import SOME_ID, allowed_by, each_property, near_the_limits
+from .dialect_strategies import SOME_ID, allowed_by, near_the_limits
 
 BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "format", "title", "nullable"}
 TYPES = {"string", "integer", "number", "boolean", "array", "object"}
 ARGUMENTS: list[type[BaseModel]] = [ExecuteInferenceArguments, GetStatusArguments]
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FIELDS = [(model, name) for model in ARGUMENTS for name in model.model_fields]
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TOOLS = {tool.name: tool for tool in all_tools()}
 SCHEMAS = {
@@ -134,25 +134,27 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
     check()
 
 
-@pytest.mark.parametrize("model", ARGUMENTS)
-def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel]) -> None:
+@pytest.mark.parametrize(
+    ("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel], name: str) -> None:
     schema = portable_schema(model)
+    required = dict.fromkeys(schema["required"], SOME_ID)
     accepted_count = 0
 
     @MANY
-    @given(st.fixed_dictionaries({}, optional=each_property(schema, near_the_limits)))
-    def check(optional: dict[str, Any]) -> None:
+    @given(near_the_limits(schema["properties"][name]))
+    def check(value: object) -> None:
         nonlocal accepted_count
-        required = dict.fromkeys(schema["required"], SOME_ID)
         try:
-            accepted = model.model_validate(optional | required)
+            accepted = model.model_validate(required | {name: value})
         except ValidationError:
             return
         accepted_count += 1
         assert allows(schema, accepted.model_dump(mode="json", exclude_none=True))
 
     check()
-    assert accepted_count > 10
+    assert accepted_count > 0
 
 
 def test_a_property_of_several_types_is_refused_when_the_server_is_built() -> None:

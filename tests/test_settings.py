@@ -55,6 +55,9 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_API_URL", "http://127.0.0.1.evil.test/api"),
         ("LAYER_API_URL", "ftp://x.test"),
         ("LAYER_API_URL", "layer"),
+        ("LAYER_API_URL", "https://exa mple.com"),
+        ("LAYER_API_URL", "https://ex☃mple.com/api"),
+        ("LAYER_API_URL", "https://x.test/a\x7fpi"),
         ("LAYER_API_URL", "https://user:pw@x.test/api"),
         ("LAYER_API_URL", "https://x.test:99999/api"),
         ("LAYER_API_KEY", "two words"),
@@ -64,6 +67,7 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_MAX_WAIT_SECONDS", "-1"),
         ("LAYER_MAX_WAIT_SECONDS", "1e3"),
         ("LAYER_MAX_WAIT_SECONDS", "99999"),
+        ("LAYER_MAX_WAIT_SECONDS", "9" * 5000),
         ("LAYER_LOG_LEVEL", "LOUD"),
     ],
 )

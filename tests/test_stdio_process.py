@@ -158,13 +158,47 @@ def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
         server.call(2, "execute_inference", SMALL_IMAGE | {"wait_seconds": 3})
         started = server.receive()
         server.call(3, "get_status", {"inference_id": SMALL_IMAGE["model_id"], "wait_seconds": 0})
-        server.receive()
         server.send({"jsonrpc": "2.0", "id": 4, "method": "no/such/method"})
-        server.receive()
+        later = [server.receive(), server.receive()]
         out, err = server.process.communicate(timeout=10)
-    assert started["result"]["structuredContent"]["warning"]
-    assert all(json.loads(line)["jsonrpc"] == "2.0" for line in out.splitlines())
-    assert SECRET not in json.dumps(started) + out.decode() + err.decode()
+    assert "Bad token [token]" in started["result"]["structuredContent"]["warning"]
+    assert {answer["id"] for answer in later} == {3, 4}
+    assert out == b""
+    assert SECRET not in json.dumps([started, later]) + err.decode()
+
+
+def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.pipe(server.process.stdout).close()
+        server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        server.pipe(server.process.stdin).close()
+        server.process.wait(5)
+        err = server.pipe(server.process.stderr).read().decode()
+    assert "Traceback" not in err
+    assert "the host has closed the connection" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_stdin_or_stdout_is_wrong_usage(closed: str) -> None:
+    done = subprocess.run(
+        f"{SCRIPT} {closed}", shell=True, stderr=subprocess.PIPE, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert b"must be open" in done.stderr
+
+
+def test_a_cancelled_call_leaves_the_id_of_its_run_in_the_log(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        cancel = {"requestId": 2, "reason": "the user went on"}
+        server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel})
+        server.pipe(server.process.stdin).close()
+        server.process.wait(5)
+        err = server.pipe(server.process.stderr).read().decode()
+    assert f"run {next(iter(sandbox.state.runs))} goes on" in err
 
 
 def test_text_outside_ascii_passes_in_any_locale(

@@ -8,13 +8,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, ToolAnnotations
 
-from layer_mcp import LayerError, Settings
+from layer_mcp import LayerClient, LayerError, Settings
+from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server import app
 from layer_mcp.server.results import RunAnswer
 from layer_mcp.server.state import ToolContext
 from layer_mcp.server.tool import make_tool
 
-from .hosts import content_of, error_code, text_of
+from .hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,16 +49,30 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
     return app.create_server(Settings())
 
 
+async def test_a_crash_after_a_submission_does_not_hide_the_run(
+    environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(LayerClient, "wait", broken)
+    async with MEMORY.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SMALL_IMAGE)
+    assert not result.is_error
+    assert list(sandbox.state.runs) == [content_of(result)["inference_id"]]
+    assert "failed in the server" in text_of(result)
+
+
 async def call(server: MCPServer[app.App], name: str) -> CallToolResult:
     async with Client(server) as client:
         return await client.call_tool(name, {})
 
 
-async def test_a_crash_is_an_internal_error_whose_text_stays_in_the_log(
+async def test_a_crash_has_its_own_code_and_its_text_stays_in_the_log(
     server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
 ) -> None:
     result = await call(server, "crash")
-    assert error_code(result) == "INTERNAL_ERROR"
+    assert error_code(result) == "TOOL_CRASHED"
     assert "secret" not in text_of(result) + str(content_of(result))
     assert "a secret of the server" in caplog.text
 

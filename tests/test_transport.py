@@ -105,10 +105,28 @@ async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
 async def test_a_silent_host_is_an_unknown_outcome_for_a_submission() -> None:
     with raw_server(lambda _connection: time.sleep(1)) as api:
         async with client(f"http://127.0.0.1:{api.port}/api") as layer:
-            with pytest.raises(LayerError, match="did not answer within") as caught:
+            with pytest.raises(LayerError, match="did not answer in time") as caught:
                 await layer.execute_inference(REQUEST)
     assert caught.value.code == "OUTCOME_UNKNOWN"
     assert len(api.heads) == 1
+
+
+async def test_an_answer_with_an_absurd_retry_after_does_not_hide_the_outcome() -> None:
+    with raw_server(http_answer("500 Broken", b"", "Retry-After: " + "9" * 400)) as api:
+        async with client(f"http://127.0.0.1:{api.port}/api") as layer:
+            with pytest.raises(LayerError, match="OUTCOME_UNKNOWN"):
+                await layer.execute_inference(REQUEST)
+
+
+async def test_a_proxy_that_breaks_during_connect_delivered_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with raw_server(lambda _connection: None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        async with client("https://layer.test/api") as layer:
+            with pytest.raises(LayerError, match="CONNECTION_FAILED"):
+                await layer.execute_inference(REQUEST)
+    assert len(proxy.heads) == 4
 
 
 async def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from layer_mcp import LayerError, Workspace
-from layer_mcp.api.workspaces import choose_workspace, is_workspace_id
+from layer_mcp.api.models import is_uuid
+from layer_mcp.api.workspaces import choose_workspace
 
 ART = Workspace(workspace_id="00000000-0000-4000-8000-00000000000a", slug="art", name="Art Team")
 LAB = Workspace(workspace_id="00000000-0000-4000-8000-00000000000b", slug="lab", name="Lab")
@@ -41,11 +42,18 @@ def test_a_slug_wins_over_another_workspaces_name() -> None:
 
 
 def test_an_account_without_workspaces_says_so() -> None:
-    with pytest.raises(LayerError, match="no workspace"):
+    with pytest.raises(LayerError, match=r"no workspace.*Create a workspace"):
         choose_workspace(None, [])
 
 
+def test_long_names_stay_short_in_the_answer() -> None:
+    long = ART.model_copy(update={"name": "x" * 5000})
+    with pytest.raises(LayerError) as caught:
+        choose_workspace("y" * 5000, [long])
+    assert len(caught.value.message) < 300
+
+
 def test_only_a_uuid_needs_no_look_up() -> None:
-    assert is_workspace_id(ART.workspace_id)
-    assert not is_workspace_id("art")
-    assert not is_workspace_id(ART.workspace_id + "\n")
+    assert is_uuid(ART.workspace_id)
+    assert not is_uuid("art")
+    assert not is_uuid(ART.workspace_id + "\n")

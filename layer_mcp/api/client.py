@@ -5,34 +5,44 @@ async with LayerClient.from_env() as layer:
     run = await layer.wait(started.inference_id, timeout_seconds=300)
 """
 
+import logging
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
+import anyio
 from pydantic import BaseModel, ValidationError
 
-from ..settings import DEFAULT_API_URL, Settings
-from .errors import LayerError
+from ..loopback import is_loopback
+from ..settings import DEFAULT_API_URL, Settings, SettingsError, normal_api_url
+from .errors import LayerError, one_sentence
 from .models import (
     Inference,
     InferenceRequest,
     StartedInference,
     Workspace,
     WorkspaceList,
+    is_uuid,
 )
 from .polling import OnProgress, wait_for_end
 from .retry import Limits, Patience, may_submit_again
-from .workspaces import choose_workspace, is_workspace_id
+from .workspaces import choose_workspace
 
 if TYPE_CHECKING:
     from .transport import Outcome, Pool
 
 MAX_WORKSPACE_PAGES = 20
 
-INFERENCE_ID_IN_JSON = re.compile(rb'"inference_id"\s*:\s*"([0-9a-fA-F-]{36})"')
+WORKSPACE_LOOKUP_SECONDS = 15
+WORKSPACE_KEPT_SECONDS = 60
+MIN_SECRET_LENGTH = 8
+INFERENCE_ID_IN_JSON = re.compile(rb'"inference_id"\s*:\s*"([^"\\]{1,100})"')
+
+logger = logging.getLogger(__name__)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -54,19 +64,31 @@ class LayerClient:
     ) -> None:
         self._token = token
         self._workspace = workspace
-        self._api_url = api_url
+        self._api_url = normal_api_url(api_url)
         self._limits = limits or Limits()
         self._pool: Pool | None = None
-        self._workspace_ids: dict[str | None, str] = {}
+        self._found_workspaces: dict[str | None, tuple[str, float]] = {}
 
     @classmethod
     def from_env(cls) -> Self:
-        """A client with the environment's token, workspace and address."""
+        """A client with the environment's token, workspace and address.
+
+        Raises:
+            SettingsError: a setting that cannot be used.
+        """
         return cls.from_settings(Settings.from_env())
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """A client with the given settings."""
+        """A client with the given settings.
+
+        Raises:
+            SettingsError: the sandbox is wanted, but the address is not one; a run would be paid.
+        """
+        if settings.sandbox and not is_loopback(settings.api_url):
+            raise SettingsError(
+                "LAYER_SANDBOX needs a sandbox: start layer-mcp sandbox and set what it prints."
+            )
         return cls(settings.api_token, workspace=settings.workspace, api_url=settings.api_url)
 
     async def __aenter__(self) -> Self:
@@ -99,13 +121,13 @@ class LayerClient:
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
             outcome = await self._exchange("POST", path, limit_seconds, json=request.body())
-            if outcome.delivery == "accepted":
-                started = _parse(StartedInference, outcome.body) or _rescue(outcome.body)
-                if started is not None:
-                    return started
+            started = _started(outcome)
+            if started is not None:
+                logger.info("Started run %s", started.inference_id)
+                return started
             again = may_submit_again(outcome.delivery)
             if not again or not await patience.pause(outcome.retry_after_seconds):
-                raise self._without_token(_submission_error(outcome))
+                raise _submission_error(outcome)
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
         """The state of a run (GET inferences/{id}); sent again after a transport fault."""
@@ -135,8 +157,8 @@ class LayerClient:
         with _naming(inference_id):
             path = await self._inference_path(inference_id, workspace)
 
-            async def poll(seconds_left: float) -> Inference:
-                return await self._read(Inference, path, once_within_seconds=seconds_left)
+            async def poll() -> Inference:
+                return await self._read(Inference, path, once=True)
 
             return await wait_for_end(
                 poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
@@ -145,29 +167,36 @@ class LayerClient:
     async def list_workspaces(self) -> list[Workspace]:
         """All workspaces of the account, most recently active first (GET workspaces)."""
         workspaces: list[Workspace] = []
-        params = {"limit": "100"}
+        cursor: str | None = None
         for _ in range(MAX_WORKSPACE_PAGES):
+            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
             page = await self._read(WorkspaceList, "v1/workspaces", params=params)
             workspaces += page.workspaces
-            cursor = page.pagination.next_cursor
-            if not page.pagination.has_more_results or not cursor:
+            cursor = page.pagination.next_cursor if page.pagination else None
+            if not cursor or not (page.pagination and page.pagination.has_more_results):
                 break
-            params = {"limit": "100", "cursor": cursor}
         return workspaces
 
     async def workspace_id(self, workspace: str | None = None) -> str:
-        """The id of a workspace given by id, slug or name; looked up once.
+        """The id of a workspace given by id, slug or name; a look-up counts for a minute.
 
         Raises:
             LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the ones there are.
         """
         wanted = workspace or self._workspace
-        if wanted and is_workspace_id(wanted):
+        if wanted and is_uuid(wanted):
             return wanted
-        if wanted not in self._workspace_ids:
-            chosen = choose_workspace(wanted, await self.list_workspaces())
-            self._workspace_ids[wanted] = chosen.workspace_id
-        return self._workspace_ids[wanted]
+        found, until = self._found_workspaces.get(wanted, ("", 0.0))
+        if found and anyio.current_time() < until:
+            return found
+        try:
+            with anyio.fail_after(WORKSPACE_LOOKUP_SECONDS):
+                chosen = choose_workspace(wanted, await self.list_workspaces()).workspace_id
+        except TimeoutError:
+            sentence = "Layer did not list the workspaces in time."
+            raise LayerError("TIMEOUT", sentence, transient=True) from None
+        self._found_workspaces[wanted] = (chosen, anyio.current_time() + WORKSPACE_KEPT_SECONDS)
+        return chosen
 
     async def _inference_path(self, inference_id: str, workspace: str | None) -> str:
         workspace_id = await self.workspace_id(workspace)
@@ -179,12 +208,10 @@ class LayerClient:
         path: str,
         *,
         params: dict[str, str] | None = None,
-        once_within_seconds: float | None = None,
+        once: bool = False,
     ) -> ModelT:
         """GET an answer; sent again after a fault, unless it is to be asked once only."""
         limit_seconds = self._limits.read_total_seconds
-        if once_within_seconds is not None:
-            limit_seconds = min(limit_seconds, once_within_seconds)
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
             outcome = await self._exchange("GET", path, limit_seconds, params=params)
@@ -192,9 +219,9 @@ class LayerClient:
                 answer = _parse(model, outcome.body)
                 if answer is not None:
                     return answer
-            again = once_within_seconds is None and outcome.delivery != "refused"
+            again = not once and outcome.delivery != "refused"
             if not again or not await patience.pause(outcome.retry_after_seconds):
-                raise self._without_token(_read_error(outcome))
+                raise _read_error(outcome)
 
     async def _exchange(
         self,
@@ -206,19 +233,31 @@ class LayerClient:
         params: dict[str, str] | None = None,
     ) -> "Outcome":
         # Only the first call needs httpx: a server that lists its tools starts without it.
-        from .transport import exchange, open_pool  # noqa: PLC0415
+        from .transport import exchange  # noqa: PLC0415
 
         if not self._token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set.")
-        if self._pool is None:
-            self._pool = open_pool(self._api_url, self._token, self._limits)
-        return await exchange(
-            self._pool, method, path, json=json, params=params, total_seconds=limit_seconds
+        outcome = await exchange(
+            self._open_pool(self._token),
+            method,
+            path,
+            json=json,
+            params=params,
+            total_seconds=limit_seconds,
         )
+        return replace(outcome, body=_without(self._token, outcome.body))
 
-    def _without_token(self, error: LayerError) -> LayerError:
-        error.message = error.message.replace(self._token or "\0", "[token]")
-        return error
+    def _open_pool(self, token: str) -> "Pool":
+        from .transport import open_pool  # noqa: PLC0415
+
+        if self._pool is None:
+            try:
+                self._pool = open_pool(self._api_url, token, self._limits)
+            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
+            except Exception as error:
+                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
+                raise LayerError("NETWORK_SETTINGS", sentence) from error
+        return self._pool
 
 
 @contextmanager
@@ -238,10 +277,30 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
         return None
 
 
+def _without(token: str, body: bytes) -> bytes:
+    """The answer without the token: whatever is read from it later cannot show it."""
+    return body.replace(token.encode(), b"[token]") if len(token) >= MIN_SECRET_LENGTH else body
+
+
+def _started(outcome: "Outcome") -> StartedInference | None:
+    """The run that an answer names, also if the answer is cut or malformed."""
+    if outcome.delivery != "accepted":
+        return None
+    started = _parse(StartedInference, outcome.body)
+    inference_id = _inference_id_in(outcome.body)
+    return started or (StartedInference(inference_id=inference_id) if inference_id else None)
+
+
 def _submission_error(outcome: "Outcome") -> LayerError:
-    if outcome.delivery in ("accepted", "outcome_unknown"):
-        return LayerError("OUTCOME_UNKNOWN", f"{outcome.why} The outcome is unknown.")
-    return outcome.error()
+    if outcome.delivery not in ("accepted", "outcome_unknown"):
+        return outcome.error()
+    inference_id = _inference_id_in(outcome.body)
+    return LayerError(
+        "OUTCOME_UNKNOWN",
+        f"{outcome.why} The outcome is unknown.",
+        next_step="Read the state of that run before trying again." if inference_id else None,
+        inference_id=inference_id,
+    )
 
 
 def _read_error(outcome: "Outcome") -> LayerError:
@@ -250,7 +309,6 @@ def _read_error(outcome: "Outcome") -> LayerError:
     return outcome.error()
 
 
-def _rescue(body: bytes) -> StartedInference | None:
-    """The run that a cut or malformed answer still names."""
+def _inference_id_in(body: bytes) -> str | None:
     found = INFERENCE_ID_IN_JSON.search(body)
-    return StartedInference(inference_id=found[1].decode()) if found else None
+    return found[1].decode(errors="replace") if found else None

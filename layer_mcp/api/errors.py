@@ -1,21 +1,15 @@
 """What can go wrong with Layer: a stable code, one sentence and one next step for each.
 
-Layer answers errors as problem+json whose `type` ends in a machine code. A 422 may instead be a
-list of field errors, and a proxy may answer with HTML (api.md, fact 6).
+Layer answers errors as problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may
+instead be FastAPI's list of refused fields, and a proxy may answer with HTML.
 """
 
 import math
 import re
-from typing import Literal
 
 from pydantic import ValidationError
 
 from .models import FieldProblem, Problem
-
-Delivery = Literal[
-    "accepted", "never_delivered", "refused_without_work", "outcome_unknown", "refused"
-]
-"""What came of a submission; only the second and third may be sent again."""
 
 SENTENCE_LENGTH = 300
 MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
@@ -55,8 +49,25 @@ NEXT_STEPS = {
     "OUTCOME_UNKNOWN": "Look in Layer (app.layer.ai) before trying again: the run may exist and be "
     "charged.",
     "REQUEST_REFUSED": "Correct the call; the same one is refused again.",
-    "INTERNAL_ERROR": "Call again; if it stays, report it with the server's log.",
+    "TOO_BUSY": "Wait a few seconds, then call again.",
+    "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "
+    "server again.",
+    "TOOL_CRASHED": "Look in Layer before trying again, and report this with the server's log.",
 }
+
+# What a failed run asks for; its code may be one that a failed call has too.
+RUN_NEXT_STEPS = {
+    code: NEXT_STEPS[code]
+    for code in (
+        "INSUFFICIENT_BALANCE",
+        "USAGE_LIMIT_EXCEEDED",
+        "CONTENT_POLICY_VIOLATION",
+        "INPUT_GUARDRAIL_VIOLATION",
+        "PROMPT_INTELLECTUAL_PROPERTY",
+        "NO_MEDIA_GENERATED",
+    )
+}
+OTHER_RUN_NEXT_STEP = "Change the inputs or the model before a new run; it is charged anew."
 
 CODE_BY_STATUS = {
     400: "INVALID_INPUTS",
@@ -64,6 +75,7 @@ CODE_BY_STATUS = {
     402: "INSUFFICIENT_BALANCE",
     403: "FORBIDDEN",
     404: "NOT_FOUND",
+    408: "TIMEOUT",
     422: "INVALID_INPUTS",
     429: "RATE_LIMITED",
     503: "SERVICE_UNAVAILABLE",
@@ -78,6 +90,7 @@ SENTENCES = {
     "RATE_LIMITED": "Layer's limit of runs at once or generations a minute is reached.",
     "SERVICE_UNAVAILABLE": "Layer is not available for the moment.",
     "SERVER_ERROR": "Layer had an internal error.",
+    "TIMEOUT": "Layer did not answer in time.",
     "REQUEST_REFUSED": "Layer refused the request.",
 }
 
@@ -111,20 +124,18 @@ class LayerError(Exception):
         return f"{self.code}: {self.message} {self.next_step}"
 
 
-def next_step_for(code: str) -> str:
+def next_step_for(code: str, status: int | None = None) -> str:
     """The one next step of a code; codes that Layer adds later get that of their family."""
     if code in NEXT_STEPS:
         return NEXT_STEPS[code]
-    return NEXT_STEPS["NOT_FOUND" if code.endswith("_NOT_FOUND") else "REQUEST_REFUSED"]
+    if code.endswith("_NOT_FOUND"):
+        return NEXT_STEPS["NOT_FOUND"]
+    return NEXT_STEPS["SERVER_ERROR" if (status or 0) >= 500 else "REQUEST_REFUSED"]
 
 
-def delivery_of_status(status: int) -> Delivery:
-    """What an HTTP status says of a submission (api.md, fact 5)."""
-    if 200 <= status < 300:
-        return "accepted"
-    if status in (429, 503):
-        return "refused_without_work"
-    return "outcome_unknown" if status >= 500 or status == 408 else "refused"
+def next_step_for_run(code: str) -> str:
+    """The one next step after a run that failed with this code."""
+    return RUN_NEXT_STEPS.get(code, OTHER_RUN_NEXT_STEP)
 
 
 def error_from_response(
@@ -149,7 +160,7 @@ def error_from_response(
     return LayerError(
         code,
         sentence,
-        next_step=_wait_step(retry_after_seconds),
+        next_step=_wait_step(status, retry_after_seconds) or next_step_for(code, status),
         transient=transient,
         retry_after_seconds=retry_after_seconds,
     )
@@ -163,8 +174,8 @@ def one_sentence(text: str) -> str:
     return line if line.endswith((".", "!", "?")) or not line else line + "."
 
 
-def _wait_step(retry_after_seconds: float | None) -> str | None:
-    if retry_after_seconds is None:
+def _wait_step(status: int, retry_after_seconds: float | None) -> str | None:
+    if retry_after_seconds is None or status not in (429, 503):
         return None
     return f"Wait {math.ceil(retry_after_seconds)} s, then call again."
 
@@ -190,5 +201,6 @@ def _detail(problem: Problem) -> str:
 
 
 def _field_error(item: FieldProblem) -> str:
-    place = ".".join(str(part) for part in item.loc if part not in ("body", "path"))
-    return f"{place}: {item.msg}" if place else item.msg
+    place = ".".join(str(part) for part in item.loc or [] if part not in ("body", "path"))
+    problem = item.msg or "invalid"
+    return f"{place}: {problem}" if place else problem

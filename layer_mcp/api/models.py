@@ -4,6 +4,7 @@ Requests are strict: an unknown name is refused here, because Layer ignores it a
 run all the same. Responses are lenient: an answer to a paid call must not be lost to a new field.
 """
 
+import re
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -17,14 +18,32 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import PydanticCustomError
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveInteger = Annotated[int, Field(gt=0)]
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+NoFlag = BeforeValidator(_no_flag)
+"""A number is not a flag: `true` would count as 1."""
+
+# The limits stand before NoFlag: only so do they reach the JSON schema.
+Integer = Annotated[int, NoFlag]
+PositiveInteger = Annotated[int, Field(gt=0), NoFlag]
+CountOfOutputs = Annotated[int, Field(ge=1, le=16), NoFlag]
+Pixels = Annotated[int, Field(ge=0), NoFlag]
+Number = Annotated[float, Field(allow_inf_nan=False), NoFlag]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NoFlag]
+Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), NoFlag]
 TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
 
 
@@ -55,16 +74,14 @@ class Mask(Request):
         default=None, description="Transparent areas are the mask."
     )
     for_nontransparency: bool | None = Field(default=None, description="Opaque areas are the mask.")
-    edge_radius: int = Field(default=0, ge=0, description="Edge blur in pixels.")
+    edge_radius: Pixels = Field(default=0, description="Edge blur in pixels.")
 
 
 class VideoEffect(Request):
     """A camera move or effect (ForgeVideoEffectInput)."""
 
     type: TypeName = Field(description="Effect name, e.g. zoom_in, crane_up, orbit_360.")
-    weight: Annotated[Number, Field(ge=0, le=100)] | None = Field(
-        default=None, description="Strength."
-    )
+    weight: Percentage | None = Field(default=None, description="Strength.")
 
 
 class InferenceRequest(Request):
@@ -77,8 +94,8 @@ class InferenceRequest(Request):
     prompt: str | None = Field(default=None, max_length=100_000, description="What to make.")
     width: PositiveInteger | None = Field(default=None, description="Output width in pixels.")
     height: PositiveInteger | None = Field(default=None, description="Output height in pixels.")
-    batch_size: int = Field(
-        default=4, ge=1, le=16, description="Number of outputs. Each one is charged."
+    batch_size: CountOfOutputs = Field(
+        default=4, description="Number of outputs. Each one is charged."
     )
     num_inference_steps: PositiveInteger | None = Field(
         default=None, description="Diffusion steps."
@@ -119,7 +136,7 @@ class InferenceRequest(Request):
     remove_background: bool | None = Field(default=None, description="Cut out the subject.")
     reframe: bool | None = Field(default=None, description="Extend the image to a new frame.")
     refill: bool | None = Field(default=None, description="Fill transparent areas.")
-    seed: int = Field(default=-1, description="-1 for random.")
+    seed: Integer = Field(default=-1, description="-1 for random.")
     guidance_files: list[GuidanceFile] = Field(default=[], max_length=20, description="References.")
     mask: Mask | None = Field(default=None, description="Area to inpaint or outpaint.")
     session_name: str | None = Field(
@@ -131,7 +148,7 @@ class InferenceRequest(Request):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-# Docs and clients spell the same status in several ways (api.md, fact 3).
+# Layer's docs and clients spell the same status in several ways.
 STATUS_SYNONYMS = {
     "completed": "complete",
     "canceled": "cancelled",
@@ -139,10 +156,15 @@ STATUS_SYNONYMS = {
 }
 
 
-def canonical_status(status: object) -> object:
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID, the form of all of Layer's ids."""
+    return re.fullmatch(UUID_PATTERN, text) is not None
+
+
+def canonical_status(status: object) -> str:
     """One spelling for each known inference status; an unknown one is kept, in lower case."""
     if not isinstance(status, str):
-        return status
+        return "unknown"
     word = status.strip().lower().replace("-", "_").replace(" ", "_")
     return STATUS_SYNONYMS.get(word, word)
 
@@ -157,6 +179,17 @@ def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> ob
 def _list_of_objects(value: object) -> list[object]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [item for item in items if isinstance(item, dict)]
+
+
+def _objects_of_a_list(value: object) -> object:
+    return _list_of_objects(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def _with_a_workspace_id(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    items = cast("list[dict[str, object]]", _list_of_objects(cast("list[object]", value)))
+    return [item for item in items if isinstance(item.get("workspace_id"), str)]
 
 
 Status = Annotated[str, BeforeValidator(canonical_status)]
@@ -215,8 +248,8 @@ class Workspace(Response):
     """A workspace of the account with its balance in Creative Units (WorkspaceInfo)."""
 
     workspace_id: str
-    slug: str = ""
-    name: str = ""
+    slug: OptionalText = None
+    name: OptionalText = None
     balance_creative_units: OptionalNumber = None
     reserved_creative_units: OptionalNumber = None
     available_creative_units: OptionalNumber = None
@@ -226,26 +259,28 @@ class Pagination(Response):
     """Where the next page is."""
 
     next_cursor: OptionalText = None
-    has_more_results: bool = False
+    has_more_results: Annotated[bool | None, Lenient] = None
 
 
 class FieldProblem(Response):
     """One refused field, as FastAPI reports it."""
 
-    loc: list[str | int] = []
-    msg: str = "invalid"
+    loc: Annotated[list[Any] | None, Lenient] = None
+    msg: OptionalText = None
 
 
 class Problem(Response):
-    """An error answer: problem+json, or FastAPI's list of refused fields (api.md, fact 6)."""
+    """An error answer: problem+json, or FastAPI's list of refused fields."""
 
     type: OptionalText = None
     title: OptionalText = None
-    detail: Annotated[str | list[FieldProblem] | None, Lenient] = None
+    detail: Annotated[
+        str | list[FieldProblem] | None, BeforeValidator(_objects_of_a_list), Lenient
+    ] = None
 
 
 class WorkspaceList(Response):
     """One page of workspaces (ListWorkspacesOutput)."""
 
-    workspaces: list[Workspace]
-    pagination: Pagination = Pagination()
+    workspaces: Annotated[list[Workspace], BeforeValidator(_with_a_workspace_id)]
+    pagination: Annotated[Pagination | None, Lenient] = None

@@ -15,9 +15,11 @@ DEFAULT_POLL_INTERVAL_SECONDS = 10.0
 MIN_POLL_INTERVAL_SECONDS = 1.0
 MAX_POLL_INTERVAL_SECONDS = 60.0
 PAUSE_BEFORE_ANY_STATE_SECONDS = 2.0
+FIRST_POLL_SECONDS = 10.0
+NO_STATE = "No state of the run arrived in time."
 
-Poll = Callable[[float], Awaitable[Inference]]
-"""Reads the state once, within the given seconds."""
+Poll = Callable[[], Awaitable[Inference]]
+"""Reads the state once."""
 
 OnProgress = Callable[[Inference, float], Awaitable[None]]
 """Told each state as it arrives, and the seconds waited so far."""
@@ -62,8 +64,9 @@ async def wait_for_end(
     """Poll until the run has ended or the time is up, and return the last state.
 
     Args:
-        poll: reads the state once, within the seconds it is given.
-        timeout_seconds: the deadline; no poll starts or ends after it.
+        poll: reads the state once; cut off at the deadline.
+        timeout_seconds: the deadline; no poll starts after it, and none is waited for longer,
+            but for the first when nothing is known yet: that one may take 10 s.
         known: a state that was just received. The first poll then comes one interval later;
             without it, at once.
         on_progress: told each new state.
@@ -76,20 +79,35 @@ async def wait_for_end(
     start = anyio.current_time()
     deadline = start + timeout_seconds
     state, fault = known, None
+    least_seconds = FIRST_POLL_SECONDS if known is None else 0.0
     pause = 0.0 if state is None else pause_before_poll(state, None, timeout_seconds)
     while pause is not None and not (state and is_terminal(state.status)):
         await anyio.sleep(pause)
-        try:
-            state, fault = await poll(deadline - anyio.current_time()), None
+        seconds_left = deadline - anyio.current_time()
+        answer = await _poll_once(poll, max(seconds_left, least_seconds))
+        least_seconds = 0.0
+        if isinstance(answer, LayerError):
+            fault = answer
+        else:
+            state, fault = answer, None
             if on_progress is not None:
                 await on_progress(state, anyio.current_time() - start)
-        except LayerError as error:
-            if not error.transient:
-                raise
-            fault = error
         pause = pause_before_poll(state, fault, deadline - anyio.current_time())
     if state is None:
-        raise fault or LayerError("TIMEOUT", "No state of the run arrived in time.")
+        raise fault or LayerError("TIMEOUT", NO_STATE)
     if not is_terminal(state.status):
         await anyio.sleep(max(deadline - anyio.current_time(), 0.0))
     return state
+
+
+async def _poll_once(poll: Poll, seconds_left: float) -> Inference | LayerError:
+    """The state, or the transient fault that kept it away; raises any other."""
+    try:
+        with anyio.fail_after(seconds_left):
+            return await poll()
+    except TimeoutError:
+        return LayerError("TIMEOUT", NO_STATE, transient=True)
+    except LayerError as error:
+        if not error.transient:
+            raise
+        return error

@@ -3,27 +3,46 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import anyio
 
-from .errors import Delivery
+Delivery = Literal[
+    "accepted", "never_delivered", "refused_without_work", "outcome_unknown", "refused"
+]
+"""What came of a submission."""
 
 MAX_ATTEMPTS = 4
 FIRST_DELAY_SECONDS = 0.5
+MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
 class Limits:
     """How long one operation may take, in seconds.
 
-    Together they keep an MCP call under 45 s: a look-up (budget + read) and a submission
-    (budget + submit).
+    An attempt starts within the retry budget and ends within its total, so a read takes at most
+    15 s and a submission at most 30 s.
     """
 
     connect_seconds: float = 5
     read_total_seconds: float = 10
     submit_total_seconds: float = 25
     retry_budget_seconds: float = 5
+
+
+def delivery_of_status(status: int) -> Delivery:
+    """What an HTTP status says of a submission: a 429 and a 503 were not accepted.
+
+    A redirect that asks to send the same again was not either; a 303 may follow an accepted one.
+    """
+    if 200 <= status < 300:
+        return "accepted"
+    if status in (429, 503):
+        return "refused_without_work"
+    if status in (301, 302, 307, 308) or (400 <= status < 500 and status != 408):
+        return "refused"
+    return "outcome_unknown"
 
 
 def may_submit_again(delivery: Delivery) -> bool:
@@ -61,14 +80,16 @@ class Patience:
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    """Seconds of a Retry-After header: a number or an HTTP date (RFC 9110, section 10.2.3).
+
+    None for what is neither; a day for what is more than a day.
+    """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), MAX_RETRY_AFTER_SECONDS)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError):
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max((when - now).total_seconds(), 0.0)
+    return min(max(seconds.total_seconds(), 0.0), MAX_RETRY_AFTER_SECONDS)

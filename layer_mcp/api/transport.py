@@ -1,5 +1,6 @@
 """One HTTP request to Layer, with everything that can happen to it as a value."""
 
+import logging
 import os
 import ssl
 from dataclasses import dataclass
@@ -12,19 +13,18 @@ import truststore
 
 from .. import __version__
 from ..loopback import is_loopback
-from .errors import Delivery, LayerError, delivery_of_status, error_from_response
-from .retry import Limits, parse_retry_after
+from .errors import LayerError, error_from_response
+from .retry import Delivery, Limits, delivery_of_status, parse_retry_after
 
 MAX_BODY_BYTES = 8_000_000
 MAX_CONNECTIONS = 20
 
-NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
+FULL = "Too many requests to Layer are under way here."
+NOT_CONNECTED = "No connection to Layer could be made."
+UNTRUSTED = "The API's certificate is not trusted on this machine."
+LOST = "The connection broke before Layer's answer was complete."
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outcome:
     """What came of one request: an HTTP answer, whole or cut, or none at all.
 
     `delivery` says what that means for a submission; `body` is what arrived of the answer.
-    `fault` is the code and sentence of a failure below HTTP.
+    `fault` is a failure below HTTP.
     """
 
     delivery: Delivery
@@ -40,23 +40,18 @@ class Outcome:
     content_type: str = ""
     body: bytes = b""
     retry_after_seconds: float | None = None
-    fault: tuple[str, str] | None = None
+    fault: LayerError | None = None
 
     @property
     def why(self) -> str:
         """One sentence that says why there is no usable answer."""
-        if self.fault is not None:
-            return self.fault[1]
-        if self.delivery == "accepted":
+        if self.fault is None and self.delivery == "accepted":
             return "Layer's answer could not be read."
         return self.error().message
 
     def error(self) -> LayerError:
         """The error that this outcome stands for."""
-        if self.fault is not None:
-            code, sentence = self.fault
-            return LayerError(code, sentence, transient=code != "TLS_FAILED")
-        return error_from_response(
+        return self.fault or error_from_response(
             self.status or 0, self.content_type, self.body, self.retry_after_seconds
         )
 
@@ -77,6 +72,9 @@ def open_pool(base_url: str, token: str, limits: Limits) -> Pool:
 
     Proxies come from the usual environment, except for a loopback address. Certificates are
     checked against the system's trust store and SSL_CERT_FILE or SSL_CERT_DIR.
+
+    Raises:
+        Exception: of httpx or ssl, when a certificate or proxy of the environment is not usable.
     """
     http = httpx.AsyncClient(
         base_url=base_url,
@@ -87,7 +85,7 @@ def open_pool(base_url: str, token: str, limits: Limits) -> Pool:
         },
         follow_redirects=False,
         trust_env=not is_loopback(base_url),
-        verify=tls_context(),
+        verify=tls_context() if base_url.startswith("https") else False,
         timeout=httpx.Timeout(limits.submit_total_seconds, connect=limits.connect_seconds),
         limits=httpx.Limits(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
@@ -114,17 +112,31 @@ async def exchange(
     json: dict[str, Any] | None = None,
     params: dict[str, str] | None = None,
 ) -> Outcome:
-    """Send one request once and return what came of it; a fault is a value, not an exception."""
+    """Send one request once and return what came of it; a fault is a value, not an exception.
+
+    It may wait for its place as long as for its answer, `total_seconds` each.
+    """
     progress = _Progress()
     try:
         request = pool.http.build_request(
             method, path, json=json, params=params, extensions={"trace": progress.watch}
         )
-        with anyio.fail_after(total_seconds):
-            async with pool.places:
+        with anyio.move_on_after(total_seconds) as queue:
+            await pool.places.acquire()
+        if queue.cancelled_caught:
+            return Outcome("never_delivered", fault=LayerError("TOO_BUSY", FULL, transient=True))
+        try:
+            with anyio.fail_after(total_seconds):
                 return await _answer(pool.http, request, progress)
-    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
-        return _outcome_of_fault(error, progress, total_seconds)
+        finally:
+            pool.places.release()
+    # Whatever it is: a submission that went out may be charged, and its outcome must be told.
+    except Exception as error:
+        logger.debug("%s %s: %r", method, path, error)
+        return _outcome_of_fault(error, progress)
+    finally:
+        if method == "POST" and progress.sent and not progress.done:
+            logger.warning("A submission went out and no answer came. Look in Layer.")
 
 
 @dataclass
@@ -132,11 +144,14 @@ class _Progress:
     """How far one request came; what a fault means depends on it."""
 
     sent: bool = False
+    done: bool = False
     status: int | None = None
     body: bytes = b""
 
-    async def watch(self, event: str, _info: dict[str, Any]) -> None:
-        self.sent = self.sent or event == "http11.send_request_headers.started"
+    async def watch(self, event: str, info: dict[str, Any]) -> None:
+        # A proxy's CONNECT tells its steps here too, and carries nothing of the request.
+        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.sent = True
 
 
 async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Progress) -> Outcome:
@@ -149,6 +164,7 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
                 raise httpx.RemoteProtocolError("The answer is too large.")
     finally:
         await response.aclose()
+    progress.done = True
     return Outcome(
         delivery=delivery_of_status(response.status_code),
         status=response.status_code,
@@ -160,23 +176,27 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
     )
 
 
-def _outcome_of_fault(error: Exception, progress: _Progress, total_seconds: float) -> Outcome:
-    if _is_untrusted_certificate(error):
-        fault = ("TLS_FAILED", "The API's certificate is not trusted on this machine.")
-        return Outcome("refused", fault=fault)
-    if not progress.sent or isinstance(error, NEVER_SENT):
-        fault = ("CONNECTION_FAILED", "No connection to Layer could be made.")
-        return Outcome("never_delivered", fault=fault)
+def _outcome_of_fault(error: Exception, progress: _Progress) -> Outcome:
+    if not progress.sent:
+        return _outcome_of_no_connection(error)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        fault = ("TIMEOUT", f"Layer did not answer within {total_seconds:g} s.")
+        fault = LayerError("TIMEOUT", "Layer did not answer in time.", transient=True)
     else:
-        fault = ("CONNECTION_LOST", "The connection broke before Layer's answer was complete.")
+        fault = LayerError("CONNECTION_LOST", LOST, transient=True)
     if progress.status is None:
         return Outcome("outcome_unknown", fault=fault)
     delivery = delivery_of_status(progress.status)
     # A refusal whose text was cut is still a refusal.
     cut = fault if delivery == "accepted" else None
     return Outcome(delivery, progress.status, body=progress.body, fault=cut)
+
+
+def _outcome_of_no_connection(error: Exception) -> Outcome:
+    if _is_untrusted_certificate(error):
+        return Outcome("refused", fault=LayerError("TLS_FAILED", UNTRUSTED))
+    return Outcome(
+        "never_delivered", fault=LayerError("CONNECTION_FAILED", NOT_CONNECTED, transient=True)
+    )
 
 
 def _is_untrusted_certificate(error: BaseException | None) -> bool:

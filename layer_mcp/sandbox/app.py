@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 from pydantic import ValidationError
@@ -11,22 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..api.models import InferenceRequest
-from ..api.workspaces import is_workspace_id
-from .catalog import SandboxModel, models_in_words
+from ..api.models import InferenceRequest, is_uuid
+from .answers import CREATED_AT, matches, model_json, page, run_json, spelled, workspace_json
+from .catalog import SandboxModel, models_in_words, price_creative_units
 from .faults import Connections, spoiled
 from .files import make_outputs
 from .problems import RefusalError, refused_fields
-from .state import Arrival, Operation, OutputFile, Run, SandboxState, SandboxWorkspace
+from .state import Arrival, Operation, SandboxState, SandboxWorkspace
 
-CREATED_AT = "2026-01-01T00:00:00Z"
-CAPABILITY_FILTERS = (
-    "inpainting",
-    "outpainting",
-    "generate_audio",
-    "text_to_speech",
-    "sound_effect",
-)
+WORKSPACE = "{workspace_id}"
 
 Handler = Callable[[SandboxState, Request], Awaitable[Response]]
 
@@ -53,9 +45,6 @@ def sandbox_app(state: SandboxState, connections: Connections) -> Starlette:
             for operation, method, path, handler in operations
         ]
     )
-
-
-WORKSPACE = "{workspace_id}"
 
 
 def _endpoint(
@@ -88,30 +77,30 @@ def _endpoint(
 
 async def list_workspaces(state: SandboxState, request: Request) -> Response:
     """GET /v1/workspaces."""
-    page, pagination = _page(request, state.workspaces)
+    items, pagination = page(request, state.workspaces)
     return JSONResponse(
-        {"workspaces": [_workspace_json(state, w) for w in page], "pagination": pagination}
+        {"workspaces": [workspace_json(state, w) for w in items], "pagination": pagination}
     )
 
 
 async def get_workspace(state: SandboxState, request: Request) -> Response:
     """GET /v1/workspaces/{workspace_id}."""
-    return JSONResponse(_workspace_json(state, _workspace(state, request)))
+    return JSONResponse(workspace_json(state, _workspace(state, request)))
 
 
 async def list_models(state: SandboxState, request: Request) -> Response:
     """GET /v1/workspaces/{workspace_id}/models, with its filters."""
     _workspace(state, request)
-    models = [model for model in state.models if _matches(model, request)]
-    page, pagination = _page(request, models)
-    return JSONResponse({"models": [_model_json(m) for m in page], "pagination": pagination})
+    models = [model for model in state.models if matches(model, request)]
+    items, pagination = page(request, models)
+    return JSONResponse({"models": [model_json(m) for m in items], "pagination": pagination})
 
 
 async def get_model(state: SandboxState, request: Request) -> Response:
     """GET /v1/workspaces/{workspace_id}/models/{model_id}."""
     _workspace(state, request)
     model = _model(state, _id(request, "model_id"))
-    return JSONResponse({"model": {**_model_json(model), "capabilities": model.capabilities}})
+    return JSONResponse({"model": {**model_json(model), "capabilities": model.capabilities}})
 
 
 async def execute(state: SandboxState, request: Request) -> Response:
@@ -122,17 +111,15 @@ async def execute(state: SandboxState, request: Request) -> Response:
     if len(state.running(workspace.workspace_id)) >= state.knobs.max_runs_at_once:
         limit = state.knobs.max_runs_at_once
         raise RefusalError(429, "RATE_LIMITED", f"At most {limit} runs at once.")
+    price = price_creative_units(model, body)
+    if price > state.available_creative_units(workspace):
+        detail = f"{price:g} Creative Units are needed, which the workspace does not have."
+        raise RefusalError(402, "INSUFFICIENT_BALANCE", detail)
     run = state.submit(workspace, model, body)
-    if _available(state, workspace) < 0:
-        del state.runs[run.inference_id]
-        needed = f"{run.price_creative_units:g} Creative Units are needed"
-        raise RefusalError(
-            402, "INSUFFICIENT_BALANCE", f"{needed}, which the workspace does not have."
-        )
     return JSONResponse(
         {
             "inference_id": run.inference_id,
-            "status": _spelled(state, "in_progress"),
+            "status": spelled(state, "in_progress"),
             "poll_interval_seconds": state.knobs.poll_interval_seconds,
             "created_at": CREATED_AT,
             "estimated_price_creative_units": run.price_creative_units,
@@ -150,8 +137,10 @@ async def get_inference(state: SandboxState, request: Request) -> Response:
     if run is None or run.workspace_id != workspace.workspace_id:
         raise RefusalError(404, "INFERENCE_NOT_FOUND", "There is no such inference here.")
     if run.status == "complete" and not run.outputs:
-        run.outputs = await anyio.to_thread.run_sync(make_outputs, run)
-    return JSONResponse(_run_json(state, run, request))
+        made = await anyio.to_thread.run_sync(make_outputs, run)
+        # Another request may have made them meanwhile; the first ones count.
+        run.outputs = run.outputs or made
+    return JSONResponse(run_json(state, run, request))
 
 
 async def media(state: SandboxState, request: Request) -> Response:
@@ -170,7 +159,7 @@ def _check_token(state: SandboxState, request: Request) -> None:
 
 def _id(request: Request, name: str) -> str:
     value: str = request.path_params[name]
-    if not is_workspace_id(value):
+    if not is_uuid(value):
         raise RefusalError(422, "INVALID_INPUTS", f"{name}: must be a UUID.")
     return value.lower()
 
@@ -187,7 +176,7 @@ def _model(state: SandboxState, model_id: str) -> SandboxModel:
     for model in state.models:
         if model.model_id == model_id.lower():
             return model
-    detail = f"No such model; there are {models_in_words()}."
+    detail = f"No such model; there are {models_in_words(state.models)}."
     raise RefusalError(404, "MODEL_NOT_FOUND", detail)
 
 
@@ -198,105 +187,3 @@ def _inference_request(state: SandboxState, body: bytes) -> InferenceRequest:
         raise refused_fields(error, state.knobs.validation_style) from None
     except ValueError:
         raise RefusalError(422, "INVALID_INPUTS", "The body is not JSON.") from None
-
-
-def _available(state: SandboxState, workspace: SandboxWorkspace) -> float:
-    reserved = state.reserved_creative_units(workspace.workspace_id)
-    return round(workspace.balance_creative_units - reserved, 2)
-
-
-def _workspace_json(state: SandboxState, workspace: SandboxWorkspace) -> dict[str, Any]:
-    return {
-        "workspace_id": workspace.workspace_id,
-        "slug": workspace.slug,
-        "name": workspace.name,
-        "balance_creative_units": round(workspace.balance_creative_units, 2),
-        "reserved_creative_units": state.reserved_creative_units(workspace.workspace_id),
-        "available_creative_units": _available(state, workspace),
-        "last_active_at": None,
-    }
-
-
-def _model_json(model: SandboxModel) -> dict[str, Any]:
-    return {
-        "model_id": model.model_id,
-        "name": model.name,
-        "modality": model.modality,
-        "base_model_id": None,
-        "description": model.description,
-        "inference_timing": model.inference_timing,
-    }
-
-
-def _matches(model: SandboxModel, request: Request) -> bool:
-    query = request.query_params
-    if query.get("modality") not in (None, model.modality):
-        return False
-    words = f"{model.name} {model.description}".lower()
-    if query.get("search", "").lower() not in words:
-        return False
-    return all(
-        query.get(name) is None or (query[name] == "true") == has
-        for name, has in _capabilities(model).items()
-    )
-
-
-def _capabilities(model: SandboxModel) -> dict[str, bool]:
-    modes = model.capabilities.get("session_modes", [])
-    references = model.capabilities.get("guidance_file_types", [])
-    return {
-        **{name: bool(model.capabilities.get(name)) for name in CAPABILITY_FILTERS},
-        "supports_reference_images": "reference_image" in references,
-        "text_to_3d": "create_3_d" in modes,
-        "image_to_3d": "create_3_d" in modes and bool(references),
-    }
-
-
-def _page(request: Request, items: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-    try:
-        limit = int(request.query_params.get("limit", "20"))
-        start = int(request.query_params.get("cursor", "0"))
-    except ValueError:
-        raise RefusalError(422, "INVALID_INPUTS", "limit and cursor are not usable.") from None
-    if not 1 <= limit <= 100 or start < 0:
-        raise RefusalError(422, "INVALID_INPUTS", "limit: must be from 1 to 100.")
-    end = start + limit
-    more = end < len(items)
-    return items[start:end], {
-        "next_cursor": str(end) if more else None,
-        "has_more_results": more,
-        "total_count": len(items),
-    }
-
-
-def _run_json(state: SandboxState, run: Run, request: Request) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "inference_id": run.inference_id,
-        "status": _spelled(state, run.status),
-    }
-    if run.status == "in_progress":
-        answer["poll_interval_seconds"] = state.knobs.poll_interval_seconds
-    elif run.status == "complete":
-        answer["completed_at"] = CREATED_AT
-        answer["actual_price_creative_units"] = run.price_creative_units
-        answer["outputs"] = [_output_json(run, output, request) for output in run.outputs]
-    elif run.error is not None:
-        answer["error_code"], answer["error"] = run.error
-    return answer
-
-
-def _output_json(run: Run, output: OutputFile, request: Request) -> dict[str, Any]:
-    path = f"media/workspaces/{run.workspace_id}/files/{output.file_id}/{output.name}"
-    return {
-        "file_id": output.file_id,
-        "url": f"{request.url.scheme}://{request.url.netloc}/{path}",
-        "content_type": output.content_type,
-        "width": output.width,
-        "height": output.height,
-        "duration_seconds": output.duration_seconds,
-        "file_size_bytes": len(output.data),
-    }
-
-
-def _spelled(state: SandboxState, status: str) -> str:
-    return state.knobs.status_spelling.get(status, status)

@@ -1,5 +1,6 @@
 """The models that the sandbox offers, and what their runs cost."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -107,9 +108,9 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
     )
 
 
-def models_in_words() -> str:
+def models_in_words(models: Iterable[SandboxModel]) -> str:
     """The models as one line for an agent or a person."""
-    return "; ".join(f"{model.model_id} {model.modality}" for model in sandbox_models())
+    return "; ".join(f"{model.model_id} {model.modality}" for model in models)
 
 
 def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:

@@ -157,6 +157,11 @@ class SandboxState:
         """What the runs in progress will cost."""
         return sum(run.price_creative_units for run in self.running(workspace_id))
 
+    def available_creative_units(self, workspace: SandboxWorkspace) -> float:
+        """What the workspace can still spend."""
+        reserved = self.reserved_creative_units(workspace.workspace_id)
+        return round(workspace.balance_creative_units - reserved, 2)
+
     def submit(
         self, workspace: SandboxWorkspace, model: SandboxModel, request: InferenceRequest
     ) -> Run:

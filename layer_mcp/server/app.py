@@ -30,11 +30,15 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
     """The MCP server for these settings. Needs no token and no network until the first call.
 
     `notes` are added to the instructions that an agent reads.
+
+    Raises:
+        SettingsError: the sandbox is wanted, but the address is not one.
     """
+    client = LayerClient.from_settings(settings)
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        async with LayerClient.from_settings(settings) as client:
+        async with client:
             yield App(settings, client)
 
     return MCPServer(

@@ -13,6 +13,23 @@ from ..api.errors import LayerError
 from .schema import JsonObject
 
 MAX_PROBLEMS_NAMED = 3
+RULES = {
+    "missing": "is missing",
+    "string_pattern_mismatch": "must be a UUID",
+    "string_type": "must be text",
+    "string_unicode": "must be text in Unicode",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "number": "must be a number",
+    "int_parsing_size": "is too large",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+}
 PYDANTIC_SUBJECT = re.compile(r"^(Input|String|List|Value|Dictionary) should ")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -70,22 +87,23 @@ def _sentence(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
 
 def _problem(error: ErrorDetails, schema: JsonObject) -> str:
     place = ".".join(str(part)[:60] for part in error["loc"]) or "arguments"
-    if error["type"] == "missing":
-        return f"{place} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{place} is not an argument{_suggestion(error['loc'], schema)}"
-    if error["type"] == "string_pattern_mismatch":
-        return f"{place} must be a UUID"
-    rule = PYDANTIC_SUBJECT.sub("must ", error["msg"])
+        return f"{place} is not an argument{_suggestion(error, schema)}"
+    message = error["msg"].partition(" after validation")[0]
+    rule = RULES.get(error["type"]) or PYDANTIC_SUBJECT.sub("must ", message)
     given = error["input"]
     shown = f", not {given}" if isinstance(given, int | float) and len(str(given)) < 20 else ""
-    return f"{place} {rule}{shown}" if rule.startswith("must") else f"{place}: {rule}"
+    return f"{place} {rule}{shown}" if rule.startswith(("must", "is ")) else f"{place}: {rule}"
 
 
-def _suggestion(location: tuple[int | str, ...], schema: JsonObject) -> str:
+def _suggestion(error: ErrorDetails, schema: JsonObject) -> str:
+    location = error["loc"]
     for part in location[:-1]:
         schema = schema.get("items", {}) if isinstance(part, int) else _property(schema, part)
     names = list(schema.get("properties", {}))
+    given = cast("JsonObject | None", error["input"] if isinstance(error["input"], dict) else None)
+    if given is not None and not given.keys().isdisjoint(names):
+        return " (arguments are flat: pass what is in it directly)"
     wrong = str(location[-1]).lower().replace("-", "_")
     near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
     return f' (did you mean "{near[0]}"?)' if near else ""

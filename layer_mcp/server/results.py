@@ -5,9 +5,11 @@ from typing import Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from ..api.errors import LayerError, next_step_for
+from ..api.errors import LayerError, next_step_for_run, one_sentence
 from ..api.models import Inference, InferenceRequest, Output, StartedInference
 
+MAX_CODE_LENGTH = 60
+RANDOM_SEED = -1
 SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 
 
@@ -110,14 +112,16 @@ def run_answer(
 
 
 def changed_parameters(request: InferenceRequest, normalized: dict[str, Any] | None) -> list[str]:
-    """What was asked for and will run otherwise, as Layer's echo says (api.md, fact 10)."""
+    """What was asked for and will run otherwise, as Layer's echo of the request says."""
     echo = normalized or {}
     asked = request.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    if request.seed == RANDOM_SEED:
+        asked.pop("seed", None)
     return [
         f"{name} asked {_shown(value)}, "
         + ("not used" if echo[name] is None else f"runs {_shown(echo[name])}")
         for name, value in asked.items()
-        if name in echo and echo[name] != value
+        if name in echo and not _same(value, echo[name])
     ]
 
 
@@ -136,13 +140,14 @@ def _run_error(state: Inference) -> ErrorInfo | None:
     if state.status != "failed":
         return None
     return ErrorInfo(
-        code=state.error_code or "RUN_FAILED", message=state.error or "Layer gave no reason."
+        code=(state.error_code or "RUN_FAILED")[:MAX_CODE_LENGTH],
+        message=one_sentence(state.error or "Layer gave no reason"),
     )
 
 
 def _next_step(state: Inference, error: ErrorInfo | None, workspace_id: str) -> str:
     if error is not None:
-        return next_step_for(error.code)
+        return next_step_for_run(error.code)
     if state.status == "complete":
         return (
             "Fetch the files from their URLs; no token is needed."
@@ -183,6 +188,11 @@ def _bytes(size_bytes: int | None) -> str | None:
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"
     return f"{size_bytes} bytes"
+
+
+def _same(asked: Any, echoed: Any) -> bool:
+    """Whether the echo is what was asked, also when it comes as text."""
+    return asked == echoed or _shown(asked) == _shown(echoed)
 
 
 def _shown(value: Any) -> str:

@@ -87,4 +87,4 @@ class AnsweringTool(Tool):
             logger.info("%s failed: %s", self.name, cause)
             return cause
         logger.error("%s crashed", self.name, exc_info=cause)
-        return LayerError("INTERNAL_ERROR", f"{self.name} failed in the server.")
+        return LayerError("TOOL_CRASHED", f"{self.name} failed in the server.")

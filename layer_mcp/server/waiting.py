@@ -1,13 +1,21 @@
 """Waiting on behalf of an agent: capped, with progress for the host."""
 
+import anyio
+
 from ..api.models import Inference
 from ..api.polling import OnProgress
 from .state import ToolContext, app_of
 
 
-def capped_wait_seconds(asked_seconds: float, context: ToolContext) -> float:
-    """The wait that an agent asked for, within the server's limit."""
-    return min(asked_seconds, app_of(context).settings.max_wait_seconds)
+def capped_wait_seconds(asked_seconds: float, since: float, context: ToolContext) -> float:
+    """The wait that an agent asked for, within what is left of the server's limit.
+
+    `since` is the time on anyio's clock at which the call began: looking up the workspace and
+    submitting count too, because hosts give up on the call as a whole.
+    """
+    elapsed_seconds = anyio.current_time() - since
+    left_seconds = app_of(context).settings.max_wait_seconds - elapsed_seconds
+    return max(min(asked_seconds, left_seconds), 0.0)
 
 
 def progress_reporter(context: ToolContext, wait_seconds: float) -> OnProgress:

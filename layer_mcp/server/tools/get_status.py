@@ -1,11 +1,12 @@
 """get_status: the state of a run, waiting for its end within bounds."""
 
+import anyio
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from ...api.models import Id, Number, Request
+from ...api.models import Id, NonNegativeNumber, Request
 from ..results import RunAnswer, run_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
@@ -22,16 +23,21 @@ class GetStatusArguments(Request, ArgModelBase):
 
     inference_id: Id = Field(description="From execute_inference (UUID).")
     workspace_id: str | None = Field(
-        default=None, description="Where it was started. Default: the configured or only one."
+        default=None,
+        max_length=255,
+        description="Where it was started. Default: the configured or only one.",
     )
-    wait_seconds: Number = Field(default=25, ge=0, description="Wait up to this long for the end.")
+    wait_seconds: NonNegativeNumber = Field(
+        default=25, description="Wait up to this long for the end."
+    )
 
 
 async def get_status(arguments: GetStatusArguments, context: ToolContext) -> RunAnswer:
     """Poll within bounds and answer with the last state."""
+    began = anyio.current_time()
     client = app_of(context).client
     workspace_id = await client.workspace_id(arguments.workspace_id)
-    wait_seconds = capped_wait_seconds(arguments.wait_seconds, context)
+    wait_seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
     state = await client.wait(
         arguments.inference_id,
         wait_seconds,
