@@ -2,6 +2,8 @@
 
 Requests are strict: an unknown name is refused here, because Layer ignores it and charges for the
 run all the same. Responses are lenient: an answer to a paid call must not be lost to a new field.
+
+Models are built at their first use: a server that lists its tools needs few of them.
 """
 
 import re
@@ -50,7 +52,7 @@ TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lo
 class Request(BaseModel):
     """What is sent to Layer. Unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class GuidanceFile(Request):
@@ -202,7 +204,6 @@ OptionalInteger = Annotated[int | None, Lenient]
 class Response(BaseModel):
     """What Layer answers. Unknown fields are ignored; a malformed optional one counts as absent."""
 
-    # Built when the first answer comes: a server that lists its tools needs none of them.
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 

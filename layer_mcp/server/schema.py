@@ -5,6 +5,7 @@ Flat, one plain `type` on each property, nested models written in place; no `$re
 (above 0 for a number) stays in the description and in the model.
 """
 
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ KEPT_KEYWORDS = frozenset(
 )
 
 
+@cache
 def portable_schema(model: type[BaseModel]) -> JsonObject:
     """The model's schema in the portable dialect; docstrings of models stay with developers."""
     schema = model.model_json_schema()
