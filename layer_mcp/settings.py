@@ -87,6 +87,18 @@ class Settings:
         )
 
 
+def refuse_paid_sandbox(settings: Settings) -> None:
+    """Make sure that who wants the sandbox gets one.
+
+    Raises:
+        SettingsError: the sandbox is wanted, but the address is not one; a run would be paid.
+    """
+    if settings.sandbox and not is_loopback(settings.api_url):
+        raise SettingsError(
+            "LAYER_SANDBOX needs a sandbox: start layer-mcp sandbox and set what it prints."
+        )
+
+
 def _names(attribute: str) -> tuple[str, ...]:
     return Settings.__dataclass_fields__[attribute].metadata["names"]
 

@@ -2,6 +2,7 @@
 
 import logging
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
@@ -9,7 +10,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, ToolAnnotations
 
 from layer_mcp import LayerClient, LayerError, Settings
-from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import app
 from layer_mcp.server.results import RunAnswer
 from layer_mcp.server.state import ToolContext
@@ -61,6 +62,24 @@ async def test_a_crash_after_a_submission_does_not_hide_the_run(
     assert not result.is_error
     assert list(sandbox.state.runs) == [content_of(result)["inference_id"]]
     assert "failed in the server" in text_of(result)
+
+
+async def test_a_client_that_leaves_does_not_take_the_connection_of_another(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=0.6))
+    server = app.create_server(Settings.from_env(environment))
+    results: list[CallToolResult] = []
+
+    async def submit() -> None:
+        async with Client(server) as staying:
+            results.append(await staying.call_tool("execute_inference", SMALL_IMAGE))
+
+    async with anyio.create_task_group() as tasks, Client(server) as leaving:
+        await leaving.call_tool("get_status", {"inference_id": SMALL_IMAGE["model_id"]})
+        tasks.start_soon(submit)
+        await anyio.sleep(0.3)
+    assert [content_of(result)["inference_id"] for result in results] == list(sandbox.state.runs)
 
 
 async def call(server: MCPServer[app.App], name: str) -> CallToolResult:

@@ -17,8 +17,7 @@ from urllib.parse import quote
 import anyio
 from pydantic import BaseModel, ValidationError
 
-from ..loopback import is_loopback
-from ..settings import DEFAULT_API_URL, Settings, SettingsError, normal_api_url
+from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from .errors import LayerError, one_sentence
 from .models import (
     Inference,
@@ -83,12 +82,9 @@ class LayerClient:
         """A client with the given settings.
 
         Raises:
-            SettingsError: the sandbox is wanted, but the address is not one; a run would be paid.
+            SettingsError: the sandbox is wanted, but the address is not one.
         """
-        if settings.sandbox and not is_loopback(settings.api_url):
-            raise SettingsError(
-                "LAYER_SANDBOX needs a sandbox: start layer-mcp sandbox and set what it prints."
-            )
+        refuse_paid_sandbox(settings)
         return cls(settings.api_token, workspace=settings.workspace, api_url=settings.api_url)
 
     async def __aenter__(self) -> Self:
@@ -145,9 +141,9 @@ class LayerClient:
     ) -> Inference:
         """Wait until the run has ended or the time is up, and return its last state.
 
-        Polls no tighter than Layer asks and never past the deadline; rides out transient faults.
-        See `polling.wait_for_end` for `known` and `on_progress`. With a timeout of 0 it is
-        `get_inference`.
+        Polls no tighter than Layer asks, starts none after the deadline and rides out transient
+        faults: see `polling.wait_for_end`, also for `known` and `on_progress`. With a timeout of 0
+        it is `get_inference`.
 
         Raises:
             LayerError: with `inference_id`, when waiting cannot help or no state arrived in time.

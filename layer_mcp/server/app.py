@@ -7,7 +7,7 @@ from mcp.server.mcpserver import MCPServer
 
 from .. import __version__
 from ..api.client import LayerClient
-from ..settings import Settings
+from ..settings import Settings, refuse_paid_sandbox
 from .state import App
 from .tools import all_tools
 
@@ -34,11 +34,11 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
     Raises:
         SettingsError: the sandbox is wanted, but the address is not one.
     """
-    client = LayerClient.from_settings(settings)
+    refuse_paid_sandbox(settings)
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        async with client:
+        async with LayerClient.from_settings(settings) as client:
             yield App(settings, client)
 
     return MCPServer(
