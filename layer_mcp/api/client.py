@@ -19,13 +19,13 @@ from pydantic import BaseModel, ValidationError
 
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from .errors import LayerError, one_sentence
+from .fields import is_uuid
 from .models import (
     Inference,
     InferenceRequest,
     StartedInference,
     Workspace,
     WorkspaceList,
-    is_uuid,
 )
 from .polling import OnProgress, wait_for_end
 from .retry import Limits, Patience, may_submit_again

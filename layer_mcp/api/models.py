@@ -1,58 +1,31 @@
-"""Requests to Layer and its responses: the one source of every schema.
+"""Requests to Layer and its responses: the one source of every schema."""
 
-Requests are strict: an unknown name is refused here, because Layer ignores it and charges for the
-run all the same. Responses are lenient: an answer to a paid call must not be lost to a new field.
-
-Models are built at their first use: a server that lists its tools needs few of them.
-"""
-
-import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from .fields import (
+    CountOfOutputs,
+    Fraction,
+    Id,
+    Integer,
+    Lenient,
+    Number,
+    OptionalInteger,
+    OptionalNumber,
+    OptionalText,
+    PageSize,
+    Percentage,
+    Pixels,
+    PositiveInteger,
+    PositiveNumber,
+    Request,
+    Response,
+    TypeName,
+    list_of_objects,
+    objects_of_a_list,
+    objects_with,
 )
-from pydantic_core import PydanticCustomError
-
-UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True)]
-
-
-def _no_flag(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "Input should be a number")
-    return value
-
-
-NoFlag = BeforeValidator(_no_flag)
-"""A number is not a flag: `true` would count as 1."""
-
-# The limits stand before NoFlag: only so do they reach the JSON schema.
-Integer = Annotated[int, NoFlag]
-PositiveInteger = Annotated[int, Field(gt=0), NoFlag]
-CountOfOutputs = Annotated[int, Field(ge=1, le=16), NoFlag]
-Pixels = Annotated[int, Field(ge=0), NoFlag]
-Number = Annotated[float, Field(allow_inf_nan=False), NoFlag]
-NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NoFlag]
-Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), NoFlag]
-TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
-
-
-class Request(BaseModel):
-    """What is sent to Layer. Unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class GuidanceFile(Request):
@@ -150,61 +123,114 @@ class InferenceRequest(Request):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+Modality = Literal["image", "video", "three_d", "audio", "text"]
+
+
+class ModelQuery(Request):
+    """Which models to list (the query of GET models)."""
+
+    modality: Modality | None = Field(default=None, description="What the model makes.")
+    search: str | None = Field(
+        default=None, max_length=200, description="Words in name or description."
+    )
+    supports_reference_images: bool | None = Field(default=None, description="Takes references.")
+    inpainting: bool | None = Field(default=None, description="Repaints a masked area.")
+    outpainting: bool | None = Field(default=None, description="Extends a picture.")
+    generate_audio: bool | None = Field(default=None, description="Video with sound.")
+    text_to_3d: bool | None = Field(default=None, description="Mesh from text.")
+    image_to_3d: bool | None = Field(default=None, description="Mesh from a picture.")
+    text_to_speech: bool | None = Field(default=None, description="Speech from text.")
+    sound_effect: bool | None = Field(default=None, description="Sound effects.")
+    limit: PageSize = Field(default=20, description="Rows.")
+    cursor: str | None = Field(
+        default=None, max_length=1000, description="next_cursor of the page before."
+    )
+
+    def params(self) -> dict[str, str]:
+        """The query as text, without what was not given."""
+        return query_params(self)
+
+
+class WorkflowQuery(Request):
+    """Which workflows to list (the query of GET workflows)."""
+
+    search: str | None = Field(
+        default=None, max_length=200, description="Words in name or description."
+    )
+    limit: PageSize = Field(default=20, description="Rows.")
+    cursor: str | None = Field(
+        default=None, max_length=1000, description="next_cursor of the page before."
+    )
+
+    def params(self) -> dict[str, str]:
+        """The query as text, without what was not given."""
+        return query_params(self)
+
+
+class UploadUrlRequest(Request):
+    """What a file will be (RequestUploadUrlRequest)."""
+
+    content_type: str
+    file_size_bytes: PositiveInteger
+    file_name: str | None = None
+
+
+class WorkflowRunRequest(Request):
+    """The body of one workflow run (ExecuteWorkflowRequest)."""
+
+    inputs: dict[str, Any] = Field(description="Values by input name, as list_workflows says.")
+    session_name: str | None = Field(
+        default=None, max_length=255, description="Layer session to file it in."
+    )
+
+
 # Layer's docs and clients spell the same status in several ways.
 STATUS_SYNONYMS = {
     "completed": "complete",
     "canceled": "cancelled",
     "inprogress": "in_progress",
 }
-
-
-def is_uuid(text: str) -> bool:
-    """Whether the text is a UUID, the form of all of Layer's ids."""
-    return re.fullmatch(UUID_PATTERN, text) is not None
+WORKFLOW_STATUS_SYNONYMS = {
+    "queued": "pending",
+    "in_progress": "running",
+    "inprogress": "running",
+    "succeeded": "success",
+    "complete": "success",
+    "completed": "success",
+    "failed": "failure",
+    "canceled": "cancelled",
+}
 
 
 def canonical_status(status: object) -> str:
     """One spelling for each known inference status; an unknown one is kept, in lower case."""
-    if not isinstance(status, str):
-        return "unknown"
-    word = status.strip().lower().replace("-", "_").replace(" ", "_")
+    word = _status_word(status)
     return STATUS_SYNONYMS.get(word, word)
 
 
-def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
+def canonical_workflow_status(status: object) -> str:
+    """One spelling for each known status of a workflow run or step (BlueprintRunStatus)."""
+    word = _status_word(status)
+    return WORKFLOW_STATUS_SYNONYMS.get(word, word)
 
 
-def _list_of_objects(value: object) -> list[object]:
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, dict)]
+def _status_word(status: object) -> str:
+    if not isinstance(status, str):
+        return "unknown"
+    return status.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _objects_of_a_list(value: object) -> object:
-    return _list_of_objects(cast("list[object]", value)) if isinstance(value, list) else value
-
-
-def _with_a_workspace_id(value: object) -> object:
-    if not isinstance(value, list):
-        return value
-    items = cast("list[dict[str, object]]", _list_of_objects(cast("list[object]", value)))
-    return [item for item in items if isinstance(item.get("workspace_id"), str)]
+def query_params(query: Request) -> dict[str, str]:
+    """A query as text: true and false in lower case, nothing that was not given."""
+    values = query.model_dump(mode="json", exclude_none=True)
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
 
 
 Status = Annotated[str, BeforeValidator(canonical_status)]
-Lenient = WrapValidator(_none_if_invalid)
-OptionalText = Annotated[str | None, Lenient]
-OptionalNumber = Annotated[Number | None, Lenient]
-OptionalInteger = Annotated[int | None, Lenient]
-
-
-class Response(BaseModel):
-    """What Layer answers. Unknown fields are ignored; a malformed optional one counts as absent."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+WorkflowStatus = Annotated[str, BeforeValidator(canonical_workflow_status)]
 
 
 class Output(Response):
@@ -239,7 +265,7 @@ class Inference(Response):
     status: Status
     poll_interval_seconds: OptionalNumber = None
     completed_at: OptionalText = None
-    outputs: Annotated[list[Output], BeforeValidator(_list_of_objects)] = []
+    outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
     actual_price_creative_units: OptionalNumber = None
     error: OptionalText = None
     error_code: OptionalText = None
@@ -276,12 +302,198 @@ class Problem(Response):
     type: OptionalText = None
     title: OptionalText = None
     detail: Annotated[
-        str | list[FieldProblem] | None, BeforeValidator(_objects_of_a_list), Lenient
+        str | list[FieldProblem] | None, BeforeValidator(objects_of_a_list), Lenient
     ] = None
 
 
 class WorkspaceList(Response):
     """One page of workspaces (ListWorkspacesOutput)."""
 
-    workspaces: Annotated[list[Workspace], BeforeValidator(_with_a_workspace_id)]
+    workspaces: Annotated[list[Workspace], BeforeValidator(objects_with("workspace_id"))]
     pagination: Annotated[Pagination | None, Lenient] = None
+
+
+class PriceEstimate(Response):
+    """What a run will cost, and what is left of the balance (EstimateForgePriceOutput)."""
+
+    estimated_price_creative_units: Number
+    workspace_balance_creative_units: OptionalNumber = None
+    estimated_remaining_balance_creative_units: OptionalNumber = None
+    has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
+
+
+class UploadUrl(Response):
+    """Where a file's bytes go (RequestUploadUrlResponse)."""
+
+    file_id: str = Field(min_length=1)
+    upload_url: str = Field(min_length=1)
+    content_type: OptionalText = None
+
+
+def _with_a_model_id(value: object) -> object:
+    """Sources differ in the key of a model's id; `model_id` is written."""
+    if not isinstance(value, dict):
+        return value
+    given = cast("dict[str, object]", value)
+    keys = ("model_id", "id", "base_model_id")
+    found = [given[key] for key in keys if isinstance(given.get(key), str)]
+    return {**given, "model_id": found[0]} if found else given
+
+
+class ModelSummary(Response):
+    """A model in a list (ModelSummary)."""
+
+    model_id: str
+    name: OptionalText = None
+    modality: OptionalText = None
+    base_model_id: OptionalText = None
+    description: OptionalText = None
+    inference_timing: OptionalText = None
+
+    _any_id = model_validator(mode="before")(_with_a_model_id)
+
+
+class ModelList(Response):
+    """One page of models (ListModelsOutput)."""
+
+    models: Annotated[
+        list[ModelSummary], BeforeValidator(objects_with("model_id", "id", "base_model_id"))
+    ]
+    pagination: Annotated[Pagination | None, Lenient] = None
+
+
+Flag = Annotated[bool | None, Lenient]
+Texts = Annotated[list[str] | None, Lenient]
+
+
+class ModelCapabilities(Response):
+    """What a model can do (ModelCapabilitiesREST); None is what Layer did not say."""
+
+    session_modes: Texts = None
+    text_prompt: Flag = None
+    negative_prompt: Flag = None
+    seed: Flag = None
+    inpainting: Flag = None
+    outpainting: Flag = None
+    tileability: Flag = None
+    guidance_file_types: Texts = None
+    duration_seconds: Annotated[list[float] | None, Lenient] = None
+    generate_audio: Flag = None
+    lipsync: Flag = None
+    textures: Flag = None
+    quad_mesh: Flag = None
+    pbr_materials: Flag = None
+    text_to_speech: Flag = None
+    sound_effect: Flag = None
+
+
+class ModelDetail(ModelSummary):
+    """A model with its capabilities (ModelDetailREST)."""
+
+    base_model_name: OptionalText = None
+    prompt_format: OptionalText = None
+    capabilities: Annotated[ModelCapabilities | None, Lenient] = None
+
+
+class ModelAnswer(Response):
+    """The answer to GET models/{id}: wrapped in `model` (GetModelRESTOutput), or bare."""
+
+    model: ModelDetail
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrapped(cls, value: object) -> object:
+        if isinstance(value, dict) and "model" not in value:
+            return {"model": cast("dict[str, object]", value)}
+        return cast(object, value)
+
+
+class WorkflowInput(Response):
+    """One input of a workflow, with the JSON Schema of its value."""
+
+    name: str
+    type: OptionalText = None
+    value_schema: Annotated[dict[str, Any] | None, Lenient] = None
+    required: Flag = None
+    description: OptionalText = None
+    display_name: OptionalText = None
+    default: Any = None
+
+
+class WorkflowOutput(Response):
+    """One output of a workflow."""
+
+    name: str
+    type: OptionalText = None
+    description: OptionalText = None
+
+
+class Workflow(Response):
+    """A published pipeline of several steps (WorkflowSummary)."""
+
+    workflow_id: str
+    name: OptionalText = None
+    description: OptionalText = None
+    modality: OptionalText = None
+    inputs: Annotated[list[WorkflowInput], BeforeValidator(objects_with("name"))] = Field(
+        default=[]
+    )
+    outputs: Annotated[list[WorkflowOutput], BeforeValidator(objects_with("name"))] = Field(
+        default=[]
+    )
+
+
+class WorkflowList(Response):
+    """One page of workflows (ListWorkflowsOutput)."""
+
+    workflows: Annotated[list[Workflow], BeforeValidator(objects_with("workflow_id"))]
+    pagination: Annotated[Pagination | None, Lenient] = None
+
+
+class WorkflowOutputCount(Response):
+    """How many files an output of a workflow will have (EstimateWorkflowOutputCount)."""
+
+    output: Annotated[WorkflowOutput | None, Lenient] = None
+    count: OptionalInteger = None
+
+
+class WorkflowPriceEstimate(PriceEstimate):
+    """What a workflow run will cost and make (EstimateWorkflowPriceOutput)."""
+
+    output_counts: Annotated[list[WorkflowOutputCount], BeforeValidator(list_of_objects)] = Field(
+        default=[]
+    )
+
+
+class StartedWorkflowRun(Response):
+    """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
+
+    run_id: str = Field(min_length=1)
+    status: WorkflowStatus = "pending"
+    poll_interval_seconds: OptionalNumber = None
+    estimated_price_creative_units: OptionalNumber = None
+    session_id: OptionalText = None
+
+
+class WorkflowStep(Response):
+    """One step of a workflow run (GetWorkflowRunStep)."""
+
+    name: OptionalText = None
+    status: WorkflowStatus = "unknown"
+    error: OptionalText = None
+    error_code: OptionalText = None
+
+
+class WorkflowRun(Response):
+    """The state of a workflow run (GetWorkflowRunOutput)."""
+
+    run_id: str = Field(min_length=1)
+    status: WorkflowStatus
+    poll_interval_seconds: OptionalNumber = None
+    steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
+    estimated_price_creative_units: OptionalNumber = None
+    actual_price_creative_units: OptionalNumber = None
+    completed_at: OptionalText = None
+    outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
+    error: OptionalText = None
+    error_code: OptionalText = None

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..api.models import InferenceRequest, is_uuid
+from ..api.fields import is_uuid
+from ..api.models import InferenceRequest
 from .answers import CREATED_AT, matches, model_json, page, run_json, spelled, workspace_json
 from .catalog import SandboxModel, models_in_words, price_creative_units
 from .faults import Connections, spoiled

@@ -9,7 +9,8 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from ...api.errors import LayerError
-from ...api.models import Inference, InferenceRequest, NonNegativeNumber, StartedInference
+from ...api.fields import NonNegativeNumber
+from ...api.models import Inference, InferenceRequest, StartedInference
 from ...api.polling import is_terminal
 from ..results import RunAnswer, changed_parameters, run_answer
 from ..state import ToolContext, app_of

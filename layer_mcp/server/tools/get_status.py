@@ -6,7 +6,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from ...api.models import Id, NonNegativeNumber, Request
+from ...api.fields import Id, NonNegativeNumber, Request
 from ..results import RunAnswer, run_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool

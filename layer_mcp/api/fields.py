@@ -1,0 +1,104 @@
+"""The types of the models' fields: strict ones for requests, lenient ones for responses.
+
+Requests are strict: an unknown name is refused here, because Layer ignores it and charges for the
+run all the same. Responses are lenient: an answer to a paid call must not be lost to a new field.
+
+Models are built at their first use: a server that lists its tools needs few of them.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True)]
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+NoFlag = BeforeValidator(_no_flag)
+"""A number is not a flag: `true` would count as 1."""
+
+# The limits stand before NoFlag: only so do they reach the JSON schema.
+Integer = Annotated[int, NoFlag]
+PositiveInteger = Annotated[int, Field(gt=0), NoFlag]
+CountOfOutputs = Annotated[int, Field(ge=1, le=16), NoFlag]
+PageSize = Annotated[int, Field(ge=1, le=100), NoFlag]
+Pixels = Annotated[int, Field(ge=0), NoFlag]
+Number = Annotated[float, Field(allow_inf_nan=False), NoFlag]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NoFlag]
+Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), NoFlag]
+TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
+
+
+class Request(BaseModel):
+    """What is sent to Layer. Unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID, the form of all of Layer's ids."""
+    return re.fullmatch(UUID_PATTERN, text) is not None
+
+
+def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+def list_of_objects(value: object) -> list[object]:
+    """The objects of a list; what is no list counts as an empty one."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def objects_of_a_list(value: object) -> object:
+    """A list without what is no object in it; anything else as it is."""
+    return list_of_objects(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def objects_with(*names: str) -> Callable[[object], object]:
+    """A filter for lists: only objects with text under one of these names can be used."""
+
+    def usable(value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        items = cast("list[dict[str, object]]", list_of_objects(cast("list[object]", value)))
+        return [item for item in items if any(isinstance(item.get(name), str) for name in names)]
+
+    return usable
+
+
+Lenient = WrapValidator(_none_if_invalid)
+OptionalText = Annotated[str | None, Lenient]
+OptionalNumber = Annotated[Number | None, Lenient]
+OptionalInteger = Annotated[int | None, Lenient]
+
+
+class Response(BaseModel):
+    """What Layer answers. Unknown fields are ignored; a malformed optional one counts as absent."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
