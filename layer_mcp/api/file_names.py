@@ -1,0 +1,111 @@
+"""Names of saved outputs: readable, and safe on every system."""
+
+import re
+import unicodedata
+
+from .errors import LayerError
+
+MAX_SLUG_CHARACTERS = 40
+MAX_SLUG_BYTES = 80
+MAX_PART_BYTES = 100
+MAX_PARTS = 10
+MAX_QUOTED = 60
+
+FOLDER_STEP = "Pass a relative folder with plain names, e.g. icons/swords."
+FORBIDDEN_CHARACTERS = frozenset('<>:"|?*')
+# Controls, lone surrogates, line and paragraph separators.
+FORBIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
+# Devices of Windows, with or without an extension (learn.microsoft.com, "Naming Files").
+RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]", re.IGNORECASE)
+
+
+def slug_of(text: str | None) -> str:
+    """The readable start of a file name: words of the prompt, in lower case, joined by dashes.
+
+    Letters, their marks and digits of any script (NFKC); at most 40 characters and 80 bytes of
+    UTF-8; "output" when nothing is left.
+    """
+    plain = unicodedata.normalize("NFKC", text or "").lower()
+    letters = "".join(c if _is_of_a_word(c) else " " for c in unicodedata.normalize("NFKC", plain))
+    words = (_without_leading_marks(word) for word in letters.split())
+    joined = "-".join(word for word in words if word)[:MAX_SLUG_CHARACTERS]
+    return _cut_to_bytes(joined, MAX_SLUG_BYTES).strip("-") or "output"
+
+
+def output_name(slug: str, run_id: str, number: int, extension: str) -> str:
+    """The name of one output: `<slug>-<start of the run's id>-<number>.<extension>`.
+
+    `slug` is one of `slug_of`, `extension` one of `extension_for`; the id gives its first eight
+    of 0-9 and a-z.
+    """
+    start = re.sub("[^0-9a-z]", "", run_id.lower())[:8] or "run"
+    return f"{slug}-{start}-{number}.{extension}"
+
+
+def numbered(name: str, attempt: int) -> str:
+    """The name to try when it is taken: attempt 1 is the name itself, 2 is `a-1-copy2.png`."""
+    if attempt <= 1:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    return f"{stem}-copy{attempt}.{extension}" if dot else f"{name}-copy{attempt}"
+
+
+def safe_folder_parts(folder: str) -> tuple[str, ...]:
+    """The parts of a subfolder that an agent asked for, none of which leads out of its folder.
+
+    A slash or a backslash separates; empty parts and "." count as nothing.
+
+    Raises:
+        LayerError: INVALID_FOLDER when a part could lead elsewhere or is no name on some system.
+    """
+    path = folder.replace("\\", "/")
+    if path.startswith(("/", "~")):
+        raise _invalid(f"The folder {_quoted(folder)} is not a relative one.")
+    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    if len(parts) > MAX_PARTS:
+        raise _invalid(f"The folder is deeper than {MAX_PARTS} levels.")
+    for part in parts:
+        problem = _problem_of(part)
+        if problem:
+            raise _invalid(f"The folder name {_quoted(part)} {problem}.")
+    return parts
+
+
+def _problem_of(part: str) -> str | None:
+    """What keeps a text from being a folder's name on some system."""
+    categories = {unicodedata.category(c) for c in part}
+    size_bytes = len(part.encode(errors="surrogatepass"))
+    device = RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))
+    problems = (
+        (part == "..", "leads out of the output folder"),
+        (not FORBIDDEN_CHARACTERS.isdisjoint(part), 'has one of < > : " | ? *'),
+        (not FORBIDDEN_CATEGORIES.isdisjoint(categories), "has a control character"),
+        (part.endswith((".", " ")), "ends in a dot or a space"),
+        (device is not None, "is reserved by Windows"),
+        (size_bytes > MAX_PART_BYTES, f"is longer than {MAX_PART_BYTES} bytes"),
+    )
+    return next((problem for applies, problem in problems if applies), None)
+
+
+def _invalid(sentence: str) -> LayerError:
+    return LayerError("INVALID_FOLDER", sentence, next_step=FOLDER_STEP)
+
+
+def _quoted(text: str) -> str:
+    """Foreign text for a sentence: short, and without raw control characters."""
+    return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
+
+
+def _is_of_a_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN"
+
+
+def _without_leading_marks(word: str) -> str:
+    """A mark needs a letter before it: alone it would sit on the dash."""
+    while word and unicodedata.category(word[0])[0] == "M":
+        word = word[1:]
+    return word
+
+
+def _cut_to_bytes(text: str, limit_bytes: int) -> str:
+    return text.encode()[:limit_bytes].decode(errors="ignore")
