@@ -1,0 +1,188 @@
+"""What of a generation request a model uses, by what Layer says of the model."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from .models import InferenceRequest, Modality, ModelCapabilities, ModelDetail
+
+ALWAYS_USED = frozenset(("model_id", "batch_size", "session_name"))
+
+EVERY_MODALITY: frozenset[str] = frozenset(get_args(Modality))
+IMAGE = frozenset(("image",))
+VIDEO = frozenset(("video",))
+THREE_D = frozenset(("three_d",))
+AUDIO = frozenset(("audio",))
+VISUAL = IMAGE | VIDEO
+
+# What the published descriptions of the fields speak of (ExecuteInferenceRequest).
+MODALITIES_BY_FIELD = {
+    "prompt": EVERY_MODALITY,
+    "width": VISUAL,
+    "height": VISUAL,
+    "num_inference_steps": VISUAL,
+    "guidance_scale": VISUAL,
+    "prompt_strength": IMAGE | AUDIO,
+    "quality": VISUAL | THREE_D,
+    "sharpness": VISUAL,
+    "duration_seconds": VIDEO | AUDIO,
+    "generate_audio": VIDEO,
+    "keep_audio": VIDEO,
+    "fps": VIDEO,
+    "video_effects": VIDEO,
+    "use_ta_pose": THREE_D,
+    "include_textures": THREE_D,
+    "quad_mesh": THREE_D,
+    "pbr_materials": THREE_D,
+    "low_poly": THREE_D,
+    "generate_parts": THREE_D,
+    "face_limit": THREE_D,
+    "stability": AUDIO,
+    "use_speaker_boost": AUDIO,
+    "similarity_boost": AUDIO,
+    "style_exaggeration": AUDIO,
+    "speed": AUDIO,
+    "upscale_ratio": VISUAL,
+    "creativity": VISUAL,
+    "resemblance": VISUAL,
+    "vectorize": IMAGE,
+    "remove_background": VISUAL,
+    "reframe": VISUAL,
+    "refill": IMAGE,
+    "seed": EVERY_MODALITY,
+    "guidance_files": EVERY_MODALITY,
+    "mask": IMAGE,
+}
+SPEECH_FIELDS = (
+    "stability",
+    "use_speaker_boost",
+    "similarity_boost",
+    "style_exaggeration",
+    "speed",
+)
+
+MODALITY_BY_MODE = {
+    "prompt_edit_image": "image",
+    "create_video": "video",
+    "create_3_d": "three_d",
+    "create_speech": "audio",
+    "create_sound_effect": "audio",
+}
+# Modes whose name says that they start from a file.
+STARTS_OF_MODES_WITH_INPUT = ("prompt_edit_image", "upscale", "image_to_", "video_to_")
+
+
+@dataclass(frozen=True)
+class ArgumentUse:
+    """The fields of InferenceRequest, each in exactly one of three groups, in the model's order.
+
+    `notes` are short sentences on their values.
+    """
+
+    uses: tuple[str, ...]
+    may_use: tuple[str, ...]
+    ignores: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def argument_use(model: ModelDetail) -> ArgumentUse:
+    """Which arguments a model uses, may use and ignores.
+
+    A capability decides where there is one. Else an argument of another modality is ignored, and
+    any other may be used; so may every one of a model whose modality is missing or unknown.
+    """
+    capabilities = model.capabilities or ModelCapabilities()
+    said = _said_of_fields(capabilities)
+    modalities = _modalities(model, capabilities)
+    groups: dict[str, list[str]] = {"uses": [], "may_use": [], "ignores": []}
+    for name in InferenceRequest.model_fields:
+        groups[_group(name, said.get(name), modalities)].append(name)
+    return ArgumentUse(
+        uses=tuple(groups["uses"]),
+        may_use=tuple(groups["may_use"]),
+        ignores=tuple(groups["ignores"]),
+        notes=_notes(capabilities, may_use=groups["may_use"]),
+    )
+
+
+def _group(name: str, said: bool | None, modalities: frozenset[str]) -> str:
+    if name in ALWAYS_USED or said:
+        return "uses"
+    fits = modalities & MODALITIES_BY_FIELD.get(name, EVERY_MODALITY)
+    return "may_use" if said is None and fits else "ignores"
+
+
+def _said_of_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
+    """What the capabilities say of each field that they speak of; None is nothing."""
+    types, durations = capabilities.guidance_file_types, capabilities.duration_seconds
+    return {
+        "prompt": capabilities.text_prompt,
+        "seed": capabilities.seed,
+        "mask": _either(capabilities.inpainting, capabilities.outpainting),
+        "guidance_files": None if types is None else bool(types),
+        # An empty list names no length; it does not say that none can be given.
+        "duration_seconds": True if durations else None,
+        "generate_audio": capabilities.generate_audio,
+        "include_textures": capabilities.textures,
+        "quad_mesh": capabilities.quad_mesh,
+        "pbr_materials": capabilities.pbr_materials,
+        **dict.fromkeys(SPEECH_FIELDS, _speaks(capabilities)),
+    }
+
+
+def _either(one: bool | None, other: bool | None) -> bool | None:
+    """True if one is, False if both are, else unknown."""
+    if one or other:
+        return True
+    return None if one is None or other is None else False
+
+
+def _speaks(capabilities: ModelCapabilities) -> bool | None:
+    modes = _modes(capabilities)
+    if capabilities.text_to_speech or "create_speech" in modes:
+        return True
+    return False if modes == {"create_sound_effect"} else capabilities.text_to_speech
+
+
+def _modalities(model: ModelDetail, capabilities: ModelCapabilities) -> frozenset[str]:
+    """What the model makes, its modes included; every modality when its own is not known."""
+    modality = (model.modality or "").strip().lower()
+    if modality not in EVERY_MODALITY:
+        return EVERY_MODALITY
+    of_modes = (MODALITY_BY_MODE.get(mode, modality) for mode in _modes(capabilities))
+    return frozenset((modality, *of_modes))
+
+
+def _modes(capabilities: ModelCapabilities) -> set[str]:
+    return {mode.strip().lower() for mode in capabilities.session_modes or ()}
+
+
+def _notes(capabilities: ModelCapabilities, *, may_use: list[str]) -> tuple[str, ...]:
+    notes = [
+        _input_note(capabilities),
+        _types_note(capabilities),
+        _durations_note(capabilities),
+        "Some models ignore remove_background silently: look at the output."
+        if "remove_background" in may_use
+        else None,
+    ]
+    return tuple(note for note in notes if note)
+
+
+def _input_note(capabilities: ModelCapabilities) -> str | None:
+    modes = _modes(capabilities)
+    needed = modes and all(mode.startswith(STARTS_OF_MODES_WITH_INPUT) for mode in modes)
+    return "Needs an input file in guidance_files." if needed else None
+
+
+def _types_note(capabilities: ModelCapabilities) -> str | None:
+    types = capabilities.guidance_file_types
+    return f"guidance_files types: {', '.join(types)}." if types else None
+
+
+def _durations_note(capabilities: ModelCapabilities) -> str | None:
+    durations = [f"{seconds:g}" for seconds in capabilities.duration_seconds or ()]
+    if not durations:
+        return None
+    *first, last = durations
+    listed = f"{', '.join(first)} or {last}" if first else last
+    return f"duration_seconds: {listed}."
