@@ -1,70 +1,136 @@
 """Settings from the environment. The token never shows in a repr."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from .loopback import is_loopback
+from .setting_values import (
+    DEFAULT_TOOLSETS,
+    LogLevel,
+    SettingsError,
+    Toolset,
+    api_url,
+    flag,
+    folder,
+    folders,
+    hosts,
+    log_level,
+    megabytes,
+    normal_api_url,
+    seconds,
+    text,
+    token,
+    toolsets_of,
+)
+
+__all__ = ["DEFAULT_API_URL", "Settings", "SettingsError", "normal_api_url", "refuse_paid_sandbox"]
 
 DEFAULT_API_URL = "https://api.app.layer.ai/api"
-DEFAULT_MAX_WAIT_SECONDS = 45
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-TRUE_WORDS = ("1", "true", "yes", "on")
-FALSE_WORDS = ("0", "false", "no", "off")
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be used; the text names it and what it must be."""
+def _setting(
+    *names: str, default: Any, parse: Callable[[str, str], Any], help: str, secret: bool = False
+) -> Any:
+    """A field of Settings: its names in the environment, and how its text is read."""
+    metadata = {"names": names, "help": help, "parse": parse}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that the environment can set; one field a setting."""
 
-    api_token: str | None = field(
+    api_token: str | None = _setting(
+        "LAYER_API_KEY",
+        "LAYER_API_TOKEN",
+        "LAYER_TOKEN",
         default=None,
-        repr=False,
-        metadata={
-            "names": ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN"),
-            "help": "Personal Access Token from app.layer.ai > Settings.",
-        },
+        parse=token,
+        help="Personal Access Token from app.layer.ai > Settings.",
+        secret=True,
     )
-    workspace: str | None = field(
+    workspace: str | None = _setting(
+        "LAYER_WORKSPACE_ID",
+        "LAYER_WORKSPACE",
         default=None,
-        metadata={
-            "names": ("LAYER_WORKSPACE_ID", "LAYER_WORKSPACE"),
-            "help": "Workspace: id, slug or name. Not needed when the account has one.",
-        },
+        parse=text,
+        help="Workspace: id, slug or name. Not needed when the account has one.",
     )
-    api_url: str = field(
+    api_url: str = _setting(
+        "LAYER_API_URL",
         default=DEFAULT_API_URL,
-        metadata={
-            "names": ("LAYER_API_URL",),
-            "help": "Address of the API, with or without `/v1`.",
-        },
+        parse=api_url,
+        help="Address of the API, with or without `/v1`.",
     )
-    sandbox: bool = field(
+    sandbox: bool = _setting(
+        "LAYER_SANDBOX",
         default=False,
-        metadata={
-            "names": ("LAYER_SANDBOX",),
-            "help": "`1` uses a simulated Layer: no account, no charge.",
-        },
+        parse=flag,
+        help="`1` uses a simulated Layer: no account, no charge.",
     )
-    max_wait_seconds: int = field(
-        default=DEFAULT_MAX_WAIT_SECONDS,
-        metadata={
-            "names": ("LAYER_MAX_WAIT_SECONDS",),
-            "help": "Longest wait of one call, 0 to 3600.",
-        },
+    toolsets: tuple[Toolset, ...] = _setting(
+        "LAYER_TOOLSETS",
+        default=DEFAULT_TOOLSETS,
+        parse=toolsets_of,
+        help="Groups of tools: generate, models, files, workflows; or all.",
     )
-    log_level: LogLevel = field(
+    output_dir: str | None = _setting(
+        "LAYER_OUTPUT_DIR",
+        default=None,
+        parse=folder,
+        help="Folder for outputs. When set, finished runs are saved there by themselves; else "
+        "`save_outputs` saves to `~/Layer`.",
+    )
+    input_dirs: tuple[str, ...] = _setting(
+        "LAYER_INPUT_DIRS",
+        default=(),
+        parse=folders,
+        help="Folders whose files may be uploaded, separated as in PATH. Default: the current "
+        "folder (unless it is `/`) and the output folder.",
+    )
+    max_upload_mb: int = _setting(
+        "LAYER_MAX_UPLOAD_MB",
+        default=64,
+        parse=megabytes,
+        help="Largest file to upload, in MB of 1,048,576 bytes.",
+    )
+    max_download_mb: int = _setting(
+        "LAYER_MAX_DOWNLOAD_MB",
+        default=1024,
+        parse=megabytes,
+        help="Largest output to save, in MB.",
+    )
+    media_hosts: tuple[str, ...] = _setting(
+        "LAYER_MEDIA_HOSTS",
+        default=(),
+        parse=hosts,
+        help="More hosts that outputs may come from, separated by commas.",
+    )
+    preview: bool = _setting(
+        "LAYER_PREVIEW",
+        default=True,
+        parse=flag,
+        help="`0` leaves the small picture out of the answers.",
+    )
+    state_dir: str | None = _setting(
+        "LAYER_STATE_DIR",
+        default=None,
+        parse=folder,
+        help="Folder for what is kept between runs. Default: the system's own place.",
+    )
+    max_wait_seconds: int = _setting(
+        "LAYER_MAX_WAIT_SECONDS",
+        default=45,
+        parse=seconds,
+        help="Longest wait of one call, 0 to 3600.",
+    )
+    log_level: LogLevel = _setting(
+        "LAYER_LOG_LEVEL",
         default="WARNING",
-        metadata={
-            "names": ("LAYER_LOG_LEVEL",),
-            "help": "DEBUG, INFO, WARNING, ERROR or CRITICAL; logs go to stderr.",
-        },
+        parse=log_level,
+        help="DEBUG, INFO, WARNING, ERROR or CRITICAL; logs go to stderr.",
     )
 
     @classmethod
@@ -74,17 +140,13 @@ class Settings:
         Raises:
             SettingsError: a value that cannot be used.
         """
-        return cls(
-            api_token=_token(_first(environ, _names("api_token"))),
-            workspace=_first(environ, _names("workspace")),
-            api_url=normal_api_url(_first(environ, _names("api_url")) or DEFAULT_API_URL),
-            sandbox=_flag("LAYER_SANDBOX", _first(environ, _names("sandbox")) or "0"),
-            max_wait_seconds=_seconds(
-                "LAYER_MAX_WAIT_SECONDS",
-                _first(environ, _names("max_wait_seconds")) or str(DEFAULT_MAX_WAIT_SECONDS),
-            ),
-            log_level=_log_level(_first(environ, _names("log_level")) or "WARNING"),
-        )
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            names: tuple[str, ...] = setting.metadata["names"]
+            given = _first(environ, names)
+            if given is not None:
+                values[setting.name] = setting.metadata["parse"](_any_of(names), given)
+        return cls(**values)
 
 
 def refuse_paid_sandbox(settings: Settings) -> None:
@@ -99,10 +161,6 @@ def refuse_paid_sandbox(settings: Settings) -> None:
         )
 
 
-def _names(attribute: str) -> tuple[str, ...]:
-    return Settings.__dataclass_fields__[attribute].metadata["names"]
-
-
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     for name in names:
         value = environ.get(name, "").strip()
@@ -111,56 +169,6 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _one_of(attribute: str) -> str:
-    *names, last = _names(attribute)
-    return f"{', '.join(names)} or {last}" if names else last
-
-
-def _token(value: str | None) -> str | None:
-    if value is None:
-        return None
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise SettingsError(f"{_one_of('api_token')} must be one word of plain characters.")
-    return value
-
-
-def normal_api_url(value: str) -> str:
-    """An address of the API without `/v1` and slashes at its end.
-
-    Raises:
-        SettingsError: not an https address, or http to another machine.
-    """
-    url = value.rstrip("/").removesuffix("/v1").rstrip("/")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise SettingsError("LAYER_API_URL must be plain ASCII without spaces.")
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise SettingsError("LAYER_API_URL is not an address.") from None
-    if not host or parts.query or parts.fragment or parts.username or parts.password:
-        raise SettingsError("LAYER_API_URL must be an https address without user name or query.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
-        raise SettingsError("LAYER_API_URL must start with https:// (http only for this machine).")
-    return url
-
-
-def _flag(name: str, value: str) -> bool:
-    if value.lower() in TRUE_WORDS:
-        return True
-    if value.lower() in FALSE_WORDS:
-        return False
-    raise SettingsError(f"{name} must be 1 or 0.")
-
-
-def _seconds(name: str, value: str) -> int:
-    if value.isascii() and value.isdigit() and len(value) <= 4 and int(value) <= 3600:
-        return int(value)
-    raise SettingsError(f"{name} must be a whole number of seconds from 0 to 3600.")
-
-
-def _log_level(value: str) -> LogLevel:
-    for level in get_args(LogLevel):
-        if value.upper() == level:
-            return level
-    raise SettingsError(f"LAYER_LOG_LEVEL must be one of {', '.join(get_args(LogLevel))}.")
+def _any_of(names: tuple[str, ...]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -28,7 +28,7 @@ def state(status: str = "in_progress", interval: float | None = 10) -> Inference
     return Inference(inference_id="run", status=status, poll_interval_seconds=interval)
 
 
-def answers(*replies: Inference | LayerError) -> tuple[Poll, list[float]]:
+def answers(*replies: Inference | LayerError) -> tuple[Poll[Inference], list[float]]:
     """A poll that gives the replies in turn, the last for ever; and when it was asked."""
     start = anyio.current_time()
     asked: list[float] = []

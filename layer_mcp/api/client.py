@@ -1,49 +1,63 @@
-"""LayerClient: authentication, and one method an operation.
+"""LayerClient: one method an operation.
 
 async with LayerClient.from_env() as layer:
     started = await layer.execute_inference(InferenceRequest(model_id=..., prompt="a potion"))
     run = await layer.wait(started.inference_id, timeout_seconds=300)
 """
 
-import logging
-import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote
 
 import anyio
-from pydantic import BaseModel, ValidationError
 
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
-from .errors import LayerError, one_sentence
+from .connection import Connection
+from .errors import LayerError
 from .fields import is_uuid
+from .host_rules import host_rules
 from .models import (
     Inference,
     InferenceRequest,
+    ModelAnswer,
+    ModelDetail,
+    ModelList,
+    ModelQuery,
+    PriceEstimate,
     StartedInference,
+    StartedWorkflowRun,
+    UploadUrl,
+    UploadUrlRequest,
+    Workflow,
+    WorkflowList,
+    WorkflowPriceEstimate,
+    WorkflowQuery,
+    WorkflowRun,
+    WorkflowRunRequest,
     Workspace,
     WorkspaceList,
 )
 from .polling import OnProgress, wait_for_end
-from .retry import Limits, Patience, may_submit_again
+from .retry import Limits
 from .workspaces import choose_workspace
 
 if TYPE_CHECKING:
-    from .transport import Outcome, Pool
+    from .download import Downloaded
+    from .download import OnBytes as OnArrivedBytes
+    from .file_hosts import FileHosts
+    from .local_files import LocalFile
+    from .upload import OnBytes, UploadSession
 
-MAX_WORKSPACE_PAGES = 20
-
+MAX_PAGES = 20
+MAX_KEPT_UPLOADS = 32
+DEFAULT_MAX_DOWNLOAD_BYTES = 1024 * 1024 * 1024
 WORKSPACE_LOOKUP_SECONDS = 15
 WORKSPACE_KEPT_SECONDS = 60
-MIN_SECRET_LENGTH = 8
-INFERENCE_ID_IN_JSON = re.compile(rb'"inference_id"\s*:\s*"([^"\\]{1,100})"')
-
-logger = logging.getLogger(__name__)
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
+REFERENCE_FIELDS = frozenset({"guidance_files", "mask"})
+FIELDS_WITHOUT_PRICE = frozenset({"seed", "session_name"})
 
 
 class LayerClient:
@@ -60,12 +74,14 @@ class LayerClient:
         workspace: str | None = None,
         api_url: str = DEFAULT_API_URL,
         limits: Limits | None = None,
+        media_hosts: Iterable[str] = (),
     ) -> None:
-        self._token = token
         self._workspace = workspace
         self._api_url = normal_api_url(api_url)
-        self._limits = limits or Limits()
-        self._pool: Pool | None = None
+        self._connection = Connection(token, self._api_url, limits or Limits())
+        self._host_rules = host_rules(self._api_url, media_hosts)
+        self._file_hosts: FileHosts | None = None
+        self._uploads: dict[tuple[str, str], UploadSession] = {}
         self._found_workspaces: dict[str | None, tuple[str, float]] = {}
 
     @classmethod
@@ -85,7 +101,12 @@ class LayerClient:
             SettingsError: the sandbox is wanted, but the address is not one.
         """
         refuse_paid_sandbox(settings)
-        return cls(settings.api_token, workspace=settings.workspace, api_url=settings.api_url)
+        return cls(
+            settings.api_token,
+            workspace=settings.workspace,
+            api_url=settings.api_url,
+            media_hosts=settings.media_hosts,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,39 +117,78 @@ class LayerClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            await self._pool.http.aclose()
-            self._pool = None
+        await self._connection.close()
+        if self._file_hosts is not None:
+            await self._file_hosts.close()
+            self._file_hosts = None
+
+    async def list_workspaces(self) -> list[Workspace]:
+        """All workspaces of the account, most recently active first (GET workspaces)."""
+        workspaces: list[Workspace] = []
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            page = await self._connection.ask(WorkspaceList, "v1/workspaces", params=params)
+            workspaces += page.workspaces
+            cursor = page.pagination.next_cursor if page.pagination else None
+            if not cursor or not (page.pagination and page.pagination.has_more_results):
+                break
+        return workspaces
+
+    async def get_workspace(self, workspace: str | None = None) -> Workspace:
+        """A workspace with its balance (GET workspaces/{id})."""
+        return await self._connection.ask(Workspace, await self._path(workspace))
+
+    async def list_models(
+        self, query: ModelQuery | None = None, *, workspace: str | None = None
+    ) -> ModelList:
+        """One page of the models of a workspace (GET models)."""
+        path = await self._path(workspace, "models")
+        return await self._connection.ask(ModelList, path, params=(query or ModelQuery()).params())
+
+    async def get_model(self, model_id: str, *, workspace: str | None = None) -> ModelDetail:
+        """A model with its capabilities (GET models/{id})."""
+        path = await self._path(workspace, "models", model_id)
+        return (await self._connection.ask(ModelAnswer, path)).model
+
+    async def estimate_price(
+        self, request: InferenceRequest, *, workspace: str | None = None
+    ) -> PriceEstimate:
+        """What a run will cost, with its references and mask (POST inferences/estimate).
+
+        The published contract does not name those two. When Layer refuses them, the price is
+        asked for without, and `excludes_references` says so.
+        """
+        path = await self._path(workspace, "inferences", "estimate")
+        body = _without(request.body(), FIELDS_WITHOUT_PRICE)
+        try:
+            return await self._connection.ask(PriceEstimate, path, method="POST", json=body)
+        except LayerError as error:
+            if error.code != "INVALID_INPUTS" or not (request.guidance_files or request.mask):
+                raise
+        body = _without(body, REFERENCE_FIELDS)
+        estimate = await self._connection.ask(PriceEstimate, path, method="POST", json=body)
+        return estimate.model_copy(update={"excludes_references": True})
 
     async def execute_inference(
         self, request: InferenceRequest, *, workspace: str | None = None
     ) -> StartedInference:
-        """Start a run, which is charged (POST inferences).
-
-        Sent again only when it surely was not accepted. An answer that was cut still counts when
-        the run's id can be read from it.
+        """Start a run, which is charged (POST inferences): see `Connection.submit`.
 
         Raises:
             LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
                 exists.
         """
-        path = f"v1/workspaces/{await self.workspace_id(workspace)}/inferences"
-        limit_seconds = self._limits.submit_total_seconds
-        patience = Patience(self._limits.retry_budget_seconds)
-        while True:
-            outcome = await self._exchange("POST", path, limit_seconds, json=request.body())
-            started = _started(outcome)
-            if started is not None:
-                logger.info("Started run %s", started.inference_id)
-                return started
-            again = may_submit_again(outcome.delivery)
-            if not again or not await patience.pause(outcome.retry_after_seconds):
-                raise _submission_error(outcome)
+        path = await self._path(workspace, "inferences")
+        return await self._connection.submit(
+            StartedInference, path, request.body(), id_name="inference_id"
+        )
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
         """The state of a run (GET inferences/{id}); sent again after a transport fault."""
-        with _naming(inference_id):
-            return await self._read(Inference, await self._inference_path(inference_id, workspace))
+        with _naming(inference_id=inference_id):
+            path = await self._path(workspace, "inferences", inference_id)
+            return await self._connection.ask(Inference, path)
 
     async def wait(
         self,
@@ -137,7 +197,7 @@ class LayerClient:
         *,
         workspace: str | None = None,
         known: Inference | None = None,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress[Inference] | None = None,
     ) -> Inference:
         """Wait until the run has ended or the time is up, and return its last state.
 
@@ -150,28 +210,182 @@ class LayerClient:
         """
         if timeout_seconds <= 0:
             return known or await self.get_inference(inference_id, workspace=workspace)
-        with _naming(inference_id):
-            path = await self._inference_path(inference_id, workspace)
+        with _naming(inference_id=inference_id):
+            path = await self._path(workspace, "inferences", inference_id)
 
             async def poll() -> Inference:
-                return await self._read(Inference, path, once=True)
+                return await self._connection.ask(Inference, path, once=True)
 
             return await wait_for_end(
                 poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
             )
 
-    async def list_workspaces(self) -> list[Workspace]:
-        """All workspaces of the account, most recently active first (GET workspaces)."""
-        workspaces: list[Workspace] = []
-        cursor: str | None = None
-        for _ in range(MAX_WORKSPACE_PAGES):
-            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
-            page = await self._read(WorkspaceList, "v1/workspaces", params=params)
-            workspaces += page.workspaces
+    async def list_workflows(
+        self, query: WorkflowQuery | None = None, *, workspace: str | None = None
+    ) -> WorkflowList:
+        """One page of the published workflows of a workspace (GET workflows)."""
+        path = await self._path(workspace, "workflows")
+        params = (query or WorkflowQuery()).params()
+        return await self._connection.ask(WorkflowList, path, params=params)
+
+    async def find_workflow(self, workflow_id: str, *, workspace: str | None = None) -> Workflow:
+        """A workflow by its id; Layer has no call for one, so the list is searched.
+
+        Raises:
+            LayerError: WORKFLOW_NOT_FOUND.
+        """
+        query = WorkflowQuery(limit=100)
+        for _ in range(MAX_PAGES):
+            page = await self.list_workflows(query, workspace=workspace)
+            for workflow in page.workflows:
+                if workflow.workflow_id.lower() == workflow_id.lower():
+                    return workflow
             cursor = page.pagination.next_cursor if page.pagination else None
-            if not cursor or not (page.pagination and page.pagination.has_more_results):
+            if not cursor:
                 break
-        return workspaces
+            query = WorkflowQuery(limit=100, cursor=cursor)
+        raise LayerError("WORKFLOW_NOT_FOUND", "The workspace has no workflow with this id.")
+
+    async def estimate_workflow(
+        self, workflow_id: str, inputs: dict[str, Any], *, workspace: str | None = None
+    ) -> WorkflowPriceEstimate:
+        """What a workflow run will cost and make (POST workflows/{id}/estimate)."""
+        path = await self._path(workspace, "workflows", workflow_id, "estimate")
+        return await self._connection.ask(
+            WorkflowPriceEstimate, path, method="POST", json={"inputs": inputs}
+        )
+
+    async def execute_workflow(
+        self, workflow_id: str, request: WorkflowRunRequest, *, workspace: str | None = None
+    ) -> StartedWorkflowRun:
+        """Start a workflow run, which is charged (POST workflows/{id}/runs).
+
+        Raises:
+            LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
+                exists.
+        """
+        path = await self._path(workspace, "workflows", workflow_id, "runs")
+        body = request.model_dump(mode="json", exclude_none=True)
+        return await self._connection.submit(StartedWorkflowRun, path, body, id_name="run_id")
+
+    async def get_workflow_run(
+        self, workflow_id: str, run_id: str, *, workspace: str | None = None
+    ) -> WorkflowRun:
+        """The state of a workflow run (GET workflows/{id}/runs/{run_id})."""
+        with _naming(run_id=run_id):
+            path = await self._path(workspace, "workflows", workflow_id, "runs", run_id)
+            return await self._connection.ask(WorkflowRun, path)
+
+    async def wait_for_workflow_run(
+        self,
+        workflow_id: str,
+        run_id: str,
+        timeout_seconds: float,
+        *,
+        workspace: str | None = None,
+        known: WorkflowRun | None = None,
+        on_progress: OnProgress[WorkflowRun] | None = None,
+    ) -> WorkflowRun:
+        """Wait until a workflow run has ended or the time is up, as `wait` does for a run.
+
+        Raises:
+            LayerError: with `run_id`, when waiting cannot help or no state arrived in time.
+        """
+        if timeout_seconds <= 0:
+            return known or await self.get_workflow_run(workflow_id, run_id, workspace=workspace)
+        with _naming(run_id=run_id):
+            path = await self._path(workspace, "workflows", workflow_id, "runs", run_id)
+
+            async def poll() -> WorkflowRun:
+                return await self._connection.ask(WorkflowRun, path, once=True)
+
+            return await wait_for_end(
+                poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
+            )
+
+    async def request_upload_url(
+        self, request: UploadUrlRequest, *, workspace: str | None = None
+    ) -> UploadUrl:
+        """A signed address for a file's bytes, valid for minutes (POST files/upload-url)."""
+        path = await self._path(workspace, "files", "upload-url")
+        body = request.model_dump(mode="json", exclude_none=True)
+        return await self._connection.ask(UploadUrl, path, method="POST", json=body)
+
+    async def upload_file(
+        self,
+        file: "LocalFile | Path",
+        *,
+        workspace: str | None = None,
+        on_bytes: "OnBytes | None" = None,
+    ) -> str:
+        """Bring a media file to Layer and return its file_id.
+
+        A broken transfer goes on from what arrived, also in a later call with the same content.
+        The token stays with the API host.
+
+        Raises:
+            LayerError: what is wrong with the file (see `open_media_file`), HOST_NOT_ALLOWED,
+                UPLOAD_FAILED, UPLOAD_REFUSED or UPLOAD_EXPIRED.
+        """
+        if isinstance(file, Path):
+            from .local_files import open_media_file  # noqa: PLC0415
+
+            with open_media_file(file) as opened:
+                return await self.upload_file(opened, workspace=workspace, on_bytes=on_bytes)
+        workspace_id = await self.workspace_id(workspace)
+        from .upload import SessionLostError, send_file  # noqa: PLC0415
+
+        hosts, key, reason = self._files(), (workspace_id, file.sha256), ""
+        for _ in range(2):
+            try:
+                resume = key in self._uploads
+                session = self._uploads.get(key) or await self._new_upload(workspace_id, file)
+                async with hosts.places:
+                    await send_file(hosts, session, file, resume=resume, on_bytes=on_bytes)
+            except SessionLostError as lost:
+                self._uploads.pop(key, None)
+                reason = str(lost)
+                continue
+            self._uploads.pop(key, None)
+            return session.file_id
+        raise LayerError("UPLOAD_EXPIRED", f"The storage host refused two new uploads ({reason}).")
+
+    async def _new_upload(self, workspace_id: str, file: "LocalFile") -> "UploadSession":
+        from .upload import open_session  # noqa: PLC0415
+
+        request = UploadUrlRequest(
+            content_type=file.content_type,
+            file_size_bytes=file.size_bytes,
+            file_name=file.path.name,
+        )
+        ticket = await self.request_upload_url(request, workspace=workspace_id)
+        session = await open_session(self._files(), ticket, file)
+        while len(self._uploads) >= MAX_KEPT_UPLOADS:
+            self._uploads.pop(next(iter(self._uploads)))
+        self._uploads[workspace_id, file.sha256] = session
+        return session
+
+    async def download(
+        self,
+        url: str,
+        sink: BinaryIO,
+        *,
+        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        on_bytes: "OnArrivedBytes | None" = None,
+    ) -> "Downloaded":
+        """Write an output to `sink`, an empty file; a few at once.
+
+        No credentials are sent. Only Layer's media host, the API's host and `media_hosts` serve.
+
+        Raises:
+            LayerError: HOST_NOT_ALLOWED, DOWNLOAD_FAILED, OUTPUT_GONE or OUTPUT_TOO_LARGE.
+            OSError: the sink cannot be written.
+        """
+        from .download import download  # noqa: PLC0415
+
+        hosts = self._files()
+        async with hosts.places:
+            return await download(hosts, url, sink, max_bytes=max_bytes, on_bytes=on_bytes)
 
     async def workspace_id(self, workspace: str | None = None) -> str:
         """The id of a workspace given by id, slug or name; a look-up counts for a minute.
@@ -194,117 +408,28 @@ class LayerClient:
         self._found_workspaces[wanted] = (chosen, anyio.current_time() + WORKSPACE_KEPT_SECONDS)
         return chosen
 
-    async def _inference_path(self, inference_id: str, workspace: str | None) -> str:
+    async def _path(self, workspace: str | None, *parts: str) -> str:
         workspace_id = await self.workspace_id(workspace)
-        return f"v1/workspaces/{workspace_id}/inferences/{quote(inference_id, safe='')}"
+        return "/".join(["v1/workspaces", workspace_id, *(quote(part, safe="") for part in parts)])
 
-    async def _read(
-        self,
-        model: type[ModelT],
-        path: str,
-        *,
-        params: dict[str, str] | None = None,
-        once: bool = False,
-    ) -> ModelT:
-        """GET an answer; sent again after a fault, unless it is to be asked once only."""
-        limit_seconds = self._limits.read_total_seconds
-        patience = Patience(self._limits.retry_budget_seconds)
-        while True:
-            outcome = await self._exchange("GET", path, limit_seconds, params=params)
-            if outcome.delivery == "accepted":
-                answer = _parse(model, outcome.body)
-                if answer is not None:
-                    return answer
-            again = not once and outcome.delivery != "refused"
-            if not again or not await patience.pause(outcome.retry_after_seconds):
-                raise _read_error(outcome)
+    def _files(self) -> "FileHosts":
+        # Only a transfer needs httpx here: a server that lists its tools starts without it.
+        from .file_hosts import FileHosts  # noqa: PLC0415
 
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        limit_seconds: float,
-        *,
-        json: dict[str, Any] | None = None,
-        params: dict[str, str] | None = None,
-    ) -> "Outcome":
-        # Only the first call needs httpx: a server that lists its tools starts without it.
-        from .transport import exchange  # noqa: PLC0415
+        if self._file_hosts is None:
+            self._file_hosts = FileHosts(self._host_rules)
+        return self._file_hosts
 
-        if not self._token:
-            raise LayerError("MISSING_TOKEN", "No Layer token is set.")
-        outcome = await exchange(
-            self._open_pool(self._token),
-            method,
-            path,
-            json=json,
-            params=params,
-            total_seconds=limit_seconds,
-        )
-        return replace(outcome, body=_without(self._token, outcome.body))
 
-    def _open_pool(self, token: str) -> "Pool":
-        from .transport import open_pool  # noqa: PLC0415
-
-        if self._pool is None:
-            try:
-                self._pool = open_pool(self._api_url, token, self._limits)
-            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
-            except Exception as error:
-                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
-                raise LayerError("NETWORK_SETTINGS", sentence) from error
-        return self._pool
+def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in names}
 
 
 @contextmanager
-def _naming(inference_id: str) -> Generator[None]:
+def _naming(*, inference_id: str | None = None, run_id: str | None = None) -> Generator[None]:
     """Every failure in the block says which run it is about."""
     try:
         yield
     except LayerError as error:
-        error.inference_id = inference_id
+        error.inference_id, error.run_id = inference_id, run_id
         raise
-
-
-def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
-    try:
-        return model.model_validate_json(body)
-    except ValidationError:
-        return None
-
-
-def _without(token: str, body: bytes) -> bytes:
-    """The answer without the token: whatever is read from it later cannot show it."""
-    return body.replace(token.encode(), b"[token]") if len(token) >= MIN_SECRET_LENGTH else body
-
-
-def _started(outcome: "Outcome") -> StartedInference | None:
-    """The run that an answer names, also if the answer is cut or malformed."""
-    if outcome.delivery != "accepted":
-        return None
-    started = _parse(StartedInference, outcome.body)
-    inference_id = _inference_id_in(outcome.body)
-    return started or (StartedInference(inference_id=inference_id) if inference_id else None)
-
-
-def _submission_error(outcome: "Outcome") -> LayerError:
-    if outcome.delivery not in ("accepted", "outcome_unknown"):
-        return outcome.error()
-    inference_id = _inference_id_in(outcome.body)
-    return LayerError(
-        "OUTCOME_UNKNOWN",
-        f"{outcome.why} The outcome is unknown.",
-        next_step="Read the state of that run before trying again." if inference_id else None,
-        inference_id=inference_id,
-    )
-
-
-def _read_error(outcome: "Outcome") -> LayerError:
-    if outcome.delivery == "accepted":
-        return LayerError("UNEXPECTED_RESPONSE", outcome.why, transient=True)
-    return outcome.error()
-
-
-def _inference_id_in(body: bytes) -> str | None:
-    found = INFERENCE_ID_IN_JSON.search(body)
-    return found[1].decode(errors="replace") if found else None

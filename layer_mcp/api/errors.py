@@ -27,7 +27,10 @@ NEXT_STEPS = {
     "FEATURE_DISABLED": "Use another model, or ask Layer to enable the feature for the workspace.",
     "WORKSPACE_NOT_FOUND": "Set workspace_id or LAYER_WORKSPACE_ID to a workspace of this account.",
     "WORKSPACE_REQUIRED": "Pass one of them as workspace_id, or set LAYER_WORKSPACE_ID.",
-    "MODEL_NOT_FOUND": "Use the id of a model that this workspace has; app.layer.ai lists them.",
+    "MODEL_NOT_FOUND": "Use a model that this workspace has; list_models names them.",
+    "WORKFLOW_NOT_FOUND": "Use a workflow that this workspace has; list_workflows names them.",
+    "WORKFLOW_RUN_NOT_FOUND": "Check run_id and workflow_id, and that workspace_id is where it was "
+    "started.",
     "INFERENCE_NOT_FOUND": "Check inference_id, and that workspace_id is where it was started.",
     "NOT_FOUND": "Check the ids in the call.",
     "INVALID_INPUTS": "Correct the named argument and call again.",
@@ -49,6 +52,29 @@ NEXT_STEPS = {
     "OUTCOME_UNKNOWN": "Look in Layer (app.layer.ai) before trying again: the run may exist and be "
     "charged.",
     "REQUEST_REFUSED": "Correct the call; the same one is refused again.",
+    "HOST_NOT_ALLOWED": "If you trust that host, add it to LAYER_MEDIA_HOSTS and start the server "
+    "again.",
+    "FILE_NOT_FOUND": "Check the path or the file_id; a file that is gone must be uploaded again.",
+    "NOT_A_FILE": "Give the path of one file.",
+    "FILE_UNREADABLE": "Check the file's permissions, or copy it to a folder that can be read.",
+    "FILE_EMPTY": "Check that the file was written to the end.",
+    "FILE_TOO_LARGE": "Make the file smaller, or raise LAYER_MAX_UPLOAD_MB if Layer takes more.",
+    "FILE_TYPE_NOT_SUPPORTED": "Convert the file to one of these types first.",
+    "FILE_CHANGED": "Wait until the file is written to the end, then call again.",
+    "PATH_NOT_ALLOWED": "Use a file below those folders, or add its folder to LAYER_INPUT_DIRS and "
+    "start the server again.",
+    "UPLOAD_FAILED": "Check the network, then call again; it goes on from what arrived.",
+    "UPLOAD_UNFINISHED": "Call again with the same path; it goes on from what arrived.",
+    "UPLOAD_REFUSED": "Check that Layer takes files of this type and size, then call again.",
+    "UPLOAD_EXPIRED": "Check this machine's clock, then call again.",
+    "DOWNLOAD_FAILED": "Call save_outputs again; the run and its files stay as they are.",
+    "OUTPUT_GONE": "Look at the run in Layer; the file is not at its address any more.",
+    "OUTPUT_TOO_LARGE": "Raise LAYER_MAX_DOWNLOAD_MB, or fetch the file from its URL.",
+    "DISK_FULL": "Free some space, or set LAYER_OUTPUT_DIR to another disk; then save again.",
+    "FOLDER_NOT_WRITABLE": "Set LAYER_OUTPUT_DIR to a folder that can be written, and start the "
+    "server again.",
+    "INVALID_FOLDER": "Give a folder below the output folder, such as icons or icons/potions.",
+    "NOTHING_TO_SAVE": "Wait for the run with get_status until it is complete.",
     "TOO_BUSY": "Wait a few seconds, then call again.",
     "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "
     "server again.",
@@ -98,8 +124,8 @@ SENTENCES = {
 class LayerError(Exception):
     """A call that failed: a stable `code`, one sentence, one next step.
 
-    `inference_id` is set whenever the run is known, so that it is never lost. `transient` says
-    that the same read may succeed later.
+    `inference_id`, or `run_id` for a workflow, is set whenever the run is known, so that it is
+    never lost. `transient` says that the same read may succeed later.
     """
 
     def __init__(
@@ -109,6 +135,7 @@ class LayerError(Exception):
         *,
         next_step: str | None = None,
         inference_id: str | None = None,
+        run_id: str | None = None,
         transient: bool = False,
         retry_after_seconds: float | None = None,
     ) -> None:
@@ -117,6 +144,7 @@ class LayerError(Exception):
         self.message = message
         self.next_step = next_step or next_step_for(code)
         self.inference_id = inference_id
+        self.run_id = run_id
         self.transient = transient
         self.retry_after_seconds = retry_after_seconds
 

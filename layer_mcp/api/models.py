@@ -314,12 +314,16 @@ class WorkspaceList(Response):
 
 
 class PriceEstimate(Response):
-    """What a run will cost, and what is left of the balance (EstimateForgePriceOutput)."""
+    """What a run will cost, and what is left of the balance (EstimateForgePriceOutput).
+
+    `excludes_references` is ours: Layer refused to price the guidance files and the mask.
+    """
 
     estimated_price_creative_units: Number
     workspace_balance_creative_units: OptionalNumber = None
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
+    excludes_references: bool = False
 
 
 class UploadUrl(Response):

@@ -4,13 +4,14 @@ Waiting never changes the run. The deadline is a normal end: the last state is t
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import anyio
 
 from .errors import LayerError
-from .models import Inference
 
-TERMINAL_STATUSES = frozenset({"complete", "failed", "cancelled", "deleted"})
+# Of inferences, and of workflow runs.
+TERMINAL_STATUSES = frozenset({"complete", "failed", "cancelled", "deleted", "success", "failure"})
 DEFAULT_POLL_INTERVAL_SECONDS = 10.0
 MIN_POLL_INTERVAL_SECONDS = 1.0
 MAX_POLL_INTERVAL_SECONDS = 60.0
@@ -18,10 +19,27 @@ PAUSE_BEFORE_ANY_STATE_SECONDS = 2.0
 FIRST_POLL_SECONDS = 10.0
 NO_STATE = "No state of the run arrived in time."
 
-Poll = Callable[[], Awaitable[Inference]]
+
+class RunState(Protocol):
+    """What waiting needs to know of a run, whether of a model or of a workflow."""
+
+    @property
+    def status(self) -> str:
+        """The canonical status."""
+        ...
+
+    @property
+    def poll_interval_seconds(self) -> float | None:
+        """The pause that Layer asks for."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=RunState)
+
+Poll = Callable[[], Awaitable[StateT]]
 """Reads the state once."""
 
-OnProgress = Callable[[Inference, float], Awaitable[None]]
+OnProgress = Callable[[StateT, float], Awaitable[None]]
 """Told each state as it arrives, and the seconds waited so far."""
 
 
@@ -38,7 +56,7 @@ def poll_interval_seconds(asked: float | None) -> float:
 
 
 def pause_before_poll(
-    state: Inference | None, fault: LayerError | None, seconds_left: float
+    state: RunState | None, fault: LayerError | None, seconds_left: float
 ) -> float | None:
     """The pause before the next poll, or None when that poll would fall past the deadline.
 
@@ -55,12 +73,12 @@ def pause_before_poll(
 
 
 async def wait_for_end(
-    poll: Poll,
+    poll: Poll[StateT],
     *,
     timeout_seconds: float,
-    known: Inference | None = None,
-    on_progress: OnProgress | None = None,
-) -> Inference:
+    known: StateT | None = None,
+    on_progress: OnProgress[StateT] | None = None,
+) -> StateT:
     """Poll until the run has ended or the time is up, and return the last state.
 
     Args:
@@ -100,7 +118,7 @@ async def wait_for_end(
     return state
 
 
-async def _poll_once(poll: Poll, seconds_left: float) -> Inference | LayerError:
+async def _poll_once(poll: Poll[StateT], seconds_left: float) -> StateT | LayerError:
     """The state, or the transient fault that kept it away; raises any other."""
     try:
         with anyio.fail_after(seconds_left):

@@ -79,6 +79,11 @@ class Patience:
         return True
 
 
+def utc_now() -> datetime:
+    """The time that a date in a Retry-After header is compared with."""
+    return datetime.now(UTC)
+
+
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
     """Seconds of a Retry-After header: a number or an HTTP date (RFC 9110, section 10.2.3).
 

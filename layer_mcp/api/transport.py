@@ -4,7 +4,6 @@ import logging
 import os
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -14,7 +13,7 @@ import truststore
 from .. import __version__
 from ..loopback import is_loopback
 from .errors import LayerError, error_from_response
-from .retry import Delivery, Limits, delivery_of_status, parse_retry_after
+from .retry import Delivery, Limits, delivery_of_status, parse_retry_after, utc_now
 
 MAX_BODY_BYTES = 8_000_000
 MAX_CONNECTIONS = 20
@@ -111,10 +110,12 @@ async def exchange(
     total_seconds: float,
     json: dict[str, Any] | None = None,
     params: dict[str, str] | None = None,
+    paid: bool = False,
 ) -> Outcome:
     """Send one request once and return what came of it; a fault is a value, not an exception.
 
-    It may wait for its place as long as for its answer, `total_seconds` each.
+    It may wait for its place as long as for its answer, `total_seconds` each. When a `paid`
+    request goes out and no answer comes, that is logged, whatever becomes of the call.
     """
     progress = _Progress()
     try:
@@ -135,7 +136,7 @@ async def exchange(
         logger.debug("%s %s: %r", method, path, error)
         return _outcome_of_fault(error, progress)
     finally:
-        if method == "POST" and progress.sent and not progress.done:
+        if paid and progress.sent and not progress.done:
             logger.warning("A submission went out and no answer came. Look in Layer.")
 
 
@@ -170,9 +171,7 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
         status=response.status_code,
         content_type=response.headers.get("content-type", ""),
         body=progress.body,
-        retry_after_seconds=parse_retry_after(
-            response.headers.get("retry-after"), datetime.now(UTC)
-        ),
+        retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), utc_now()),
     )
 
 

@@ -2,8 +2,7 @@
 
 import anyio
 
-from ..api.models import Inference
-from ..api.polling import OnProgress
+from ..api.polling import OnProgress, RunState
 from .state import ToolContext, app_of
 
 
@@ -18,10 +17,10 @@ def capped_wait_seconds(asked_seconds: float, since: float, context: ToolContext
     return max(min(asked_seconds, left_seconds), 0.0)
 
 
-def progress_reporter(context: ToolContext, wait_seconds: float) -> OnProgress:
+def progress_reporter(context: ToolContext, wait_seconds: float) -> OnProgress[RunState]:
     """Tells the host each new state; the SDK sends nothing when the host gave no token."""
 
-    async def report(state: Inference, waited_seconds: float) -> None:
+    async def report(state: RunState, waited_seconds: float) -> None:
         waited = min(waited_seconds, wait_seconds)
         message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
         await context.report_progress(waited, wait_seconds, message)

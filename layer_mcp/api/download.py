@@ -1,0 +1,126 @@
+"""Fetching an output from Layer's media host: checked addresses, capped size, no credentials."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import SplitResult, urljoin
+
+import httpx
+from anyio import to_thread
+
+from .errors import LayerError
+from .file_hosts import FileHosts
+from .host_rules import media_address
+from .retry import Patience, parse_retry_after, utc_now
+
+MAX_REDIRECTS = 5
+RETRY_SECONDS = 5
+WRITE_BYTES = 1024 * 1024
+REDIRECTS = (301, 302, 303, 307, 308)
+
+OnBytes = Callable[[int], Awaitable[None]]
+"""Told how many bytes arrived since it was told last."""
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What was written to the sink."""
+
+    size_bytes: int
+    sha256: str
+    content_type: str
+
+
+async def download(
+    hosts: FileHosts,
+    url: str,
+    sink: BinaryIO,
+    *,
+    max_bytes: int,
+    on_bytes: OnBytes | None = None,
+) -> Downloaded:
+    """Write the file at an output's address to `sink`, an empty file open for writing.
+
+    Redirects are followed, each to a checked address. A transfer that breaks starts over, as long
+    as its five seconds for that last.
+
+    Raises:
+        LayerError: HOST_NOT_ALLOWED, DOWNLOAD_FAILED, OUTPUT_GONE or OUTPUT_TOO_LARGE.
+        OSError: the sink cannot be written.
+    """
+    patience = Patience(RETRY_SECONDS)
+    while True:
+        retry_after_seconds: float | None = None
+        try:
+            return await _once(hosts, url, sink, max_bytes, on_bytes)
+        except httpx.RequestError:
+            failure = LayerError("DOWNLOAD_FAILED", "The connection to the media host broke.")
+        except _AnswerError as answer:
+            failure, retry_after_seconds = answer.error, answer.retry_after_seconds
+            if not answer.passes:
+                raise failure from None
+        if not await patience.pause(retry_after_seconds):
+            raise failure
+        sink.seek(0)
+        sink.truncate()
+
+
+class _AnswerError(Exception):
+    """The media host answered with something else than the file."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        status = response.status_code
+        self.passes = status >= 500 or status in (408, 429)
+        self.retry_after_seconds = parse_retry_after(response.headers.get("retry-after"), utc_now())
+        code = "OUTPUT_GONE" if status in (404, 410) else "DOWNLOAD_FAILED"
+        self.error = LayerError(code, f"The media host answered HTTP {status}.")
+
+
+async def _once(
+    hosts: FileHosts, url: str, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
+) -> Downloaded:
+    for _ in range(MAX_REDIRECTS + 1):
+        address = media_address(url, hosts.rules)
+        async with hosts.answer("GET", address) as response:
+            if response.status_code == 200:
+                return await _written(response, sink, max_bytes, on_bytes)
+            url = _next_url(response, address)
+    raise LayerError("DOWNLOAD_FAILED", "The media host redirected too often.")
+
+
+def _next_url(response: httpx.Response, address: SplitResult) -> str:
+    location = response.headers.get("location")
+    if response.status_code not in REDIRECTS or not location:
+        raise _AnswerError(response)
+    return urljoin(address.geturl(), location)
+
+
+async def _written(
+    response: httpx.Response, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
+) -> Downloaded:
+    announced = response.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    digest = hashlib.sha256()
+    size_bytes = 0
+
+    def write(chunk: bytes) -> None:
+        sink.write(chunk)
+        digest.update(chunk)
+
+    # Large chunks, because each one costs a hop to a thread.
+    async for chunk in response.aiter_bytes(WRITE_BYTES):
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            raise _too_large(max_bytes)
+        await to_thread.run_sync(write, chunk)
+        if on_bytes is not None:
+            await on_bytes(len(chunk))
+    return Downloaded(size_bytes, digest.hexdigest(), response.headers.get("content-type", ""))
+
+
+def _too_large(max_bytes: int) -> LayerError:
+    return LayerError(
+        "OUTPUT_TOO_LARGE", f"The file is larger than {max_bytes / 1024 / 1024:g} MB."
+    )

@@ -1,0 +1,170 @@
+"""Requests to the hosts of files: checked addresses, no token, no cookies, no credentials."""
+
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
+from urllib.parse import SplitResult
+from urllib.request import getproxies, proxy_bypass
+
+import anyio
+import httpx
+
+from .. import __version__
+from ..loopback import LOOPBACK_HOSTS
+from .errors import LayerError, one_sentence
+from .host_rules import HostRules, may_connect
+from .transport import tls_context
+
+FILES_AT_ONCE = 4
+CONNECT_SECONDS = 5
+STALL_SECONDS = 30
+PORTS = {"https": 443, "http": 80}
+
+UNREADABLE = "The file's address cannot be read. Nothing was sent there."
+PRIVATE = "The file's host is an address of a private network. Nothing was sent there."
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a host is reached: at a checked numeric address, or through a proxy that resolves it."""
+
+    url: httpx.URL
+    proxy: str | None = None
+
+
+class FileHosts:
+    """Connections to storage and media hosts, a few files at once.
+
+    The name is resolved here and the connection goes to the very address that was checked, so
+    that a second answer of the name service cannot lead elsewhere.
+    """
+
+    def __init__(self, rules: HostRules) -> None:
+        self.rules = rules
+        self.places = anyio.Semaphore(FILES_AT_ONCE)
+        self._clients: dict[str | None, httpx.AsyncClient] = {}
+
+    async def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    @asynccontextmanager
+    async def answer(
+        self,
+        method: str,
+        address: SplitResult,
+        *,
+        headers: dict[str, str] | None = None,
+        content: AsyncIterator[bytes] | bytes | None = None,
+    ) -> AsyncGenerator[httpx.Response]:
+        """The answer to one request, its body not read yet; redirects are not followed.
+
+        `address` comes from `host_rules`. Raises `httpx.TransportError` when no answer comes.
+
+        Raises:
+            LayerError: HOST_NOT_ALLOWED, before anything is sent.
+        """
+        response = await self._send(method, address, headers or {}, content)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _send(
+        self,
+        method: str,
+        address: SplitResult,
+        headers: dict[str, str],
+        content: AsyncIterator[bytes] | bytes | None,
+    ) -> httpx.Response:
+        host = address.hostname or ""
+        failure: httpx.TransportError | None = None
+        for route in await self._routes(address):
+            client = self._client(route.proxy)
+            request = client.build_request(
+                method,
+                route.url,
+                headers={"Host": address.netloc, **headers},
+                content=content,
+                extensions={"sni_hostname": host},
+            )
+            try:
+                return await client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpx.ConnectError(f"{host} has no address.")
+
+    async def _routes(self, address: SplitResult) -> list[Route]:
+        host = address.hostname or ""
+        url = _url(address)
+        if host not in LOOPBACK_HOSTS:
+            proxy = _proxy_for(address.scheme, host)
+            if proxy is not None:
+                return [Route(url, proxy)]
+        return [
+            Route(url.copy_with(host=number)) for number in await self._checked_numbers(address)
+        ]
+
+    async def _checked_numbers(self, address: SplitResult) -> list[str]:
+        """The numeric addresses of a host; all of them must be allowed."""
+        host, port = address.hostname or "", address.port or PORTS[address.scheme]
+        numbers = [host] if _is_number(host) else await _resolved(host, port)
+        if not all(may_connect(number, self.rules) for number in numbers):
+            raise LayerError("HOST_NOT_ALLOWED", PRIVATE)
+        return numbers
+
+    def _client(self, proxy: str | None) -> httpx.AsyncClient:
+        if proxy not in self._clients:
+            try:
+                self._clients[proxy] = _new_client(proxy)
+            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
+            except Exception as error:
+                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
+                raise LayerError("NETWORK_SETTINGS", sentence) from error
+        return self._clients[proxy]
+
+
+def _new_client(proxy: str | None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        headers={"User-Agent": f"layer-mcp/{__version__}", "Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+        proxy=proxy,
+        verify=tls_context(),
+        timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
+    )
+
+
+def _url(address: SplitResult) -> httpx.URL:
+    try:
+        return httpx.URL(address.geturl())
+    except httpx.InvalidURL:
+        raise LayerError("HOST_NOT_ALLOWED", UNREADABLE) from None
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpx.ConnectError(f"{host} has no address.") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _proxy_for(scheme: str, host: str) -> str | None:
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return proxy if proxy and not proxy_bypass(host) else None

@@ -1,0 +1,96 @@
+"""Which hosts files may come from and go to: pure rules.
+
+Layer's answers name the addresses of files. A wrong or forged answer must not turn this client
+into a way to reach other machines of the network, or to send anything that is not the file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from ..loopback import LOOPBACK_HOSTS, is_loopback
+from .errors import LayerError
+
+LAYER_MEDIA_HOST = "media.app.layer.ai"
+# Addresses of the IPv4 network, seen through a translator (RFC 6052).
+NAT64 = IPv6Network("64:ff9b::/96")
+MAX_SHOWN_HOST = 80
+
+
+@dataclass(frozen=True)
+class HostRules:
+    """The hosts of outputs, and whether this machine itself may be one of them.
+
+    `loopback` is for an API that is on this machine, as the sandbox is: only then files may come
+    from it, and over plain http.
+    """
+
+    media_hosts: frozenset[str]
+    loopback: bool
+
+
+def host_rules(api_url: str, more_hosts: Iterable[str] = ()) -> HostRules:
+    """The rules that follow from the API's address and the configured hosts."""
+    loopback = is_loopback(api_url)
+    own = {LAYER_MEDIA_HOST, (urlsplit(api_url).hostname or "").lower()}
+    return HostRules(
+        media_hosts=frozenset(own.union(more_hosts, LOOPBACK_HOSTS if loopback else ())),
+        loopback=loopback,
+    )
+
+
+def media_address(url: str, rules: HostRules) -> SplitResult:
+    """The parts of an output's address.
+
+    Raises:
+        LayerError: HOST_NOT_ALLOWED, for any address that outputs must not come from.
+    """
+    parts = storage_address(url, rules)
+    host = (parts.hostname or "").lower()
+    if host not in rules.media_hosts:
+        raise _refused(f"The file is on {host[:MAX_SHOWN_HOST]}, which is not one of Layer's hosts")
+    return parts
+
+
+def storage_address(url: str, rules: HostRules) -> SplitResult:
+    """The parts of an address that files may be sent to: of any host, because Layer signs it.
+
+    Raises:
+        LayerError: HOST_NOT_ALLOWED, for an address that is not https or carries a user name.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise _refused("The file's address cannot be read") from None
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise _refused("The file's address cannot be read")
+    if not host or parts.username is not None or parts.password is not None:
+        raise _refused("The file's address names no host, or a user")
+    local = rules.loopback and host.lower() in LOOPBACK_HOSTS
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise _refused("The file's address is not https")
+    return parts
+
+
+def may_connect(address: str, rules: HostRules) -> bool:
+    """Whether a numeric address may be connected to: a public one, or this machine's own."""
+    ip = ip_address(address.partition("%")[0])
+    if ip.is_loopback:
+        return rules.loopback
+    return all(part.is_global and not part.is_multicast for part in (ip, *_embedded(ip)))
+
+
+def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
+    """The IPv4 addresses that an IPv6 address leads to."""
+    if isinstance(ip, IPv4Address):
+        return ()
+    through_translator = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+    teredo = ip.teredo[1] if ip.teredo else None
+    found = (ip.ipv4_mapped, ip.sixtofour, through_translator, teredo)
+    return tuple(part for part in found if part is not None)
+
+
+def _refused(why: str) -> LayerError:
+    return LayerError("HOST_NOT_ALLOWED", f"{why}. Nothing was sent there.")
