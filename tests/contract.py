@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 OPENAPI = Path(__file__).parents[2] / "shared" / "layer" / "openapi.json"
 
@@ -14,6 +15,13 @@ def schemas() -> dict[str, Any]:
     if not OPENAPI.exists():
         pytest.skip("Layer's openapi.json is not here")
     return json.loads(OPENAPI.read_text())["components"]["schemas"]
+
+
+def conforms(schema: str, value: object) -> bool:
+    """Whether an answer is one of the contract's, by the name of its schema."""
+    root = {"$ref": f"#/components/schemas/{schema}", "components": {"schemas": schemas()}}
+    errors = Draft202012Validator(root).iter_errors(value)  # pyright: ignore
+    return not list(errors)
 
 
 def plain(schema: dict[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
 from PIL import Image
 
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
+from layer_mcp.sandbox.pages import cursor_of
 
-from .contract import schemas
+from .contract import conforms
 from .hosts import SMALL_IMAGE
 
 MODELS = {model.kind: model.model_id for model in sandbox_models()}
@@ -48,12 +48,6 @@ def only_file(api: httpx.Client, inferences: str, **body: Any) -> bytes:
     assert answer.headers["content-type"] == output["content_type"]
     assert len(answer.content) == output["file_size_bytes"]
     return answer.content
-
-
-def conforms(schema: str, value: dict[str, Any]) -> bool:
-    root = {"$ref": f"#/components/schemas/{schema}", "components": {"schemas": schemas()}}
-    errors = Draft202012Validator(root).iter_errors(value)  # pyright: ignore[reportUnknownMemberType]
-    return not list(errors)
 
 
 @pytest.mark.parametrize("kind", ["png", "webp"])
@@ -171,6 +165,10 @@ def test_parameters_are_normalized_and_unused_ones_null(api: httpx.Client, infer
         ("{ws}/models?limit=0", 422),
         ("{ws}/models?limit=x", 422),
         ("{ws}/models?cursor=-1", 422),
+        ("{ws}/models?cursor=b2Zmc2V0Oi0x", 422),
+        ("{ws}/models?modality=smell", 422),
+        ("{ws}/models?inpainting=perhaps", 422),
+        ("{ws}/nothing", 404),
     ],
 )
 def test_an_address_that_is_wrong_is_a_problem(
@@ -199,7 +197,7 @@ def test_a_body_that_is_wrong_is_a_422(body: bytes, api: httpx.Client, inference
         ("sound_effect=true", ["Sandbox Sound"]),
         ("generate_audio=true", ["Sandbox Video"]),
         ("limit=2", ["Sandbox Image", "Sandbox Image Fast"]),
-        ("limit=2&cursor=4", ["Sandbox Sound"]),
+        (f"limit=2&cursor={cursor_of(4)}", ["Sandbox Sound"]),
     ],
 )
 def test_models_are_filtered_and_paged(

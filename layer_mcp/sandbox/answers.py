@@ -1,21 +1,13 @@
-"""What the sandbox answers: the contract's JSON, its filters and its pages."""
+"""What the sandbox answers: the contract's JSON."""
 
 from typing import Any
 
-from starlette.requests import Request
-
 from .catalog import SandboxModel
-from .problems import RefusalError
-from .state import OutputFile, Run, SandboxState, SandboxWorkspace
+from .preview import has_preview
+from .records import Run, SandboxWorkspace, StoredFile
+from .state import SandboxState
 
 CREATED_AT = "2026-01-01T00:00:00Z"
-CAPABILITY_FILTERS = (
-    "inpainting",
-    "outpainting",
-    "generate_audio",
-    "text_to_speech",
-    "sound_effect",
-)
 
 
 def workspace_json(state: SandboxState, workspace: SandboxWorkspace) -> dict[str, Any]:
@@ -43,50 +35,33 @@ def model_json(model: SandboxModel) -> dict[str, Any]:
     }
 
 
-def matches(model: SandboxModel, request: Request) -> bool:
-    """Whether a model passes the filters of a list request."""
-    query = request.query_params
-    if query.get("modality") not in (None, model.modality):
-        return False
-    words = f"{model.name} {model.description}".lower()
-    if query.get("search", "").lower() not in words:
-        return False
-    return all(
-        query.get(name) is None or (query[name] == "true") == has
-        for name, has in _capabilities(model).items()
-    )
-
-
-def _capabilities(model: SandboxModel) -> dict[str, bool]:
-    modes = model.capabilities.get("session_modes", [])
-    references = model.capabilities.get("guidance_file_types", [])
+def price_json(
+    state: SandboxState, workspace: SandboxWorkspace, price_creative_units: float
+) -> dict[str, Any]:
+    """A price beside the balance (EstimateForgePriceOutput)."""
+    available = state.available_creative_units(workspace)
     return {
-        **{name: bool(model.capabilities.get(name)) for name in CAPABILITY_FILTERS},
-        "supports_reference_images": "reference_image" in references,
-        "text_to_3d": "create_3_d" in modes,
-        "image_to_3d": "create_3_d" in modes and bool(references),
+        "estimated_price_creative_units": price_creative_units,
+        "workspace_balance_creative_units": available,
+        "estimated_remaining_balance_creative_units": round(available - price_creative_units, 2),
+        "has_sufficient_creative_units": price_creative_units <= available,
     }
 
 
-def page(request: Request, items: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The items of one page, and where the next one is (PaginationOutput)."""
-    try:
-        limit = int(request.query_params.get("limit", "20"))
-        start = int(request.query_params.get("cursor", "0"))
-    except ValueError:
-        raise RefusalError(422, "INVALID_INPUTS", "limit and cursor are not usable.") from None
-    if not 1 <= limit <= 100 or start < 0:
-        raise RefusalError(422, "INVALID_INPUTS", "limit: must be from 1 to 100.")
-    end = start + limit
-    more = end < len(items)
-    return items[start:end], {
-        "next_cursor": str(end) if more else None,
-        "has_more_results": more,
-        "total_count": len(items),
+def started_json(state: SandboxState, run: Run) -> dict[str, Any]:
+    """A run that was just submitted (ExecuteForgeOutput)."""
+    return {
+        "inference_id": run.inference_id,
+        "status": spelled(state, "in_progress"),
+        "poll_interval_seconds": state.knobs.poll_interval_seconds,
+        "created_at": CREATED_AT,
+        "estimated_price_creative_units": run.price_creative_units,
+        "session_id": None,
+        "normalized_parameters": run.normalized,
     }
 
 
-def run_json(state: SandboxState, run: Run, request: Request) -> dict[str, Any]:
+def run_json(state: SandboxState, run: Run) -> dict[str, Any]:
     """The state of a run (GetForgeRunOutput)."""
     answer: dict[str, Any] = {
         "inference_id": run.inference_id,
@@ -97,23 +72,31 @@ def run_json(state: SandboxState, run: Run, request: Request) -> dict[str, Any]:
     elif run.status == "complete":
         answer["completed_at"] = CREATED_AT
         answer["actual_price_creative_units"] = run.price_creative_units
-        answer["outputs"] = [_output_json(run, output, request) for output in run.outputs]
+        answer["outputs"] = [output_json(state, output) for output in run.outputs]
     elif run.error is not None:
         answer["error_code"], answer["error"] = run.error
     return answer
 
 
-def _output_json(run: Run, output: OutputFile, request: Request) -> dict[str, Any]:
-    path = f"media/workspaces/{run.workspace_id}/files/{output.file_id}/{output.name}"
+def output_json(state: SandboxState, file: StoredFile) -> dict[str, Any]:
+    """A file that a run made (ForgeRunAsset)."""
     return {
-        "file_id": output.file_id,
-        "url": f"{request.url.scheme}://{request.url.netloc}/{path}",
-        "content_type": output.content_type,
-        "width": output.width,
-        "height": output.height,
-        "duration_seconds": output.duration_seconds,
-        "file_size_bytes": len(output.data),
+        "file_id": file.file_id,
+        **(_addresses(state, file) if state.knobs.output_urls else {}),
+        "content_type": file.content_type,
+        "width": file.width,
+        "height": file.height,
+        "duration_seconds": file.duration_seconds,
+        "file_size_bytes": len(file.data),
     }
+
+
+def _addresses(state: SandboxState, file: StoredFile) -> dict[str, str]:
+    place = f"workspaces/{file.workspace_id}/files/{file.file_id}"
+    addresses = {"url": f"{state.media_url}/media/{place}/{file.name}"}
+    if state.knobs.previews and has_preview(file):
+        addresses["preview_url"] = f"{state.media_url}/previews/{place}.jpg"
+    return addresses
 
 
 def spelled(state: SandboxState, status: str) -> str:

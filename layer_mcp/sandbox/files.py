@@ -1,20 +1,23 @@
 """The files of a finished run: real ones that open, made from the request."""
 
+from dataclasses import replace
 from importlib.resources import files
 from uuid import uuid4
 
 from .catalog import CONTENT_TYPES, Kind
 from .mesh import turned_mesh
-from .picture import Item, draw_picture, item_for
+from .palette import reference_hue
+from .picture import Item, draw_picture, encoded, item_for
+from .records import Run, StoredFile
 from .sound import chime
-from .state import OutputFile, Run
 
 MAX_SLUG_LENGTH = 40
 
 
-def make_outputs(run: Run) -> list[OutputFile]:
+def make_outputs(run: Run) -> list[StoredFile]:
     """One file for each output of the batch."""
-    return [_make_output(run, index) for index in range(run.request.batch_size)]
+    hue = reference_hue(run.references)
+    return [_make_output(run, index, hue) for index in range(run.request.batch_size)]
 
 
 def slug_of(text: str) -> str:
@@ -23,18 +26,27 @@ def slug_of(text: str) -> str:
     return "-".join(words)[:MAX_SLUG_LENGTH].strip("-") or "output"
 
 
-def _make_output(run: Run, index: int) -> OutputFile:
+def clip() -> bytes:
+    """The one video of the sandbox."""
+    return (files("layer_mcp.sandbox") / "clip.mp4").read_bytes()
+
+
+def _make_output(run: Run, index: int, hue: float | None) -> StoredFile:
     request, size = run.request, run.normalized
     item = item_for(request.prompt or "", _seed(run), index)
+    if hue is not None:
+        item = replace(item, hue=hue)
     kind = run.model.kind
-    return OutputFile(
+    return StoredFile(
         file_id=str(uuid4()),
+        workspace_id=run.workspace_id,
         name=f"{slug_of(request.prompt or '')}-{index + 1}.{kind}",
         content_type=CONTENT_TYPES[kind],
         data=_content(kind, run, item),
         width=size["width"],
         height=size["height"],
         duration_seconds=size["duration_seconds"],
+        item=item if kind in ("mp4", "glb") else None,
     )
 
 
@@ -45,15 +57,15 @@ def _content(kind: Kind, run: Run, item: Item) -> bytes:
     if kind == "wav":
         return chime(item, size["duration_seconds"])
     if kind == "mp4":
-        return (files("layer_mcp.sandbox") / "clip.mp4").read_bytes()
-    return draw_picture(
+        return clip()
+    picture = draw_picture(
         item,
         caption=run.request.prompt or "",
         width=size["width"],
         height=size["height"],
         transparent=bool(run.request.remove_background),
-        kind=kind,
     )
+    return encoded(picture, kind)
 
 
 def _seed(run: Run) -> str:

@@ -6,7 +6,6 @@ import io
 import math
 import random
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -53,21 +52,20 @@ def item_for(prompt: str, seed: str, index: int) -> Item:
 
 
 def draw_picture(
-    item: Item,
-    *,
-    caption: str,
-    width: int,
-    height: int,
-    transparent: bool,
-    kind: Literal["png", "webp"],
-) -> bytes:
-    """The picture as a PNG or WebP file; the caption says that it is simulated."""
+    item: Item, *, caption: str, width: int, height: int, transparent: bool
+) -> Image.Image:
+    """The picture of an item; the caption says that it is simulated."""
     image = Image.new("RGBA", (width, height)) if transparent else _backdrop(item, width, height)
     side = int(min(width, height) * 0.72)
     sprite = _sprite(item).resize((side, side), Image.Resampling.NEAREST)
     image.alpha_composite(sprite, ((width - side) // 2, max((height - side) // 2 - side // 20, 0)))
     if not transparent:
         _write_caption(image, caption)
+    return image
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    """The picture as the bytes of a png or webp file."""
     buffer = io.BytesIO()
     if kind == "webp":
         image.save(buffer, "WEBP", quality=85)

@@ -38,13 +38,18 @@ def problem(
     return JSONResponse(content, status, headers, "application/problem+json")
 
 
-def refused_fields(error: ValidationError, style: Literal["problem", "fields"]) -> RefusalError:
+def refused_fields(
+    error: ValidationError,
+    style: Literal["problem", "fields"],
+    *,
+    place: Literal["body", "query"] = "body",
+) -> RefusalError:
     """A 422 in either of its two shapes."""
     fields = [
-        {"loc": ["body", *item["loc"]], "msg": item["msg"], "type": item["type"]}
+        {"loc": [place, *item["loc"]], "msg": item["msg"], "type": item["type"]}
         for item in error.errors()
     ]
     first = fields[0]
-    place = ".".join(str(part) for part in first["loc"][1:])
-    detail = f"{place}: {first['msg']}"
+    name = ".".join(str(part) for part in first["loc"][1:])
+    detail = f"{name}: {first['msg']}"
     return RefusalError(422, "INVALID_INPUTS", detail, fields=fields if style == "fields" else None)

@@ -1,17 +1,21 @@
-"""The sandbox as a running server: a thread of its own, on loopback, that stops with its block."""
+"""The sandbox as running servers: a thread of their own, on loopback, that stops with its block."""
 
+import asyncio
+import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from starlette.applications import Starlette
 
 from ..loopback import listen
 from .app import sandbox_app
 from .faults import Connections, tracked_protocol
 from .state import SandboxState
+from .storage import storage_app
 
 HOST = "127.0.0.1"
 START_SECONDS = 10
@@ -19,9 +23,10 @@ START_SECONDS = 10
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A sandbox that answers at `api_url`."""
+    """A sandbox whose API answers at `api_url`, and whose files are at `media_url`."""
 
     api_url: str
+    media_url: str
     state: SandboxState
 
     @property
@@ -41,15 +46,30 @@ def running_sandbox(
 ) -> Generator[RunningSandbox]:
     """Serve a sandbox on a loopback port (0: any free one) until the block ends.
 
+    Files and uploads have a host of their own, always on any free port.
+
     Raises:
         OSError: the port is taken.
     """
     state = state or SandboxState()
+    with listen(HOST, port) as api, listen(HOST, 0) as storage:
+        state.media_url = _address(storage)
+        running = RunningSandbox(f"{_address(api)}/api", state.media_url, state)
+        with _serving([(_server(state, sandbox_app), api), (_server(state, storage_app), storage)]):
+            yield running
+
+
+def _address(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+def _server(
+    state: SandboxState, app: Callable[[SandboxState, Connections], Starlette]
+) -> uvicorn.Server:
     connections: Connections = {}
-    listener = listen(HOST, port)
-    server = uvicorn.Server(
+    return uvicorn.Server(
         uvicorn.Config(
-            sandbox_app(state, connections),
+            app(state, connections),
             http=tracked_protocol(connections),
             log_config=None,
             access_log=False,
@@ -57,22 +77,27 @@ def running_sandbox(
             timeout_graceful_shutdown=1,
         )
     )
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
-    )
+
+
+@contextmanager
+def _serving(servers: list[tuple[uvicorn.Server, socket.socket]]) -> Generator[None]:
+    async def serve() -> None:
+        await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="sandbox", daemon=True)
     thread.start()
     try:
-        _await_start(server, thread)
-        yield RunningSandbox(f"http://{HOST}:{listener.getsockname()[1]}/api", state)
+        _await_start([server for server, _ in servers], thread)
+        yield
     finally:
-        server.should_exit = True
+        for server, _ in servers:
+            server.should_exit = True
         thread.join(START_SECONDS)
-        listener.close()
 
 
-def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+def _await_start(servers: list[uvicorn.Server], thread: threading.Thread) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not server.started:
+    while not all(server.started for server in servers):
         if not thread.is_alive() or time.monotonic() > deadline:
             raise RuntimeError("The sandbox did not start.")
         time.sleep(0.005)

@@ -1,0 +1,115 @@
+"""What a request names: its workspace, its model, its files, the JSON of its body."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.requests import Request
+
+from ..api.fields import is_uuid
+from .catalog import SandboxModel, models_in_words
+from .problems import RefusalError, refused_fields
+from .records import SandboxWorkspace, StoredFile
+from .state import SandboxState
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def id_in_path(request: Request, name: str) -> str:
+    """An id of the path.
+
+    Raises:
+        RefusalError: it is no UUID.
+    """
+    value: str = request.path_params[name]
+    if not is_uuid(value):
+        raise RefusalError(422, "INVALID_INPUTS", f"{name}: must be a UUID.")
+    return value.lower()
+
+
+def workspace_in_path(state: SandboxState, request: Request) -> SandboxWorkspace:
+    """The workspace of the path.
+
+    Raises:
+        RefusalError: there is no such workspace.
+    """
+    wanted = id_in_path(request, "workspace_id")
+    for workspace in state.workspaces:
+        if workspace.workspace_id == wanted:
+            return workspace
+    raise RefusalError(404, "WORKSPACE_NOT_FOUND", "There is no such workspace for this token.")
+
+
+def model_with(state: SandboxState, model_id: str) -> SandboxModel:
+    """The model with this id.
+
+    Raises:
+        RefusalError: there is no such model.
+    """
+    for model in state.models:
+        if model.model_id == model_id.lower():
+            return model
+    detail = f"No such model; there are {models_in_words(state.models)}."
+    raise RefusalError(404, "MODEL_NOT_FOUND", detail)
+
+
+def files_with(
+    state: SandboxState, workspace: SandboxWorkspace, file_ids: Iterable[str]
+) -> list[StoredFile]:
+    """The files with these ids.
+
+    Raises:
+        RefusalError: one is not there, or its upload is not complete.
+    """
+    found: list[StoredFile] = []
+    for file_id in file_ids:
+        file = state.file(workspace.workspace_id, file_id)
+        if file is None:
+            detail = f"There is no file {file_id} here, or its upload is not complete."
+            raise RefusalError(404, "FILE_NOT_FOUND", detail)
+        found.append(file)
+    return found
+
+
+async def json_body(request: Request) -> object:
+    """The JSON of the body.
+
+    Raises:
+        RefusalError: it is not JSON.
+    """
+    try:
+        return from_json(await request.body(), allow_inf_nan=False)
+    except ValueError:
+        raise RefusalError(422, "INVALID_INPUTS", "The body is not JSON.") from None
+
+
+def as_model(state: SandboxState, value: object, kind: type[Body]) -> Body:
+    """The body as a request of this kind; unknown keys are ignored, as Layer does.
+
+    Raises:
+        RefusalError: a field is missing or not allowed.
+    """
+    try:
+        return kind.model_validate(value, extra="ignore")
+    except ValidationError as error:
+        raise refused_fields(error, state.knobs.validation_style) from None
+
+
+def check_limits(
+    state: SandboxState, workspace: SandboxWorkspace, price_creative_units: float
+) -> None:
+    """Refuse a run that is one too many, or that the workspace cannot pay.
+
+    Raises:
+        RefusalError: 429 or 402.
+    """
+    limit = state.knobs.max_runs_at_once
+    if state.count_of_runs_under_way(workspace.workspace_id) >= limit:
+        raise RefusalError(429, "RATE_LIMITED", f"At most {limit} runs at once.")
+    if price_creative_units > state.available_creative_units(workspace):
+        detail = (
+            f"{price_creative_units:g} Creative Units are needed, which the workspace does not "
+            "have."
+        )
+        raise RefusalError(402, "INSUFFICIENT_BALANCE", detail)

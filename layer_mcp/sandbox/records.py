@@ -1,0 +1,67 @@
+"""What the sandbox remembers: workspaces, files, runs and the requests that arrived."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..api.models import InferenceRequest
+from .catalog import SandboxModel
+from .knobs import Operation
+from .picture import Item
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request as it arrived; header names are in lower case.
+
+    The body of an upload is not kept.
+    """
+
+    operation: Operation
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class SandboxWorkspace:
+    """A workspace with money in it."""
+
+    workspace_id: str
+    slug: str
+    name: str
+    balance_creative_units: float = 1000.0
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A complete file of a workspace, uploaded or made by a run.
+
+    `item` is what a video or a mesh shows, so that a preview can be drawn.
+    """
+
+    file_id: str
+    workspace_id: str
+    name: str
+    content_type: str
+    data: bytes
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    item: Item | None = None
+
+
+@dataclass
+class Run:
+    """A submitted generation; its outputs are made when somebody asks for them."""
+
+    inference_id: str
+    workspace_id: str
+    model: SandboxModel
+    request: InferenceRequest
+    references: list[StoredFile]
+    normalized: dict[str, Any]
+    price_creative_units: float
+    submitted_at: float
+    status: str = "in_progress"
+    error: tuple[str, str] | None = None
+    outputs: list[StoredFile] = field(default_factory=list[StoredFile])
