@@ -37,3 +37,38 @@ def png(color: str | tuple[int, ...], *, width: int = 16, height: int = 16) -> b
     buffer = io.BytesIO()
     Image.new("RGBA", (width, height), color).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def announced(api: httpx.Client, data: bytes, content_type: str = "image/png") -> dict[str, str]:
+    """The file id and the upload URL for these bytes."""
+    body = {"content_type": content_type, "file_size_bytes": len(data), "file_name": "a file"}
+    answer = api.post("/files/upload-url", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def start_headers(data: bytes, content_type: str = "image/png") -> dict[str, str]:
+    """The headers with which the storage host lets an upload start."""
+    return {
+        "Content-Type": content_type,
+        "x-goog-resumable": "start",
+        "x-goog-content-length-range": f"0,{len(data)}",
+    }
+
+
+def session_of(upload_url: str, data: bytes, content_type: str = "image/png") -> str:
+    """The session URI of an upload that was started."""
+    headers = start_headers(data, content_type)
+    answer = httpx.post(upload_url, headers=headers, trust_env=False)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"]
+
+
+def uploaded(api: httpx.Client, data: bytes, content_type: str = "image/png") -> str:
+    """The id of a file with these bytes that is completely there."""
+    file = announced(api, data, content_type)
+    session = session_of(file["upload_url"], data, content_type)
+    headers = {"Content-Type": content_type}
+    answer = httpx.put(session, content=data, headers=headers, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return file["file_id"]

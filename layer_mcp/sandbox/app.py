@@ -16,6 +16,7 @@ from .lookups import id_in_path, model_with, workspace_in_path
 from .pages import page, query_of
 from .problems import RefusalError, problem
 from .state import SandboxState
+from .uploads import request_upload_url
 
 WORKSPACES = "/api/v1/workspaces"
 WORKSPACE = f"{WORKSPACES}/{{workspace_id}}"
@@ -31,6 +32,7 @@ def sandbox_app(state: SandboxState, connections: Connections) -> Starlette:
         ("estimate_price", "POST", f"{WORKSPACE}/inferences/estimate", estimate_price),
         ("execute_inference", "POST", f"{WORKSPACE}/inferences", execute_inference),
         ("get_inference", "GET", f"{WORKSPACE}/inferences/{{inference_id}}", get_inference),
+        ("request_upload_url", "POST", f"{WORKSPACE}/files/upload-url", request_upload_url),
     ]
     app = Starlette(
         routes=[

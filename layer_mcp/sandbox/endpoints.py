@@ -1,6 +1,7 @@
 """One operation as a route: it counts its requests and applies the faults lined up for it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -61,7 +62,9 @@ async def _arrival(operation: Operation, request: Request) -> Arrival:
 
 async def _faulty(fault: Fault, request: Request, answer: Endpoint) -> Response:
     if fault.after_bytes is not None:
-        return await answer(cut_short(request, fault.after_bytes))
+        with suppress(ClientDisconnect):
+            await answer(cut_short(request, fault.after_bytes))
+        return Response()
     if fault.works:
         return await answer(request)
     if fault.effect != "drop":

@@ -1,5 +1,6 @@
-"""How Layer says no: problem+json, or FastAPI's list of refused fields."""
+"""How Layer says no: problem+json, or FastAPI's list of refused fields; its storage in XML."""
 
+from html import escape
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -23,6 +24,24 @@ class RefusalError(Exception):
         if self.fields is not None:
             return JSONResponse({"detail": self.fields}, status_code=self.status)
         return problem(self.status, self.code, self.detail)
+
+
+class StorageRefusalError(RefusalError):
+    """An error answer of the storage host."""
+
+    def __init__(self, status: int, code: str, message: str, details: str = "") -> None:
+        super().__init__(status, code, details)
+        self.message = message
+
+    def response(self) -> Response:
+        """The refusal as XML."""
+        details = f"<Details>{escape(self.detail)}</Details>" if self.detail else ""
+        xml = (
+            "<?xml version='1.0' encoding='UTF-8'?>"
+            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
+            f"{details}</Error>"
+        )
+        return Response(xml, self.status, media_type="application/xml; charset=UTF-8")
 
 
 def problem(

@@ -65,3 +65,29 @@ class Run:
     status: str = "in_progress"
     error: tuple[str, str] | None = None
     outputs: list[StoredFile] = field(default_factory=list[StoredFile])
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was announced; `expires_at` is by the state's clock."""
+
+    file_id: str
+    workspace_id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    expires_at: float
+
+
+@dataclass
+class UploadSession:
+    """A resumable upload under way; `received` grows until the size is reached."""
+
+    upload_id: str
+    upload: Upload
+    received: bytearray = field(default_factory=bytearray)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the file is here."""
+        return len(self.received) == self.upload.size_bytes

@@ -1,5 +1,6 @@
 """Everything the sandbox knows, and the rules of its runs: one object."""
 
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from uuid import uuid4
 from ..api.models import InferenceRequest
 from .catalog import SandboxModel, normalized_parameters, price_creative_units, sandbox_models
 from .knobs import Fault, Knobs, Operation
-from .records import Arrival, Run, SandboxWorkspace, StoredFile
+from .records import Arrival, Run, SandboxWorkspace, StoredFile, Upload, UploadSession
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  (a token of nothing)
 WORKSPACE_ID = "00000000-0000-4000-8000-0000000000aa"
@@ -33,6 +34,9 @@ class SandboxState:
     models: tuple[SandboxModel, ...] = field(default_factory=sandbox_models)
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     files: dict[str, StoredFile] = field(default_factory=dict[str, StoredFile])
+    uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
+    upload_sessions: dict[str, UploadSession] = field(default_factory=dict[str, UploadSession])
+    signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     arrived: Counter[Operation] = field(default_factory=Counter[Operation])
     arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=KEPT_ARRIVALS))
     clock: Callable[[], float] = time.monotonic
@@ -78,6 +82,25 @@ class SandboxState:
         """Store complete files."""
         self.files.update({file.file_id: file for file in files})
         return files
+
+    def open_session(self, upload: Upload) -> UploadSession:
+        """Let the bytes of an announced file arrive."""
+        session = UploadSession(secrets.token_urlsafe(24), upload)
+        self.upload_sessions[session.upload_id] = session
+        return session
+
+    def keep_upload(self, session: UploadSession) -> None:
+        """Store an uploaded file, once."""
+        upload = session.upload
+        if upload.file_id not in self.files:
+            file = StoredFile(
+                file_id=upload.file_id,
+                workspace_id=upload.workspace_id,
+                name=upload.name,
+                content_type=upload.content_type,
+                data=bytes(session.received),
+            )
+            self.keep([file])
 
     def submit(
         self,
