@@ -17,9 +17,11 @@ from .pages import page, query_of
 from .problems import RefusalError, problem
 from .state import SandboxState
 from .uploads import request_upload_url
+from .workflow_runs import estimate_workflow, execute_workflow, get_workflow_run, list_workflows
 
 WORKSPACES = "/api/v1/workspaces"
 WORKSPACE = f"{WORKSPACES}/{{workspace_id}}"
+WORKFLOW = f"{WORKSPACE}/workflows/{{workflow_id}}"
 
 
 def sandbox_app(state: SandboxState, connections: Connections) -> Starlette:
@@ -33,6 +35,10 @@ def sandbox_app(state: SandboxState, connections: Connections) -> Starlette:
         ("execute_inference", "POST", f"{WORKSPACE}/inferences", execute_inference),
         ("get_inference", "GET", f"{WORKSPACE}/inferences/{{inference_id}}", get_inference),
         ("request_upload_url", "POST", f"{WORKSPACE}/files/upload-url", request_upload_url),
+        ("list_workflows", "GET", f"{WORKSPACE}/workflows", list_workflows),
+        ("estimate_workflow", "POST", f"{WORKFLOW}/estimate", estimate_workflow),
+        ("execute_workflow", "POST", f"{WORKFLOW}/runs", execute_workflow),
+        ("get_workflow_run", "GET", f"{WORKFLOW}/runs/{{run_id}}", get_workflow_run),
     ]
     app = Starlette(
         routes=[

@@ -105,7 +105,7 @@ def check_limits(
         RefusalError: 429 or 402.
     """
     limit = state.knobs.max_runs_at_once
-    if state.count_of_runs_under_way(workspace.workspace_id) >= limit:
+    if len(state.under_way(workspace.workspace_id)) >= limit:
         raise RefusalError(429, "RATE_LIMITED", f"At most {limit} runs at once.")
     if price_creative_units > state.available_creative_units(workspace):
         detail = (

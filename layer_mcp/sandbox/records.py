@@ -7,6 +7,8 @@ from ..api.models import InferenceRequest
 from .catalog import SandboxModel
 from .knobs import Operation
 from .picture import Item
+from .workflow_progress import Status, run_status
+from .workflows import SandboxWorkflow
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,38 @@ class Run:
     status: str = "in_progress"
     error: tuple[str, str] | None = None
     outputs: list[StoredFile] = field(default_factory=list[StoredFile])
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == "in_progress"
+
+
+@dataclass
+class WorkflowRun:
+    """A submitted workflow; `steps` holds the status of each step."""
+
+    run_id: str
+    workspace_id: str
+    workflow: SandboxWorkflow
+    inputs: dict[str, Any]
+    references: list[StoredFile]
+    session_id: str | None
+    price_creative_units: float
+    submitted_at: float
+    steps: list[Status]
+    error: tuple[str, str] | None = None
+    outputs: list[StoredFile] = field(default_factory=list[StoredFile])
+
+    @property
+    def status(self) -> Status:
+        """What the steps come to."""
+        return run_status(self.steps)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in ("pending", "running")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,28 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 from ..api.models import InferenceRequest
 from .catalog import SandboxModel, normalized_parameters, price_creative_units, sandbox_models
 from .knobs import Fault, Knobs, Operation
-from .records import Arrival, Run, SandboxWorkspace, StoredFile, Upload, UploadSession
+from .records import (
+    Arrival,
+    Run,
+    SandboxWorkspace,
+    StoredFile,
+    Upload,
+    UploadSession,
+    WorkflowRun,
+)
+from .workflow_progress import step_statuses
+from .workflows import SandboxWorkflow, sandbox_workflows, workflow_price_creative_units
 
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  (a token of nothing)
 WORKSPACE_ID = "00000000-0000-4000-8000-0000000000aa"
 KEPT_ARRIVALS = 20_000
+FAILING_STEP = 1
 
 
 def _one_workspace() -> list[SandboxWorkspace]:
@@ -32,7 +44,9 @@ class SandboxState:
     knobs: Knobs = field(default_factory=Knobs)
     workspaces: list[SandboxWorkspace] = field(default_factory=_one_workspace)
     models: tuple[SandboxModel, ...] = field(default_factory=sandbox_models)
+    workflows: tuple[SandboxWorkflow, ...] = field(default_factory=sandbox_workflows)
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    workflow_runs: dict[str, WorkflowRun] = field(default_factory=dict[str, WorkflowRun])
     files: dict[str, StoredFile] = field(default_factory=dict[str, StoredFile])
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     upload_sessions: dict[str, UploadSession] = field(default_factory=dict[str, UploadSession])
@@ -52,21 +66,14 @@ class SandboxState:
         waiting = self.knobs.faults.get(operation)
         return waiting.popleft() if waiting else None
 
-    def count_of_runs_under_way(self, workspace_id: str) -> int:
-        """How many runs of a workspace have not ended."""
-        return len(self.running(workspace_id))
-
-    def running(self, workspace_id: str) -> list[Run]:
+    def under_way(self, workspace_id: str) -> list[Run | WorkflowRun]:
         """The runs of a workspace that have not ended."""
-        return [
-            run
-            for run in self.runs.values()
-            if run.workspace_id == workspace_id and run.status == "in_progress"
-        ]
+        runs = [*self.runs.values(), *self.workflow_runs.values()]
+        return [run for run in runs if run.workspace_id == workspace_id and run.under_way]
 
     def reserved_creative_units(self, workspace_id: str) -> float:
-        """What the runs in progress will cost."""
-        return round(sum(run.price_creative_units for run in self.running(workspace_id)), 2)
+        """What the runs under way will cost."""
+        return round(sum(run.price_creative_units for run in self.under_way(workspace_id)), 2)
 
     def available_creative_units(self, workspace: SandboxWorkspace) -> float:
         """What the workspace can still spend."""
@@ -123,18 +130,57 @@ class SandboxState:
         self.runs[run.inference_id] = run
         return run
 
-    def settle(self) -> None:
-        """End the runs whose time has come: charge the good ones, say why the others failed."""
-        for run in self.runs.values():
-            due = self.clock() - run.submitted_at >= self.knobs.run_seconds
-            if run.status != "in_progress" or not due:
-                continue
-            run.error = self.knobs.run_error
-            run.status = "failed" if run.error else "complete"
-            if run.status == "complete":
-                self._charge(run.workspace_id, run.price_creative_units)
+    def submit_workflow(
+        self,
+        workspace: SandboxWorkspace,
+        workflow: SandboxWorkflow,
+        inputs: dict[str, Any],
+        references: list[StoredFile],
+        session_id: str | None,
+    ) -> WorkflowRun:
+        """Start a run of a workflow; the price is reserved until it ends."""
+        run = WorkflowRun(
+            run_id=str(uuid4()),
+            workspace_id=workspace.workspace_id,
+            workflow=workflow,
+            inputs=inputs,
+            references=references,
+            session_id=session_id,
+            price_creative_units=workflow_price_creative_units(workflow, inputs),
+            submitted_at=self.clock(),
+            steps=step_statuses(0, len(workflow.steps)),
+        )
+        self.workflow_runs[run.run_id] = run
+        return run
 
-    def _charge(self, workspace_id: str, price_creative_units: float) -> None:
+    def settle(self) -> None:
+        """Move the runs on: charge those that end well, say why the others failed."""
+        for run in self.runs.values():
+            if run.under_way and self._elapsed_share(run.submitted_at) >= 1:
+                run.error = self.knobs.run_error
+                run.status = "failed" if run.error else "complete"
+                if run.status == "complete":
+                    self._charge(run)
+        for run in self.workflow_runs.values():
+            if run.under_way:
+                self._move_on(run)
+
+    def _move_on(self, run: WorkflowRun) -> None:
+        failing = FAILING_STEP if self.knobs.run_error else None
+        share = self._elapsed_share(run.submitted_at)
+        run.steps = step_statuses(share, len(run.workflow.steps), failing=failing)
+        if run.status == "failure":
+            run.error = self.knobs.run_error
+        elif run.status == "success":
+            self._charge(run)
+
+    def _elapsed_share(self, submitted_at: float) -> float:
+        elapsed_seconds = self.clock() - submitted_at
+        if elapsed_seconds >= self.knobs.run_seconds:
+            return 1.0
+        return elapsed_seconds / self.knobs.run_seconds
+
+    def _charge(self, run: Run | WorkflowRun) -> None:
         for workspace in self.workspaces:
-            if workspace.workspace_id == workspace_id:
-                workspace.balance_creative_units -= price_creative_units
+            if workspace.workspace_id == run.workspace_id:
+                workspace.balance_creative_units -= run.price_creative_units
