@@ -19,7 +19,7 @@ from layer_mcp.sandbox.pages import cursor_of
 from .contract import conforms
 from .hosts import SMALL_IMAGE
 
-MODELS = {model.kind: model.model_id for model in sandbox_models()}
+MODELS = {model.kind: model.model_id for model in reversed(sandbox_models())}
 UNKNOWN_ID = "00000000-0000-4000-8000-0000000000ff"
 
 
@@ -75,6 +75,13 @@ def test_a_sound_opens_and_lasts_as_long_as_asked(api: httpx.Client, inferences:
     data = only_file(api, inferences, model_id=MODELS["wav"], duration_seconds=0.5)
     with wave.open(io.BytesIO(data)) as sound:
         assert sound.getnframes() / sound.getframerate() == 0.5
+
+
+def test_speech_lasts_as_long_as_its_words(api: httpx.Client, inferences: str) -> None:
+    speech = next(m.model_id for m in sandbox_models() if m.capabilities.get("text_to_speech"))
+    data = only_file(api, inferences, model_id=speech, prompt="five words in all here", speed=2)
+    with wave.open(io.BytesIO(data)) as sound:
+        assert sound.getnframes() / sound.getframerate() == 1
 
 
 def test_a_mesh_is_a_glb_whose_parts_add_up(api: httpx.Client, inferences: str) -> None:
@@ -189,15 +196,22 @@ def test_a_body_that_is_wrong_is_a_422(body: bytes, api: httpx.Client, inference
 @pytest.mark.parametrize(
     ("query", "names"),
     [
-        ("modality=audio", ["Sandbox Sound"]),
+        ("modality=audio", ["Sandbox Sound", "Sandbox Speech"]),
+        ("modality=text", []),
+        ("search=ENLARGED", ["Sandbox Upscale"]),
         ("search=webp", ["Sandbox Image Fast"]),
         ("inpainting=true", ["Sandbox Image"]),
+        ("outpainting=1", ["Sandbox Image"]),
+        ("inpainting=false&modality=image", ["Sandbox Image Fast", "Sandbox Upscale"]),
         ("supports_reference_images=true&modality=three_d", ["Sandbox 3D"]),
         ("text_to_3d=true", ["Sandbox 3D"]),
+        ("image_to_3d=true", ["Sandbox 3D"]),
         ("sound_effect=true", ["Sandbox Sound"]),
+        ("text_to_speech=true", ["Sandbox Speech"]),
         ("generate_audio=true", ["Sandbox Video"]),
         ("limit=2", ["Sandbox Image", "Sandbox Image Fast"]),
-        (f"limit=2&cursor={cursor_of(4)}", ["Sandbox Sound"]),
+        (f"limit=2&cursor={cursor_of(4)}", ["Sandbox Sound", "Sandbox Speech"]),
+        (f"limit=2&cursor={cursor_of(6)}", ["Sandbox Upscale"]),
     ],
 )
 def test_models_are_filtered_and_paged(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.sandbox.catalog import sandbox_models
 
 from .contract import conforms
 from .hosts import SMALL_IMAGE
@@ -19,7 +20,7 @@ from .sandbox_calls import announced, api_of, png, run, session_of, start_header
 DATA = bytes(range(200)) * 5
 HALF = len(DATA) // 2
 PNG = {"Content-Type": "image/png"}
-UNKNOWN_ID = "00000000-0000-4000-8000-0000000000ff"
+UPSCALE = next(model.model_id for model in sandbox_models() if model.upscales)
 
 
 @pytest.fixture
@@ -316,6 +317,24 @@ def hue_of_the_middle(data: bytes) -> float:
         pixel = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
     red, green, blue = cast("tuple[int, int, int]", pixel)
     return colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)[0]
+
+
+@pytest.mark.parametrize(("ratio", "side"), [(None, 32), (4, 64), (1000, 64)])
+def test_a_picture_can_be_enlarged(ratio: float | None, side: int, api: httpx.Client) -> None:
+    init = {"file_id": uploaded(api, png("blue")), "type": "init"}
+    body = {"model_id": UPSCALE, "upscale_ratio": ratio, "guidance_files": [init]}
+    [output] = run(api, **body)["outputs"]
+    with Image.open(io.BytesIO(httpx.get(output["url"], trust_env=False).content)) as image:
+        assert image.size == (output["width"], output["height"]) == (side, side)
+        assert image.getpixel((5, 5)) == (0, 0, 255, 255)
+
+
+def test_nothing_can_be_enlarged_without_a_picture(
+    api: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    answer = api.post("/inferences", json={"model_id": UPSCALE})
+    assert (answer.status_code, answer.json()["detail"].split(":")[0]) == (422, "guidance_files")
+    assert not sandbox.state.runs
 
 
 @pytest.mark.parametrize("data", [b"no picture at all", png("gray")], ids=["junk", "grey"])

@@ -20,6 +20,8 @@ DEFAULT_SIZE = 1024
 MIN_SIZE, MAX_SIZE, SIZE_STEP = 64, 2048, 8
 CLIP_SECONDS = 2.0
 MAX_SOUND_SECONDS = 10.0
+SECONDS_A_WORD = 0.4
+DEFAULT_UPSCALE_RATIO, MAX_UPSCALE_RATIO = 2.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class SandboxModel:
     description: str
     inference_timing: str
     capabilities: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def upscales(self) -> bool:
+        """Whether it enlarges a picture instead of drawing one."""
+        return "upscale" in self.capabilities.get("session_modes", [])
 
 
 def sandbox_models() -> tuple[SandboxModel, ...]:
@@ -88,6 +95,7 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
             capabilities={
                 "session_modes": ["create_3_d"],
                 "text_prompt": True,
+                "seed": True,
                 "guidance_file_types": ["reference_image"],
                 "textures": True,
             },
@@ -102,8 +110,32 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
             capabilities={
                 "session_modes": ["create_sound_effect"],
                 "text_prompt": True,
+                "seed": True,
                 "sound_effect": True,
             },
+        ),
+        SandboxModel(
+            model_id="00000000-0000-4000-8000-000000000006",
+            name="Sandbox Speech",
+            modality="audio",
+            kind="wav",
+            description="A chime that lasts as long as the text takes to say, as WAV.",
+            inference_timing="3-5s",
+            capabilities={
+                "session_modes": ["create_speech"],
+                "text_prompt": True,
+                "seed": True,
+                "text_to_speech": True,
+            },
+        ),
+        SandboxModel(
+            model_id="00000000-0000-4000-8000-000000000007",
+            name="Sandbox Upscale",
+            modality="image",
+            kind="png",
+            description="A picture of yours, enlarged. Needs a guidance file of type init.",
+            inference_timing="3-5s",
+            capabilities={"session_modes": ["upscale"], "guidance_file_types": ["init"]},
         ),
     )
 
@@ -115,35 +147,44 @@ def models_in_words(models: Iterable[SandboxModel]) -> str:
 
 def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:
     """What will really run (NormalizedInferenceParameters); unused parameters are null."""
-    visual = model.modality in ("image", "video")
-    image = model.modality == "image"
+    drawn = model.modality == "image" and not model.upscales
+    sized = drawn or model.modality == "video"
+    guidance_scale = 3.5 if request.guidance_scale is None else request.guidance_scale
     return {
-        "width": _size(request.width) if visual else None,
-        "height": _size(request.height) if visual else None,
+        "width": _size(request.width) if sized else None,
+        "height": _size(request.height) if sized else None,
         "batch_size": request.batch_size,
-        "num_inference_steps": (request.num_inference_steps or 28) if image else None,
-        "guidance_scale": (3.5 if request.guidance_scale is None else request.guidance_scale)
-        if image
-        else None,
+        "num_inference_steps": (request.num_inference_steps or 28) if drawn else None,
+        "guidance_scale": guidance_scale if drawn else None,
         "duration_seconds": _duration_seconds(model, request),
         "fps": 12 if model.modality == "video" else None,
     }
 
 
+def upscale_ratio(request: InferenceRequest) -> float:
+    """How many times larger an upscaled picture gets."""
+    return min(max(request.upscale_ratio or DEFAULT_UPSCALE_RATIO, 1.0), MAX_UPSCALE_RATIO)
+
+
 def price_creative_units(model: SandboxModel, request: InferenceRequest) -> float:
     """The price of a run: by outputs, size, quality, length and references."""
+    references = len(request.guidance_files) + (1 if request.mask else 0)
+    each = _price_of_one(model, request) + 0.2 * references
+    return round(request.batch_size * each, 2)
+
+
+def _price_of_one(model: SandboxModel, request: InferenceRequest) -> float:
     parameters = normalized_parameters(model, request)
+    if model.upscales:
+        return 0.1 * upscale_ratio(request)
     if model.modality == "image":
         megapixels = parameters["width"] * parameters["height"] / 1_000_000
-        each = 0.1 * megapixels * QUALITY_FACTORS[request.quality]
-    elif model.modality == "video":
-        each = 1.0 * parameters["duration_seconds"]
-    elif model.modality == "audio":
-        each = 0.05 * parameters["duration_seconds"]
-    else:
-        each = 2.0
-    references = len(request.guidance_files) + (1 if request.mask else 0)
-    return round(request.batch_size * (each + 0.2 * references), 2)
+        return 0.1 * megapixels * QUALITY_FACTORS[request.quality]
+    if model.modality == "video":
+        return 1.0 * parameters["duration_seconds"]
+    if model.modality == "audio":
+        return 0.05 * parameters["duration_seconds"]
+    return 2.0
 
 
 def _size(asked: int | None) -> int:
@@ -155,5 +196,13 @@ def _duration_seconds(model: SandboxModel, request: InferenceRequest) -> float |
     if model.modality == "video":
         return CLIP_SECONDS
     if model.modality == "audio":
-        return min(request.duration_seconds or 2.0, MAX_SOUND_SECONDS)
+        seconds = request.duration_seconds or 2.0
+        if model.capabilities.get("text_to_speech"):
+            seconds = _spoken_seconds(request)
+        return min(seconds, MAX_SOUND_SECONDS)
     return None
+
+
+def _spoken_seconds(request: InferenceRequest) -> float:
+    words = len((request.prompt or "").split()) or 1
+    return round(max(words * SECONDS_A_WORD / (request.speed or 1.0), SECONDS_A_WORD), 2)

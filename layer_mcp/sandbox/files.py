@@ -4,11 +4,13 @@ from dataclasses import replace
 from importlib.resources import files
 from uuid import uuid4
 
-from .catalog import CONTENT_TYPES, Kind
+from PIL import Image
+
+from .catalog import CONTENT_TYPES, MAX_SIZE, MIN_SIZE, upscale_ratio
 from .mesh import turned_mesh
-from .palette import reference_hue
 from .picture import Item, draw_picture, encoded, item_for
 from .records import Run, StoredFile
+from .references import opened, reference_hue
 from .sound import chime
 
 MAX_SLUG_LENGTH = 40
@@ -32,40 +34,50 @@ def clip() -> bytes:
 
 
 def _make_output(run: Run, index: int, hue: float | None) -> StoredFile:
-    request, size = run.request, run.normalized
-    item = item_for(request.prompt or "", _seed(run), index)
+    prompt, kind = run.request.prompt or "", run.model.kind
+    item = item_for(prompt, _seed(run), index)
     if hue is not None:
         item = replace(item, hue=hue)
-    kind = run.model.kind
-    return StoredFile(
+    file = StoredFile(
         file_id=str(uuid4()),
         workspace_id=run.workspace_id,
-        name=f"{slug_of(request.prompt or '')}-{index + 1}.{kind}",
+        name=f"{slug_of(prompt)}-{index + 1}.{kind}",
         content_type=CONTENT_TYPES[kind],
-        data=_content(kind, run, item),
-        width=size["width"],
-        height=size["height"],
-        duration_seconds=size["duration_seconds"],
-        item=item if kind in ("mp4", "glb") else None,
+        data=b"",
+        duration_seconds=run.normalized["duration_seconds"],
     )
+    return _filled(file, run, item)
 
 
-def _content(kind: Kind, run: Run, item: Item) -> bytes:
-    size = run.normalized
+def _filled(file: StoredFile, run: Run, item: Item) -> StoredFile:
+    size, kind = run.normalized, run.model.kind
     if kind == "glb":
-        return turned_mesh(item)
+        return replace(file, data=turned_mesh(item), item=item)
     if kind == "wav":
-        return chime(item, size["duration_seconds"])
+        return replace(file, data=chime(item, size["duration_seconds"]))
     if kind == "mp4":
-        return clip()
-    picture = draw_picture(
+        return replace(file, data=clip(), width=size["width"], height=size["height"], item=item)
+    picture = _enlarged(run) if run.model.upscales else _drawn(run, item)
+    return replace(file, data=encoded(picture, kind), width=picture.width, height=picture.height)
+
+
+def _drawn(run: Run, item: Item) -> Image.Image:
+    return draw_picture(
         item,
         caption=run.request.prompt or "",
-        width=size["width"],
-        height=size["height"],
+        width=run.normalized["width"],
+        height=run.normalized["height"],
         transparent=bool(run.request.remove_background),
     )
-    return encoded(picture, kind)
+
+
+def _enlarged(run: Run) -> Image.Image:
+    guides = zip(run.request.guidance_files, run.references, strict=True)
+    first = next(file for guide, file in guides if guide.type == "init")
+    picture = opened(first) or Image.new("RGBA", (MIN_SIZE, MIN_SIZE))
+    ratio = min(upscale_ratio(run.request), MAX_SIZE / max(picture.size))
+    width, height = (max(round(side * ratio), 1) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _seed(run: Run) -> str:

@@ -43,6 +43,9 @@ async def execute_inference(state: SandboxState, request: Request) -> Response:
     references = files_with(state, workspace, (file.file_id for file in body.guidance_files))
     if body.mask is not None and body.mask.file_id is not None:
         files_with(state, workspace, [body.mask.file_id])
+    if model.upscales and not any(file.type == "init" for file in body.guidance_files):
+        detail = f"guidance_files: {model.name} needs one of type init."
+        raise RefusalError(422, "INVALID_INPUTS", detail)
     check_limits(state, workspace, price_creative_units(model, body))
     run = state.submit(workspace, model, body, references)
     return JSONResponse(started_json(state, run), status_code=202)

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 from .catalog import CLIP_SECONDS, CONTENT_TYPES
 from .files import clip, slug_of
-from .palette import reference_hue
 from .picture import Item, draw_picture, encoded, item_for
 from .records import StoredFile, WorkflowRun
+from .references import reference_hue
 from .workflows import count_of_outputs
 
 ICON_SIDE_PIXELS = 256

@@ -1,4 +1,4 @@
-"""The colour of a reference picture, which the sandbox's own pictures take over."""
+"""What the sandbox takes from a reference picture: its colour, or all of it."""
 
 import colorsys
 import io
@@ -15,19 +15,26 @@ MIN_SATURATION, MIN_VALUE, MIN_ALPHA = 0.25, 0.2, 128
 
 def reference_hue(references: Iterable[StoredFile]) -> float | None:
     """The hue (0-1) of the first reference that has a colour."""
-    hues = (_hue(file.data) for file in references if file.content_type.startswith("image/"))
+    hues = (_hue(file) for file in references)
     return next((hue for hue in hues if hue is not None), None)
 
 
-def _hue(data: bytes) -> float | None:
-    """The average hue of the saturated pixels, as an angle; None for grey and for no picture."""
+def opened(file: StoredFile) -> Image.Image | None:
+    """A file as a picture; None if it is none."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            small = image.convert("RGBA").resize((SAMPLE_SIDE_PIXELS, SAMPLE_SIDE_PIXELS))
+        with Image.open(io.BytesIO(file.data)) as image:
+            return image.convert("RGBA")
     # Pillow raises many kinds of errors for bytes that are no picture.
     except Exception:
         return None
-    return _average_hue(small.tobytes())
+
+
+def _hue(file: StoredFile) -> float | None:
+    """The average hue of the saturated pixels, as an angle; None for grey and for no picture."""
+    picture = opened(file)
+    if picture is None:
+        return None
+    return _average_hue(picture.resize((SAMPLE_SIDE_PIXELS, SAMPLE_SIDE_PIXELS)).tobytes())
 
 
 def _average_hue(rgba: bytes) -> float | None:
