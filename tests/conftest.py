@@ -1,6 +1,7 @@
 """Fixtures: a sandbox for each test, and the server over every transport and protocol era."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,13 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 
 @pytest.fixture
-def environment(sandbox: RunningSandbox) -> dict[str, str]:
-    """The settings that point a server at the sandbox."""
+def environment(
+    sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The settings that point a server at the sandbox; its folders are the test's own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return {
+        "LAYER_STATE_DIR": str(tmp_path / "state"),
         "LAYER_API_URL": sandbox.api_url,
         "LAYER_API_KEY": sandbox.token,
         "LAYER_WORKSPACE_ID": sandbox.workspace_id,

@@ -27,7 +27,7 @@ def refusal(**arguments: Any) -> str:
 @pytest.mark.parametrize("absent", [None, "null", ""])
 def test_null_and_empty_mean_not_given(absent: object) -> None:
     arguments = parse(prompt=absent, width=absent, batch_size=absent, mask=absent)
-    assert arguments.request().body() == parse().request().body()
+    assert arguments.request({}).body() == parse().request({}).body()
 
 
 def test_absent_values_inside_an_object_are_left_out_too() -> None:

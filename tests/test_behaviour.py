@@ -28,7 +28,12 @@ async def test_a_run_goes_from_submission_to_a_picture_that_opens(
     async with httpx.AsyncClient(trust_env=False) as http:
         picture = Image.open(io.BytesIO((await http.get(output["url"])).content))
     assert (picture.format, picture.size) == ("PNG", (64, 64))
-    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1, "media": 1}
+    assert sandbox.state.arrived == {
+        "execute_inference": 1,
+        "get_inference": 1,
+        "preview": 1,
+        "media": 1,
+    }
 
 
 async def test_submitting_answers_at_once_with_the_id_and_the_next_step(
@@ -50,7 +55,7 @@ async def test_submitting_with_a_wait_returns_the_files(
         result = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 10})
     assert content_of(result)["status"] == "complete"
     assert "image/png, 64x64" in text_of(result)
-    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1}
+    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1, "preview": 1}
 
 
 async def test_the_deadline_is_a_normal_answer(
@@ -154,7 +159,16 @@ async def test_a_failed_run_is_data_and_not_a_failed_call(
 async def test_tools_are_listed_without_token_and_network(host: Host) -> None:
     async with host.connect({"LAYER_API_KEY": "${user_config.api_key}"}) as client:
         tools = (await client.list_tools()).tools
-    assert [tool.name for tool in tools] == ["execute_inference", "get_status"]
+    assert [tool.name for tool in tools] == [
+        "execute_inference",
+        "get_status",
+        "estimate_price",
+        "list_models",
+        "get_model",
+        "list_workspaces",
+        "upload_file",
+        "save_outputs",
+    ]
 
 
 async def test_the_first_call_without_a_token_says_what_to_set(host: Host) -> None:
@@ -185,7 +199,7 @@ async def test_a_run_that_has_ended_when_it_is_submitted_comes_with_its_files(
     async with host.connect(environment) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert len(content_of(result)["outputs"]) == 1
-    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1}
+    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1, "preview": 1}
 
 
 async def test_submitting_counts_towards_the_longest_wait(
@@ -212,4 +226,4 @@ async def test_a_call_to_an_unknown_tool_is_an_error_and_the_server_goes_on(
 ) -> None:
     async with host.connect(environment) as client:
         assert (await client.call_tool("make_money", {})).is_error
-        assert len((await client.list_tools()).tools) == 2
+        assert len((await client.list_tools()).tools) == 8

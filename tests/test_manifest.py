@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from layer_mcp import Settings, __version__
-from layer_mcp.server.tools import all_tools
+from layer_mcp.server.tools import tools_of
 
 MANIFEST: dict[str, Any] = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 
@@ -29,7 +29,7 @@ def test_the_version_is_the_packages() -> None:
 
 
 def test_the_tools_are_the_servers() -> None:
-    expected = [{"name": tool.name, "description": tool.title} for tool in all_tools()]
+    expected = [{"name": tool.name, "description": tool.title} for tool in tools_of()]
     assert MANIFEST["tools"] == expected
 
 

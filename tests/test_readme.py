@@ -23,7 +23,7 @@ from PIL import Image
 
 from layer_mcp import InferenceRequest, Settings
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.server.tools import all_tools
+from layer_mcp.server.tools import tools_of
 
 from .hosts import SCRIPT, SMALL_IMAGE, content_of
 
@@ -214,7 +214,7 @@ def test_the_entry_for_claude_desktop_starts_from_the_root_with_a_bare_path(
 
 def test_the_table_of_tools_matches_the_code() -> None:
     expected: list[str] = []
-    for tool in all_tools():
+    for tool in tools_of():
         own = {
             name: schema.get("default")
             for name, schema in tool.parameters["properties"].items()

@@ -6,13 +6,8 @@ import pytest
 from mcp.types import CallToolResult
 
 from layer_mcp import Inference, InferenceRequest, LayerError
-from layer_mcp.api.models import StartedInference
-from layer_mcp.server.results import (
-    changed_parameters,
-    failed_call,
-    finished_call,
-    run_answer,
-)
+from layer_mcp.server.results import failed_call, finished_call
+from layer_mcp.server.run_results import changed_parameters, run_answer
 
 from .hosts import content_of, text_of
 
@@ -27,9 +22,12 @@ OUTPUT = {
 }
 
 
-def answer(started: StartedInference | None = None, **state: Any) -> CallToolResult:
+def answer(
+    started: dict[str, Any] | None = None, *, can_save: bool = True, **state: Any
+) -> CallToolResult:
     run = Inference.model_validate({"inference_id": ID, **state})
-    return finished_call(run_answer(run, workspace_id="ws", started=started), simulated=False)
+    answered = run_answer(run, workspace_id="ws", started=started or {}, can_save=can_save)
+    return finished_call(answered, simulated=False)
 
 
 def test_a_complete_run_says_price_url_size_and_type() -> None:
@@ -37,13 +35,20 @@ def test_a_complete_run_says_price_url_size_and_type() -> None:
     assert text_of(result) == (
         f"Run {ID}: complete. Price 1.4 CU.\n"
         "1. image/png, 1024x512, 812.3 KB: https://media.test/a.png\n"
-        "Next: Fetch the files from their URLs; no token is needed."
+        "Next: Save the files with save_outputs, or fetch them from their URLs; "
+        "no token is needed."
     )
 
 
+def test_without_the_tool_that_saves_the_next_step_is_to_fetch() -> None:
+    result = answer(status="complete", outputs=[OUTPUT], can_save=False)
+    assert content_of(result)["next_step"].startswith("Fetch them from their URLs")
+
+
 def test_an_estimate_that_was_wrong_is_named_beside_the_price() -> None:
-    started = StartedInference(inference_id=ID, estimated_price_creative_units=0.6)
-    result = answer(started, status="complete", actual_price_creative_units=1.4)
+    result = answer(
+        {"estimated_price_creative_units": 0.6}, status="complete", actual_price_creative_units=1.4
+    )
     assert "Price 1.4 CU (estimated 0.6)." in text_of(result)
 
 

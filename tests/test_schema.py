@@ -14,9 +14,10 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from layer_mcp.server.arguments import parse_arguments
 from layer_mcp.server.schema import portable_schema
-from layer_mcp.server.tools import all_tools
+from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.server.tools.get_status import GetStatusArguments
+from layer_mcp.setting_values import TOOLSETS
 
 from .dialect_strategies import SOME_ID, allowed_by, near_the_limits
 
@@ -26,7 +27,7 @@ ARGUMENTS: list[type[BaseModel]] = [ExecuteInferenceArguments, GetStatusArgument
 FIELDS = [(model, name) for model in ARGUMENTS for name in model.model_fields]
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-TOOLS = {tool.name: tool for tool in all_tools()}
+TOOLS = {tool.name: tool for tool in tools_of(TOOLSETS)}
 SCHEMAS = {
     f"{name}-{kind}": schema
     for name, tool in TOOLS.items()

@@ -6,13 +6,14 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import CallToolResult, ToolAnnotations
 
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import app
-from layer_mcp.server.results import RunAnswer
+from layer_mcp.server.run_results import RunAnswer
 from layer_mcp.server.state import ToolContext
 from layer_mcp.server.tool import make_tool
 
@@ -46,7 +47,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
         )
         for function in (crash, refuse)
     ]
-    monkeypatch.setattr(app, "all_tools", lambda: tools)
+
+    def tools_of(_toolsets: object) -> list[Tool]:
+        return tools
+
+    monkeypatch.setattr(app, "tools_of", tools_of)
     return app.create_server(Settings())
 
 

@@ -74,6 +74,7 @@ NEXT_STEPS = {
     "FOLDER_NOT_WRITABLE": "Set LAYER_OUTPUT_DIR to a folder that can be written, and start the "
     "server again.",
     "INVALID_FOLDER": "Give a folder below the output folder, such as icons or icons/potions.",
+    "SAVING_UNFINISHED": "Call save_outputs again for the rest, or raise LAYER_MAX_WAIT_SECONDS.",
     "NOTHING_TO_SAVE": "Wait for the run with get_status until it is complete.",
     "TOO_BUSY": "Wait a few seconds, then call again.",
     "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "

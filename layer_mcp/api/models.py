@@ -287,6 +287,7 @@ class Pagination(Response):
 
     next_cursor: OptionalText = None
     has_more_results: Annotated[bool | None, Lenient] = None
+    total_count: OptionalInteger = None
 
 
 class FieldProblem(Response):

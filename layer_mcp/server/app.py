@@ -8,8 +8,8 @@ from mcp.server.mcpserver import MCPServer
 from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
-from .state import App
-from .tools import all_tools
+from .state import App, new_app
+from .tools import tools_of
 
 INSTRUCTIONS = """\
 Layer makes game assets: images, video, 3D and audio. Generations cost Creative Units (CU).
@@ -39,7 +39,11 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
         async with LayerClient.from_settings(settings) as client:
-            yield App(settings, client)
+            app = new_app(settings, client)
+            try:
+                yield app
+            finally:
+                app.journal.close()
 
     return MCPServer(
         "layer-mcp",
@@ -47,7 +51,7 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
         version=__version__,
         website_url="https://layer.ai",
         instructions=INSTRUCTIONS + notes,
-        tools=all_tools(),
+        tools=tools_of(settings.toolsets),
         lifespan=lifespan,
         log_level=settings.log_level,
     )

@@ -41,6 +41,27 @@ def portable_schema(model: type[BaseModel]) -> JsonObject:
     return _portable(_without_docstring(schema), definitions)
 
 
+@cache
+def answer_schema(model: type[BaseModel]) -> JsonObject:
+    """The schema of a tool's answers: only the next step is in all of them, failed ones too.
+
+    Some clients check the structured content of a failed call against it.
+    """
+    return {**portable_schema(model), "required": ["next_step"]}
+
+
+def without_descriptions(schema: JsonObject) -> JsonObject:
+    """The same schema for a tool whose arguments another tool describes."""
+    result = {key: value for key, value in schema.items() if key != "description"}
+    if "properties" in schema:
+        result["properties"] = {
+            name: without_descriptions(value) for name, value in schema["properties"].items()
+        }
+    if "items" in schema:
+        result["items"] = without_descriptions(schema["items"])
+    return result
+
+
 def _without_docstring(schema: JsonObject) -> JsonObject:
     return {key: value for key, value in schema.items() if key != "description"}
 

@@ -1,23 +1,42 @@
 """What the server holds while it runs."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mcp.server.mcpserver import Context
 
 from ..api.client import LayerClient
+from ..folders import state_folder
+from ..journal import Journal
 from ..settings import Settings
+from .locks import KeyedLocks
+from .uploads import Uploads
 
 
 @dataclass(frozen=True)
 class App:
-    """The settings and the one client of a running server."""
+    """The settings of a running server, its one client, and what it remembers."""
 
     settings: Settings
     client: LayerClient
+    journal: Journal
+    uploads: Uploads
+    saving: KeyedLocks
+
+    @property
+    def can_save(self) -> bool:
+        """Whether agents have save_outputs."""
+        return "files" in self.settings.toolsets
 
 
 ToolContext = Context[App, Any]
+
+
+def new_app(settings: Settings, client: LayerClient) -> App:
+    """The parts of a server, put together; nothing is opened yet."""
+    journal = Journal(partial(state_folder, settings), settings.api_url)
+    return App(settings, client, journal, Uploads(settings, client, journal), KeyedLocks())
 
 
 def app_of(context: ToolContext) -> App:

@@ -15,8 +15,8 @@ from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from ..api.errors import LayerError
 from .arguments import parse_arguments
-from .results import Answer, failed_call, finished_call
-from .schema import JsonObject, portable_schema
+from .results import Answer, Illustrated, failed_call, finished_call
+from .schema import JsonObject, answer_schema, portable_schema, without_descriptions
 from .state import ToolContext, app_of
 
 ArgumentsT = TypeVar("ArgumentsT", bound=ArgModelBase)
@@ -25,16 +25,23 @@ logger = logging.getLogger(__name__)
 
 
 def make_tool(
-    function: Callable[[ArgumentsT, ToolContext], Awaitable[Answer]],
+    function: Callable[[ArgumentsT, ToolContext], Awaitable[Answer | Illustrated]],
     *,
     title: str,
     description: str,
     arguments: type[ArgumentsT],
     answer: type[Answer],
     annotations: ToolAnnotations,
+    described_elsewhere: bool = False,
 ) -> Tool:
-    """A tool whose schemas come from its models and whose name is the function's."""
+    """A tool whose schemas come from its models and whose name is the function's.
+
+    `described_elsewhere` says that another tool describes the same arguments; their descriptions
+    are left out here, because each list of tools costs tokens.
+    """
     schema = portable_schema(arguments)
+    if described_elsewhere:
+        schema = without_descriptions(schema)
     return AnsweringTool(
         fn=function,
         name=function.__name__,
@@ -42,7 +49,7 @@ def make_tool(
         description=description,
         parameters=schema,
         fn_metadata=OneModel(
-            arg_model=arguments, input_schema=schema, output_schema=portable_schema(answer)
+            arg_model=arguments, input_schema=schema, output_schema=answer_schema(answer)
         ),
         is_async=True,
         context_kwarg="context",
@@ -79,6 +86,8 @@ class AnsweringTool(Tool):
             return failed_call(self._layer_error(error), simulated=simulated)
         if isinstance(answer, InputRequiredResult):
             return answer
+        if isinstance(answer, Illustrated):
+            return finished_call(answer.answer, simulated=simulated, picture=answer.picture)
         return finished_call(answer, simulated=simulated)
 
     def _layer_error(self, error: ToolError) -> LayerError:

@@ -1,11 +1,25 @@
 """One file a tool: its model, its description, its function."""
 
+from collections.abc import Callable, Collection
+
 from mcp.server.mcpserver.tools import Tool
 
+from ...setting_values import DEFAULT_TOOLSETS, Toolset
+from .estimate_price import estimate_price_tool
 from .execute_inference import execute_inference_tool
+from .get_model import get_model_tool
 from .get_status import get_status_tool
+from .list_models import list_models_tool
+from .list_workspaces import list_workspaces_tool
+from .save_outputs import save_outputs_tool
+from .upload_file import upload_file_tool
 
 
-def all_tools() -> list[Tool]:
-    """Every tool, in the order in which clients see them."""
-    return [execute_inference_tool(), get_status_tool()]
+def tools_of(toolsets: Collection[Toolset] = DEFAULT_TOOLSETS) -> list[Tool]:
+    """The tools of these groups, in the order in which clients see them."""
+    groups: dict[Toolset, tuple[Callable[[], Tool], ...]] = {
+        "generate": (execute_inference_tool, get_status_tool, estimate_price_tool),
+        "models": (list_models_tool, get_model_tool, list_workspaces_tool),
+        "files": (upload_file_tool, save_outputs_tool),
+    }
+    return [make() for group, makers in groups.items() if group in toolsets for make in makers]

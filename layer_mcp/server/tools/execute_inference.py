@@ -4,60 +4,80 @@ import logging
 
 import anyio
 from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
-from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from ...api.errors import LayerError
 from ...api.fields import NonNegativeNumber
-from ...api.models import Inference, InferenceRequest, StartedInference
+from ...api.models import Inference, StartedInference
 from ...api.polling import is_terminal
-from ..results import RunAnswer, changed_parameters, run_answer
+from ...journal import RunRecord
+from ..common import PREVIEW, spending
+from ..finishing import bring_home
+from ..generation import GenerationArguments
+from ..provenance import end_facts, finished_run, start_facts
+from ..results import Illustrated
+from ..run_results import RunAnswer, changed_parameters, run_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..waiting import capped_wait_seconds, progress_reporter
+from ..waiting import bytes_reporter, capped_wait_seconds, progress_reporter, seconds_left
 
 DESCRIPTION = """\
 Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id at once; \
 get_status then waits for the files. Every call is a new run and a new charge: after a timeout or \
 an error with an inference_id, use get_status instead of calling again. Give only the arguments \
-that the model uses."""
-
+that the model uses. References and masks may be local files, given by path."""
 
 logger = logging.getLogger(__name__)
 
 
-class ExecuteInferenceArguments(InferenceRequest, ArgModelBase):
-    """The request's fields, flat, plus where to run it and how long to wait."""
+class ExecuteInferenceArguments(GenerationArguments):
+    """The request's fields, where to run it, and how long to wait."""
 
-    workspace_id: str | None = Field(
-        default=None,
-        max_length=255,
-        description="Workspace: id, slug or name. Default: the configured or only one.",
-    )
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."
     )
-
-    def request(self) -> InferenceRequest:
-        """What goes to Layer."""
-        own = {"workspace_id", "wait_seconds"}
-        return InferenceRequest.model_validate(self.model_dump(exclude=own, exclude_unset=True))
+    preview: bool = PREVIEW
 
 
 async def execute_inference(
     arguments: ExecuteInferenceArguments, context: ToolContext
-) -> RunAnswer:
+) -> Illustrated:
     """Submit once, then wait as long as asked; what fails after that does not hide the run."""
     began = anyio.current_time()
-    client = app_of(context).client
-    request = arguments.request()
-    workspace_id = await client.workspace_id(arguments.workspace_id)
-    started = await client.execute_inference(request, workspace=workspace_id)
-    wait_seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
-    state, warning = _state_of(started), None
+    app = app_of(context)
+    workspace_id = await app.client.workspace_id(arguments.workspace_id)
+    files = await app.uploads.upload(
+        arguments.paths(),
+        workspace_id,
+        total_seconds=seconds_left(began, context),
+        on_bytes=bytes_reporter(context),
+    )
+    request = arguments.request({file.path: file.file_id for file in files})
     try:
+        started = await app.client.execute_inference(request, workspace=workspace_id)
+    except LayerError as error:
+        await app.uploads.forget_if_gone(error, files, workspace_id)
+        raise
+    facts = start_facts(request, started, workspace_id)
+    changed = changed_parameters(request, started.normalized_parameters)
+
+    def answered(state: Inference) -> RunAnswer:
+        answer = run_answer(state, workspace_id=workspace_id, started=facts, can_save=app.can_save)
+        return answer.model_copy(update={"changed_parameters": changed or None})
+
+    state = _state_of(started)
+    try:
+        await app.journal.note_run(started.inference_id, facts)
+        wait_seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
         state = await _followed(state, workspace_id, wait_seconds, context)
+        return await bring_home(
+            answered(state),
+            finished_run(started.inference_id, state.outputs, facts, end_facts(state)),
+            RunRecord(facts),
+            context,
+            began=began,
+            preview=arguments.preview,
+        )
     except LayerError as error:
         warning = f"The run was started, but then: {error.message}"
     except anyio.get_cancelled_exc_class():
@@ -67,10 +87,7 @@ async def execute_inference(
     except Exception:
         logger.exception("Waiting for run %s crashed", started.inference_id)
         warning = "The run was started, but waiting for it failed in the server."
-    changed = changed_parameters(request, started.normalized_parameters)
-    return run_answer(state, workspace_id=workspace_id, started=started).model_copy(
-        update={"changed_parameters": changed or None, "warning": warning}
-    )
+    return Illustrated(answered(state).with_warning(warning))
 
 
 async def _followed(
@@ -105,10 +122,5 @@ def execute_inference_tool() -> Tool:
         description=DESCRIPTION,
         arguments=ExecuteInferenceArguments,
         answer=RunAnswer,
-        annotations=ToolAnnotations(
-            read_only_hint=False,
-            destructive_hint=False,
-            idempotent_hint=False,
-            open_world_hint=True,
-        ),
+        annotations=spending(),
     )

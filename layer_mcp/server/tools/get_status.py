@@ -3,11 +3,14 @@
 import anyio
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
-from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..results import RunAnswer, run_answer
+from ..common import PREVIEW, reading
+from ..finishing import bring_home
+from ..provenance import end_facts, finished_run
+from ..results import Illustrated
+from ..run_results import RunAnswer, run_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 from ..waiting import capped_wait_seconds, progress_reporter
@@ -15,7 +18,7 @@ from ..waiting import capped_wait_seconds, progress_reporter
 DESCRIPTION = """\
 Wait for a run and return its state, price and output files. "in_progress" is a normal answer: \
 call again with the same inference_id. Free of charge. Images take about 20-90 s, some minutes; \
-video and 3D longer."""
+video and 3D longer. A finished run comes with one small picture of its outputs."""
 
 
 class GetStatusArguments(Request, ArgModelBase):
@@ -30,21 +33,31 @@ class GetStatusArguments(Request, ArgModelBase):
     wait_seconds: NonNegativeNumber = Field(
         default=25, description="Wait up to this long for the end."
     )
+    preview: bool = PREVIEW
 
 
-async def get_status(arguments: GetStatusArguments, context: ToolContext) -> RunAnswer:
-    """Poll within bounds and answer with the last state."""
+async def get_status(arguments: GetStatusArguments, context: ToolContext) -> Illustrated:
+    """Poll within bounds and answer with the last state, and with what a finished run made."""
     began = anyio.current_time()
-    client = app_of(context).client
-    workspace_id = await client.workspace_id(arguments.workspace_id)
+    app = app_of(context)
+    workspace_id = await app.client.workspace_id(arguments.workspace_id)
     wait_seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
-    state = await client.wait(
+    state = await app.client.wait(
         arguments.inference_id,
         wait_seconds,
         workspace=workspace_id,
         on_progress=progress_reporter(context, wait_seconds),
     )
-    return run_answer(state, workspace_id=workspace_id)
+    record = await app.journal.run(arguments.inference_id)
+    facts = record.facts if record else {"workspace_id": workspace_id}
+    return await bring_home(
+        run_answer(state, workspace_id=workspace_id, started=facts, can_save=app.can_save),
+        finished_run(state.inference_id, state.outputs, facts, end_facts(state)),
+        record,
+        context,
+        began=began,
+        preview=arguments.preview,
+    )
 
 
 def get_status_tool() -> Tool:
@@ -55,10 +68,5 @@ def get_status_tool() -> Tool:
         description=DESCRIPTION,
         arguments=GetStatusArguments,
         answer=RunAnswer,
-        annotations=ToolAnnotations(
-            read_only_hint=True,
-            destructive_hint=False,
-            idempotent_hint=True,
-            open_world_hint=True,
-        ),
+        annotations=reading(),
     )

@@ -1,0 +1,267 @@
+"""Bringing a run's outputs home: readable names, nothing overwritten, a record beside them."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import anyio
+from anyio import to_thread
+
+from .errors import LayerError
+from .file_names import numbered, output_name
+from .media_types import extension_for
+from .models import Output
+
+if TYPE_CHECKING:
+    from .client import LayerClient
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAX_COPIES = 1000
+
+OnBytes = Callable[[int], Awaitable[None]]
+"""Told how many bytes arrived since it was told last."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What is saved: a run's outputs, the readable start of their names, what the record says."""
+
+    run_id: str
+    outputs: Sequence[Output]
+    slug: str
+    facts: dict[str, Any]
+
+    def name(self, number: int, extension: str) -> str:
+        """The name of one output, numbered from 1."""
+        return output_name(self.slug, self.run_id, number, extension)
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """An output on disk, as the record beside it knows it."""
+
+    number: int
+    name: str
+    file_id: str | None
+    url: str | None
+    content_type: str | None
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NotSaved:
+    """An output that could not be saved, and why."""
+
+    number: int
+    error: LayerError
+
+    def sentence(self) -> str:
+        """What an agent reads about it."""
+        what = f"Output {self.number}" if self.number else "The record beside the files"
+        return f"{what} was not saved: {self.error.message} {self.error.next_step}"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What saving came to; `record` is the JSON file beside the outputs."""
+
+    folder: Path
+    record: Path
+    files: tuple[SavedFile, ...]
+    failures: tuple[NotSaved, ...] = ()
+
+    def path(self, file: SavedFile) -> Path:
+        """Where an output is."""
+        return self.folder / file.name
+
+
+async def save_outputs(
+    client: "LayerClient",
+    run: FinishedRun,
+    folder: Path,
+    *,
+    numbers: Collection[int] | None = None,
+    max_bytes: int,
+    on_bytes: OnBytes | None = None,
+) -> Saved:
+    """Save the outputs of a finished run, all or those with these numbers (from 1).
+
+    What the record says is saved and is still there is not fetched again. A file that fails does
+    not keep the others away; failure number 0 is the record itself.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE or DISK_FULL, when not even the folder can be made.
+    """
+    earlier = await to_thread.run_sync(_prepared, folder, run)
+    files = {file.number: file for file in earlier.files if (folder / file.name).exists()}
+    failures: dict[int, LayerError] = {}
+
+    async def save(number: int) -> None:
+        try:
+            files[number] = await _saved(
+                client, run, number, folder, max_bytes=max_bytes, on_bytes=on_bytes
+            )
+        except LayerError as error:
+            failures[number] = error
+        except OSError as error:
+            failures[number] = _write_error(folder, error)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, len(run.outputs) + 1):
+                if number not in files and (numbers is None or number in numbers):
+                    tasks.start_soon(save, number)
+    finally:
+        # Also when the time of the call is up: the next one goes on from there.
+        saved = replace(earlier, files=tuple(files[number] for number in sorted(files)))
+        error = _write_record(saved, run)
+    if error is not None:
+        failures[0] = error
+    return replace(
+        saved, failures=tuple(NotSaved(number, failures[number]) for number in sorted(failures))
+    )
+
+
+def earlier_saved(folder: Path, run_id: str) -> Saved | None:
+    """What the record in a folder says of a run, or None when there is none."""
+    short = output_name("", run_id, 0, "json").removesuffix("-0.json")
+    try:
+        for record in sorted(folder.glob(f"*{short}*.json")):
+            saved = _read_record(record, run_id)
+            if saved is not None:
+                return saved
+    except OSError:
+        return None
+    return None
+
+
+def _prepared(folder: Path, run: FinishedRun) -> Saved:
+    """The folder, made if need be, and what was saved in it before."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _write_error(folder, error) from None
+    return earlier_saved(folder, run.run_id) or Saved(folder, _free_record(folder, run), ())
+
+
+def _free_record(folder: Path, run: FinishedRun) -> Path:
+    """A name for the record that nothing has yet."""
+    name = run.name(0, "json").replace("-0.json", ".json")
+    names = (folder / numbered(name, attempt) for attempt in range(1, MAX_COPIES))
+    return next(path for path in names if not path.exists())
+
+
+async def _saved(
+    client: "LayerClient",
+    run: FinishedRun,
+    number: int,
+    folder: Path,
+    *,
+    max_bytes: int,
+    on_bytes: OnBytes | None,
+) -> SavedFile:
+    output = run.outputs[number - 1]
+    if not output.url:
+        raise LayerError("OUTPUT_GONE", "Layer gave no address for this output.")
+    part = folder / f".{uuid4().hex}.part"
+    try:
+        with part.open("xb") as sink:
+            done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=on_bytes)
+        content_type = output.content_type or done.content_type
+        name = run.name(number, extension_for(content_type, output.url))
+        path = await to_thread.run_sync(_placed, part, name, done.size_bytes, done.sha256)
+    finally:
+        part.unlink(missing_ok=True)
+    return SavedFile(
+        number=number,
+        name=path.name,
+        file_id=output.file_id,
+        url=output.url,
+        content_type=content_type,
+        size_bytes=done.size_bytes,
+        sha256=done.sha256,
+    )
+
+
+def _placed(part: Path, name: str, size_bytes: int, sha256: str) -> Path:
+    """Move a finished file to its name, or to the next free one; the same content is kept."""
+    for attempt in range(1, MAX_COPIES):
+        path = part.with_name(numbered(name, attempt))
+        try:
+            # Takes the name: a rename alone would overwrite what another process put there.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            if _is_same(path, size_bytes, sha256):
+                return path
+            continue
+        try:
+            part.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+        return path
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def _is_same(path: Path, size_bytes: int, sha256: str) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size != size_bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def _write_record(saved: Saved, run: FinishedRun) -> LayerError | None:
+    """Write the JSON beside the outputs; it replaces its own earlier version and nothing else."""
+    if not saved.files:
+        return None
+    content = {
+        "run_id": run.run_id,
+        **run.facts,
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [asdict(file) for file in saved.files],
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    part = saved.folder / f".{uuid4().hex}.part"
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(saved.record)
+    except OSError as error:
+        return _write_error(saved.folder, error)
+    finally:
+        part.unlink(missing_ok=True)
+    return None
+
+
+def _read_record(record: Path, run_id: str) -> Saved | None:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        if content["run_id"] != run_id:
+            return None
+        files = tuple(SavedFile(**file) for file in content["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    # Someone may have edited it: a name must stay a name.
+    return Saved(
+        record.parent, record, tuple(file for file in files if Path(file.name).name == file.name)
+    )
+
+
+def _write_error(folder: Path, error: OSError) -> LayerError:
+    if error.errno in DISK_FULL:
+        return LayerError("DISK_FULL", f"The disk of {folder} is full.")
+    return LayerError(
+        "FOLDER_NOT_WRITABLE", f"{folder} cannot be written: {error.strerror or error}."
+    )

@@ -1,0 +1,112 @@
+"""The folders of the settings: which files may be read, where outputs and records go."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from .api.errors import LayerError
+from .settings import Settings
+
+DEFAULT_OUTPUT_FOLDER = "Layer"
+ADDRESSES = ("http:", "https:", "data:", "blob:")
+MAX_SHOWN_PATH = 200
+
+
+def output_folder(settings: Settings) -> Path:
+    """The absolute folder that outputs are saved to; it need not exist yet.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
+    """
+    try:
+        wanted = settings.output_dir or str(Path.home() / DEFAULT_OUTPUT_FOLDER)
+        return Path(wanted).expanduser().absolute()
+    except RuntimeError:
+        sentence = "There is no home folder for outputs."
+        raise LayerError("FOLDER_NOT_WRITABLE", sentence) from None
+
+
+def state_folder(settings: Settings) -> Path | None:
+    """The folder of what is kept between runs; None, in memory, for a simulated Layer."""
+    # Needed at the first call only, not for listing tools.
+    import platformdirs  # noqa: PLC0415
+
+    if settings.sandbox:
+        return None
+    if settings.state_dir is not None:
+        return _absolute(settings.state_dir)
+    return platformdirs.user_state_path("layer-mcp", appauthor=False)
+
+
+def input_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders whose files may be uploaded: those that are set, else the usual ones.
+
+    Usual are the current folder, unless it is the root of the disk as in Claude Desktop, and the
+    output folder.
+    """
+    if settings.input_dirs:
+        return tuple(_absolute(folder) for folder in settings.input_dirs)
+    current = Path.cwd()
+    usual = () if current == Path(current.anchor) else (current,)
+    return (*usual, output_folder(settings))
+
+
+def allowed_input(path: str, folders: Sequence[Path]) -> Path:
+    """The real path of a file that may be read; a relative path is looked up in each folder.
+
+    Links are followed before the folders are compared, so none leads out of them. Says nothing
+    about what is outside.
+
+    Raises:
+        LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND for what is no path.
+    """
+    given = _local_path(path)
+    candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
+    real_folders = [folder.resolve() for folder in folders]
+    real_paths = [_resolved(candidate) for candidate in candidates]
+    allowed = [
+        real
+        for real in real_paths
+        if real is not None and any(real.is_relative_to(folder) for folder in real_folders)
+    ]
+    if not allowed:
+        named = ", ".join(str(folder) for folder in folders)
+        sentence = f"{_shown(path)} is outside the folders whose files may be read: {named}."
+        raise LayerError("PATH_NOT_ALLOWED", sentence)
+    return next((real for real in allowed if real.exists()), allowed[0])
+
+
+def _local_path(path: str) -> Path:
+    text = path.strip()
+    if text.lower().startswith(ADDRESSES):
+        sentence = f"{_shown(path)} is an address and not a local path."
+        step = "Save the file to an allowed folder first and give its path, or give a file_id."
+        raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=step)
+    if text.lower().startswith("file:"):
+        text = url2pathname(urlsplit(text).path)
+    if "\0" in text:
+        raise LayerError("FILE_NOT_FOUND", "The path has a NUL character.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise LayerError("FILE_NOT_FOUND", f"{_shown(path)} names no home folder.") from None
+
+
+def _resolved(path: Path) -> Path | None:
+    try:
+        return path.resolve()
+    # A circle of links, or a name that is too long for the system.
+    except (OSError, RuntimeError):
+        return None
+
+
+def _absolute(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser().absolute()
+    except RuntimeError:
+        return Path(folder).absolute()
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= MAX_SHOWN_PATH else path[:MAX_SHOWN_PATH] + "..."

@@ -1,0 +1,169 @@
+"""What happens to a finished run: its files are saved when the user wants it, and one is shown.
+
+Nothing here may turn a finished run into an error: what goes wrong is a warning in the answer.
+"""
+
+import io
+import logging
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+
+from ..api.errors import LayerError
+from ..api.local_files import MEGABYTE
+from ..api.media_types import is_image
+from ..api.saving import FinishedRun, OnBytes, Saved, earlier_saved, save_outputs
+from ..folders import output_folder
+from ..journal import RunRecord
+from .preview import contact_sheet
+from .results import Illustrated
+from .run_results import DONE, OutputFile, RunState
+from .state import App, ToolContext, app_of
+from .waiting import seconds_left
+
+MIN_FINISHING_SECONDS = 5
+MAX_PICTURES = 16
+MAX_PICTURE_BYTES = 20 * MEGABYTE
+UNFINISHED = "The time of one call was up before the files were saved; call save_outputs."
+
+RunStateT = TypeVar("RunStateT", bound=RunState)
+
+logger = logging.getLogger(__name__)
+
+
+async def bring_home(
+    answer: RunState,
+    run: FinishedRun,
+    record: RunRecord | None,
+    context: ToolContext,
+    *,
+    began: float,
+    preview: bool,
+) -> Illustrated:
+    """The answer about a finished run with where its files are, and a picture of them.
+
+    Files are saved by themselves only when LAYER_OUTPUT_DIR is set, and once.
+    """
+    if answer.status not in DONE or not run.outputs:
+        return Illustrated(answer)
+    app = app_of(context)
+    picture: bytes | None = None
+    with anyio.move_on_after(max(seconds_left(began, context), MIN_FINISHING_SECONDS)) as scope:
+        if app.settings.output_dir is not None:
+            answer = await _with_files(answer, run, record, app)
+        if preview and app.settings.preview:
+            picture = await _picture(answer.outputs or [], app)
+    if scope.cancelled_caught and app.settings.output_dir is not None and not answer.record:
+        answer = answer.with_warning(UNFINISHED)
+    return Illustrated(answer, picture)
+
+
+async def save_run(
+    app: App,
+    run: FinishedRun,
+    folder: Path,
+    *,
+    numbers: Collection[int] | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Saved:
+    """Save a run's outputs once at a time, and remember where.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE or DISK_FULL.
+    """
+    async with app.saving.of(run.run_id):
+        saved = await save_outputs(
+            app.client,
+            run,
+            folder,
+            numbers=numbers,
+            max_bytes=app.settings.max_download_mb * MEGABYTE,
+            on_bytes=on_bytes,
+        )
+        await app.journal.note_folder(run.run_id, folder)
+    return saved
+
+
+def with_paths(answer: RunStateT, saved: Saved) -> RunStateT:
+    """The answer with the path of each output that is on disk."""
+    paths = {
+        file.number: str(saved.path(file)) for file in saved.files if saved.path(file).exists()
+    }
+    outputs = [
+        output.model_copy(update={"path": paths.get(number)})
+        for number, output in enumerate(answer.outputs or [], 1)
+    ]
+    return answer.model_copy(update={"outputs": outputs, "record": str(saved.record)})
+
+
+async def _with_files(
+    answer: RunStateT, run: FinishedRun, record: RunRecord | None, app: App
+) -> RunStateT:
+    try:
+        folder = (record and record.folder) or output_folder(app.settings)
+        saved = await _saved_once(app, run, folder)
+    except LayerError as error:
+        return answer.with_warning(f"The files were not saved: {error.message} {error.next_step}")
+    # The run is paid for: whatever breaks while saving, the agent gets its files' addresses.
+    except Exception:
+        logger.exception("Saving run %s crashed", run.run_id)
+        return answer.with_warning("The files were not saved: saving failed in the server.")
+    answer = with_paths(answer, saved)
+    if not saved.failures:
+        step = "The files are saved. Look at them, and tell the user where they are."
+        return answer.model_copy(update={"next_step": step})
+    return answer.with_warning(*(failure.sentence() for failure in saved.failures))
+
+
+async def _saved_once(app: App, run: FinishedRun, folder: Path) -> Saved:
+    """What is saved of a run; a file that was saved before and is gone was taken away."""
+    earlier = await to_thread.run_sync(earlier_saved, folder, run.run_id)
+    known = {file.number for file in earlier.files} if earlier else set[int]()
+    missing = set(range(1, len(run.outputs) + 1)) - known
+    if earlier is not None and not missing:
+        return earlier
+    return await save_run(app, run, folder, numbers=missing)
+
+
+async def _picture(outputs: Sequence[OutputFile], app: App) -> bytes | None:
+    """One small picture of all outputs that can be seen, or None."""
+    shown = outputs[:MAX_PICTURES]
+    # What cannot be seen keeps its place, so that the numbers are those of the outputs.
+    pictures = [b""] * len(shown)
+
+    async def load(number: int) -> None:
+        pictures[number] = await _picture_bytes(shown[number], app)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for number, output in enumerate(shown):
+                if output.preview_url or is_image(output.content_type):
+                    tasks.start_soon(load, number)
+        return await to_thread.run_sync(contact_sheet, pictures)
+    # A picture is a courtesy: without it the answer is as good.
+    except Exception:
+        logger.exception("No preview could be made")
+        return None
+
+
+async def _picture_bytes(output: OutputFile, app: App) -> bytes:
+    if output.path and not output.preview_url:
+        return await to_thread.run_sync(_small_file, Path(output.path))
+    sink = io.BytesIO()
+    try:
+        url = output.preview_url or output.url or ""
+        await app.client.download(url, sink, max_bytes=MAX_PICTURE_BYTES)
+    except LayerError as error:
+        logger.info("No preview: %s", error)
+        return b""
+    return sink.getvalue()
+
+
+def _small_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_PICTURE_BYTES else b""
+    except OSError:
+        return b""

@@ -1,0 +1,102 @@
+"""list_models: which models a workspace has, and how long they take."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import BaseModel, Field
+
+from ...api.fields import NoFlag
+from ...api.models import ModelQuery, ModelSummary
+from ..common import WORKSPACE, reading, short
+from ..results import Answer
+from ..state import ToolContext, app_of
+from ..tool import make_tool
+
+DESCRIPTION = """\
+Find a model for execute_inference: by what it makes, by words, by what it can do. Rows have \
+model_id, name and typical time."""
+
+# More rows than these would fill an agent's context.
+Rows = Annotated[int, Field(ge=1, le=50), NoFlag]
+
+
+class ListModelsArguments(ModelQuery, ArgModelBase):
+    """The filters of Layer's list, plus where to look."""
+
+    limit: Rows = Field(default=20, description="Rows.")
+    workspace_id: str | None = WORKSPACE
+
+    def query(self) -> ModelQuery:
+        """What goes to Layer."""
+        return ModelQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
+
+
+class ModelRow(BaseModel):
+    """A model in one line."""
+
+    model_id: str
+    name: str | None = None
+    modality: str | None = None
+    inference_timing: str | None = None
+    description: str | None = None
+
+
+class ModelsAnswer(Answer):
+    """One page of models."""
+
+    models: list[ModelRow]
+    next_cursor: str | None = None
+    total_count: int | None = None
+
+    def facts(self) -> list[str]:
+        """A line for each model."""
+        return [_line(row) for row in self.models] or ["No model matches."]
+
+
+async def list_models(arguments: ListModelsArguments, context: ToolContext) -> ModelsAnswer:
+    """One page of Layer's list, in short rows."""
+    client = app_of(context).client
+    page = await client.list_models(arguments.query(), workspace=arguments.workspace_id)
+    cursor = page.pagination.next_cursor if page.pagination else None
+    return ModelsAnswer(
+        models=[_row(model) for model in page.models],
+        next_cursor=cursor,
+        total_count=page.pagination.total_count if page.pagination else None,
+        next_step=_next_step(bool(page.models), cursor),
+    )
+
+
+def _next_step(found: bool, cursor: str | None) -> str:
+    if not found:
+        return "Leave out filters or use other words."
+    more = f' More: call list_models again with cursor "{cursor}".' if cursor else ""
+    return f"Call get_model for what a model uses, then execute_inference with its model_id.{more}"
+
+
+def _row(model: ModelSummary) -> ModelRow:
+    return ModelRow(
+        model_id=model.model_id,
+        name=short(model.name),
+        modality=model.modality,
+        inference_timing=model.inference_timing,
+        description=short(model.description),
+    )
+
+
+def _line(row: ModelRow) -> str:
+    kind = ", ".join(fact for fact in (row.modality, row.inference_timing) if fact)
+    about = f": {row.description}" if row.description else ""
+    return f"{row.model_id} {row.name or 'without name'} ({kind}){about}"
+
+
+def list_models_tool() -> Tool:
+    """The tool as the server publishes it."""
+    return make_tool(
+        list_models,
+        title="Find models",
+        description=DESCRIPTION,
+        arguments=ListModelsArguments,
+        answer=ModelsAnswer,
+        annotations=reading(),
+    )

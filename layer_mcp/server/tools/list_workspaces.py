@@ -1,0 +1,87 @@
+"""list_workspaces: where runs are made and what they can spend."""
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import BaseModel, Field
+
+from ...api.fields import Request
+from ...api.models import Workspace
+from ..common import WORKSPACE, reading
+from ..results import Answer
+from ..state import ToolContext, app_of
+from ..tool import make_tool
+
+DESCRIPTION = "Workspaces of the account with their balance in Creative Units (CU)."
+MAX_ROWS = 50
+
+
+class ListWorkspacesArguments(Request, ArgModelBase):
+    """All workspaces, or one."""
+
+    workspace_id: str | None = WORKSPACE
+
+
+class WorkspaceRow(BaseModel):
+    """A workspace and its money."""
+
+    workspace_id: str
+    name: str | None = None
+    slug: str | None = None
+    balance_creative_units: float | None = None
+    reserved_creative_units: float | None = None
+    available_creative_units: float | None = Field(default=None, description="Can be spent.")
+
+
+class WorkspacesAnswer(Answer):
+    """The workspaces, most recently active first."""
+
+    workspaces: list[WorkspaceRow]
+
+    def facts(self) -> list[str]:
+        """A line for each workspace."""
+        return [_line(row) for row in self.workspaces] or ["The account has no workspace."]
+
+
+async def list_workspaces(
+    arguments: ListWorkspacesArguments, context: ToolContext
+) -> WorkspacesAnswer:
+    """One page is enough for people; the client follows the cursors."""
+    client = app_of(context).client
+    if arguments.workspace_id is None:
+        workspaces = await client.list_workspaces()
+    else:
+        workspaces = [await client.get_workspace(arguments.workspace_id)]
+    return WorkspacesAnswer(
+        workspaces=[_row(workspace) for workspace in workspaces[:MAX_ROWS]],
+        next_step="Pass workspace_id where a call should not use the configured workspace.",
+    )
+
+
+def _row(workspace: Workspace) -> WorkspaceRow:
+    return WorkspaceRow.model_validate(workspace.model_dump())
+
+
+def _line(row: WorkspaceRow) -> str:
+    name = row.name or row.slug or "without name"
+    money = [
+        f"{value:g} CU {word}"
+        for value, word in (
+            (row.available_creative_units, "available"),
+            (row.balance_creative_units, "balance"),
+            (row.reserved_creative_units, "reserved"),
+        )
+        if value is not None
+    ]
+    return f"{row.workspace_id} {name}: {', '.join(money) or 'balance unknown'}"
+
+
+def list_workspaces_tool() -> Tool:
+    """The tool as the server publishes it."""
+    return make_tool(
+        list_workspaces,
+        title="Workspaces and balance",
+        description=DESCRIPTION,
+        arguments=ListWorkspacesArguments,
+        answer=WorkspacesAnswer,
+        annotations=reading(),
+    )
