@@ -1,5 +1,6 @@
 """The folders of the settings: which files may be read, where outputs and records go."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,7 +37,9 @@ def state_folder(settings: Settings) -> Path | None:
         return None
     if settings.state_dir is not None:
         return _absolute(settings.state_dir)
-    return platformdirs.user_state_path("layer-mcp", appauthor=False)
+    place = platformdirs.user_state_path("layer-mcp", appauthor=False)
+    # Without a home folder it is `~/...`, which would be a folder below the current one.
+    return place if place.is_absolute() else None
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:
@@ -47,9 +50,13 @@ def input_folders(settings: Settings) -> tuple[Path, ...]:
     """
     if settings.input_dirs:
         return tuple(_absolute(folder) for folder in settings.input_dirs)
-    current = Path.cwd()
-    usual = () if current == Path(current.anchor) else (current,)
-    return (*usual, output_folder(settings))
+    usual = _current_folder()
+    try:
+        return (*usual, output_folder(settings))
+    except LayerError:
+        if not usual:
+            raise
+        return usual
 
 
 def allowed_input(path: str, folders: Sequence[Path]) -> Path:
@@ -74,7 +81,8 @@ def allowed_input(path: str, folders: Sequence[Path]) -> Path:
         named = ", ".join(str(folder) for folder in folders)
         sentence = f"{_shown(path)} is outside the folders whose files may be read: {named}."
         raise LayerError("PATH_NOT_ALLOWED", sentence)
-    return next((real for real in allowed if real.exists()), allowed[0])
+    # Not Path.exists, which raises for a name that is too long.
+    return next((real for real in allowed if os.path.exists(real)), allowed[0])
 
 
 def _local_path(path: str) -> Path:
@@ -84,7 +92,7 @@ def _local_path(path: str) -> Path:
         step = "Save the file to an allowed folder first and give its path, or give a file_id."
         raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=step)
     if text.lower().startswith("file:"):
-        text = url2pathname(urlsplit(text).path)
+        text = _path_of_url(text)
     if "\0" in text:
         raise LayerError("FILE_NOT_FOUND", "The path has a NUL character.")
     try:
@@ -93,11 +101,30 @@ def _local_path(path: str) -> Path:
         raise LayerError("FILE_NOT_FOUND", f"{_shown(path)} names no home folder.") from None
 
 
+def _path_of_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise LayerError("FILE_NOT_FOUND", f"{_shown(url)} is no address of a file.") from None
+    if parts.netloc not in ("", "localhost"):
+        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(url)} is a file of another machine.")
+    return url2pathname(parts.path)
+
+
+def _current_folder() -> tuple[Path, ...]:
+    """The current folder, unless it is the root of the disk or was taken away."""
+    try:
+        current = Path.cwd()
+    except OSError:
+        return ()
+    return () if current == Path(current.anchor) else (current,)
+
+
 def _resolved(path: Path) -> Path | None:
     try:
         return path.resolve()
-    # A circle of links, or a name that is too long for the system.
-    except (OSError, RuntimeError):
+    # A circle of links, a name that is too long for the system, or half a surrogate pair.
+    except (OSError, RuntimeError, ValueError):
         return None
 
 

@@ -91,7 +91,7 @@ class Journal:
         if not rows:
             return None
         facts, folder = rows[0]
-        return RunRecord(json.loads(facts), Path(folder) if folder else None)
+        return RunRecord(_facts(facts), Path(folder) if folder else None)
 
     async def note_run(self, run_id: str, facts: dict[str, Any]) -> None:
         """Remember what a run was asked."""
@@ -112,13 +112,33 @@ class Journal:
     def _execute(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                if self._database is None:
-                    self._database = _opened(self._folder())
-                with self._database:
-                    return self._database.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
+                return self._answer(sql, values)
+            # ValueError: a path with bytes that are no text.
+            except (sqlite3.Error, ValueError) as error:
                 logger.warning("The journal cannot be used: %s", error)
                 return []
+
+    def _answer(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        if self._database is None:
+            self._database = _opened(self._folder())
+        try:
+            with self._database:
+                return self._database.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            # SQLite says so of a damaged file, which stays as it is.
+            logger.warning("Nothing is kept between runs: %s", error)
+            self._database.close()
+            self._database = _prepared(":memory:")
+            return self._database.execute(sql, values).fetchall()
+
+
+def _facts(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {}
 
 
 def _opened(folder: Path | None) -> sqlite3.Connection:
@@ -127,6 +147,8 @@ def _opened(folder: Path | None) -> sqlite3.Connection:
         return _prepared(":memory:")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A folder that was there before may be open to others; prompts are not for them.
+        (folder / FILE_NAME).touch(mode=0o600)
         return _prepared(str(folder / FILE_NAME))
     except (OSError, sqlite3.Error) as error:
         logger.warning("Nothing is kept between runs: %s cannot be used (%s)", folder, error)

@@ -6,13 +6,14 @@ async with LayerClient.from_env() as layer:
 """
 
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote
 
 import anyio
+from anyio import to_thread
 
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from .connection import Connection
@@ -330,24 +331,31 @@ class LayerClient:
         if isinstance(file, Path):
             from .local_files import open_media_file  # noqa: PLC0415
 
-            with open_media_file(file) as opened:
+            with ExitStack() as stack:
+                media = open_media_file(file)
+                opened = await to_thread.run_sync(stack.enter_context, media)
                 return await self.upload_file(opened, workspace=workspace, on_bytes=on_bytes)
         workspace_id = await self.workspace_id(workspace)
         from .upload import SessionLostError, send_file  # noqa: PLC0415
 
         hosts, key, reason = self._files(), (workspace_id, file.sha256), ""
         for _ in range(2):
+            # Taken out while it is in use: no other call may write into the same session.
+            session = self._uploads.pop(key, None)
+            resume = session is not None
             try:
-                resume = key in self._uploads
-                session = self._uploads.get(key) or await self._new_upload(workspace_id, file)
+                session = session or await self._new_upload(workspace_id, file)
                 async with hosts.places:
                     await send_file(hosts, session, file, resume=resume, on_bytes=on_bytes)
+                return session.file_id
             except SessionLostError as lost:
-                self._uploads.pop(key, None)
                 reason = str(lost)
-                continue
-            self._uploads.pop(key, None)
-            return session.file_id
+            # Broken or cancelled: a later call goes on. A refused session is of no more use.
+            except BaseException as error:
+                broken = not isinstance(error, LayerError) or error.code == "UPLOAD_FAILED"
+                if session is not None and broken:
+                    self._uploads[key] = session
+                raise
         raise LayerError("UPLOAD_EXPIRED", f"The storage host refused two new uploads ({reason}).")
 
     async def _new_upload(self, workspace_id: str, file: "LocalFile") -> "UploadSession":
@@ -356,14 +364,13 @@ class LayerClient:
         request = UploadUrlRequest(
             content_type=file.content_type,
             file_size_bytes=file.size_bytes,
-            file_name=file.path.name,
+            # A name may have bytes that are no text.
+            file_name=file.path.name.encode(errors="replace").decode(),
         )
         ticket = await self.request_upload_url(request, workspace=workspace_id)
-        session = await open_session(self._files(), ticket, file)
         while len(self._uploads) >= MAX_KEPT_UPLOADS:
             self._uploads.pop(next(iter(self._uploads)))
-        self._uploads[workspace_id, file.sha256] = session
-        return session
+        return await open_session(self._files(), ticket, file)
 
     async def download(
         self,

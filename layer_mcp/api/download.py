@@ -93,7 +93,10 @@ def _next_url(response: httpx.Response, address: SplitResult) -> str:
     location = response.headers.get("location")
     if response.status_code not in REDIRECTS or not location:
         raise _AnswerError(response)
-    return urljoin(address.geturl(), location)
+    try:
+        return urljoin(address.geturl(), location)
+    except ValueError:
+        raise LayerError("DOWNLOAD_FAILED", "The media host redirected to no address.") from None
 
 
 async def _written(

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 from urllib.parse import SplitResult
 from urllib.request import getproxies, proxy_bypass
 
@@ -45,7 +44,9 @@ class FileHosts:
     def __init__(self, rules: HostRules) -> None:
         self.rules = rules
         self.places = anyio.Semaphore(FILES_AT_ONCE)
-        self._clients: dict[str | None, httpx.AsyncClient] = {}
+        # One for each host: a connection must not serve another name of the same address, whose
+        # certificate was not checked.
+        self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
 
     async def close(self) -> None:
         """Close all connections; a later request opens new ones."""
@@ -85,7 +86,7 @@ class FileHosts:
         host = address.hostname or ""
         failure: httpx.TransportError | None = None
         for route in await self._routes(address):
-            client = self._client(route.proxy)
+            client = self._client(host, route.proxy)
             request = client.build_request(
                 method,
                 route.url,
@@ -100,33 +101,27 @@ class FileHosts:
         raise failure or httpx.ConnectError(f"{host} has no address.")
 
     async def _routes(self, address: SplitResult) -> list[Route]:
-        host = address.hostname or ""
-        url = _url(address)
-        if host not in LOOPBACK_HOSTS:
-            proxy = _proxy_for(address.scheme, host)
-            if proxy is not None:
-                return [Route(url, proxy)]
-        return [
-            Route(url.copy_with(host=number)) for number in await self._checked_numbers(address)
-        ]
-
-    async def _checked_numbers(self, address: SplitResult) -> list[str]:
-        """The numeric addresses of a host; all of them must be allowed."""
+        """The ways to a host; all of its numeric addresses must be allowed."""
         host, port = address.hostname or "", address.port or PORTS[address.scheme]
-        numbers = [host] if _is_number(host) else await _resolved(host, port)
+        url = _url(address)
+        proxy = None if host in LOOPBACK_HOSTS else _proxy_for(address.scheme, host)
+        numbers = await (_resolved(host, port) if proxy is None else _spelled(host, port))
         if not all(may_connect(number, self.rules) for number in numbers):
             raise LayerError("HOST_NOT_ALLOWED", PRIVATE)
-        return numbers
+        if proxy is not None:
+            return [Route(url, proxy)]
+        return [Route(url.copy_with(host=number)) for number in numbers]
 
-    def _client(self, proxy: str | None) -> httpx.AsyncClient:
-        if proxy not in self._clients:
+    def _client(self, host: str, proxy: str | None) -> httpx.AsyncClient:
+        key = (host, proxy)
+        if key not in self._clients:
             try:
-                self._clients[proxy] = _new_client(proxy)
+                self._clients[key] = _new_client(proxy)
             # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
             except Exception as error:
                 sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
                 raise LayerError("NETWORK_SETTINGS", sentence) from error
-        return self._clients[proxy]
+        return self._clients[key]
 
 
 def _new_client(proxy: str | None) -> httpx.AsyncClient:
@@ -148,20 +143,20 @@ def _url(address: SplitResult) -> httpx.URL:
         raise LayerError("HOST_NOT_ALLOWED", UNREADABLE) from None
 
 
-async def _resolved(host: str, port: int) -> list[str]:
+async def _resolved(host: str, port: int, flags: int = 0) -> list[str]:
     try:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except OSError as error:
         raise httpx.ConnectError(f"{host} has no address.") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _is_number(host: str) -> bool:
+async def _spelled(host: str, port: int) -> list[str]:
+    """The address that a host spells as a number, in any way; none for a name."""
     try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return await _resolved(host, port, socket.AI_NUMERICHOST)
+    except httpx.ConnectError:
+        return []
 
 
 def _proxy_for(scheme: str, host: str) -> str | None:

@@ -13,8 +13,10 @@ from ..loopback import LOOPBACK_HOSTS, is_loopback
 from .errors import LayerError
 
 LAYER_MEDIA_HOST = "media.app.layer.ai"
-# Addresses of the IPv4 network, seen through a translator (RFC 6052).
-NAT64 = IPv6Network("64:ff9b::/96")
+# Their last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291), translated (RFC 6052).
+IPV4_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
+# Private too, though not every Python knows: site-local (RFC 3879), local translation (RFC 8215).
+PRIVATE = (IPv6Network("fec0::/10"), IPv6Network("64:ff9b:1::/48"))
 MAX_SHOWN_HOST = 80
 
 
@@ -79,6 +81,8 @@ def may_connect(address: str, rules: HostRules) -> bool:
     ip = ip_address(address.partition("%")[0])
     if ip.is_loopback:
         return rules.loopback
+    if any(ip in network for network in PRIVATE):
+        return False
     return all(part.is_global and not part.is_multicast for part in (ip, *_embedded(ip)))
 
 
@@ -86,9 +90,10 @@ def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
     """The IPv4 addresses that an IPv6 address leads to."""
     if isinstance(ip, IPv4Address):
         return ()
-    through_translator = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+    inside = any(ip in network for network in IPV4_INSIDE)
+    last = IPv4Address(int(ip) & 0xFFFFFFFF) if inside else None
     teredo = ip.teredo[1] if ip.teredo else None
-    found = (ip.ipv4_mapped, ip.sixtofour, through_translator, teredo)
+    found = (ip.ipv4_mapped, ip.sixtofour, last, teredo)
     return tuple(part for part in found if part is not None)
 
 

@@ -43,11 +43,15 @@ class LocalFile:
         """The next bytes, at most a megabyte; empty at the end.
 
         Raises:
-            LayerError: FILE_CHANGED, when the file is not what it was when it was checked.
+            LayerError: FILE_CHANGED, when the file is not what it was when it was checked;
+                FILE_UNREADABLE.
         """
-        self.stream.seek(offset)
-        chunk = self.stream.read(min(CHUNK_BYTES, self.size_bytes - offset))
-        now = os.fstat(self.stream.fileno())
+        try:
+            self.stream.seek(offset)
+            chunk = self.stream.read(min(CHUNK_BYTES, self.size_bytes - offset))
+            now = os.fstat(self.stream.fileno())
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
         if (now.st_size, now.st_mtime_ns) != (self.size_bytes, self.changed_at_ns):
             raise LayerError("FILE_CHANGED", f"{self.path} changed while it was read.")
         return chunk
@@ -63,21 +67,27 @@ def open_media_file(path: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Genera
     """
     with _opened(path) as stream:
         try:
-            yield _checked(path, stream, max_bytes)
+            file = _checked(path, stream, max_bytes)
         except OSError as error:
             raise _unreadable(path, error) from None
+        yield file
 
 
 def _opened(path: Path) -> FileIO:
     try:
         descriptor = os.open(path, OPEN_FLAGS)
-    except (FileNotFoundError, NotADirectoryError):
+    # ValueError: a NUL or half a surrogate pair, which no path can have.
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         raise LayerError("FILE_NOT_FOUND", f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise _not_a_file(path) from None
     except OSError as error:
-        raise _not_a_file(path) if path.is_dir() else _unreadable(path, error) from None
-    return FileIO(descriptor, "rb")
+        # Windows opens no folders, and says that they are not permitted.
+        is_folder = os.path.isdir(path)
+        raise _not_a_file(path) if is_folder else _unreadable(path, error) from None
+    try:
+        return FileIO(descriptor, "rb")
+    except IsADirectoryError:
+        os.close(descriptor)
+        raise _not_a_file(path) from None
 
 
 def _checked(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import anyio
 from anyio import to_thread
+from pydantic import BaseModel
 
 from .errors import LayerError
 from .file_names import numbered, output_name
@@ -83,6 +84,13 @@ class Saved:
         return self.folder / file.name
 
 
+class _Record(BaseModel):
+    """What is read back of the JSON beside the outputs."""
+
+    run_id: str
+    files: tuple[SavedFile, ...]
+
+
 async def save_outputs(
     client: "LayerClient",
     run: FinishedRun,
@@ -101,7 +109,7 @@ async def save_outputs(
         LayerError: FOLDER_NOT_WRITABLE or DISK_FULL, when not even the folder can be made.
     """
     earlier = await to_thread.run_sync(_prepared, folder, run)
-    files = {file.number: file for file in earlier.files if (folder / file.name).exists()}
+    files = {file.number: file for file in earlier.files if (folder / file.name).is_file()}
     failures: dict[int, LayerError] = {}
 
     async def save(number: int) -> None:
@@ -247,16 +255,20 @@ def _write_record(saved: Saved, run: FinishedRun) -> LayerError | None:
 
 def _read_record(record: Path, run_id: str) -> Saved | None:
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-        if content["run_id"] != run_id:
+        if not record.is_file():
             return None
-        files = tuple(SavedFile(**file) for file in content["files"])
-    except (OSError, ValueError, TypeError, KeyError):
+        content = _Record.model_validate_json(record.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if content.run_id != run_id:
         return None
     # Someone may have edited it: a name must stay a name.
-    return Saved(
-        record.parent, record, tuple(file for file in files if Path(file.name).name == file.name)
-    )
+    files = (file for file in content.files if file.number > 0 and _is_name(file.name))
+    return Saved(record.parent, record, tuple(files))
+
+
+def _is_name(text: str) -> bool:
+    return text not in ("", "..") and "\0" not in text and Path(text).name == text
 
 
 def _write_error(folder: Path, error: OSError) -> LayerError:

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 import httpx
 from anyio import to_thread
@@ -65,7 +66,10 @@ async def open_session(hosts: FileHosts, ticket: UploadUrl, file: LocalFile) -> 
         raise SessionLostError(answer.reason)
     if not 200 <= answer.status < 300 or not answer.location:
         raise _refused(answer)
-    url = str(httpx.URL(ticket.upload_url).join(answer.location))
+    try:
+        url = urljoin(ticket.upload_url, answer.location)
+    except ValueError:
+        raise _refused(answer) from None
     return UploadSession(ticket.file_id, content_type, url)
 
 
@@ -87,10 +91,12 @@ async def send_file(
     """
     offset = await _received(hosts, session, file) if resume else 0
     breaks = 0
-    while offset is not None and offset < file.size_bytes:
-        answer = await _put(hosts, session, file, offset, on_bytes)
-        if answer is not None and 200 <= answer.status < 300:
-            return
+    while offset is not None:
+        # All bytes may have arrived without the session being complete: then only ask again.
+        if offset < file.size_bytes:
+            answer = await _put(hosts, session, file, offset, on_bytes)
+            if answer is not None and 200 <= answer.status < 300:
+                return
         received = await _received(hosts, session, file)
         breaks = breaks + 1 if received is not None and received <= offset else 0
         if breaks >= MAX_BREAKS_WITHOUT_PROGRESS:
@@ -169,7 +175,8 @@ async def _settled(hosts: FileHosts, method: str, url: str, headers: dict[str, s
         if answer is not None and answer.status < 500 and answer.status not in (408, 429):
             return answer
         if not await patience.pause(None):
-            raise _refused(answer) if answer else LayerError("UPLOAD_FAILED", UNREACHABLE)
+            sentence = f"The storage host answered {answer.reason}." if answer else UNREACHABLE
+            raise LayerError("UPLOAD_FAILED", sentence)
 
 
 async def _answer(

@@ -15,12 +15,13 @@ from anyio import to_thread
 from ..api.errors import LayerError
 from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
+from ..api.models import Output
 from ..api.saving import FinishedRun, OnBytes, Saved, earlier_saved, save_outputs
 from ..folders import output_folder
 from ..journal import RunRecord
 from .preview import contact_sheet
 from .results import Illustrated
-from .run_results import DONE, OutputFile, RunState
+from .run_results import DONE, OutputFile, RunStateAnswer
 from .state import App, ToolContext, app_of
 from .waiting import seconds_left
 
@@ -29,15 +30,15 @@ MAX_PICTURES = 16
 MAX_PICTURE_BYTES = 20 * MEGABYTE
 UNFINISHED = "The time of one call was up before the files were saved; call save_outputs."
 
-RunStateT = TypeVar("RunStateT", bound=RunState)
+RunStateT = TypeVar("RunStateT", bound=RunStateAnswer)
 
 logger = logging.getLogger(__name__)
 
 
 async def bring_home(
-    answer: RunState,
+    answer: RunStateAnswer,
     run: FinishedRun,
-    record: RunRecord | None,
+    record: RunRecord,
     context: ToolContext,
     *,
     began: float,
@@ -55,7 +56,7 @@ async def bring_home(
         if app.settings.output_dir is not None:
             answer = await _with_files(answer, run, record, app)
         if preview and app.settings.preview:
-            picture = await _picture(answer.outputs or [], app)
+            picture = await _picture(run.outputs, answer.outputs or [], app)
     if scope.cancelled_caught and app.settings.output_dir is not None and not answer.record:
         answer = answer.with_warning(UNFINISHED)
     return Illustrated(answer, picture)
@@ -84,6 +85,11 @@ async def save_run(
             on_bytes=on_bytes,
         )
         await app.journal.note_folder(run.run_id, folder)
+        workspace_id = run.facts.get("workspace_id")
+        for file in saved.files:
+            # An output is in Layer already: given back as a reference, it needs no upload.
+            if workspace_id and file.file_id:
+                await app.journal.note_upload(workspace_id, file.sha256, file.file_id)
     return saved
 
 
@@ -100,10 +106,10 @@ def with_paths(answer: RunStateT, saved: Saved) -> RunStateT:
 
 
 async def _with_files(
-    answer: RunStateT, run: FinishedRun, record: RunRecord | None, app: App
+    answer: RunStateT, run: FinishedRun, record: RunRecord, app: App
 ) -> RunStateT:
     try:
-        folder = (record and record.folder) or output_folder(app.settings)
+        folder = record.folder or output_folder(app.settings)
         saved = await _saved_once(app, run, folder)
     except LayerError as error:
         return answer.with_warning(f"The files were not saved: {error.message} {error.next_step}")
@@ -128,20 +134,20 @@ async def _saved_once(app: App, run: FinishedRun, folder: Path) -> Saved:
     return await save_run(app, run, folder, numbers=missing)
 
 
-async def _picture(outputs: Sequence[OutputFile], app: App) -> bytes | None:
+async def _picture(
+    outputs: Sequence[Output], files: Sequence[OutputFile], app: App
+) -> bytes | None:
     """One small picture of all outputs that can be seen, or None."""
-    shown = outputs[:MAX_PICTURES]
     # What cannot be seen keeps its place, so that the numbers are those of the outputs.
-    pictures = [b""] * len(shown)
+    pictures = [b""] * min(len(outputs), MAX_PICTURES)
 
     async def load(number: int) -> None:
-        pictures[number] = await _picture_bytes(shown[number], app)
+        pictures[number] = await _picture_bytes(outputs[number], files[number].path, app)
 
     try:
         async with anyio.create_task_group() as tasks:
-            for number, output in enumerate(shown):
-                if output.preview_url or is_image(output.content_type):
-                    tasks.start_soon(load, number)
+            for number in range(len(pictures)):
+                tasks.start_soon(load, number)
         return await to_thread.run_sync(contact_sheet, pictures)
     # A picture is a courtesy: without it the answer is as good.
     except Exception:
@@ -149,9 +155,12 @@ async def _picture(outputs: Sequence[OutputFile], app: App) -> bytes | None:
         return None
 
 
-async def _picture_bytes(output: OutputFile, app: App) -> bytes:
-    if output.path and not output.preview_url:
-        return await to_thread.run_sync(_small_file, Path(output.path))
+async def _picture_bytes(output: Output, path: str | None, app: App) -> bytes:
+    """A picture of an output: Layer's small one, else the output itself; empty for none."""
+    if not output.preview_url and not is_image(output.content_type):
+        return b""
+    if path and not output.preview_url:
+        return await to_thread.run_sync(_small_file, Path(path))
     sink = io.BytesIO()
     try:
         url = output.preview_url or output.url or ""

@@ -13,7 +13,7 @@ from ..api.models import (
     WorkflowRun,
 )
 from ..api.saving import FinishedRun
-from .run_results import RANDOM_SEED
+from .run_results import RANDOM_SEED, changed_parameters
 
 
 def start_facts(
@@ -30,6 +30,7 @@ def start_facts(
         "estimated_price_creative_units": started.estimated_price_creative_units,
         "asked": request.body(),
         "normalized": started.normalized_parameters,
+        "changed": changed_parameters(request, started.normalized_parameters) or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -46,6 +47,24 @@ def workflow_start_facts(
         "asked": inputs,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def state_after_start(started: StartedInference) -> Inference:
+    """What the answer to a submission says of the run's state."""
+    return Inference(
+        inference_id=started.inference_id,
+        status=started.status,
+        poll_interval_seconds=started.poll_interval_seconds,
+    )
+
+
+def workflow_state_after_start(started: StartedWorkflowRun) -> WorkflowRun:
+    """What the answer to a workflow's submission says of the run's state."""
+    return WorkflowRun(
+        run_id=started.run_id,
+        status=started.status,
+        poll_interval_seconds=started.poll_interval_seconds,
+    )
 
 
 def end_facts(state: Inference | WorkflowRun) -> dict[str, Any]:

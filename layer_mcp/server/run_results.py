@@ -23,14 +23,13 @@ class OutputFile(BaseModel):
     path: str | None = Field(default=None, description="Where it is saved.")
     url: str | None = None
     content_type: str | None = None
-    preview_url: str | None = None
     width: int | None = None
     height: int | None = None
     duration_seconds: float | None = None
     file_size_bytes: int | None = None
 
 
-class RunState(Answer):
+class RunStateAnswer(Answer):
     """What is known of any run, of a model or of a workflow."""
 
     workspace_id: str | None = None
@@ -61,7 +60,7 @@ class RunState(Answer):
         return f" Estimated price {estimate:g} CU." if estimate is not None else ""
 
 
-class RunAnswer(RunState):
+class RunAnswer(RunStateAnswer):
     """The state of one run."""
 
     inference_id: str | None = None
@@ -98,6 +97,7 @@ def run_answer(
         outputs=output_files(state.outputs),
         estimated_price_creative_units=started.get("estimated_price_creative_units"),
         actual_price_creative_units=state.actual_price_creative_units,
+        changed_parameters=started.get("changed"),
         session_id=started.get("session_id"),
         error=error,
         next_step=next_step(

@@ -124,6 +124,8 @@ class Uploads:
                     file, workspace=workspace_id, on_bytes=tell
                 )
                 await self._journal.note_upload(workspace_id, file.sha256, file_id)
+            else:
+                await progress.tell(number, file.size_bytes)
         return UploadedFile(path, file_id, file.content_type, file.size_bytes, file.sha256, reused)
 
 

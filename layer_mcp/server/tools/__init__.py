@@ -6,10 +6,14 @@ from mcp.server.mcpserver.tools import Tool
 
 from ...setting_values import DEFAULT_TOOLSETS, Toolset
 from .estimate_price import estimate_price_tool
+from .estimate_workflow import estimate_workflow_tool
 from .execute_inference import execute_inference_tool
+from .execute_workflow import execute_workflow_tool
 from .get_model import get_model_tool
 from .get_status import get_status_tool
+from .get_workflow_status import get_workflow_status_tool
 from .list_models import list_models_tool
+from .list_workflows import list_workflows_tool
 from .list_workspaces import list_workspaces_tool
 from .save_outputs import save_outputs_tool
 from .upload_file import upload_file_tool
@@ -21,5 +25,11 @@ def tools_of(toolsets: Collection[Toolset] = DEFAULT_TOOLSETS) -> list[Tool]:
         "generate": (execute_inference_tool, get_status_tool, estimate_price_tool),
         "models": (list_models_tool, get_model_tool, list_workspaces_tool),
         "files": (upload_file_tool, save_outputs_tool),
+        "workflows": (
+            list_workflows_tool,
+            estimate_workflow_tool,
+            execute_workflow_tool,
+            get_workflow_status_tool,
+        ),
     }
     return [make() for group, makers in groups.items() if group in toolsets for make in makers]

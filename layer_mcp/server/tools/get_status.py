@@ -7,13 +7,11 @@ from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
 from ..common import PREVIEW, reading
-from ..finishing import bring_home
-from ..provenance import end_facts, finished_run
+from ..following import inference_run, told
 from ..results import Illustrated
-from ..run_results import RunAnswer, run_answer
+from ..run_results import RunAnswer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..waiting import capped_wait_seconds, progress_reporter
 
 DESCRIPTION = """\
 Wait for a run and return its state, price and output files. "in_progress" is a normal answer: \
@@ -41,22 +39,12 @@ async def get_status(arguments: GetStatusArguments, context: ToolContext) -> Ill
     began = anyio.current_time()
     app = app_of(context)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    wait_seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
-    state = await app.client.wait(
-        arguments.inference_id,
-        wait_seconds,
-        workspace=workspace_id,
-        on_progress=progress_reporter(context, wait_seconds),
-    )
-    record = await app.journal.run(arguments.inference_id)
-    facts = record.facts if record else {"workspace_id": workspace_id}
-    return await bring_home(
-        run_answer(state, workspace_id=workspace_id, started=facts, can_save=app.can_save),
-        finished_run(state.inference_id, state.outputs, facts, end_facts(state)),
-        record,
+    return await told(
+        inference_run(app, arguments.inference_id, workspace_id),
         context,
-        began=began,
+        wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,
+        began=began,
     )
 
 

@@ -1,0 +1,146 @@
+"""The inputs of a workflow: checked against its own JSON Schema, local files found and replaced.
+
+A workflow's inputs come from Layer with a schema each. A wrong input is refused here, before
+anything is sent, because a run that Layer accepts is charged.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from .errors import LayerError
+from .fields import is_uuid
+from .models import Workflow, WorkflowInput
+
+MAX_PROBLEMS = 3
+MAX_RULE_LENGTH = 160
+FILE_WORDS = ("file", "image", "video", "audio", "mask", "mesh")
+
+
+def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
+    """Refuse inputs that the workflow does not take; file ids stand where files are wanted.
+
+    Raises:
+        LayerError: INVALID_ARGUMENTS, naming the input and its rule.
+    """
+    problems = [*_missing(workflow, inputs), *_unknown(workflow, inputs)]
+    for entry in workflow.inputs:
+        if entry.name in inputs:
+            problems += _broken_rules(entry, inputs[entry.name])
+    if problems:
+        more = len(problems) - MAX_PROBLEMS
+        named = "; ".join(problems[:MAX_PROBLEMS])
+        sentence = f"{named}{f'; and {more} more' if more > 0 else ''}."
+        raise LayerError("INVALID_ARGUMENTS", sentence)
+
+
+def local_paths(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
+    """The local files that the inputs name, each one once."""
+    found = [
+        path
+        for entry in workflow.inputs
+        if is_file_input(entry)
+        for path in _paths(inputs.get(entry.name))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def with_file_ids(
+    workflow: Workflow, inputs: Mapping[str, Any], file_ids: Mapping[str, str]
+) -> dict[str, Any]:
+    """The inputs with each local file replaced by its id, in the shape that the schema wants."""
+    entries = {entry.name: entry for entry in workflow.inputs if is_file_input(entry)}
+    return {
+        name: _replaced(value, entries[name].value_schema or {}, file_ids)
+        if name in entries
+        else value
+        for name, value in inputs.items()
+    }
+
+
+def is_file_input(entry: WorkflowInput) -> bool:
+    """Whether an input is a file: by its type, with or without "list of" around it."""
+    words = (entry.type or "").lower().replace("[", " ").replace("_", " ").replace("]", " ").split()
+    return any(word.removesuffix("s") in FILE_WORDS for word in words)
+
+
+def rule_in_words(entry: WorkflowInput) -> str:
+    """What an input must be, short: its type, its choices or limits, its default."""
+    schema = entry.value_schema or {}
+    kind = "file_id or local path" if is_file_input(entry) else schema.get("type") or entry.type
+    facts = [str(kind or "any value")]
+    if isinstance(schema.get("enum"), list):
+        facts = ["one of " + ", ".join(str(choice) for choice in schema["enum"])]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None or high is not None:
+        facts.append(f"{'' if low is None else low}..{'' if high is None else high}")
+    if "maxLength" in schema:
+        facts.append(f"at most {schema['maxLength']} characters")
+    if entry.default is not None:
+        facts.append(f"default {json.dumps(entry.default, ensure_ascii=False)}")
+    rule = ", ".join(facts)
+    return rule if len(rule) <= MAX_RULE_LENGTH else rule[: MAX_RULE_LENGTH - 3] + "..."
+
+
+def _missing(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
+    for entry in workflow.inputs:
+        if entry.required and entry.default is None and inputs.get(entry.name) is None:
+            yield f"inputs.{entry.name} is missing ({rule_in_words(entry)})"
+
+
+def _unknown(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
+    names = [entry.name for entry in workflow.inputs]
+    for name in inputs:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f' (did you mean "{near[0]}"?)' if near else f" (there are {', '.join(names)})"
+            yield f"inputs.{name[:60]} is not an input of this workflow{hint}"
+
+
+def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
+    """Where a value breaks its schema. A schema that is none is Layer's to judge."""
+    # Only workflows need these: a server that lists its tools starts without them.
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+
+    schema = entry.value_schema
+    if not schema:
+        return
+    try:
+        Draft202012Validator.check_schema(schema)
+        # An empty registry: a reference in a foreign schema must not fetch anything.
+        validator = Draft202012Validator(schema, registry=Registry())
+        errors = list(validator.iter_errors(value))  # pyright: ignore[reportUnknownMemberType]
+    except (SchemaError, Unresolvable):
+        return
+    for error in errors:
+        place = ".".join(["inputs", entry.name, *(str(part) for part in error.absolute_path)])
+        yield f"{place} must be {rule_in_words(entry)}"
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The local paths in the value of a file input: text that is no id, or {"path": ...}."""
+    if isinstance(value, str) and not is_uuid(value):
+        yield value
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _paths(item)
+    elif isinstance(value, dict):
+        path = cast("dict[str, Any]", value).get("path")
+        if isinstance(path, str):
+            yield path
+
+
+def _replaced(value: Any, schema: Mapping[str, Any], file_ids: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        items = cast("dict[str, Any]", schema.get("items") or {})
+        return [_replaced(item, items, file_ids) for item in cast("list[Any]", value)]
+    given: dict[str, Any] = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    file_id = file_ids.get(str(given.get("path", value)))
+    if file_id is None:
+        return cast(Any, value)
+    if schema.get("type") != "object":
+        return file_id
+    return {name: item for name, item in given.items() if name != "path"} | {"file_id": file_id}

@@ -1,0 +1,125 @@
+"""list_workflows: the published pipelines of a workspace, and what they take."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import BaseModel, Field
+
+from ...api.fields import NoFlag
+from ...api.models import Workflow, WorkflowQuery
+from ...api.workflow_inputs import rule_in_words
+from ..common import WORKSPACE, reading, short
+from ..results import Answer
+from ..state import ToolContext, app_of
+from ..tool import make_tool
+
+DESCRIPTION = "Published workflows (pipelines of several steps) with their inputs and outputs."
+
+# A workflow comes with all of its inputs: more rows would fill an agent's context.
+Rows = Annotated[int, Field(ge=1, le=20), NoFlag]
+
+
+class ListWorkflowsArguments(WorkflowQuery, ArgModelBase):
+    """The filters of Layer's list, plus where to look."""
+
+    limit: Rows = Field(default=10, description="Rows.")
+    workspace_id: str | None = WORKSPACE
+
+    def query(self) -> WorkflowQuery:
+        """What goes to Layer."""
+        return WorkflowQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
+
+
+class InputRow(BaseModel):
+    """One input: what it must be."""
+
+    name: str
+    rule: str
+    required: bool
+    description: str | None = None
+
+
+class WorkflowRow(BaseModel):
+    """A workflow in a few lines."""
+
+    workflow_id: str
+    name: str | None = None
+    modality: str | None = None
+    description: str | None = None
+    inputs: list[InputRow]
+    outputs: list[str]
+
+
+class WorkflowsAnswer(Answer):
+    """One page of workflows."""
+
+    workflows: list[WorkflowRow]
+    next_cursor: str | None = None
+
+    def facts(self) -> list[str]:
+        """A line for each workflow, and one for each of its inputs."""
+        lines = [line for row in self.workflows for line in _lines(row)]
+        return lines or ["No workflow matches."]
+
+
+async def list_workflows(
+    arguments: ListWorkflowsArguments, context: ToolContext
+) -> WorkflowsAnswer:
+    """One page of Layer's list, its schemas in words."""
+    client = app_of(context).client
+    page = await client.list_workflows(arguments.query(), workspace=arguments.workspace_id)
+    cursor = page.pagination.next_cursor if page.pagination else None
+    return WorkflowsAnswer(
+        workflows=[_row(workflow) for workflow in page.workflows],
+        next_cursor=cursor,
+        next_step=_next_step(bool(page.workflows), cursor),
+    )
+
+
+def _next_step(found: bool, cursor: str | None) -> str:
+    if not found:
+        return "Use other words, or publish a workflow at app.layer.ai."
+    more = f' More: call list_workflows again with cursor "{cursor}".' if cursor else ""
+    return f"Call estimate_workflow, then execute_workflow, with workflow_id and inputs.{more}"
+
+
+def _row(workflow: Workflow) -> WorkflowRow:
+    return WorkflowRow(
+        workflow_id=workflow.workflow_id,
+        name=short(workflow.name),
+        modality=workflow.modality,
+        description=short(workflow.description),
+        inputs=[
+            InputRow(
+                name=entry.name,
+                rule=rule_in_words(entry),
+                required=bool(entry.required),
+                description=short(entry.description),
+            )
+            for entry in workflow.inputs
+        ],
+        outputs=[output.name for output in workflow.outputs],
+    )
+
+
+def _lines(row: WorkflowRow) -> list[str]:
+    kind = f" ({row.modality})" if row.modality else ""
+    about = f": {row.description}" if row.description else ""
+    return [f"{row.workflow_id} {row.name or 'without name'}{kind}{about}"] + [
+        f"  {entry.name}{' (required)' if entry.required else ''}: {entry.rule}"
+        + (f". {entry.description}" if entry.description else "")
+        for entry in row.inputs
+    ]
+
+
+def list_workflows_tool() -> Tool:
+    """The tool as the server publishes it."""
+    return make_tool(
+        list_workflows,
+        title="Find workflows",
+        description=DESCRIPTION,
+        arguments=ListWorkflowsArguments,
+        answer=WorkflowsAnswer,
+        annotations=reading(),
+    )
