@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .loopback import is_loopback
-from .settings import Settings, SettingsError
+from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
+from .settings import Settings
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"layer-mcp {__version__}")
     _add_sandbox_flag(top, default=False)
+    _add_toolsets(top, default=None)
     top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default="127.0.0.1", help="loopback address (%(default)s)")
     _add_port(command, DEFAULT_PORT)
     _add_sandbox_flag(command, default=argparse.SUPPRESS)
+    _add_toolsets(command, default=argparse.SUPPRESS)
     command.set_defaults(run=serve)
 
     command = commands.add_parser("demo", help="make one simulated picture, as a host would")
@@ -92,7 +95,11 @@ def serve(options: argparse.Namespace) -> int:
     """The MCP server."""
     create_server = _import_of_the_server()
     settings = Settings.from_env()
-    settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
+    settings = dataclasses.replace(
+        settings,
+        sandbox=settings.sandbox or options.sandbox,
+        toolsets=options.toolsets or settings.toolsets,
+    )
     with _with_own_sandbox(settings) as effective:
         server = create_server(effective, notes=_sandbox_notes(effective))
         if options.http:
@@ -207,6 +214,23 @@ def _add_sandbox_flag(command: argparse.ArgumentParser, default: object) -> None
         default=default,
         help="use a simulated Layer: no account, no charge",
     )
+
+
+def _add_toolsets(command: argparse.ArgumentParser, default: object) -> None:
+    command.add_argument(
+        "--toolsets",
+        type=_toolsets,
+        default=default,
+        metavar="NAMES",
+        help=f"groups of tools: {', '.join(TOOLSETS)}; default, all",
+    )
+
+
+def _toolsets(text: str) -> tuple[Toolset, ...]:
+    try:
+        return toolsets_of("NAMES", text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_port(command: argparse.ArgumentParser, default: int) -> None:

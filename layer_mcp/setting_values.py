@@ -60,23 +60,25 @@ def api_url(_name: str, value: str) -> str:
     return normal_api_url(value)
 
 
-def toolsets_of(_name: str, value: str) -> tuple[Toolset, ...]:
+def toolsets_of(name: str, value: str) -> tuple[Toolset, ...]:
     """The groups that a list of names chooses, in the order of their declaration.
 
     Raises:
         SettingsError: a name that is no group.
     """
     wanted: set[str] = set()
-    for name in value.replace(",", " ").lower().split():
-        if name == "all":
+    for word in value.replace(",", " ").lower().split():
+        if word == "all":
             wanted.update(TOOLSETS)
-        elif name == "default":
+        elif word == "default":
             wanted.update(DEFAULT_TOOLSETS)
-        elif name in TOOLSETS:
-            wanted.add(name)
+        elif word in TOOLSETS:
+            wanted.add(word)
         else:
             groups = ", ".join((*TOOLSETS, "default"))
-            raise SettingsError(f"LAYER_TOOLSETS may name {groups} or all, separated by commas.")
+            raise SettingsError(f"{name} may name {groups} or all, separated by commas.")
+    if not wanted:
+        raise SettingsError(f"{name} must name at least one group of tools.")
     return tuple(group for group in TOOLSETS if group in wanted)
 
 

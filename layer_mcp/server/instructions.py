@@ -1,0 +1,52 @@
+"""What an agent reads before its first call: how the tools lead to one another."""
+
+from collections.abc import Collection
+
+from ..setting_values import Toolset
+
+OPENING = (
+    "Layer makes game assets: images, video, 3D and audio. Generations cost Creative Units (CU)."
+)
+MODELS = (
+    "list_models finds a model, get_model says which arguments it uses, list_workspaces shows the "
+    "balance."
+)
+GENERATE = (
+    "estimate_price tells the price and whether the balance suffices.",
+    "execute_inference starts a run and returns inference_id. Set batch_size: the default makes "
+    "and charges 4 outputs.",
+    "get_status waits for the run (25 s by default) and returns the files, the price and one small "
+    'picture. "in_progress" is a normal answer: call get_status again. Runs take 20 s to minutes.',
+)
+SAVE = "save_outputs saves the files of a run to a folder of this machine."
+SAVED = "The files are saved on this machine when get_status answers; save_outputs saves copies."
+LOCAL_REFERENCES = (
+    "References and masks may be local files: give path instead of file_id. Outputs have a file_id "
+    "that works as a reference."
+)
+WORKFLOWS = (
+    "list_workflows, estimate_workflow, execute_workflow and get_workflow_status do the same for "
+    "published pipelines of several steps."
+)
+RULES = """\
+Never start a run again because it is slow or its answer was lost: that pays twice. If an error \
+says "outcome unknown", ask the user to look in Layer first.
+Ask the user before a run that costs more than 20 CU.
+Each answer ends with the next step.
+"""
+
+
+def instructions(toolsets: Collection[Toolset], *, saves_by_itself: bool) -> str:
+    """The instructions for the tools of these groups.
+
+    `saves_by_itself` says that finished runs are saved without save_outputs.
+    """
+    steps = [
+        *([MODELS] if "models" in toolsets else []),
+        *(GENERATE if "generate" in toolsets else ()),
+        *([SAVED if saves_by_itself else SAVE] if "files" in toolsets else []),
+        *([WORKFLOWS] if "workflows" in toolsets else []),
+    ]
+    numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+    local = f"{LOCAL_REFERENCES}\n" if "generate" in toolsets else ""
+    return f"{OPENING}\n\n{numbered}\n\n{local}{RULES}"
