@@ -40,6 +40,8 @@ def each_property(schema: Schema, values: Callable[[Schema], Values]) -> dict[st
 
 
 def _allowed_of_type(kind: str, schema: Schema) -> Values:
+    if kind == "object" and "properties" not in schema:
+        return st.dictionaries(st.text(max_size=5), st.integers(), max_size=3)
     if kind == "object":
         each = each_property(schema, allowed_by)
         required: list[str] = schema.get("required", [])

@@ -8,26 +8,38 @@ import pytest
 from annotated_types import Gt
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
+from mcp import Client
 from pydantic import BaseModel, ConfigDict, ValidationError
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from layer_mcp import Settings
+from layer_mcp.server.app import create_server
 from layer_mcp.server.arguments import parse_arguments
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.server.schema import portable_schema, without_descriptions
 from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
-from layer_mcp.server.tools.get_status import GetStatusArguments
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.setting_values import DEFAULT_TOOLSETS, TOOLSETS, Toolset
 
 from .dialect_strategies import SOME_ID, allowed_by, near_the_limits
 
+pytestmark = pytest.mark.anyio
+
 BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "format", "title", "nullable"}
 TYPES = {"string", "integer", "number", "boolean", "array", "object"}
-ARGUMENTS: list[type[BaseModel]] = [ExecuteInferenceArguments, GetStatusArguments]
-FIELDS = [(model, name) for model in ARGUMENTS for name in model.model_fields]
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TOOLS = {tool.name: tool for tool in tools_of(TOOLSETS)}
+ARGUMENTS: list[type[BaseModel]] = [tool.fn_metadata.arg_model for tool in TOOLS.values()]
+# A field that several tools have is checked once.
+FIELDS = {
+    (name, json.dumps(schema)): (model, name)
+    for model in ARGUMENTS
+    for name, schema in portable_schema(model)["properties"].items()
+}.values()
+# Its arguments are described where they are the same: at execute_inference.
+DESCRIBED = sorted(TOOLS.keys() - {"estimate_price"})
+FREE_FORM = {("estimate_workflow", "inputs"), ("execute_workflow", "inputs")}
 SCHEMAS = {
     f"{name}-{kind}": schema
     for name, tool in TOOLS.items()
@@ -63,11 +75,24 @@ def test_every_schema_is_valid_json_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_every_argument_is_described_and_unknown_ones_are_refused(name: str) -> None:
+def test_unknown_arguments_are_refused(name: str) -> None:
+    free_form = [TOOLS[name].parameters["properties"].get(p) for t, p in FREE_FORM if t == name]
     for schema in subschemas(TOOLS[name].parameters):
-        if schema["type"] == "object":
+        if schema["type"] == "object" and schema not in free_form:
             assert schema["additionalProperties"] is False
-            assert all(p.get("description") for p in schema["properties"].values())
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_every_argument_is_described(name: str) -> None:
+    for schema in subschemas(TOOLS[name].parameters):
+        assert all(p.get("description") for p in schema.get("properties", {}).values())
+
+
+def test_the_price_takes_the_arguments_of_a_generation() -> None:
+    own = {"wait_seconds", "preview"}
+    generation = without_descriptions(TOOLS["execute_inference"].parameters)["properties"]
+    expected = {name: schema for name, schema in generation.items() if name not in own}
+    assert TOOLS["estimate_price"].parameters["properties"] == expected
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -78,21 +103,35 @@ def test_names_and_texts_keep_to_the_limits_of_clients(name: str) -> None:
     assert tool.title
 
 
-def test_the_list_of_tools_is_small() -> None:
-    published = [
-        {"name": t.name, "description": t.description, "i": t.parameters, "o": t.output_schema}
-        for t in TOOLS.values()
-    ]
-    assert len(json.dumps(published, separators=(",", ":"))) < 9 * 1024
+@pytest.mark.parametrize(
+    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 20_000), (TOOLSETS, 26_000)], ids=str
+)
+async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_bytes: int) -> None:
+    async with Client(create_server(Settings(toolsets=toolsets))) as client:
+        listed = (await client.list_tools()).model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+    assert len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False)) < most_bytes
 
 
-def test_annotations_are_true() -> None:
-    execute, status = TOOLS["execute_inference"].annotations, TOOLS["get_status"].annotations
-    assert execute is not None
-    assert status is not None
-    assert (execute.read_only_hint, execute.idempotent_hint) == (False, False)
-    assert (execute.open_world_hint, status.open_world_hint) == (True, True)
-    assert status.read_only_hint is True
+@pytest.mark.parametrize("name", TOOLS)
+def test_only_tools_that_change_nothing_are_marked_so(name: str) -> None:
+    annotations = TOOLS[name].annotations
+    assert annotations is not None
+    assert annotations.read_only_hint is name.startswith(("get_", "list_"))
+
+
+@pytest.mark.parametrize("name", ["execute_inference", "execute_workflow"])
+def test_a_tool_that_is_charged_is_not_marked_as_safe_to_repeat(name: str) -> None:
+    annotations = TOOLS[name].annotations
+    assert annotations is not None
+    assert not annotations.idempotent_hint
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_failed_call_fits_the_output_schema_too(name: str) -> None:
+    failed = {"error": {"code": "TIMEOUT", "message": "Too slow."}, "next_step": "Call again."}
+    assert allows(TOOLS[name].output_schema or {}, failed)
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -120,6 +159,14 @@ def test_only_two_limits_cannot_be_said_in_the_dialect() -> None:
     assert repr(Gt(0)) == "Gt(gt=0)"
 
 
+def give_one_source(reference: dict[str, Any]) -> None:
+    """Either file_id or path: a limit that the dialect cannot say."""
+    if "file_id" in reference:
+        reference.pop("path", None)
+    elif "type" in reference and not reference.get("path"):
+        reference["file_id"] = SOME_ID
+
+
 @pytest.mark.parametrize("model", ARGUMENTS)
 def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> None:
     schema = portable_schema(model)
@@ -130,6 +177,9 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
         assert allows(schema, arguments)
         for name in above_zero_only(model) & arguments.keys():
             arguments[name] = arguments[name] or 1
+        references: list[dict[str, Any]] = arguments.get("guidance_files", [])
+        for reference in [*references, arguments.get("mask", {})]:
+            give_one_source(reference)
         parse_arguments(model, schema, arguments)
 
     check()
@@ -140,7 +190,7 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
 )
 def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel], name: str) -> None:
     schema = portable_schema(model)
-    required = dict.fromkeys(schema["required"], SOME_ID)
+    required = dict.fromkeys(schema.get("required", []), SOME_ID)
     accepted_count = 0
 
     @MANY
