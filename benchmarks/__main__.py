@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .call_overhead import measure_call_overhead
 from .chart import save_chart
-from .list_size import measure_list_size
+from .list_size import measure_list_sizes
 from .many_waits import measure_many_waits
 from .report import results_json, table, versions
 from .rows import Results, rows_of
@@ -55,12 +55,12 @@ def _measure(effort: Effort) -> Results:
     _say("Measuring start-up ...")
     startup = measure_startup(effort.starts)
     _say("Measuring the size of tools/list ...")
-    list_size = measure_list_size()
+    list_sizes = measure_list_sizes()
     _say("Measuring the overhead of a call ...")
     call_overhead = measure_call_overhead(effort.calls)
     _say("Measuring many waits at once ...")
     many_waits = measure_many_waits(effort.waits)
-    return Results(startup, call_overhead, list_size, many_waits)
+    return Results(startup, call_overhead, list_sizes, many_waits)
 
 
 def _caption() -> str:

@@ -4,10 +4,7 @@ The reference for what is added is a call of a tool that does nothing, on an emp
 the same transport: that much is the SDK's own, on both ends.
 """
 
-import random
-import statistics
-import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,18 +15,16 @@ import httpx
 from mcp import Client, StdioServerParameters
 from mcp.server.mcpserver import MCPServer
 
-from layer_mcp import InferenceRequest, LayerClient, Settings
+from layer_mcp import InferenceRequest, Settings
 from layer_mcp.server.app import create_server
 
 from .children import running_http_server, running_sandbox_child, script_command, server_command
+from .finished_run import MODEL_ID, finished_run
+from .interleaved import Call, interleaved_medians_ms
 from .noop_server import noop_server
 
 WARM_UP_CALLS = 20
 LIMIT_SECONDS = 60
-MODEL_ID = "00000000-0000-4000-8000-000000000001"
-
-Call = Callable[[], Awaitable[None]]
-"""Makes one call and checks its answer."""
 
 Servers = dict[str, MCPServer[Any] | StdioServerParameters | str]
 """What the SDK's client connects to, by transport."""
@@ -91,9 +86,11 @@ def _noop_servers() -> Generator[Servers]:
 async def _measure(
     settings: Settings, layer_servers: Servers, noop_servers: Servers, calls: int
 ) -> CallOverhead:
-    inference_id = await _finished_run(settings)
-    arguments = {"inference_id": inference_id, "wait_seconds": 0}
-    path = f"v1/workspaces/{settings.workspace}/inferences/{inference_id}"
+    request = InferenceRequest(model_id=MODEL_ID, batch_size=1, width=64, height=64)
+    run = await finished_run(settings, request)
+    # A preview would cost GETs of its own.
+    arguments = {"inference_id": run.inference_id, "wait_seconds": 0, "preview": False}
+    path = f"v1/workspaces/{settings.workspace}/inferences/{run.inference_id}"
     with anyio.fail_after(LIMIT_SECONDS):
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(_direct_http(settings))
@@ -104,19 +101,8 @@ async def _measure(
             for transport, server in noop_servers.items():
                 client = await stack.enter_async_context(Client(server))
                 kinds[f"noop {transport}"] = partial(_call, client, "noop", {})
-            medians_ms = await _interleaved_medians_ms(kinds, calls)
+            medians_ms = await interleaved_medians_ms(kinds, calls, warm_up_calls=WARM_UP_CALLS)
     return _summary(medians_ms, list(layer_servers), calls)
-
-
-async def _finished_run(settings: Settings) -> str:
-    """The id of a run that has ended."""
-    request = InferenceRequest(model_id=MODEL_ID, batch_size=1, width=64, height=64)
-    async with LayerClient.from_settings(settings) as client:
-        started = await client.execute_inference(request)
-        run = await client.wait(started.inference_id, timeout_seconds=10)
-    if run.status != "complete":
-        raise RuntimeError(f"The run is {run.status}.")
-    return run.inference_id
 
 
 def _direct_http(settings: Settings) -> httpx.AsyncClient:
@@ -132,20 +118,6 @@ async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> None:
     result = await client.call_tool(tool, arguments)
     if result.is_error:
         raise RuntimeError(f"{tool} failed: {result.content}")
-
-
-async def _interleaved_medians_ms(kinds: dict[str, Call], calls: int) -> dict[str, float]:
-    """Call each kind once a round, in an order that changes, so that noise hits all alike."""
-    elapsed_ms: dict[str, list[float]] = {name: [] for name in kinds}
-    order, chance = list(kinds), random.Random(0)
-    for round_number in range(WARM_UP_CALLS + calls):
-        chance.shuffle(order)
-        for name in order:
-            start = time.perf_counter()
-            await kinds[name]()
-            if round_number >= WARM_UP_CALLS:
-                elapsed_ms[name].append((time.perf_counter() - start) * 1000)
-    return {name: statistics.median(times) for name, times in elapsed_ms.items()}
 
 
 def _summary(medians_ms: dict[str, float], transports: list[str], calls: int) -> CallOverhead:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, cast
 
-from .rows import Results, Row
+from .row import Row
+from .rows import Results
 
 HEADINGS = ("measure", "ours", "reference", "", "compared", "aim", "met")
 MET_WORDS = {True: "yes", False: "no", None: ""}

@@ -1,11 +1,11 @@
 """The measures as rows: ours, its reference, how they compare, the aim, and whether it is met."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .call_overhead import CallOverhead
-from .list_size import ListSize
+from .list_size import ListSize, ListSizes
 from .many_waits import ManyWaits
+from .row import Row, budget_row, byte_count, count, megabytes, ms, seconds, whole_ms
 from .startup import Startup
 
 MAX_STARTUP_RATIO = 1.10
@@ -14,8 +14,6 @@ MAX_ADDED_OVER_STDIO_MS = 3.0
 MAX_POLLS_RATIO = 1.05
 TRANSPORT_NAMES = {"stdio": "over stdio", "http": "over HTTP", "memory": "in memory"}
 
-Format = Callable[[float], str]
-
 
 @dataclass(frozen=True)
 class Results:
@@ -23,23 +21,8 @@ class Results:
 
     startup: Startup
     call_overhead: CallOverhead
-    list_size: ListSize
+    list_sizes: ListSizes
     many_waits: ManyWaits
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measure. `is_charted` marks the rows that the chart shows."""
-
-    measure: str
-    ours: float
-    shown: Format
-    reference: float | None = None
-    reference_name: str = ""
-    compared: str = ""
-    aim: str = ""
-    is_met: bool | None = None
-    is_charted: bool = True
 
 
 def rows_of(results: Results) -> list[Row]:
@@ -48,7 +31,7 @@ def rows_of(results: Results) -> list[Row]:
         _startup_row(results.startup),
         *_call_rows(results.call_overhead),
         *_added_rows(results.call_overhead),
-        *_size_rows(results.list_size),
+        *_list_rows(results.list_sizes),
         *_waits_rows(results.many_waits),
     ]
 
@@ -57,7 +40,7 @@ def _startup_row(startup: Startup) -> Row:
     return Row(
         measure="Start-up until tools/list",
         ours=startup.layer_mcp_median_ms,
-        shown=_whole_ms,
+        shown=whole_ms,
         reference=startup.empty_server_median_ms,
         reference_name="empty SDK server",
         compared=f"{startup.median_ratio:.2f} x",
@@ -71,7 +54,7 @@ def _call_rows(overhead: CallOverhead) -> list[Row]:
         Row(
             measure=f"get_status {TRANSPORT_NAMES[transport]}",
             ours=medians.get_status_median_ms,
-            shown=_ms,
+            shown=ms,
             reference=overhead.direct_get_median_ms,
             reference_name="its GET alone",
             compared=f"{medians.get_status_added_ms:+.1f} ms",
@@ -86,7 +69,7 @@ def _added_rows(overhead: CallOverhead) -> list[Row]:
         transport: Row(
             measure=f"Added to the GET {TRANSPORT_NAMES[transport]}",
             ours=medians.get_status_added_ms,
-            shown=_ms,
+            shown=ms,
             reference=medians.noop_tool_median_ms,
             reference_name="no-op tool, SDK alone",
             compared=f"{medians.get_status_added_ms - medians.noop_tool_median_ms:+.1f} ms",
@@ -101,22 +84,31 @@ def _added_rows(overhead: CallOverhead) -> list[Row]:
     return list(rows.values())
 
 
-def _size_rows(size: ListSize) -> list[Row]:
-    total = Row(
-        measure=f"tools/list, {len(size.bytes_by_tool)} tools",
-        ours=size.total_bytes,
-        shown=_bytes,
-        reference=size.aim_bytes,
-        reference_name="budget",
-        compared=f"{size.total_bytes / size.aim_bytes:.2f} x",
-        aim="at most 1.00 x",
-        is_met=size.total_bytes <= size.aim_bytes,
-    )
-    tools = [
-        Row(measure=f"  {name}", ours=size_bytes, shown=_bytes, is_charted=False)
-        for name, size_bytes in size.bytes_by_tool.items()
+def _list_rows(sizes: ListSizes) -> list[Row]:
+    default, everything = sizes.default, sizes.all_toolsets
+    more = {
+        name: size_bytes
+        for name, size_bytes in everything.bytes_by_tool.items()
+        if name not in default.bytes_by_tool
+    }
+    return [
+        _list_row("tools/list", default),
+        *_tool_rows(default.bytes_by_tool),
+        _list_row("tools/list, all toolsets", everything),
+        *_tool_rows(more),
     ]
-    return [total, *tools]
+
+
+def _list_row(name: str, size: ListSize) -> Row:
+    measure = f"{name}: {len(size.bytes_by_tool)} tools"
+    return budget_row(measure, size.total_bytes, size.aim_bytes, byte_count)
+
+
+def _tool_rows(bytes_by_tool: dict[str, int]) -> list[Row]:
+    return [
+        Row(measure=f"  {name}", ours=size_bytes, shown=byte_count, is_charted=False)
+        for name, size_bytes in bytes_by_tool.items()
+    ]
 
 
 def _waits_rows(waits: ManyWaits) -> list[Row]:
@@ -126,7 +118,7 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
         Row(
             measure=f"{waits.waits} waits: polls",
             ours=waits.polls,
-            shown=_count,
+            shown=count,
             reference=waits.least_polls,
             reference_name="least possible",
             compared=f"{polls_ratio:.2f} x",
@@ -136,7 +128,7 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
         Row(
             measure=f"{waits.waits} waits: all answered",
             ours=waits.wall_seconds,
-            shown=_seconds,
+            shown=seconds,
             reference=waits.least_wall_seconds,
             reference_name="end of the last run",
             compared=f"{late_seconds:+.2f} s",
@@ -146,33 +138,9 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
         Row(
             measure=f"{waits.waits} waits: peak memory",
             ours=waits.idle_rss_bytes + waits.peak_rss_growth_bytes,
-            shown=_megabytes,
+            shown=megabytes,
             reference=waits.idle_rss_bytes,
             reference_name="same process, idle",
-            compared=f"+{_megabytes(waits.peak_rss_growth_bytes)}",
+            compared=f"+{megabytes(waits.peak_rss_growth_bytes)}",
         ),
     ]
-
-
-def _whole_ms(value: float) -> str:
-    return f"{value:.0f} ms"
-
-
-def _ms(value: float) -> str:
-    return f"{value:.1f} ms"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s"
-
-
-def _bytes(value: float) -> str:
-    return f"{value:,.0f} bytes"
-
-
-def _megabytes(value: float) -> str:
-    return f"{value / 1_000_000:.1f} MB"
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
