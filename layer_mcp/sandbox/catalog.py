@@ -145,6 +145,14 @@ def models_in_words(models: Iterable[SandboxModel]) -> str:
     return "; ".join(f"{model.model_id} {model.modality}" for model in models)
 
 
+def one_of_each_modality(models: Iterable[SandboxModel]) -> list[SandboxModel]:
+    """The first model of each modality."""
+    first: dict[str, SandboxModel] = {}
+    for model in models:
+        first.setdefault(model.modality, model)
+    return list(first.values())
+
+
 def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:
     """What will really run (NormalizedInferenceParameters); unused parameters are null."""
     drawn = model.modality == "image" and not model.upscales

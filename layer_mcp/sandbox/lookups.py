@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 
 from ..api.fields import is_uuid
-from .catalog import SandboxModel, models_in_words
+from .catalog import SandboxModel, models_in_words, one_of_each_modality
 from .problems import RefusalError, refused_fields
 from .records import SandboxWorkspace, StoredFile
 from .state import SandboxState
@@ -50,7 +50,8 @@ def model_with(state: SandboxState, model_id: str) -> SandboxModel:
     for model in state.models:
         if model.model_id == model_id.lower():
             return model
-    detail = f"No such model; there are {models_in_words(state.models)}."
+    some = models_in_words(one_of_each_modality(state.models))
+    detail = f"No such model; there are, among others, {some}."
     raise RefusalError(404, "MODEL_NOT_FOUND", detail)
 
 
