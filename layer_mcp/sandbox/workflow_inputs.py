@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from referencing import Registry
-
 from .lookups import files_with
 from .problems import RefusalError
 from .records import SandboxWorkspace, StoredFile
@@ -50,6 +47,10 @@ def input_files(
 
 
 def _check_value(item: SandboxWorkflowInput, value: object) -> None:
+    # Imported here, because it takes a tenth of a second that only workflows need.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+
     # The empty registry has nothing to fetch a schema with.
     validator = Draft202012Validator(
         item.value_schema,
