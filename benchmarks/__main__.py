@@ -4,16 +4,24 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .call_overhead import measure_call_overhead
 from .chart import save_chart
 from .list_size import measure_list_sizes
 from .many_waits import measure_many_waits
+from .preview_cost import measure_preview_cost
 from .report import results_json, table, versions
+from .row import MEGABYTE
 from .rows import Results, rows_of
+from .saving_cost import measure_saving_cost
 from .startup import measure_startup
+from .transfers import measure_transfers
+
+MeasuredT = TypeVar("MeasuredT")
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,30 @@ class Effort:
     starts: int
     calls: int
     waits: int
+    transfer_bytes: int
+    transfer_rounds: int
+    previews: int
+    saves: int
 
 
-FULL = Effort(starts=20, calls=320, waits=500)
-QUICK = Effort(starts=2, calls=5, waits=20)
+FULL = Effort(
+    starts=20,
+    calls=320,
+    waits=500,
+    transfer_bytes=64 * MEGABYTE,
+    transfer_rounds=21,
+    previews=20,
+    saves=10,
+)
+QUICK = Effort(
+    starts=2,
+    calls=5,
+    waits=20,
+    transfer_bytes=4 * MEGABYTE,
+    transfer_rounds=1,
+    previews=1,
+    saves=1,
+)
 
 
 def main() -> int:
@@ -52,28 +80,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(effort: Effort) -> Results:
-    _say("Measuring start-up ...")
-    startup = measure_startup(effort.starts)
-    _say("Measuring the size of tools/list ...")
-    list_sizes = measure_list_sizes()
-    _say("Measuring the overhead of a call ...")
-    call_overhead = measure_call_overhead(effort.calls)
-    _say("Measuring many waits at once ...")
-    many_waits = measure_many_waits(effort.waits)
-    return Results(startup, call_overhead, list_sizes, many_waits)
+    return Results(
+        startup=_said("start-up", measure_startup, effort.starts),
+        call_overhead=_said("the overhead of a call", measure_call_overhead, effort.calls),
+        list_sizes=_said("the size of tools/list", measure_list_sizes),
+        many_waits=_said("many waits at once", measure_many_waits, effort.waits),
+        transfers=_said(
+            "transfers", measure_transfers, effort.transfer_bytes, effort.transfer_rounds
+        ),
+        preview_cost=_said("the preview of a result", measure_preview_cost, effort.previews),
+        saving_cost=_said("saving", measure_saving_cost, effort.saves),
+    )
 
 
 def _caption() -> str:
     used = versions()
     return (
-        "Each pair has its own scale. Medians of interleaved samples; the start-up ratio is the "
-        f"median of its rounds.\nmcp {used['mcp']}, Python {used['python']}, "
-        f"{os.cpu_count()} CPUs."
+        "Each pair has its own scale. Medians of interleaved samples; the ratios of start-up and "
+        "of speeds are medians of rounds.\n"
+        "Ours hashes what it transfers; the sandbox, which draws the previews, is part of their "
+        f"time. mcp {used['mcp']}, Python {used['python']}, {os.cpu_count()} CPUs."
     )
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _said(what: str, measure: Callable[..., MeasuredT], *amounts: int) -> MeasuredT:
+    """A measure, announced."""
+    print(f"Measuring {what} ...", file=sys.stderr, flush=True)
+    return measure(*amounts)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ def script_command(name: str, *arguments: str) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name(name)), *arguments]
 
 
+def module_command(name: str, *arguments: str) -> list[str]:
+    """A module of this package, run by this interpreter; the current folder must have it."""
+    return [sys.executable, "-m", f"{__package__}.{name}", *arguments]
+
+
 @contextmanager
 def running(
     command: Sequence[str],
@@ -87,8 +92,8 @@ class SandboxChild:
 
 @contextmanager
 def running_sandbox_child(*arguments: str, limit_seconds: float) -> Generator[SandboxChild]:
-    """Run sandbox_process.py until the block ends."""
-    command = script_command("sandbox_process.py", *arguments)
+    """Run sandbox_process until the block ends."""
+    command = module_command("sandbox_process", *arguments)
     with running(command, limit_seconds=limit_seconds) as process:
         yield SandboxChild(json.loads(_line_of(process)), process)
 

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 MEGABYTE = 1024 * 1024
 
 Format = Callable[[float], str]
+
+ChartGroup = Literal["time", "waits", "speed", "budget"]
 
 
 @dataclass(frozen=True)
 class Row:
     """One measure: ours, its reference, how they compare, the aim, and whether it is met.
 
-    `is_charted` marks the rows that the chart shows.
+    Rows without a group are not in the chart.
     """
 
     measure: str
@@ -23,7 +26,7 @@ class Row:
     compared: str = ""
     aim: str = ""
     is_met: bool | None = None
-    is_charted: bool = True
+    group: ChartGroup | None = None
 
 
 def budget_row(measure: str, ours: float, budget: float, shown: Format) -> Row:
@@ -37,6 +40,7 @@ def budget_row(measure: str, ours: float, budget: float, shown: Format) -> Row:
         compared=f"{ours / budget:.2f} x",
         aim="at most 1.00 x",
         is_met=ours <= budget,
+        group="budget",
     )
 
 

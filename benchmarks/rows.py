@@ -3,10 +3,14 @@
 from dataclasses import dataclass, replace
 
 from .call_overhead import CallOverhead
+from .file_rows import preview_rows, saving_rows, transfer_rows
 from .list_size import ListSize, ListSizes
 from .many_waits import ManyWaits
+from .preview_cost import PreviewCost
 from .row import Row, budget_row, byte_count, count, megabytes, ms, seconds, whole_ms
+from .saving_cost import SavingCost
 from .startup import Startup
+from .transfers import Transfers
 
 MAX_STARTUP_RATIO = 1.10
 NEVER_STARTUP_RATIO = 1.20
@@ -23,6 +27,9 @@ class Results:
     call_overhead: CallOverhead
     list_sizes: ListSizes
     many_waits: ManyWaits
+    transfers: Transfers
+    preview_cost: PreviewCost
+    saving_cost: SavingCost
 
 
 def rows_of(results: Results) -> list[Row]:
@@ -33,6 +40,10 @@ def rows_of(results: Results) -> list[Row]:
         *_added_rows(results.call_overhead),
         *_list_rows(results.list_sizes),
         *_waits_rows(results.many_waits),
+        *transfer_rows("upload", results.transfers.upload),
+        *transfer_rows("download", results.transfers.download),
+        *preview_rows(results.preview_cost),
+        *saving_rows(results.saving_cost),
     ]
 
 
@@ -46,6 +57,7 @@ def _startup_row(startup: Startup) -> Row:
         compared=f"{startup.median_ratio:.2f} x",
         aim=f"{MAX_STARTUP_RATIO:.2f} x, never {NEVER_STARTUP_RATIO:.2f}",
         is_met=startup.median_ratio <= MAX_STARTUP_RATIO,
+        group="time",
     )
 
 
@@ -58,7 +70,6 @@ def _call_rows(overhead: CallOverhead) -> list[Row]:
             reference=overhead.direct_get_median_ms,
             reference_name="its GET alone",
             compared=f"{medians.get_status_added_ms:+.1f} ms",
-            is_charted=False,
         )
         for transport, medians in overhead.by_transport.items()
     ]
@@ -73,6 +84,7 @@ def _added_rows(overhead: CallOverhead) -> list[Row]:
             reference=medians.noop_tool_median_ms,
             reference_name="no-op tool, SDK alone",
             compared=f"{medians.get_status_added_ms - medians.noop_tool_median_ms:+.1f} ms",
+            group="time",
         )
         for transport, medians in overhead.by_transport.items()
     }
@@ -106,7 +118,7 @@ def _list_row(name: str, size: ListSize) -> Row:
 
 def _tool_rows(bytes_by_tool: dict[str, int]) -> list[Row]:
     return [
-        Row(measure=f"  {name}", ours=size_bytes, shown=byte_count, is_charted=False)
+        Row(measure=f"  {name}", ours=size_bytes, shown=byte_count)
         for name, size_bytes in bytes_by_tool.items()
     ]
 
@@ -124,6 +136,7 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
             compared=f"{polls_ratio:.2f} x",
             aim=f"at most {MAX_POLLS_RATIO:.2f} x",
             is_met=polls_ratio <= MAX_POLLS_RATIO,
+            group="waits",
         ),
         Row(
             measure=f"{waits.waits} waits: all answered",
@@ -134,6 +147,7 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
             compared=f"{late_seconds:+.2f} s",
             aim=f"at most +{waits.poll_interval_seconds} s",
             is_met=late_seconds <= waits.poll_interval_seconds,
+            group="waits",
         ),
         Row(
             measure=f"{waits.waits} waits: peak memory",
@@ -142,5 +156,6 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
             reference=waits.idle_rss_bytes,
             reference_name="same process, idle",
             compared=f"+{megabytes(waits.peak_rss_growth_bytes)}",
+            group="waits",
         ),
     ]

@@ -10,6 +10,8 @@ import sys
 
 from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
 
+from .large_files import LargeFilesSandbox
+
 MAX_RUNS_AT_ONCE = 1000
 BALANCE_CREATIVE_UNITS = 1_000_000.0
 
@@ -19,6 +21,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A sandbox with raised limits.")
     parser.add_argument("--run-seconds", type=float, required=True)
     parser.add_argument("--poll-interval-seconds", type=int, required=True)
+    parser.add_argument(
+        "--output-bytes",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="every run makes files of these sizes; uploads are not kept",
+    )
     state = _state(parser.parse_args())
     with running_sandbox(state) as sandbox:
         address = {
@@ -33,13 +42,15 @@ def main() -> None:
 
 
 def _state(options: argparse.Namespace) -> SandboxState:
-    state = SandboxState(
-        knobs=Knobs(
-            run_seconds=options.run_seconds,
-            poll_interval_seconds=options.poll_interval_seconds,
-            max_runs_at_once=MAX_RUNS_AT_ONCE,
-        )
+    knobs = Knobs(
+        run_seconds=options.run_seconds,
+        poll_interval_seconds=options.poll_interval_seconds,
+        max_runs_at_once=MAX_RUNS_AT_ONCE,
     )
+    if options.output_bytes:
+        state = LargeFilesSandbox(knobs=knobs, output_sizes_bytes=tuple(options.output_bytes))
+    else:
+        state = SandboxState(knobs=knobs)
     state.workspaces[0].balance_creative_units = BALANCE_CREATIVE_UNITS
     return state
 
