@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import gc
 import io
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 DEFAULT_PROMPT = "a red potion in a round bottle"
 
 DESCRIPTION = """\
@@ -100,6 +102,8 @@ def serve(options: argparse.Namespace) -> int:
         sandbox=settings.sandbox or options.sandbox,
         toolsets=options.toolsets or settings.toolsets,
     )
+    # Before the SDK does: its handler breaks long lines where rich is installed.
+    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
     with _with_own_sandbox(settings) as effective:
         server = create_server(effective, notes=_sandbox_notes(effective))
         if options.http:

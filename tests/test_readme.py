@@ -13,17 +13,19 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
-from PIL import Image
+from mcp.server.mcpserver.tools import Tool
+from PIL import Image, ImageChops, ImageStat
 
 from layer_mcp import InferenceRequest, Settings
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.tools import tools_of
+from layer_mcp.setting_values import TOOLSETS
 
 from .hosts import SCRIPT, SMALL_IMAGE, content_of
 
@@ -126,7 +128,7 @@ def test_the_inspector_lists_the_tools() -> None:
     assert (INSPECTOR / "node_modules").exists(), "run make test, which installs the inspector"
     command = INSPECT.replace("$PWD", str(ROOT))
     listed = json.loads(shell(command, INSPECTOR, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"))
-    assert [tool["name"] for tool in listed["tools"]] == ["execute_inference", "get_status"]
+    assert [tool["name"] for tool in listed["tools"]] == [tool.name for tool in tools_of()]
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -162,7 +164,7 @@ def test_the_http_server_answers_at_the_address_in_the_readme() -> None:
             return len((await client.list_tools()).tools)
 
     with running(commands()[3], 8750):
-        assert anyio.run(count_tools) == 2
+        assert anyio.run(count_tools) == len(tools_of())
 
 
 def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
@@ -171,16 +173,57 @@ def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
     assert answer.json()["status"] == 401
 
 
-def test_the_agent_sample_makes_a_picture() -> None:
+def without_ids_and_folders(printed: str) -> str:
+    """The text of a session without what differs from run to run."""
+    ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", printed)
+    return re.sub(r"/\S*/(layer-session/\S+?)-[0-9a-f]{8}-", r"\1-<id>-", ids)
+
+
+@pytest.fixture(scope="module")
+def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the README's session prints, with the small picture of its last answer in a file."""
+    picture = tmp_path_factory.mktemp("session") / "session.jpg"
+    keep = (
+        "for block in result.content[1:]:\n"
+        f"                open({str(picture)!r}, 'wb').write(b64decode(block.data))\n"
+        "            if result.is_error:"
+    )
+    sample = "from base64 import b64decode\n" + blocks("python")[0].replace(
+        "if result.is_error:", keep
+    )
     printed = subprocess.run(
-        [".venv/bin/python", "-c", blocks("python")[0]],
+        [".venv/bin/python", "-c", sample],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     ).stdout
-    assert re.fullmatch(r"image/png http://127\.0\.0\.1:\d+/media/\S+\.png\n", printed)
+    return f"{picture}\n{printed}"
+
+
+def test_the_session_prints_what_the_readme_shows(session_printed: str) -> None:
+    printed = session_printed.partition("\n")[2]
+    assert (
+        without_ids_and_folders(printed).strip()
+        == without_ids_and_folders(blocks("text")[0]).strip()
+    )
+
+
+def test_the_session_makes_the_pictures_that_the_readme_shows(session_printed: str) -> None:
+    with (
+        Image.open(session_printed.partition("\n")[0]) as made,
+        Image.open(ROOT / "docs" / "session.jpg") as shown,
+    ):
+        difference = ImageStat.Stat(ImageChops.difference(made, shown)).mean
+    assert max(difference) < 2
+
+
+def test_the_session_saves_four_pictures_and_their_record(session_printed: str) -> None:
+    [first] = re.findall(r": (/\S+)-1\.png$", session_printed, re.MULTILINE)
+    folder, stem = Path(first).parent, Path(first).name
+    saved = {path.name.removeprefix(stem) for path in folder.glob(f"{stem}*")}
+    assert saved == {"-1.png", "-2.png", "-3.png", "-4.png", ".json"}
 
 
 def test_the_library_sample_makes_a_picture(environment: dict[str, str]) -> None:
@@ -212,30 +255,45 @@ def test_the_entry_for_claude_desktop_starts_from_the_root_with_a_bare_path(
     assert anyio.run(host)["inference_id"] in sandbox.state.runs
 
 
+def arguments_in_words(tool: Tool) -> str:
+    """A tool's arguments with their defaults; the request's own fields are only counted."""
+    properties: dict[str, dict[str, Any]] = tool.parameters["properties"]
+    takes_request = InferenceRequest.model_fields.keys() <= properties.keys()
+    own = {
+        name: schema.get("default")
+        for name, schema in properties.items()
+        if not (takes_request and name in InferenceRequest.model_fields)
+    }
+    words = [
+        f"`{name}`" + (f" ({json.dumps(default)})" if default is not None else "")
+        for name, default in own.items()
+    ]
+    if takes_request:
+        words.insert(0, f"the {len(properties) - len(own)} fields of Layer's request")
+    return ", ".join(words)
+
+
 def test_the_table_of_tools_matches_the_code() -> None:
-    expected: list[str] = []
-    for tool in tools_of():
-        own = {
-            name: schema.get("default")
-            for name, schema in tool.parameters["properties"].items()
-            if name not in InferenceRequest.model_fields
-        }
-        arguments = [
-            f"`{name}`" + (f" ({default})" if default is not None else "")
-            for name, default in own.items()
-        ]
-        shared = len(tool.parameters["properties"]) - len(own)
-        if shared:
-            arguments.insert(0, f"the {shared} fields of Layer's request")
-        expected.append(f"| `{tool.name}` | {tool.title} | {', '.join(arguments)} |")
+    expected = [
+        f"| {group} | `{tool.name}` | {tool.title} | {arguments_in_words(tool)} |"
+        for group in TOOLSETS
+        for tool in tools_of([group])
+    ]
     assert rows(table("tools")) == expected
+
+
+def shown_default(value: Any) -> str:
+    """A default as it would be written in the environment."""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in cast("tuple[object, ...]", value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def test_the_table_of_settings_matches_the_code() -> None:
     expected: list[str] = []
     for field in fields(Settings):
         names = ", ".join(f"`{name}`" for name in field.metadata["names"])
-        default = f" `{field.default}`" if field.default not in (None, False) else ""
+        default = f" `{shown_default(field.default)}`" if field.default else ""
         expected.append(f"| {names} |{default} | {field.metadata['help']} |")
     assert rows(table("settings")) == expected
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import math
 import random
+import unicodedata
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
@@ -142,8 +143,8 @@ def _write_caption(image: Image.Image, caption: str) -> None:
     size = max(min(image.width, image.height) // 30, 9)
     font = ImageFont.load_default(size)
     draw = ImageDraw.Draw(image)
-    text = f"{' '.join(caption.split())[:60]}  (simulated)".encode("latin-1", "replace").decode(
-        "latin-1"
-    )
+    # The font has no accents: "é" is written as "e".
+    plain = unicodedata.normalize("NFKD", " ".join(caption.split())[:60])
+    text = f"{plain.encode('ascii', 'ignore').decode()}  (simulated)"
     place = (image.width / 2, image.height - size * 1.8)
     draw.text(place, text, font=font, fill=(255, 255, 255, 220), anchor="mm")

@@ -42,8 +42,10 @@ def _average_hue(rgba: bytes) -> float | None:
     for red, green, blue, alpha in zip(*[iter(rgba)] * 4, strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
         if saturation >= MIN_SATURATION and value >= MIN_VALUE and alpha >= MIN_ALPHA:
-            east += math.cos(2 * math.pi * hue)
-            north += math.sin(2 * math.pi * hue)
+            # Bright, strong colours are those that a person sees; a dark backdrop is not.
+            weight = saturation * value**2
+            east += weight * math.cos(2 * math.pi * hue)
+            north += weight * math.sin(2 * math.pi * hue)
     if math.hypot(east, north) < 1:
         return None
     return math.atan2(north, east) / (2 * math.pi) % 1
