@@ -1,5 +1,6 @@
 """The folders of the settings: which files may be read, where outputs and records go."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from .settings import Settings
 DEFAULT_OUTPUT_FOLDER = "Layer"
 ADDRESSES = ("http:", "https:", "data:", "blob:")
 MAX_SHOWN_PATH = 200
+
+logger = logging.getLogger(__name__)
 
 
 def output_folder(settings: Settings) -> Path:
@@ -29,7 +32,10 @@ def output_folder(settings: Settings) -> Path:
 
 
 def state_folder(settings: Settings) -> Path | None:
-    """The folder of what is kept between runs; None, in memory, for a simulated Layer."""
+    """The folder of what is kept between runs.
+
+    None, in memory, for a simulated Layer and without a home folder.
+    """
     # Needed at the first call only, not for listing tools.
     import platformdirs  # noqa: PLC0415
 
@@ -37,9 +43,15 @@ def state_folder(settings: Settings) -> Path | None:
         return None
     if settings.state_dir is not None:
         return _absolute(settings.state_dir)
-    place = platformdirs.user_state_path("layer-mcp", appauthor=False)
-    # Without a home folder it is `~/...`, which would be a folder below the current one.
-    return place if place.is_absolute() else None
+    try:
+        place = platformdirs.user_state_path("layer-mcp", appauthor=False)
+    except RuntimeError:
+        place = Path("~")
+    # Some versions answer `~/...` without a home, which would be a folder below the current one.
+    if place.is_absolute():
+        return place
+    logger.warning("Nothing is kept between runs: there is no home folder.")
+    return None
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:
