@@ -132,7 +132,7 @@ def _waits_rows(waits: ManyWaits) -> list[Row]:
             ours=waits.polls,
             shown=count,
             reference=waits.least_polls,
-            reference_name="least possible",
+            reference_name="one an interval",
             compared=f"{polls_ratio:.2f} x",
             aim=f"at most {MAX_POLLS_RATIO:.2f} x",
             is_met=polls_ratio <= MAX_POLLS_RATIO,
