@@ -10,11 +10,21 @@ from jsonschema import Draft202012Validator
 OPENAPI = Path(__file__).parents[2] / "shared" / "layer" / "openapi.json"
 
 
-def schemas() -> dict[str, Any]:
-    """The contract's component schemas."""
+def document() -> dict[str, Any]:
+    """The whole contract."""
     if not OPENAPI.exists():
         pytest.skip("Layer's openapi.json is not here")
-    return json.loads(OPENAPI.read_text())["components"]["schemas"]
+    return json.loads(OPENAPI.read_text())
+
+
+def schemas() -> dict[str, Any]:
+    """The contract's component schemas."""
+    return document()["components"]["schemas"]
+
+
+def paths() -> dict[str, dict[str, Any]]:
+    """The contract's operations, by path and method."""
+    return document()["paths"]
 
 
 def conforms(schema: str, value: object) -> bool:

@@ -7,10 +7,32 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from layer_mcp import GuidanceFile, Inference, InferenceRequest, Mask, StartedInference, VideoEffect
-from layer_mcp.api.models import canonical_status
+from layer_mcp.api.models import (
+    ModelAnswer,
+    ModelCapabilities,
+    ModelDetail,
+    ModelList,
+    ModelQuery,
+    ModelSummary,
+    Output,
+    Pagination,
+    PriceEstimate,
+    StartedWorkflowRun,
+    UploadUrl,
+    Workflow,
+    WorkflowInput,
+    WorkflowPriceEstimate,
+    WorkflowQuery,
+    WorkflowRun,
+    WorkflowRunRequest,
+    WorkflowStep,
+    Workspace,
+    canonical_status,
+    canonical_workflow_status,
+)
 from layer_mcp.server.schema import portable_schema
 
-from .contract import plain, schemas
+from .contract import paths, plain, schemas
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 LIMITS = ("type", "minimum", "maximum", "maxLength", "maxItems", "enum", "default")
@@ -19,10 +41,39 @@ PARTS: dict[str, type[BaseModel]] = {
     "ForgeGuidanceFileInput": GuidanceFile,
     "ForgeMaskInput": Mask,
     "ForgeVideoEffectInput": VideoEffect,
+    "ExecuteWorkflowRequest": WorkflowRunRequest,
 }
+ANSWERS: dict[str, type[BaseModel]] = {
+    "ExecuteForgeOutput": StartedInference,
+    "GetForgeRunOutput": Inference,
+    "ForgeRunAsset": Output,
+    "EstimateForgePriceOutput": PriceEstimate,
+    "ModelSummary": ModelSummary,
+    "ModelDetailREST": ModelDetail,
+    "ModelCapabilitiesREST": ModelCapabilities,
+    "RequestUploadUrlResponse": UploadUrl,
+    "WorkflowSummary": Workflow,
+    "WorkflowInput": WorkflowInput,
+    "EstimateWorkflowPriceOutput": WorkflowPriceEstimate,
+    "ExecuteWorkflowOutput": StartedWorkflowRun,
+    "GetWorkflowRunOutput": WorkflowRun,
+    "GetWorkflowRunStep": WorkflowStep,
+    "PaginationOutput": Pagination,
+    "WorkspaceInfo": Workspace,
+}
+# What nobody reads here, and the one field that is ours.
+NOT_READ = {
+    "WorkflowSummary": {"created_at", "published_at"},
+    "ExecuteWorkflowOutput": {"created_at"},
+    "WorkspaceInfo": {"last_active_at"},
+}
+OURS = {"excludes_references"}
 # Layer adds names to these lists: any name is passed on. A blur below 0 is ours.
 OPEN_LISTS = {("ForgeGuidanceFileInput", "type"), ("ForgeVideoEffectInput", "type")}
-STRICTER = {("ForgeMaskInput", "edge_radius"): {"minimum": 0}}
+STRICTER = {
+    ("ForgeMaskInput", "edge_radius"): {"minimum": 0},
+    ("ExecuteWorkflowRequest", "session_name"): {"maxLength": 255},
+}
 
 
 def limits(schema: dict[str, Any]) -> dict[str, Any]:
@@ -56,12 +107,80 @@ def test_the_same_fields_are_required_as_in_the_contract(name: str) -> None:
     assert required == schemas()[name].get("required", [])
 
 
+@pytest.mark.parametrize("name", ANSWERS)
+def test_each_field_of_an_answer_is_in_the_model(name: str) -> None:
+    published = set(schemas()[name]["properties"]) - NOT_READ.get(name, set())
+    assert set(ANSWERS[name].model_fields) - OURS == published
+
+
+def query_of(path: str) -> dict[str, Any]:
+    """The query parameters of a list in the contract, by name."""
+    parameters: list[dict[str, Any]] = paths()[path]["get"]["parameters"]
+    return {entry["name"]: entry["schema"] for entry in parameters if entry["in"] == "query"}
+
+
 @pytest.mark.parametrize(
-    ("name", "model"),
-    [("ExecuteForgeOutput", StartedInference), ("GetForgeRunOutput", Inference)],
+    ("path", "model"),
+    [
+        ("/v1/workspaces/{workspace_id}/models", ModelQuery),
+        ("/v1/workspaces/{workspace_id}/workflows", WorkflowQuery),
+    ],
 )
-def test_each_field_of_an_answer_is_in_the_model(name: str, model: type[BaseModel]) -> None:
-    assert set(model.model_fields) == set(schemas()[name]["properties"])
+def test_each_filter_of_a_list_is_in_its_query(path: str, model: type[BaseModel]) -> None:
+    assert list(model.model_fields) == list(query_of(path))
+
+
+def test_a_query_holds_only_what_was_given_and_flags_in_lower_case() -> None:
+    query = ModelQuery(search="cats", inpainting=True, outpainting=False)
+    assert query.params() == {
+        "search": "cats",
+        "inpainting": "true",
+        "outpainting": "false",
+        "limit": "20",
+    }
+
+
+@pytest.mark.parametrize("key", ["model_id", "id", "base_model_id"])
+def test_the_key_of_a_models_id_may_be_any_of_three(key: str) -> None:
+    assert ModelSummary.model_validate({key: ID, "name": "m"}).model_id == ID
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_model_may_come_wrapped_or_bare(wrapped: bool) -> None:
+    model = {"model_id": ID, "name": "m"}
+    answer = ModelAnswer.model_validate({"model": model} if wrapped else model)
+    assert answer.model.model_id == ID
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{}, {"capabilities": 3}, {"capabilities": {"seed": "maybe", "duration_seconds": "long"}}],
+    ids=str,
+)
+def test_strange_capabilities_do_not_hide_a_model(strange: dict[str, Any]) -> None:
+    assert ModelAnswer.model_validate({"model_id": ID, **strange}).model.model_id == ID
+
+
+def test_one_model_without_an_id_does_not_hide_the_others() -> None:
+    page = ModelList.model_validate({"models": [{"name": "x"}, None, {"model_id": ID}]})
+    assert [model.model_id for model in page.models] == [ID]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "meant"),
+    [
+        ("PENDING", "pending"),
+        ("queued", "pending"),
+        ("in_progress", "running"),
+        ("Succeeded", "success"),
+        ("completed", "success"),
+        ("failed", "failure"),
+        ("canceled", "cancelled"),
+        ("dreaming", "dreaming"),
+    ],
+)
+def test_the_spellings_of_a_workflow_status_are_one(spelled: str, meant: str) -> None:
+    assert canonical_workflow_status(spelled) == meant
 
 
 @pytest.mark.parametrize(

@@ -178,9 +178,10 @@ class UploadUrlRequest(Request):
 class WorkflowRunRequest(Request):
     """The body of one workflow run (ExecuteWorkflowRequest)."""
 
-    inputs: dict[str, Any] = Field(description="Values by input name, as list_workflows says.")
+    inputs: dict[str, Any]
+    session_id: Id | None = Field(default=None, description="Session to file it in (UUID).")
     session_name: str | None = Field(
-        default=None, max_length=255, description="Layer session to file it in."
+        default=None, max_length=255, description="Or its name; a new one is made."
     )
 
 

@@ -5,7 +5,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
 from ...api.errors import LayerError
-from ...api.fields import NonNegativeNumber
+from ...api.fields import Id, NonNegativeNumber
 from ...api.models import WorkflowRunRequest
 from ..common import PREVIEW, spending
 from ..following import told_after_start, workflow_run
@@ -25,8 +25,9 @@ get_workflow_status instead of calling again."""
 class ExecuteWorkflowArguments(WorkflowArguments):
     """Which workflow, what it gets, how long to wait."""
 
+    session_id: Id | None = Field(default=None, description="Session to file it in (UUID).")
     session_name: str | None = Field(
-        default=None, max_length=255, description="Layer session to file it in."
+        default=None, max_length=255, description="Or its name; a new one is made."
     )
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."
@@ -42,7 +43,11 @@ async def execute_workflow(
     app = app_of(context)
     workflow_id = arguments.workflow_id
     ready = await ready_inputs(arguments, context, began)
-    request = WorkflowRunRequest(inputs=ready.inputs, session_name=arguments.session_name)
+    request = WorkflowRunRequest(
+        inputs=ready.inputs,
+        session_id=arguments.session_id,
+        session_name=arguments.session_name,
+    )
     try:
         started = await app.client.execute_workflow(
             workflow_id, request, workspace=ready.workspace_id
