@@ -459,3 +459,28 @@ async def test_the_token_goes_to_the_api_only(
     }
     assert not [arrival for arrival in arrivals if "authorization" in arrival.headers]
     assert not [arrival for arrival in arrivals if sandbox.token in str(arrival)]
+
+
+async def test_saving_ends_with_the_time_of_the_call_and_leaves_nothing_half_written(
+    saving: dict[str, str], outputs: Path, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("media", Fault("slow", delay_seconds=20))
+    async with MEMORY.connect(saving | {"LAYER_MAX_WAIT_SECONDS": "3"}) as client:
+        with anyio.fail_after(15):
+            result = await client.call_tool("execute_inference", SINGLE)
+    assert content_of(result)["status"] == "complete"
+    assert "call save_outputs" in content_of(result)["warning"]
+    assert names_in(outputs) == []
+
+
+async def test_an_upload_that_takes_too_long_goes_on_in_the_next_call(
+    reading: dict[str, str], inputs: Path, sandbox: RunningSandbox
+) -> None:
+    (inputs / "big.png").write_bytes((inputs / "red.png").read_bytes() + bytes(3_000_000))
+    sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=5))
+    async with MEMORY.connect(reading | {"LAYER_MAX_WAIT_SECONDS": "1"}) as client:
+        refused = await client.call_tool("upload_file", {"path": "big.png"})
+        again = await client.call_tool("upload_file", {"path": "big.png"})
+    assert error_code(refused) == "UPLOAD_UNFINISHED"
+    assert content_of(again)["size_bytes"] == (inputs / "big.png").stat().st_size
+    assert sandbox.state.arrived["request_upload_url"] == 1
