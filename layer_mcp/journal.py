@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from anyio import to_thread
 
 FILE_NAME = "journal.sqlite3"
 BUSY_SECONDS = 5
+MAX_KNOWN_RUNS = 1000
 SCHEMA = """
 PRAGMA user_version = 1;
 CREATE TABLE IF NOT EXISTS uploads (
@@ -54,6 +55,7 @@ class Journal:
         self._api_url = api_url
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._known_runs: dict[str, RunRecord] = {}
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -85,7 +87,12 @@ class Journal:
         )
 
     async def run(self, run_id: str) -> RunRecord | None:
-        """What is known of a run that was started here."""
+        """What is known of a run that was started here.
+
+        Those of this process are at hand: a look at the file costs a hop to a thread.
+        """
+        if run_id in self._known_runs:
+            return self._known_runs[run_id]
         sql = "SELECT facts, folder FROM runs WHERE api_url = ? AND run_id = ?"
         rows = await self._rows(sql, run_id)
         if not rows:
@@ -95,11 +102,16 @@ class Journal:
 
     async def note_run(self, run_id: str, facts: dict[str, Any]) -> None:
         """Remember what a run was asked."""
+        while len(self._known_runs) >= MAX_KNOWN_RUNS:
+            self._known_runs.pop(next(iter(self._known_runs)))
+        self._known_runs[run_id] = RunRecord(facts)
         sql = "INSERT OR REPLACE INTO runs (api_url, run_id, facts) VALUES (?, ?, ?)"
         await self._rows(sql, run_id, json.dumps(facts))
 
     async def note_folder(self, run_id: str, folder: Path) -> None:
         """Remember where a run's outputs are."""
+        if run_id in self._known_runs:
+            self._known_runs[run_id] = replace(self._known_runs[run_id], folder=folder)
         sql = (
             "INSERT INTO runs (api_url, run_id, facts, folder) VALUES (?, ?, '{}', ?) "
             "ON CONFLICT DO UPDATE SET folder = excluded.folder"

@@ -109,6 +109,22 @@ def test_an_extension_follows_the_media_type(content_type: str, extension: str) 
 
 
 @pytest.mark.parametrize(
+    ("content_type", "name", "extension"),
+    [
+        ("text/plain", "mesh.obj", "obj"),
+        ("application/json", "mesh.gltf", "gltf"),
+        ("application/zip", "mesh.usdz", "usdz"),
+        ("application/json", "facts", "json"),
+        ("text/plain; charset=utf-8", "run.exe", "txt"),
+    ],
+)
+def test_a_type_that_others_are_made_of_gives_way_to_the_address(
+    content_type: str, name: str, extension: str
+) -> None:
+    assert extension_for(content_type, f"https://media.example/{name}") == extension
+
+
+@pytest.mark.parametrize(
     ("url", "extension"),
     [
         ("https://media.example/files/sword-12.png", "png"),

@@ -1,7 +1,7 @@
 """Fetching an output from Layer's media host: checked addresses, capped size, no credentials."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin
@@ -105,22 +105,48 @@ async def _written(
     announced = response.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
-    digest = hashlib.sha256()
-    size_bytes = 0
-
-    def write(chunk: bytes) -> None:
-        sink.write(chunk)
-        digest.update(chunk)
-
-    # Large chunks, because each one costs a hop to a thread.
-    async for chunk in response.aiter_bytes(WRITE_BYTES):
-        size_bytes += len(chunk)
-        if size_bytes > max_bytes:
+    writer = _Writer(sink)
+    async for chunk in _large_chunks(response):
+        if writer.size_bytes + len(chunk) > max_bytes:
             raise _too_large(max_bytes)
-        await to_thread.run_sync(write, chunk)
+        await writer.write(chunk)
         if on_bytes is not None:
             await on_bytes(len(chunk))
-    return Downloaded(size_bytes, digest.hexdigest(), response.headers.get("content-type", ""))
+    content_type = response.headers.get("content-type", "")
+    return Downloaded(writer.size_bytes, writer.digest.hexdigest(), content_type)
+
+
+class _Writer:
+    """Writes to a file and hashes what it writes."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self.size_bytes = 0
+        self.digest = hashlib.sha256()
+        self._sink = sink
+
+    async def write(self, chunk: bytes) -> None:
+        self.size_bytes += len(chunk)
+        await to_thread.run_sync(self._write, chunk)
+
+    def _write(self, chunk: bytes) -> None:
+        self._sink.write(chunk)
+        self.digest.update(chunk)
+
+
+async def _large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body in megabytes: each write costs a hop to a thread, and httpx's own chunking copies
+    everything twice.
+    """
+    parts: list[bytes] = []
+    size_bytes = 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size_bytes += len(part)
+        if size_bytes >= WRITE_BYTES:
+            yield b"".join(parts)
+            parts, size_bytes = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 def _too_large(max_bytes: int) -> LayerError:

@@ -35,6 +35,7 @@ EXTENSION_BY_TYPE = {
 # FBX has no registered media type; it is known by its address only.
 EXTENSIONS = frozenset(EXTENSION_BY_TYPE.values()) | {"fbx"}
 OTHER_EXTENSION = "bin"
+GENERAL_TYPES = frozenset({"text/plain", "application/json", "application/zip"})
 
 # Major brands of MP4 video (mp4ra.org); HEIC, AVIF, QuickTime and M4A have brands of their own.
 MP4_BRANDS = frozenset(
@@ -68,10 +69,14 @@ def sniff(head: bytes) -> str | None:
 def extension_for(content_type: str | None, url: str | None) -> str:
     """The extension of an output, without dot: by its media type, else by its address, else bin.
 
+    A type that others are made of (an OBJ is text, a USDZ is a ZIP) gives way to the address.
     Never one that is not in EXTENSIONS, so that nothing is saved as a program.
     """
-    known = EXTENSION_BY_TYPE.get(_essence(content_type))
-    return known or _extension_of(url) or OTHER_EXTENSION
+    essence = _essence(content_type)
+    by_type, by_address = EXTENSION_BY_TYPE.get(essence), _extension_of(url)
+    if essence in GENERAL_TYPES:
+        return by_address or by_type or OTHER_EXTENSION
+    return by_type or by_address or OTHER_EXTENSION
 
 
 def is_image(content_type: str | None) -> bool:

@@ -148,7 +148,7 @@ async def _picture(
         async with anyio.create_task_group() as tasks:
             for number in range(len(pictures)):
                 tasks.start_soon(load, number)
-        return await to_thread.run_sync(contact_sheet, pictures)
+        return await to_thread.run_sync(contact_sheet, pictures, limiter=app.sheets)
     # A picture is a courtesy: without it the answer is as good.
     except Exception:
         logger.exception("No preview could be made")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context
 
 from ..api.client import LayerClient
@@ -16,13 +17,18 @@ from .uploads import Uploads
 
 @dataclass(frozen=True)
 class App:
-    """The settings of a running server, its one client, and what it remembers."""
+    """The settings of a running server, its one client, and what it remembers.
+
+    `sheets` lets one preview be drawn at a time: they take memory, and Pillow's warnings are
+    switched off for the whole process meanwhile.
+    """
 
     settings: Settings
     client: LayerClient
     journal: Journal
     uploads: Uploads
     saving: KeyedLocks
+    sheets: anyio.CapacityLimiter
 
     @property
     def can_save(self) -> bool:
@@ -36,7 +42,14 @@ ToolContext = Context[App, Any]
 def new_app(settings: Settings, client: LayerClient) -> App:
     """The parts of a server, put together; nothing is opened yet."""
     journal = Journal(partial(state_folder, settings), settings.api_url)
-    return App(settings, client, journal, Uploads(settings, client, journal), KeyedLocks())
+    return App(
+        settings=settings,
+        client=client,
+        journal=journal,
+        uploads=Uploads(settings, client, journal),
+        saving=KeyedLocks(),
+        sheets=anyio.CapacityLimiter(1),
+    )
 
 
 def app_of(context: ToolContext) -> App:
