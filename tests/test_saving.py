@@ -400,7 +400,7 @@ BAD_LISTS: list[Any] = [[7], 7, {"a": 1}, "text", [{}], [GOOD_FILE, {"number": "
     "files",
     [
         *([GOOD_FILE | {"name": name}] for name in BAD_NAMES),
-        *([GOOD_FILE | {"number": number}] for number in BAD_NUMBERS),
+        *([GOOD_FILE | {"name": "there.png", "number": number}] for number in BAD_NUMBERS),
         *BAD_LISTS,
     ],
     ids=repr,
@@ -410,6 +410,7 @@ async def test_a_record_that_someone_changed_does_no_harm(
 ) -> None:
     folder.mkdir(parents=True)
     (folder.parent / "secret.png").write_bytes(b"secret")
+    (folder / "there.png").write_bytes(b"there")
     text = json.dumps({"run_id": RUN_ID, "files": files})
     (folder / "a-red-potion-1234abcd.json").write_text(text)
     saved = await save(layer, run_of(media.output("/a", b"one")), folder)
