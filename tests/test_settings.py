@@ -1,5 +1,8 @@
 """Settings from the environment."""
 
+import os
+from dataclasses import fields
+
 import pytest
 
 from layer_mcp import Settings, SettingsError
@@ -69,6 +72,23 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_MAX_WAIT_SECONDS", "99999"),
         ("LAYER_MAX_WAIT_SECONDS", "9" * 5000),
         ("LAYER_LOG_LEVEL", "LOUD"),
+        ("LAYER_TOOLSETS", "generate,everything"),
+        ("LAYER_OUTPUT_DIR", "/a\0b"),
+        ("LAYER_INPUT_DIRS", "/a\0b"),
+        ("LAYER_STATE_DIR", "/a\0b"),
+        ("LAYER_MAX_UPLOAD_MB", "-64"),
+        ("LAYER_MAX_UPLOAD_MB", "1.5"),
+        ("LAYER_MAX_UPLOAD_MB", "64 MB"),
+        ("LAYER_MAX_UPLOAD_MB", "\u0666\u0664"),
+        ("LAYER_MAX_DOWNLOAD_MB", "100001"),
+        ("LAYER_MAX_DOWNLOAD_MB", "9" * 5000),
+        ("LAYER_MEDIA_HOSTS", "https://cdn.layer.test"),
+        ("LAYER_MEDIA_HOSTS", "cdn.layer.test/files"),
+        ("LAYER_MEDIA_HOSTS", "cdn.layer.test:8443"),
+        ("LAYER_MEDIA_HOSTS", "*.layer.test"),
+        ("LAYER_MEDIA_HOSTS", "me@cdn.layer.test"),
+        ("LAYER_MEDIA_HOSTS", "bücher.test"),
+        ("LAYER_PREVIEW", "small"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name_and_not_shown(
@@ -84,6 +104,69 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_not_shown(
 )
 def test_the_sandbox_switch_takes_words(word: str, on: bool) -> None:
     assert Settings.from_env({"LAYER_SANDBOX": word}).sandbox is on
+
+
+def test_without_environment_files_have_their_usual_limits_and_places() -> None:
+    settings = Settings.from_env({})
+    assert (settings.max_upload_mb, settings.max_download_mb) == (64, 1024)
+    assert (settings.output_dir, settings.input_dirs, settings.state_dir) == (None, (), None)
+    assert (settings.media_hosts, settings.preview) == ((), True)
+    assert settings.toolsets == ("generate", "models", "files")
+
+
+@pytest.mark.parametrize(
+    ("text", "toolsets"),
+    [
+        ("generate", ("generate",)),
+        ("Files, generate", ("generate", "files")),
+        ("workflows workflows", ("workflows",)),
+        ("default,workflows", ("generate", "models", "files", "workflows")),
+        ("ALL", ("generate", "models", "files", "workflows")),
+    ],
+)
+def test_toolsets_are_named_in_any_order_and_case(text: str, toolsets: tuple[str, ...]) -> None:
+    assert Settings.from_env({"LAYER_TOOLSETS": text}).toolsets == toolsets
+
+
+@pytest.mark.parametrize("name", ["LAYER_OUTPUT_DIR", "LAYER_STATE_DIR"])
+def test_a_folder_is_kept_as_it_is_written(name: str) -> None:
+    settings = Settings.from_env({name: " ~/grüne Tränke \n"})
+    assert "~/grüne Tränke" in (settings.output_dir, settings.state_dir)
+
+
+def test_several_input_folders_are_separated_as_in_path() -> None:
+    text = os.pathsep.join(["/a b", " ~/c ", "", "d"])
+    assert Settings.from_env({"LAYER_INPUT_DIRS": text}).input_dirs == ("/a b", "~/c", "d")
+
+
+@pytest.mark.parametrize("value", ["1", "65", "100000"])
+def test_the_largest_files_are_whole_megabytes(value: str) -> None:
+    environment = {"LAYER_MAX_UPLOAD_MB": value, "LAYER_MAX_DOWNLOAD_MB": value}
+    settings = Settings.from_env(environment)
+    assert (settings.max_upload_mb, settings.max_download_mb) == (int(value), int(value))
+
+
+@pytest.mark.parametrize("name", ["LAYER_MAX_UPLOAD_MB", "LAYER_MAX_DOWNLOAD_MB"])
+def test_a_limit_of_no_megabytes_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({name: "0"})
+
+
+def test_media_hosts_are_names_in_any_case() -> None:
+    text = "CDN.layer.test, files-2.layer.test  10.0.0.1"
+    expected = ("cdn.layer.test", "files-2.layer.test", "10.0.0.1")
+    assert Settings.from_env({"LAYER_MEDIA_HOSTS": text}).media_hosts == expected
+
+
+@pytest.mark.parametrize(("word", "on"), [("1", True), ("on", True), ("0", False), ("No", False)])
+def test_the_preview_can_be_turned_off(word: str, on: bool) -> None:
+    assert Settings.from_env({"LAYER_PREVIEW": word}).preview is on
+
+
+def test_what_a_bundle_leaves_unsubstituted_is_unset() -> None:
+    names = [name for setting in fields(Settings) for name in setting.metadata["names"]]
+    environment = {name: f"${{user_config.{name.lower()}}}" for name in names}
+    assert Settings.from_env(environment) == Settings()
 
 
 def test_the_token_is_not_in_the_repr() -> None:
