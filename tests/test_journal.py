@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 
 API = "https://api.layer.test/api"
 SHA = "ab" * 32
-PROCESSES = 5
-NOTES = 30
+PROCESSES = 4
+NOTES = 20
 # Waits for all others, then writes as fast as it can.
 WRITER = """
 import sys, time
