@@ -104,6 +104,9 @@ def serve(options: argparse.Namespace) -> int:
     )
     # Before the SDK does: its handler breaks long lines where rich is installed.
     logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    # They would log headers and signed addresses.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with _with_own_sandbox(settings) as effective:
         server = create_server(effective, notes=_sandbox_notes(effective))
         if options.http:

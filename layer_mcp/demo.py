@@ -1,18 +1,16 @@
 """The demo: what an MCP host does with the server, from start to a picture on disk."""
 
-import re
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult
 from tqdm import tqdm
 
 from .sandbox.catalog import sandbox_models
-from .sandbox.files import slug_of
 
 WAIT_SECONDS = 25
 MAX_WAITS = 4
@@ -30,31 +28,33 @@ def run_demo(prompt: str, folder: Path) -> None:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    anyio.run(_generate, prompt, folder)
+    anyio.run(_generate, prompt, str(folder.absolute()))
 
 
-async def _generate(prompt: str, folder: Path) -> None:
+async def _generate(prompt: str, folder: str) -> None:
     host = StdioServerParameters(
-        command=sys.executable, args=["-m", "layer_mcp", "--sandbox"], env={"PYTHONUTF8": "1"}
+        command=sys.executable,
+        args=["-m", "layer_mcp", "--sandbox"],
+        env={"PYTHONUTF8": "1", "LAYER_OUTPUT_DIR": folder},
     )
     failure: Exception | None = None
     async with Client(host) as client:
         # The client's task group would wrap what leaves this block in an ExceptionGroup.
         try:
-            await _make_picture(client, prompt, folder)
-        except (DemoError, MCPError, httpx.HTTPError, OSError) as error:
+            await _make_picture(client, prompt)
+        except (DemoError, MCPError, OSError) as error:
             failure = error
     if failure is not None:
         raise DemoError(str(failure)) from failure
 
 
-async def _make_picture(client: Client, prompt: str, folder: Path) -> None:
+async def _make_picture(client: Client, prompt: str) -> None:
     print("Started layer-mcp over stdio with a simulated Layer.")
     call = {"model_id": sandbox_models()[0].model_id, "prompt": prompt, "batch_size": 1}
     started = _content(await client.call_tool("execute_inference", call))
     print(f'Started "{prompt}": {started["estimated_price_creative_units"]:g} CU (simulated).')
     finished = await _wait(client, started["inference_id"])
-    await _save(finished, slug_of(prompt), folder)
+    _tell(finished)
 
 
 async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
@@ -79,19 +79,14 @@ async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
     return run
 
 
-async def _save(run: dict[str, Any], slug: str, folder: Path) -> None:
+def _tell(run: dict[str, Any]) -> None:
     if run["status"] != "complete":
         raise DemoError(f"The run is {run['status']}: {run.get('error')}")
-    async with httpx.AsyncClient(trust_env=False) as http:
-        for number, output in enumerate(run["outputs"], 1):
-            answer = await http.get(output["url"])
-            if answer.is_error:
-                raise DemoError(f"The file answered HTTP {answer.status_code}.")
-            extension = re.sub(r"[^a-z0-9]", "", output["url"].rpartition(".")[2])
-            path = folder / f"{slug}-{run['inference_id'][:8]}-{number}.{extension}"
-            path.write_bytes(answer.content)
-            size = f"{output['width']}x{output['height']}, {len(answer.content) / 1000:.0f} KB"
-            print(f"Saved {path} ({size}).")
+    for output in run["outputs"]:
+        if "path" not in output:
+            raise DemoError(run.get("warning", "The picture was not saved."))
+        size = f"{output['width']}x{output['height']}, {output['file_size_bytes'] / 1000:.0f} KB"
+        print(f"Saved {os.path.relpath(output['path'])} ({size}).")
 
 
 def _content(result: CallToolResult) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .api.errors import LayerError
+from .api.file_names import safe_folder_parts
 from .settings import Settings
 
 DEFAULT_OUTPUT_FOLDER = "Layer"
@@ -29,6 +30,29 @@ def output_folder(settings: Settings) -> Path:
     except RuntimeError:
         sentence = "There is no home folder for outputs."
         raise LayerError("FOLDER_NOT_WRITABLE", sentence) from None
+
+
+def output_subfolder(root: Path, wanted: str | None) -> Path:
+    """The output folder, or the one below it that an agent asked for.
+
+    Raises:
+        LayerError: INVALID_FOLDER, for any other.
+    """
+    if wanted is None:
+        return root
+    absolute = Path(wanted)
+    if absolute.is_absolute() and absolute.is_relative_to(root):
+        wanted = str(absolute.relative_to(root))
+    folder = root.joinpath(*safe_folder_parts(wanted))
+    if not is_below(root, folder):
+        raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
+    return folder
+
+
+def is_below(root: Path, folder: Path) -> bool:
+    """Whether a folder is the root or below it once links are followed."""
+    real_root, real = _resolved(root), _resolved(folder)
+    return real_root is not None and real is not None and real.is_relative_to(real_root)
 
 
 def state_folder(settings: Settings) -> Path | None:
@@ -81,6 +105,8 @@ def allowed_input(path: str, folders: Sequence[Path]) -> Path:
         LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND for what is no path.
     """
     given = _local_path(path)
+    if leads_to_network(given, folders):
+        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
     candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
     real_folders = [folder.resolve() for folder in folders]
     real_paths = [_resolved(candidate) for candidate in candidates]
@@ -89,12 +115,26 @@ def allowed_input(path: str, folders: Sequence[Path]) -> Path:
         for real in real_paths
         if real is not None and any(real.is_relative_to(folder) for folder in real_folders)
     ]
-    if not allowed:
+    leads_out = any(
+        real not in allowed and os.path.islink(candidate)
+        for real, candidate in zip(real_paths, candidates, strict=True)
+    )
+    if not allowed or leads_out:
         named = ", ".join(str(folder) for folder in folders)
         sentence = f"{_shown(path)} is outside the folders whose files may be read: {named}."
         raise LayerError("PATH_NOT_ALLOWED", sentence)
     # Not Path.exists, which raises for a name that is too long.
     return next((real for real in allowed if os.path.exists(real)), allowed[0])
+
+
+def leads_to_network(path: PurePath, folders: Sequence[PurePath]) -> bool:
+    """Whether only looking at a path would open a connection: a share that no folder is on.
+
+    On Windows, looking at a share sends the user's credentials to its machine.
+    """
+    return path.drive.startswith("\\\\") and path.drive.lower() not in {
+        folder.drive.lower() for folder in folders
+    }
 
 
 def _local_path(path: str) -> Path:

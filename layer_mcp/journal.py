@@ -9,17 +9,17 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
 
 FILE_NAME = "journal.sqlite3"
-BUSY_SECONDS = 5
-MAX_KNOWN_RUNS = 1000
+# Between "paid for" and "answered" there is no time for more.
+BUSY_SECONDS = 0.5
+SCHEMA_VERSION = 1
 SCHEMA = """
-PRAGMA user_version = 1;
 CREATE TABLE IF NOT EXISTS uploads (
     api_url TEXT, workspace_id TEXT, sha256 TEXT, file_id TEXT NOT NULL,
     PRIMARY KEY (api_url, workspace_id, sha256)
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS runs (
     api_url TEXT, run_id TEXT, facts TEXT NOT NULL, folder TEXT,
     PRIMARY KEY (api_url, run_id)
 );
+PRAGMA user_version = 1;
 """
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,6 @@ class Journal:
         self._api_url = api_url
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
-        self._known_runs: dict[str, RunRecord] = {}
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -87,12 +87,7 @@ class Journal:
         )
 
     async def run(self, run_id: str) -> RunRecord | None:
-        """What is known of a run that was started here.
-
-        Those of this process are at hand: a look at the file costs a hop to a thread.
-        """
-        if run_id in self._known_runs:
-            return self._known_runs[run_id]
+        """What is known of a run that was started here."""
         sql = "SELECT facts, folder FROM runs WHERE api_url = ? AND run_id = ?"
         rows = await self._rows(sql, run_id)
         if not rows:
@@ -102,16 +97,14 @@ class Journal:
 
     async def note_run(self, run_id: str, facts: dict[str, Any]) -> None:
         """Remember what a run was asked."""
-        while len(self._known_runs) >= MAX_KNOWN_RUNS:
-            self._known_runs.pop(next(iter(self._known_runs)))
-        self._known_runs[run_id] = RunRecord(facts)
-        sql = "INSERT OR REPLACE INTO runs (api_url, run_id, facts) VALUES (?, ?, ?)"
+        sql = (
+            "INSERT INTO runs (api_url, run_id, facts) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET facts = excluded.facts"
+        )
         await self._rows(sql, run_id, json.dumps(facts))
 
     async def note_folder(self, run_id: str, folder: Path) -> None:
         """Remember where a run's outputs are."""
-        if run_id in self._known_runs:
-            self._known_runs[run_id] = replace(self._known_runs[run_id], folder=folder)
         sql = (
             "INSERT INTO runs (api_url, run_id, facts, folder) VALUES (?, ?, '{}', ?) "
             "ON CONFLICT DO UPDATE SET folder = excluded.folder"
@@ -132,7 +125,7 @@ class Journal:
 
     def _answer(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         if self._database is None:
-            self._database = _opened(self._folder())
+            self._database = _opened(self._folder)
         try:
             with self._database:
                 return self._database.execute(sql, values).fetchall()
@@ -153,11 +146,13 @@ def _facts(text: str) -> dict[str, Any]:
         return {}
 
 
-def _opened(folder: Path | None) -> sqlite3.Connection:
-    """The database in this folder, or in memory when there is none or it cannot be used."""
-    if folder is None:
-        return _prepared(":memory:")
+def _opened(place: Callable[[], Path | None]) -> sqlite3.Connection:
+    """The database in its folder, or in memory when there is none or it cannot be used."""
+    folder: Path | None = None
     try:
+        folder = place()
+        if folder is None:
+            return _prepared(":memory:")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A folder that was there before may be open to others; prompts are not for them.
         (folder / FILE_NAME).touch(mode=0o600)
@@ -170,8 +165,12 @@ def _opened(folder: Path | None) -> sqlite3.Connection:
 def _prepared(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(SCHEMA)
+        [version] = database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise sqlite3.NotSupportedError(f"it was written by a newer layer-mcp ({version})")
+        if version < SCHEMA_VERSION:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(SCHEMA)
     except sqlite3.Error:
         database.close()
         raise

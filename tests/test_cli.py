@@ -63,7 +63,7 @@ def test_a_prompt_that_the_terminal_cannot_show_does_not_end_the_demo(tmp_path: 
     plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     done = run("demo", "--prompt", "火の薬", "--out", str(tmp_path), **plain)
     assert done.returncode == 0, done.stderr
-    assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
 
 
 def test_a_demo_that_is_refused_is_exit_code_1_and_one_line(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ NOT_READ = {
     "ExecuteWorkflowOutput": {"created_at"},
     "WorkspaceInfo": {"last_active_at"},
 }
-OURS = {"excludes_references"}
+OURS = {"references_refused"}
 # Layer adds names to these lists: any name is passed on. A blur below 0 is ours.
 OPEN_LISTS = {("ForgeGuidanceFileInput", "type"), ("ForgeVideoEffectInput", "type")}
 STRICTER = {

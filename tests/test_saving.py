@@ -372,14 +372,14 @@ async def test_four_files_come_at_once_and_no_more(
 
 
 async def test_progress_is_told(layer: LayerClient, media: Media, folder: Path) -> None:
-    arrived_bytes: list[int] = []
+    arrived_bytes: dict[int, int] = {}
 
-    async def tell(more_bytes: int) -> None:
-        arrived_bytes.append(more_bytes)
+    async def tell(number: int, so_far_bytes: int) -> None:
+        arrived_bytes[number] = so_far_bytes
 
     run = run_of(media.output("/a", bytes(1000)), media.output("/b", bytes(500)))
     await save_outputs(layer, run, folder, max_bytes=MEGABYTE, on_bytes=tell)
-    assert sum(arrived_bytes) == 1500
+    assert arrived_bytes == {1: 1000, 2: 500}
 
 
 GOOD_FILE: dict[str, Any] = {

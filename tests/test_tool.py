@@ -48,7 +48,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
         for function in (crash, refuse)
     ]
 
-    def tools_of(_toolsets: object) -> list[Tool]:
+    def tools_of(_toolsets: object, *, saves_by_itself: bool) -> list[Tool]:
         return tools
 
     monkeypatch.setattr(app, "tools_of", tools_of)

@@ -5,11 +5,11 @@ async with LayerClient.from_env() as layer:
     run = await layer.wait(started.inference_id, timeout_seconds=300)
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -54,11 +54,16 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 20
 MAX_KEPT_UPLOADS = 32
-DEFAULT_MAX_DOWNLOAD_BYTES = 1024 * 1024 * 1024
-WORKSPACE_LOOKUP_SECONDS = 15
+MEGABYTE = 1024 * 1024
+DEFAULT_MAX_UPLOAD_BYTES = 64 * MEGABYTE
+DEFAULT_MAX_DOWNLOAD_BYTES = 1024 * MEGABYTE
+LOOKUP_SECONDS = 10
 WORKSPACE_KEPT_SECONDS = 60
 REFERENCE_FIELDS = frozenset({"guidance_files", "mask"})
 FIELDS_WITHOUT_PRICE = frozenset({"seed", "session_name"})
+
+
+PageT = TypeVar("PageT", WorkspaceList, WorkflowList)
 
 
 class LayerClient:
@@ -76,11 +81,15 @@ class LayerClient:
         api_url: str = DEFAULT_API_URL,
         limits: Limits | None = None,
         media_hosts: Iterable[str] = (),
+        max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
+        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
     ) -> None:
         self._workspace = workspace
         self._api_url = normal_api_url(api_url)
         self._connection = Connection(token, self._api_url, limits or Limits())
         self._host_rules = host_rules(self._api_url, media_hosts)
+        self._max_upload_bytes = max_upload_bytes
+        self._max_download_bytes = max_download_bytes
         self._file_hosts: FileHosts | None = None
         self._uploads: dict[tuple[str, str], UploadSession] = {}
         self._found_workspaces: dict[str | None, tuple[str, float]] = {}
@@ -107,6 +116,8 @@ class LayerClient:
             workspace=settings.workspace,
             api_url=settings.api_url,
             media_hosts=settings.media_hosts,
+            max_upload_bytes=settings.max_upload_mb * MEGABYTE,
+            max_download_bytes=settings.max_download_mb * MEGABYTE,
         )
 
     async def __aenter__(self) -> Self:
@@ -125,16 +136,11 @@ class LayerClient:
 
     async def list_workspaces(self) -> list[Workspace]:
         """All workspaces of the account, most recently active first (GET workspaces)."""
-        workspaces: list[Workspace] = []
-        cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
-            page = await self._connection.ask(WorkspaceList, "v1/workspaces", params=params)
-            workspaces += page.workspaces
-            cursor = page.pagination.next_cursor if page.pagination else None
-            if not cursor or not (page.pagination and page.pagination.has_more_results):
-                break
-        return workspaces
+        return [
+            workspace
+            async for page in self._pages(WorkspaceList, "v1/workspaces")
+            for workspace in page.workspaces
+        ]
 
     async def get_workspace(self, workspace: str | None = None) -> Workspace:
         """A workspace with its balance (GET workspaces/{id})."""
@@ -158,18 +164,21 @@ class LayerClient:
         """What a run will cost, with its references and mask (POST inferences/estimate).
 
         The published contract does not name those two. When Layer refuses them, the price is
-        asked for without, and `excludes_references` says so.
+        asked for without, and `references_refused` is what it said.
         """
         path = await self._path(workspace, "inferences", "estimate")
         body = _without(request.body(), FIELDS_WITHOUT_PRICE)
         try:
             return await self._connection.ask(PriceEstimate, path, method="POST", json=body)
         except LayerError as error:
-            if error.code != "INVALID_INPUTS" or not (request.guidance_files or request.mask):
+            has_references = request.guidance_files or request.mask
+            named = any(name in error.message for name in REFERENCE_FIELDS)
+            if not (has_references and named):
                 raise
+            why = error.message
         body = _without(body, REFERENCE_FIELDS)
         estimate = await self._connection.ask(PriceEstimate, path, method="POST", json=body)
-        return estimate.model_copy(update={"excludes_references": True})
+        return estimate.model_copy(update={"references_refused": why})
 
     async def execute_inference(
         self, request: InferenceRequest, *, workspace: str | None = None
@@ -235,16 +244,11 @@ class LayerClient:
         Raises:
             LayerError: WORKFLOW_NOT_FOUND.
         """
-        query = WorkflowQuery(limit=100)
-        for _ in range(MAX_PAGES):
-            page = await self.list_workflows(query, workspace=workspace)
+        path = await self._path(workspace, "workflows")
+        async for page in self._pages(WorkflowList, path):
             for workflow in page.workflows:
                 if workflow.workflow_id.lower() == workflow_id.lower():
                     return workflow
-            cursor = page.pagination.next_cursor if page.pagination else None
-            if not cursor:
-                break
-            query = WorkflowQuery(limit=100, cursor=cursor)
         raise LayerError("WORKFLOW_NOT_FOUND", "The workspace has no workflow with this id.")
 
     async def estimate_workflow(
@@ -332,14 +336,15 @@ class LayerClient:
             from .local_files import open_media_file  # noqa: PLC0415
 
             with ExitStack() as stack:
-                media = open_media_file(file)
+                media = open_media_file(file, max_bytes=self._max_upload_bytes)
                 opened = await to_thread.run_sync(stack.enter_context, media)
                 return await self.upload_file(opened, workspace=workspace, on_bytes=on_bytes)
         workspace_id = await self.workspace_id(workspace)
         from .upload import SessionLostError, send_file  # noqa: PLC0415
 
         hosts, key, reason = self._files(), (workspace_id, file.sha256), ""
-        for _ in range(2):
+        # A session of an earlier call may be gone, and a new address may be refused once.
+        for _ in range(3 if key in self._uploads else 2):
             # Taken out while it is in use: no other call may write into the same session.
             session = self._uploads.pop(key, None)
             resume = session is not None
@@ -354,9 +359,15 @@ class LayerClient:
             except BaseException as error:
                 broken = not isinstance(error, LayerError) or error.code == "UPLOAD_FAILED"
                 if session is not None and broken:
-                    self._uploads[key] = session
+                    self._keep_upload(key, session)
                 raise
-        raise LayerError("UPLOAD_EXPIRED", f"The storage host refused two new uploads ({reason}).")
+        sentence = f"The storage host did not accept the address of the upload ({reason})."
+        raise LayerError("UPLOAD_EXPIRED", sentence)
+
+    def _keep_upload(self, key: tuple[str, str], session: "UploadSession") -> None:
+        self._uploads[key] = session
+        while len(self._uploads) > MAX_KEPT_UPLOADS:
+            self._uploads.pop(next(iter(self._uploads)))
 
     async def _new_upload(self, workspace_id: str, file: "LocalFile") -> "UploadSession":
         from .upload import open_session  # noqa: PLC0415
@@ -368,8 +379,6 @@ class LayerClient:
             file_name=file.path.name.encode(errors="replace").decode(),
         )
         ticket = await self.request_upload_url(request, workspace=workspace_id)
-        while len(self._uploads) >= MAX_KEPT_UPLOADS:
-            self._uploads.pop(next(iter(self._uploads)))
         return await open_session(self._files(), ticket, file)
 
     async def download(
@@ -377,10 +386,10 @@ class LayerClient:
         url: str,
         sink: BinaryIO,
         *,
-        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        max_bytes: int | None = None,
         on_bytes: "OnArrivedBytes | None" = None,
     ) -> "Downloaded":
-        """Write an output to `sink`, an empty file; a few at once.
+        """Write an output to `sink`, an empty file; a few at once, each within the client's limit.
 
         No credentials are sent. Only Layer's media host, the API's host and `media_hosts` serve.
 
@@ -392,7 +401,8 @@ class LayerClient:
 
         hosts = self._files()
         async with hosts.places:
-            return await download(hosts, url, sink, max_bytes=max_bytes, on_bytes=on_bytes)
+            limit_bytes = self._max_download_bytes if max_bytes is None else max_bytes
+            return await download(hosts, url, sink, max_bytes=limit_bytes, on_bytes=on_bytes)
 
     async def workspace_id(self, workspace: str | None = None) -> str:
         """The id of a workspace given by id, slug or name; a look-up counts for a minute.
@@ -402,18 +412,30 @@ class LayerClient:
         """
         wanted = workspace or self._workspace
         if wanted and is_uuid(wanted):
-            return wanted
+            return wanted.lower()
         found, until = self._found_workspaces.get(wanted, ("", 0.0))
         if found and anyio.current_time() < until:
             return found
-        try:
-            with anyio.fail_after(WORKSPACE_LOOKUP_SECONDS):
-                chosen = choose_workspace(wanted, await self.list_workspaces()).workspace_id
-        except TimeoutError:
-            sentence = "Layer did not list the workspaces in time."
-            raise LayerError("TIMEOUT", sentence, transient=True) from None
+        chosen = choose_workspace(wanted, await self.list_workspaces()).workspace_id.lower()
         self._found_workspaces[wanted] = (chosen, anyio.current_time() + WORKSPACE_KEPT_SECONDS)
         return chosen
+
+    async def _pages(self, model: type[PageT], path: str) -> AsyncGenerator[PageT]:
+        """The pages of a list, as long as there are more and the time for a look-up lasts."""
+        deadline = anyio.current_time() + LOOKUP_SECONDS
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            try:
+                with anyio.fail_after(deadline - anyio.current_time()):
+                    page = await self._connection.ask(model, path, params=params)
+            except TimeoutError:
+                sentence = "Layer did not send the whole list in time."
+                raise LayerError("TIMEOUT", sentence, transient=True) from None
+            yield page
+            if page.next_cursor in (None, cursor):
+                break
+            cursor = page.next_cursor
 
     async def _path(self, workspace: str | None, *parts: str) -> str:
         workspace_id = await self.workspace_id(workspace)

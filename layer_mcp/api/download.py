@@ -3,33 +3,36 @@
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin
 
+import anyio
 import httpx
 from anyio import to_thread
 
 from .errors import LayerError
 from .file_hosts import FileHosts
 from .host_rules import media_address
-from .retry import Patience, parse_retry_after, utc_now
+from .retry import parse_retry_after, retry_delay_seconds, utc_now
 
 MAX_REDIRECTS = 5
-RETRY_SECONDS = 5
+MAX_PAUSE_SECONDS = 5
 WRITE_BYTES = 1024 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
 
 OnBytes = Callable[[int], Awaitable[None]]
-"""Told how many bytes arrived since it was told last."""
+"""Told how many bytes of the file have arrived."""
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What was written to the sink."""
+    """What was written to the sink; without a known length, it may have been cut."""
 
     size_bytes: int
     sha256: str
     content_type: str
+    has_known_length: bool = True
 
 
 async def download(
@@ -42,15 +45,14 @@ async def download(
 ) -> Downloaded:
     """Write the file at an output's address to `sink`, an empty file open for writing.
 
-    Redirects are followed, each to a checked address. A transfer that breaks starts over, as long
-    as its five seconds for that last.
+    Redirects are followed, each to a checked address. A transfer that breaks starts over, at most
+    three times.
 
     Raises:
         LayerError: HOST_NOT_ALLOWED, DOWNLOAD_FAILED, OUTPUT_GONE or OUTPUT_TOO_LARGE.
         OSError: the sink cannot be written.
     """
-    patience = Patience(RETRY_SECONDS)
-    while True:
+    for attempt in count(1):
         retry_after_seconds: float | None = None
         try:
             return await _once(hosts, url, sink, max_bytes, on_bytes)
@@ -60,10 +62,13 @@ async def download(
             failure, retry_after_seconds = answer.error, answer.retry_after_seconds
             if not answer.passes:
                 raise failure from None
-        if not await patience.pause(retry_after_seconds):
+        pause_seconds = retry_delay_seconds(attempt, retry_after_seconds, MAX_PAUSE_SECONDS)
+        if pause_seconds is None:
             raise failure
+        await anyio.sleep(pause_seconds)
         sink.seek(0)
         sink.truncate()
+    raise AssertionError("The loop ends with an answer or an error.")
 
 
 class _AnswerError(Exception):
@@ -102,7 +107,10 @@ def _next_url(response: httpx.Response, address: SplitResult) -> str:
 async def _written(
     response: httpx.Response, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
 ) -> Downloaded:
-    announced = response.headers.get("content-length", "0")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        # Nothing compressed was asked for, and a few bytes could stand for gigabytes.
+        raise LayerError("DOWNLOAD_FAILED", "The media host sent a compressed answer.")
+    announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     writer = _Writer(sink)
@@ -111,9 +119,13 @@ async def _written(
             raise _too_large(max_bytes)
         await writer.write(chunk)
         if on_bytes is not None:
-            await on_bytes(len(chunk))
-    content_type = response.headers.get("content-type", "")
-    return Downloaded(writer.size_bytes, writer.digest.hexdigest(), content_type)
+            await on_bytes(writer.size_bytes)
+    return Downloaded(
+        size_bytes=writer.size_bytes,
+        sha256=writer.digest.hexdigest(),
+        content_type=response.headers.get("content-type", ""),
+        has_known_length=bool(announced) or "transfer-encoding" in response.headers,
+    )
 
 
 class _Writer:
@@ -134,12 +146,13 @@ class _Writer:
 
 
 async def _large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body in megabytes: each write costs a hop to a thread, and httpx's own chunking copies
-    everything twice.
+    """The body, as it is on the wire, in megabytes.
+
+    Each write costs a hop to a thread, and httpx's own chunking copies everything twice.
     """
     parts: list[bytes] = []
     size_bytes = 0
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         parts.append(part)
         size_bytes += len(part)
         if size_bytes >= WRITE_BYTES:

@@ -27,8 +27,8 @@ NEXT_STEPS = {
     "FEATURE_DISABLED": "Use another model, or ask Layer to enable the feature for the workspace.",
     "WORKSPACE_NOT_FOUND": "Set workspace_id or LAYER_WORKSPACE_ID to a workspace of this account.",
     "WORKSPACE_REQUIRED": "Pass one of them as workspace_id, or set LAYER_WORKSPACE_ID.",
-    "MODEL_NOT_FOUND": "Use a model that this workspace has; list_models names them.",
-    "WORKFLOW_NOT_FOUND": "Use a workflow that this workspace has; list_workflows names them.",
+    "MODEL_NOT_FOUND": "Use the id of a model that this workspace has.",
+    "WORKFLOW_NOT_FOUND": "Use the id of a workflow that this workspace has.",
     "WORKFLOW_RUN_NOT_FOUND": "Check run_id and workflow_id, and that workspace_id is where it was "
     "started.",
     "INFERENCE_NOT_FOUND": "Check inference_id, and that workspace_id is where it was started.",
@@ -67,15 +67,16 @@ NEXT_STEPS = {
     "UPLOAD_UNFINISHED": "Call again with the same path; it goes on from what arrived.",
     "UPLOAD_REFUSED": "Check that Layer takes files of this type and size, then call again.",
     "UPLOAD_EXPIRED": "Check this machine's clock, then call again.",
-    "DOWNLOAD_FAILED": "Call save_outputs again; the run and its files stay as they are.",
+    "DOWNLOAD_FAILED": "Call again; the run and its files stay as they are.",
     "OUTPUT_GONE": "Look at the run in Layer; the file is not at its address any more.",
     "OUTPUT_TOO_LARGE": "Raise LAYER_MAX_DOWNLOAD_MB, or fetch the file from its URL.",
     "DISK_FULL": "Free some space, or set LAYER_OUTPUT_DIR to another disk; then save again.",
     "FOLDER_NOT_WRITABLE": "Set LAYER_OUTPUT_DIR to a folder that can be written, and start the "
     "server again.",
     "INVALID_FOLDER": "Give a folder below the output folder, such as icons or icons/potions.",
-    "SAVING_UNFINISHED": "Call save_outputs again for the rest, or raise LAYER_MAX_WAIT_SECONDS.",
-    "NOTHING_TO_SAVE": "Wait for the run with get_status until it is complete.",
+    "SAVING_UNFINISHED": "Call save_outputs again: what is saved stays. If one file never fits, "
+    "raise LAYER_MAX_WAIT_SECONDS or fetch it from its URL.",
+    "NOTHING_TO_SAVE": "Wait for the run until it has ended, then call again.",
     "TOO_BUSY": "Wait a few seconds, then call again.",
     "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "
     "server again.",
@@ -159,6 +160,8 @@ def next_step_for(code: str, status: int | None = None) -> str:
         return NEXT_STEPS[code]
     if code.endswith("_NOT_FOUND"):
         return NEXT_STEPS["NOT_FOUND"]
+    if status in CODE_BY_STATUS:
+        return NEXT_STEPS[CODE_BY_STATUS[status]]
     return NEXT_STEPS["SERVER_ERROR" if (status or 0) >= 500 else "REQUEST_REFUSED"]
 
 

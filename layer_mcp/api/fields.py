@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True)]
+Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True, to_lower=True)]
 
 
 def _no_flag(value: object) -> object:

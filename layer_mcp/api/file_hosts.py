@@ -14,8 +14,8 @@ import httpx
 from .. import __version__
 from ..loopback import LOOPBACK_HOSTS
 from .errors import LayerError, one_sentence
-from .host_rules import HostRules, may_connect
-from .transport import tls_context
+from .host_rules import LAYERS_ADDRESS, HostRules, may_connect
+from .transport import is_untrusted_certificate, tls_context
 
 FILES_AT_ONCE = 4
 CONNECT_SECONDS = 5
@@ -23,6 +23,7 @@ STALL_SECONDS = 30
 PORTS = {"https": 443, "http": 80}
 
 UNREADABLE = "The file's address cannot be read. Nothing was sent there."
+UNTRUSTED = "The certificate of the file's host is not trusted on this machine."
 PRIVATE = "The file's host is an address of a private network. Nothing was sent there."
 
 
@@ -97,6 +98,8 @@ class FileHosts:
             try:
                 return await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if is_untrusted_certificate(error):
+                    raise LayerError("TLS_FAILED", UNTRUSTED) from None
                 failure = error
         raise failure or httpx.ConnectError(f"{host} has no address.")
 
@@ -107,7 +110,7 @@ class FileHosts:
         proxy = None if host in LOOPBACK_HOSTS else _proxy_for(address.scheme, host)
         numbers = await (_resolved(host, port) if proxy is None else _spelled(host, port))
         if not all(may_connect(number, self.rules) for number in numbers):
-            raise LayerError("HOST_NOT_ALLOWED", PRIVATE)
+            raise LayerError("HOST_NOT_ALLOWED", PRIVATE, next_step=LAYERS_ADDRESS)
         if proxy is not None:
             return [Route(url, proxy)]
         return [Route(url.copy_with(host=number)) for number in numbers]
@@ -140,7 +143,7 @@ def _url(address: SplitResult) -> httpx.URL:
     try:
         return httpx.URL(address.geturl())
     except httpx.InvalidURL:
-        raise LayerError("HOST_NOT_ALLOWED", UNREADABLE) from None
+        raise LayerError("HOST_NOT_ALLOWED", UNREADABLE, next_step=LAYERS_ADDRESS) from None
 
 
 async def _resolved(host: str, port: int, flags: int = 0) -> list[str]:

@@ -6,7 +6,7 @@ into a way to reach other machines of the network, or to send anything that is n
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from ..loopback import LOOPBACK_HOSTS, is_loopback
@@ -17,7 +17,10 @@ LAYER_MEDIA_HOST = "media.app.layer.ai"
 IPV4_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 # Private too, though not every Python knows: site-local (RFC 3879), local translation (RFC 8215).
 PRIVATE = (IPv6Network("fec0::/10"), IPv6Network("64:ff9b:1::/48"))
+# Not private by the registry, and yet services of a cloud's own network.
+SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 MAX_SHOWN_HOST = 80
+LAYERS_ADDRESS = "Call again later; if it stays so, ask Layer's support: the address is Layer's."
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ def host_rules(api_url: str, more_hosts: Iterable[str] = ()) -> HostRules:
     loopback = is_loopback(api_url)
     own = {LAYER_MEDIA_HOST, (urlsplit(api_url).hostname or "").lower()}
     return HostRules(
-        media_hosts=frozenset(own.union(more_hosts, LOOPBACK_HOSTS if loopback else ())),
+        media_hosts=frozenset(
+            own.union((host.lower() for host in more_hosts), LOOPBACK_HOSTS if loopback else ())
+        ),
         loopback=loopback,
     )
 
@@ -51,7 +56,8 @@ def media_address(url: str, rules: HostRules) -> SplitResult:
     parts = storage_address(url, rules)
     host = (parts.hostname or "").lower()
     if host not in rules.media_hosts:
-        raise _refused(f"The file is on {host[:MAX_SHOWN_HOST]}, which is not one of Layer's hosts")
+        sentence = f"The file is on {host[:MAX_SHOWN_HOST]}, which is not one of Layer's hosts."
+        raise LayerError("HOST_NOT_ALLOWED", sentence)
     return parts
 
 
@@ -83,7 +89,12 @@ def may_connect(address: str, rules: HostRules) -> bool:
         return rules.loopback
     if any(ip in network for network in PRIVATE):
         return False
-    return all(part.is_global and not part.is_multicast for part in (ip, *_embedded(ip)))
+    return all(_is_public(part) for part in (ip, *_embedded(ip)))
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    special = isinstance(ip, IPv4Address) and any(ip in network for network in SPECIAL)
+    return ip.is_global and not ip.is_multicast and not special
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
@@ -98,4 +109,6 @@ def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
 
 
 def _refused(why: str) -> LayerError:
-    return LayerError("HOST_NOT_ALLOWED", f"{why}. Nothing was sent there.")
+    return LayerError(
+        "HOST_NOT_ALLOWED", f"{why}. Nothing was sent there.", next_step=LAYERS_ADDRESS
+    )

@@ -39,6 +39,13 @@ class LocalFile:
     stream: FileIO = field(repr=False)
     changed_at_ns: int = field(repr=False)
 
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the very file that a path leads to now."""
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), path.stat())
+        except OSError:
+            return False
+
     def read_from(self, offset: int) -> bytes:
         """The next bytes, at most a megabyte; empty at the end.
 

@@ -35,6 +35,10 @@ EXTENSION_BY_TYPE = {
 # FBX has no registered media type; it is known by its address only.
 EXTENSIONS = frozenset(EXTENSION_BY_TYPE.values()) | {"fbx"}
 OTHER_EXTENSION = "bin"
+# Those that Layer takes, and that `sniff` knows.
+MEDIA_TYPES = frozenset(
+    {"image/png", "image/jpeg", "image/webp", "video/mp4", "audio/mpeg", "audio/wav"}
+)
 GENERAL_TYPES = frozenset({"text/plain", "application/json", "application/zip"})
 
 # Major brands of MP4 video (mp4ra.org); HEIC, AVIF, QuickTime and M4A have brands of their own.

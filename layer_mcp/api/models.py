@@ -291,6 +291,18 @@ class Pagination(Response):
     total_count: OptionalInteger = None
 
 
+class Page(Response):
+    """One page of a list."""
+
+    pagination: Annotated[Pagination | None, Lenient] = None
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the next page is; None when this is the last one."""
+        where = self.pagination
+        return where.next_cursor or None if where and where.has_more_results is not False else None
+
+
 class FieldProblem(Response):
     """One refused field, as FastAPI reports it."""
 
@@ -308,24 +320,23 @@ class Problem(Response):
     ] = None
 
 
-class WorkspaceList(Response):
+class WorkspaceList(Page):
     """One page of workspaces (ListWorkspacesOutput)."""
 
     workspaces: Annotated[list[Workspace], BeforeValidator(objects_with("workspace_id"))]
-    pagination: Annotated[Pagination | None, Lenient] = None
 
 
 class PriceEstimate(Response):
     """What a run will cost, and what is left of the balance (EstimateForgePriceOutput).
 
-    `excludes_references` is ours: Layer refused to price the guidance files and the mask.
+    `references_refused` is ours: why Layer did not price the guidance files and the mask.
     """
 
     estimated_price_creative_units: Number
     workspace_balance_creative_units: OptionalNumber = None
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
-    excludes_references: bool = False
+    references_refused: str | None = None
 
 
 class UploadUrl(Response):
@@ -359,13 +370,12 @@ class ModelSummary(Response):
     _any_id = model_validator(mode="before")(_with_a_model_id)
 
 
-class ModelList(Response):
+class ModelList(Page):
     """One page of models (ListModelsOutput)."""
 
     models: Annotated[
         list[ModelSummary], BeforeValidator(objects_with("model_id", "id", "base_model_id"))
     ]
-    pagination: Annotated[Pagination | None, Lenient] = None
 
 
 Flag = Annotated[bool | None, Lenient]
@@ -449,11 +459,10 @@ class Workflow(Response):
     )
 
 
-class WorkflowList(Response):
+class WorkflowList(Page):
     """One page of workflows (ListWorkflowsOutput)."""
 
     workflows: Annotated[list[Workflow], BeforeValidator(objects_with("workflow_id"))]
-    pagination: Annotated[Pagination | None, Lenient] = None
 
 
 class WorkflowOutputCount(Response):

@@ -4,10 +4,13 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,17 +20,21 @@ from pydantic import BaseModel
 
 from .errors import LayerError
 from .file_names import numbered, output_name
-from .media_types import extension_for
+from .media_types import MEDIA_TYPES, extension_for
 from .models import Output
 
 if TYPE_CHECKING:
     from .client import LayerClient
+    from .download import Downloaded
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_COPIES = 1000
+PART_NAME = re.compile(r"\.[0-9a-f]{32}\.part")
+STALE_SECONDS = 3600
+HEAD_BYTES = 64
 
-OnBytes = Callable[[int], Awaitable[None]]
-"""Told how many bytes arrived since it was told last."""
+OnBytes = Callable[[int, int], Awaitable[None]]
+"""Told an output's number, and how many of its bytes have arrived."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,29 @@ class NotSaved:
 
 @dataclass(frozen=True)
 class Saved:
-    """What saving came to; `record` is the JSON file beside the outputs."""
+    """What saving came to; `record` is the JSON file beside the outputs.
+
+    `files` is all that was ever saved of the run, `fetched` what was fetched just now.
+    """
 
     folder: Path
     record: Path
     files: tuple[SavedFile, ...]
+    fetched: tuple[SavedFile, ...] = ()
     failures: tuple[NotSaved, ...] = ()
 
     def path(self, file: SavedFile) -> Path:
-        """Where an output is."""
+        """Where an output was put."""
         return self.folder / file.name
+
+    def present(self) -> dict[int, Path]:
+        """The outputs that are still where they were put, by number; no links to elsewhere."""
+        paths = {file.number: self.path(file) for file in self.files}
+        return {
+            number: path
+            for number, path in paths.items()
+            if path.is_file() and not path.is_symlink()
+        }
 
 
 class _Record(BaseModel):
@@ -102,19 +122,20 @@ async def save_outputs(
 ) -> Saved:
     """Save the outputs of a finished run, all or those with these numbers (from 1).
 
-    What the record says is saved and is still there is not fetched again. A file that fails does
-    not keep the others away; failure number 0 is the record itself.
+    What the record says is saved and is still there is not fetched again; the record keeps what is
+    gone. A file that fails does not keep the others away; failure number 0 is the record itself.
 
     Raises:
         LayerError: FOLDER_NOT_WRITABLE or DISK_FULL, when not even the folder can be made.
     """
     earlier = await to_thread.run_sync(_prepared, folder, run)
-    files = {file.number: file for file in earlier.files if (folder / file.name).is_file()}
+    present = earlier.present()
+    fetched: dict[int, SavedFile] = {}
     failures: dict[int, LayerError] = {}
 
     async def save(number: int) -> None:
         try:
-            files[number] = await _saved(
+            fetched[number] = await _saved(
                 client, run, number, folder, max_bytes=max_bytes, on_bytes=on_bytes
             )
         except LayerError as error:
@@ -125,16 +146,19 @@ async def save_outputs(
     try:
         async with anyio.create_task_group() as tasks:
             for number in range(1, len(run.outputs) + 1):
-                if number not in files and (numbers is None or number in numbers):
+                if number not in present and (numbers is None or number in numbers):
                     tasks.start_soon(save, number)
     finally:
         # Also when the time of the call is up: the next one goes on from there.
+        files = {file.number: file for file in earlier.files} | fetched
         saved = replace(earlier, files=tuple(files[number] for number in sorted(files)))
-        error = _write_record(saved, run)
+        saved, error = _recorded(saved, run)
     if error is not None:
         failures[0] = error
     return replace(
-        saved, failures=tuple(NotSaved(number, failures[number]) for number in sorted(failures))
+        saved,
+        fetched=tuple(fetched.values()),
+        failures=tuple(NotSaved(number, failures[number]) for number in sorted(failures)),
     )
 
 
@@ -155,11 +179,20 @@ def _prepared(folder: Path, run: FinishedRun) -> Saved:
     """The folder, made if need be, and what was saved in it before."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _write_error(folder, error) from None
     return earlier_saved(folder, run.run_id) or Saved(folder, _free_record(folder, run), ())
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a process that was killed left half-written long ago."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if PART_NAME.fullmatch(part.name) and time() - part.stat().st_mtime > STALE_SECONDS:
+                part.unlink()
 
 
 def _free_record(folder: Path, run: FinishedRun) -> Path:
@@ -181,11 +214,17 @@ async def _saved(
     output = run.outputs[number - 1]
     if not output.url:
         raise LayerError("OUTPUT_GONE", "Layer gave no address for this output.")
+
+    async def tell(arrived_bytes: int) -> None:
+        if on_bytes is not None:
+            await on_bytes(number, arrived_bytes)
+
     part = folder / f".{uuid4().hex}.part"
     try:
         with part.open("xb") as sink:
-            done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=on_bytes)
+            done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=tell)
         content_type = output.content_type or done.content_type
+        await to_thread.run_sync(_checked, part, done, output)
         name = run.name(number, extension_for(content_type, output.url))
         path = await to_thread.run_sync(_placed, part, name, done.size_bytes, done.sha256)
     finally:
@@ -199,6 +238,22 @@ async def _saved(
         size_bytes=done.size_bytes,
         sha256=done.sha256,
     )
+
+
+def _checked(part: Path, done: "Downloaded", output: Output) -> None:
+    """Refuse what is surely not the output.
+
+    Raises:
+        LayerError: DOWNLOAD_FAILED for an empty or cut file, or a web page in place of a medium.
+    """
+    if done.size_bytes == 0:
+        raise LayerError("DOWNLOAD_FAILED", "The media host sent an empty file.")
+    if not done.has_known_length and output.file_size_bytes not in (None, done.size_bytes):
+        raise LayerError("DOWNLOAD_FAILED", "The file was cut on its way.")
+    with part.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if (output.content_type or "").lower() in MEDIA_TYPES and head.lstrip().startswith(b"<"):
+        raise LayerError("DOWNLOAD_FAILED", "The media host sent a web page, not the file.")
 
 
 def _placed(part: Path, name: str, size_bytes: int, sha256: str) -> Path:
@@ -231,10 +286,13 @@ def _is_same(path: Path, size_bytes: int, sha256: str) -> bool:
         return False
 
 
-def _write_record(saved: Saved, run: FinishedRun) -> LayerError | None:
+def _recorded(saved: Saved, run: FinishedRun) -> tuple[Saved, LayerError | None]:
     """Write the JSON beside the outputs; it replaces its own earlier version and nothing else."""
     if not saved.files:
-        return None
+        return saved, None
+    if saved.record.exists() and _read_record(saved.record, run.run_id) is None:
+        # A run with the same short id was saved meanwhile.
+        saved = replace(saved, record=_free_record(saved.folder, run))
     content = {
         "run_id": run.run_id,
         **run.facts,
@@ -247,10 +305,10 @@ def _write_record(saved: Saved, run: FinishedRun) -> LayerError | None:
         part.write_text(text, encoding="utf-8")
         part.replace(saved.record)
     except OSError as error:
-        return _write_error(saved.folder, error)
+        return saved, _write_error(saved.folder, error)
     finally:
         part.unlink(missing_ok=True)
-    return None
+    return saved, None
 
 
 def _read_record(record: Path, run_id: str) -> Saved | None:

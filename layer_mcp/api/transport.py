@@ -3,6 +3,8 @@
 import logging
 import os
 import ssl
+import zlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,8 @@ from .errors import LayerError, error_from_response
 from .retry import Delivery, Limits, delivery_of_status, parse_retry_after, utc_now
 
 MAX_BODY_BYTES = 8_000_000
+# Of zlib: the largest window, in a gzip wrapper.
+GZIP_WINDOW_BITS = 31
 MAX_CONNECTIONS = 20
 
 FULL = "Too many requests to Layer are under way here."
@@ -81,6 +85,7 @@ def open_pool(base_url: str, token: str, limits: Limits) -> Pool:
             "Authorization": f"Bearer {token}",
             "User-Agent": f"layer-mcp/{__version__}",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
         },
         follow_redirects=False,
         trust_env=not is_loopback(base_url),
@@ -159,7 +164,7 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
     response = await http.send(request, stream=True)
     try:
         progress.status = response.status_code
-        async for chunk in response.aiter_bytes():
+        async for chunk in _unpacked(response):
             progress.body += chunk
             if len(progress.body) > MAX_BODY_BYTES:
                 raise httpx.RemoteProtocolError("The answer is too large.")
@@ -173,6 +178,27 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
         body=progress.body,
         retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), utc_now()),
     )
+
+
+async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body without one layer of gzip; a few bytes must not become gigabytes on the way.
+
+    httpx unpacks any number of layers, and each piece of the network as a whole.
+    """
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise httpx.DecodingError("The answer is packed in a way that was not asked for.")
+    unpacker = zlib.decompressobj(GZIP_WINDOW_BITS)
+    async for chunk in response.aiter_raw():
+        if encoding == "identity":
+            yield chunk
+            continue
+        try:
+            yield unpacker.decompress(chunk, MAX_BODY_BYTES)
+        except zlib.error as error:
+            raise httpx.DecodingError("The answer cannot be unpacked.") from error
+        if unpacker.unconsumed_tail:
+            raise httpx.RemoteProtocolError("The answer is too large.")
 
 
 def _outcome_of_fault(error: Exception, progress: _Progress) -> Outcome:
@@ -191,14 +217,15 @@ def _outcome_of_fault(error: Exception, progress: _Progress) -> Outcome:
 
 
 def _outcome_of_no_connection(error: Exception) -> Outcome:
-    if _is_untrusted_certificate(error):
+    if is_untrusted_certificate(error):
         return Outcome("refused", fault=LayerError("TLS_FAILED", UNTRUSTED))
     return Outcome(
         "never_delivered", fault=LayerError("CONNECTION_FAILED", NOT_CONNECTED, transient=True)
     )
 
 
-def _is_untrusted_certificate(error: BaseException | None) -> bool:
+def is_untrusted_certificate(error: BaseException | None) -> bool:
+    """Whether a failed connection comes from a certificate that this machine does not trust."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

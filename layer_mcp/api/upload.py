@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
+import anyio
 import httpx
 from anyio import to_thread
 
@@ -22,6 +23,8 @@ from .models import UploadUrl
 from .retry import Patience
 
 MAX_BREAKS_WITHOUT_PROGRESS = 2
+MAX_PUTS = 20
+PAUSE_SECONDS = 0.5
 RETRY_SECONDS = 5
 MAX_ERROR_BYTES = 10_000
 STORAGE_CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
@@ -87,11 +90,16 @@ async def send_file(
 
     Raises:
         SessionLostError: the session is not valid any more.
-        LayerError: UPLOAD_FAILED after two breaks without progress, UPLOAD_REFUSED, FILE_CHANGED.
+        LayerError: UPLOAD_FAILED after two breaks without progress or twenty in all,
+            UPLOAD_REFUSED, FILE_CHANGED.
     """
     offset = await _received(hosts, session, file) if resume else 0
     breaks = 0
-    while offset is not None:
+    for attempt in range(MAX_PUTS):
+        if offset is None:
+            return
+        if attempt:
+            await anyio.sleep(PAUSE_SECONDS)
         # All bytes may have arrived without the session being complete: then only ask again.
         if offset < file.size_bytes:
             answer = await _put(hosts, session, file, offset, on_bytes)
@@ -102,6 +110,7 @@ async def send_file(
         if breaks >= MAX_BREAKS_WITHOUT_PROGRESS:
             raise LayerError("UPLOAD_FAILED", BROKEN)
         offset = received
+    raise LayerError("UPLOAD_FAILED", "The upload broke too often.")
 
 
 @dataclass(frozen=True)
@@ -199,7 +208,7 @@ async def _answer(
 
 async def _first_bytes(response: httpx.Response) -> bytes:
     body = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MAX_ERROR_BYTES:
             break

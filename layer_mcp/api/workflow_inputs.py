@@ -6,6 +6,7 @@ anything is sent, because a run that Layer accepts is charged.
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -15,7 +16,13 @@ from .models import Workflow, WorkflowInput
 
 MAX_PROBLEMS = 3
 MAX_RULE_LENGTH = 160
-FILE_WORDS = ("file", "image", "video", "audio", "mask", "mesh")
+FILE_WORDS = frozenset({"file", "image", "video", "audio", "mask", "mesh"})
+LIST_WORDS = frozenset({"list", "array", "of"})
+# A foreign rule of these may take for ever, and patterns are for another engine: Layer judges.
+COSTLY_KEYWORDS = frozenset({"pattern", "patternProperties", "uniqueItems"})
+SIMPLE_RULES = frozenset({"type", "enum", "minimum", "maximum", "maxLength"})
+MAX_INPUTS_CHARACTERS = 500_000
+MAX_REASON_LENGTH = 120
 
 
 def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
@@ -24,6 +31,9 @@ def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
     Raises:
         LayerError: INVALID_ARGUMENTS, naming the input and its rule.
     """
+    if len(json.dumps(inputs)) > MAX_INPUTS_CHARACTERS:
+        sentence = f"inputs are longer than {MAX_INPUTS_CHARACTERS:,} characters."
+        raise LayerError("INVALID_ARGUMENTS", sentence)
     problems = [*_missing(workflow, inputs), *_unknown(workflow, inputs)]
     for entry in workflow.inputs:
         if entry.name in inputs:
@@ -61,8 +71,9 @@ def with_file_ids(
 
 def is_file_input(entry: WorkflowInput) -> bool:
     """Whether an input is a file: by its type, with or without "list of" around it."""
-    words = (entry.type or "").lower().replace("[", " ").replace("_", " ").replace("]", " ").split()
-    return any(word.removesuffix("s") in FILE_WORDS for word in words)
+    words = re.findall("[a-z0-9]+", (entry.type or "").lower())
+    kinds = [word.removesuffix("s") for word in words if word not in LIST_WORDS]
+    return len(kinds) == 1 and kinds[0] in FILE_WORDS
 
 
 def rule_in_words(entry: WorkflowInput) -> str:
@@ -105,19 +116,32 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
     from referencing import Registry  # noqa: PLC0415
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
-    schema = entry.value_schema
-    if not schema:
-        return
     try:
+        schema = _without_patterns(entry.value_schema or {})
         Draft202012Validator.check_schema(schema)
         # An empty registry: a reference in a foreign schema must not fetch anything.
         validator = Draft202012Validator(schema, registry=Registry())
         errors = list(validator.iter_errors(value))  # pyright: ignore[reportUnknownMemberType]
-    except (SchemaError, Unresolvable):
+    except (SchemaError, Unresolvable, RecursionError, ValueError):
         return
     for error in errors:
         place = ".".join(["inputs", entry.name, *(str(part) for part in error.absolute_path)])
-        yield f"{place} must be {rule_in_words(entry)}"
+        if error.absolute_path or error.validator not in SIMPLE_RULES:
+            yield f"{place}: {' '.join(error.message.split())[:MAX_REASON_LENGTH]}"
+        else:
+            yield f"{place} must be {rule_in_words(entry)}"
+
+
+def _without_patterns(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_patterns(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: _without_patterns(value)
+        for name, value in cast("dict[str, Any]", schema).items()
+        if name not in COSTLY_KEYWORDS
+    }
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -22,6 +22,7 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
         SettingsError: the sandbox is wanted, but the address is not one.
     """
     refuse_paid_sandbox(settings)
+    saves_by_itself = settings.output_dir is not None
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
@@ -37,11 +38,8 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
         title="Layer",
         version=__version__,
         website_url="https://layer.ai",
-        instructions=instructions(
-            settings.toolsets, saves_by_itself=settings.output_dir is not None
-        )
-        + notes,
-        tools=tools_of(settings.toolsets),
+        instructions=instructions(settings.toolsets, saves_by_itself=saves_by_itself) + notes,
+        tools=tools_of(settings.toolsets, saves_by_itself=saves_by_itself),
         lifespan=lifespan,
         log_level=settings.log_level,
     )

@@ -16,19 +16,21 @@ from ..api.errors import LayerError
 from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
 from ..api.models import Output
+from ..api.polling import DONE_STATUSES
 from ..api.saving import FinishedRun, OnBytes, Saved, earlier_saved, save_outputs
-from ..folders import output_folder
+from ..folders import is_below, output_folder
 from ..journal import RunRecord
-from .preview import contact_sheet
+from .preview import SmallPicture, contact_sheet, small_picture
 from .results import Illustrated
-from .run_results import DONE, OutputFile, RunStateAnswer
+from .run_results import OutputFile, RunStateAnswer
 from .state import App, ToolContext, app_of
 from .waiting import seconds_left
 
 MIN_FINISHING_SECONDS = 5
 MAX_PICTURES = 16
+PICTURES_AT_ONCE = 4
 MAX_PICTURE_BYTES = 20 * MEGABYTE
-UNFINISHED = "The time of one call was up before the files were saved; call save_outputs."
+UNFINISHED = "The time of one call was up before all files were saved; the next call goes on."
 
 RunStateT = TypeVar("RunStateT", bound=RunStateAnswer)
 
@@ -48,7 +50,7 @@ async def bring_home(
 
     Files are saved by themselves only when LAYER_OUTPUT_DIR is set, and once.
     """
-    if answer.status not in DONE or not run.outputs:
+    if answer.status not in DONE_STATUSES or not run.outputs:
         return Illustrated(answer)
     app = app_of(context)
     picture: bytes | None = None
@@ -86,7 +88,7 @@ async def save_run(
         )
         await app.journal.note_folder(run.run_id, folder)
         workspace_id = run.facts.get("workspace_id")
-        for file in saved.files:
+        for file in saved.fetched:
             # An output is in Layer already: given back as a reference, it needs no upload.
             if workspace_id and file.file_id:
                 await app.journal.note_upload(workspace_id, file.sha256, file.file_id)
@@ -95,11 +97,9 @@ async def save_run(
 
 def with_paths(answer: RunStateT, saved: Saved) -> RunStateT:
     """The answer with the path of each output that is on disk."""
-    paths = {
-        file.number: str(saved.path(file)) for file in saved.files if saved.path(file).exists()
-    }
+    present = saved.present()
     outputs = [
-        output.model_copy(update={"path": paths.get(number)})
+        output.model_copy(update={"path": str(present[number]) if number in present else None})
         for number, output in enumerate(answer.outputs or [], 1)
     ]
     return answer.model_copy(update={"outputs": outputs, "record": str(saved.record)})
@@ -109,19 +109,27 @@ async def _with_files(
     answer: RunStateT, run: FinishedRun, record: RunRecord, app: App
 ) -> RunStateT:
     try:
-        folder = record.folder or output_folder(app.settings)
-        saved = await _saved_once(app, run, folder)
+        saved = await _saved_once(app, run, await _folder_of(record, app))
     except LayerError as error:
         return answer.with_warning(f"The files were not saved: {error.message} {error.next_step}")
     # The run is paid for: whatever breaks while saving, the agent gets its files' addresses.
     except Exception:
         logger.exception("Saving run %s crashed", run.run_id)
         return answer.with_warning("The files were not saved: saving failed in the server.")
-    answer = with_paths(answer, saved)
-    if not saved.failures:
+    answer = await to_thread.run_sync(with_paths, answer, saved)
+    if all(output.path for output in answer.outputs or []):
         step = "The files are saved. Look at them, and tell the user where they are."
         return answer.model_copy(update={"next_step": step})
     return answer.with_warning(*(failure.sentence() for failure in saved.failures))
+
+
+async def _folder_of(record: RunRecord, app: App) -> Path:
+    """Where a run's files are, if that is below today's output folder; else that folder."""
+    root = output_folder(app.settings)
+    folder = record.folder
+    if folder is None or not await to_thread.run_sync(is_below, root, folder):
+        return root
+    return folder
 
 
 async def _saved_once(app: App, run: FinishedRun, folder: Path) -> Saved:
@@ -139,10 +147,17 @@ async def _picture(
 ) -> bytes | None:
     """One small picture of all outputs that can be seen, or None."""
     # What cannot be seen keeps its place, so that the numbers are those of the outputs.
-    pictures = [b""] * min(len(outputs), MAX_PICTURES)
+    pictures: list[SmallPicture | None] = [None] * min(len(files), MAX_PICTURES)
+    at_once = anyio.Semaphore(PICTURES_AT_ONCE)
 
     async def load(number: int) -> None:
-        pictures[number] = await _picture_bytes(outputs[number], files[number].path, app)
+        async with at_once:
+            data = await _picture_bytes(outputs[number], files[number].path, app)
+            if data:
+                # Nothing in it changes anything: the thread may be left behind at the deadline.
+                pictures[number] = await to_thread.run_sync(
+                    small_picture, data, limiter=app.sheets, abandon_on_cancel=True
+                )
 
     try:
         async with anyio.create_task_group() as tasks:

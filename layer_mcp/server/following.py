@@ -12,11 +12,12 @@ from ..api.models import Inference, WorkflowRun
 from ..api.polling import OnProgress, RunState, is_terminal
 from ..journal import RunRecord
 from .finishing import bring_home
+from .progress import UPLOAD_UNITS, wait_reporter
 from .provenance import end_facts, finished_run
 from .results import Illustrated
 from .run_results import RunAnswer, RunStateAnswer, run_answer
 from .state import App, ToolContext, app_of
-from .waiting import capped_wait_seconds, progress_reporter
+from .waiting import capped_wait_seconds
 from .workflow_results import WorkflowRunAnswer, workflow_run_answer
 
 StateT = TypeVar("StateT", Inference, WorkflowRun)
@@ -113,7 +114,7 @@ async def told(
         LayerError: no state came.
     """
     wait_seconds = capped_wait_seconds(wait_seconds, began, context)
-    state = await run.wait(wait_seconds, on_progress=progress_reporter(context, wait_seconds))
+    state = await run.wait(wait_seconds, on_progress=wait_reporter(context, wait_seconds))
     record = await app_of(context).journal.run(run.run_id)
     record = record or RunRecord({"workspace_id": run.workspace_id})
     return await _with_files(run, state, record, context, preview=preview, began=began)
@@ -157,9 +158,8 @@ async def _followed(
     """The run's state after the wait, or at once if it has ended: with its files or its reason."""
     if is_terminal(state.status):
         return await run.wait(0)
-    return await run.wait(
-        wait_seconds, known=state, on_progress=progress_reporter(context, wait_seconds)
-    )
+    report = wait_reporter(context, wait_seconds, units_before=UPLOAD_UNITS)
+    return await run.wait(wait_seconds, known=state, on_progress=report)
 
 
 async def _with_files(

@@ -25,8 +25,8 @@ LOCAL_REFERENCES = (
     "that works as a reference."
 )
 WORKFLOWS = (
-    "list_workflows, estimate_workflow, execute_workflow and get_workflow_status do the same for "
-    "published pipelines of several steps."
+    "Pipelines of several steps: list_workflows finds one, estimate_workflow tells the price, "
+    "execute_workflow starts it, get_workflow_status waits for its files."
 )
 RULES = """\
 Never start a run again because it is slow or its answer was lost: that pays twice. If an error \

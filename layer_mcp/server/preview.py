@@ -4,6 +4,7 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..api.media_types import sniff
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 MAX_SIDE = 512
 MAX_BYTES = 100_000
 MAX_PICTURES = 16
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 25_000_000
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 40
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 QUALITIES = (85, 75, 65, 55, 45, 35)
@@ -34,38 +36,47 @@ SQUARE_PIXELS = 8
 SQUARES = (188, 222)
 
 
-def contact_sheet(pictures: Sequence[bytes]) -> bytes | None:
-    """A JPEG of at most 512x512 px and 100,000 bytes that shows the first 16 pictures.
+def contact_sheet(pictures: "Sequence[SmallPicture | None]") -> bytes | None:
+    """A JPEG of at most 512x512 px and 100,000 bytes that shows the first 16 small pictures.
 
-    One picture fills the sheet; several stand in a grid, numbered from 1 in their order. Pictures
-    are scaled down, never up. Transparent ones stand on a light checkerboard. A file that is no
-    PNG, JPEG or WebP, does not decode or has more than 64 megapixels keeps its number and an
-    empty cell. None when no picture is left. Blocks while it computes: call it in a thread.
+    One picture fills the sheet; several stand in a grid, numbered from 1 in their order; None
+    keeps its number and an empty cell. Transparent ones stand on a light checkerboard. None when
+    no picture is left. Blocks while it computes: call it in a thread.
     """
-    with warnings.catch_warnings():
-        # Pillow warns of large pictures and broken metadata; both are handled here.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        decoded = [_decoded(data) for data in pictures[:MAX_PICTURES]]
-    if not any(decoded):
+    shown = [picture.image if picture else None for picture in pictures[:MAX_PICTURES]]
+    if not any(shown):
         return None
-    return _fitting_jpeg(_sheet(decoded))
+    return _fitting_jpeg(_sheet(shown))
 
 
-def _decoded(data: bytes) -> "Image.Image | None":
-    """A picture as RGB or RGBA, upright and at most 512 px on a side; None when there is none."""
+@dataclass(frozen=True)
+class SmallPicture:
+    """A picture as RGB or RGBA, upright and at most 512 px on a side."""
+
+    image: "Image.Image"
+
+
+def small_picture(data: bytes) -> SmallPicture | None:
+    """A file scaled down, never up; None for what is no PNG, JPEG or WebP, does not decode or has
+    more than 25 megapixels. Blocks while it computes: call it in a thread, one at a time.
+    """
     kind = FORMATS.get(sniff(data[:64]) or "")
-    if kind is None:
+    # Each scan of a progressive JPEG is decoded over the whole picture: many would take minutes.
+    if kind is None or data.count(START_OF_SCAN) > MAX_SCANS:
         return None
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
-    try:
-        image = Image.open(io.BytesIO(data), formats=(kind,))
-        if image.width * image.height > MAX_PIXELS:
-            return None
-        return _upright(_shrunk(image))
-    except Exception:
+    with warnings.catch_warnings():
+        # Pillow warns of large pictures and broken metadata; both are handled here.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            image = Image.open(io.BytesIO(data), formats=(kind,))
+            if image.width * image.height > MAX_PIXELS:
+                return None
+            return SmallPicture(_upright(_shrunk(image)))
         # Each decoder has its own errors for broken files, SyntaxError and struct.error included.
-        return None
+        except Exception:
+            return None
 
 
 def _shrunk(image: "Image.Image") -> "Image.Image":

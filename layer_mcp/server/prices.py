@@ -4,7 +4,7 @@ from ..api.models import PriceEstimate
 from .results import Answer
 
 ASK_ABOVE_CREATIVE_UNITS = 20
-EXCLUDED = "Layer did not price the references and the mask: the run may cost more."
+EXCLUDED = "Layer did not price the references and the mask, so the run may cost more. It said:"
 
 
 class PriceAnswer(Answer):
@@ -29,11 +29,12 @@ class PriceAnswer(Answer):
 
 def price_answer(estimate: PriceEstimate, go_on: str) -> PriceAnswer:
     """An estimate as an answer; `go_on` is the next step when nothing speaks against it."""
+    refused = estimate.references_refused
     return PriceAnswer(
         **estimate.model_dump(
             include=set(PriceEstimate.model_fields) & set(PriceAnswer.model_fields)
         ),
-        warning=EXCLUDED if estimate.excludes_references else None,
+        warning=f"{EXCLUDED} {refused}" if refused else None,
         next_step=_next_step(estimate, go_on),
     )
 

@@ -47,15 +47,18 @@ def finished_call(
     return _result(answer.facts(), facts, answer.next_step, simulated, picture)
 
 
-def failed_call(error: LayerError, *, simulated: bool) -> CallToolResult:
-    """The result of a call that failed: its code, one sentence, one next step, the run's id."""
+def failed_call(error: LayerError, *, simulated: bool, hint: str = "") -> CallToolResult:
+    """The result of a call that failed: its code, one sentence, one next step, the run's id.
+
+    `hint` goes on with the next step.
+    """
     facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
     lines = [f"{error.code}: {error.message}"]
     for name, run_id in (("inference_id", error.inference_id), ("run_id", error.run_id)):
         if run_id:
             facts[name] = run_id
             lines.append(f"{name}: {run_id}")
-    result = _result(lines, facts, error.next_step, simulated)
+    result = _result(lines, facts, f"{error.next_step} {hint}".strip(), simulated)
     return result.model_copy(update={"is_error": True})
 
 
@@ -67,6 +70,7 @@ def _result(
     picture: bytes | None = None,
 ) -> CallToolResult:
     mark = {"simulated": True} if simulated else {}
+    lines = [" ".join(line.splitlines()) for line in lines]
     text = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
     content: list[TextContent | ImageContent] = [TextContent(type="text", text="\n".join(text))]
     if picture is not None:

@@ -7,13 +7,12 @@ from pydantic import BaseModel, Field
 
 from ..api.errors import next_step_for_run, one_sentence
 from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
+from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from .results import Answer, ErrorInfo
 
 MAX_CODE_LENGTH = 60
+MAX_OUTPUTS = 20
 RANDOM_SEED = -1
-DONE = ("complete", "success")
-FAILED = ("failed", "failure")
-ENDED_OTHERWISE = ("cancelled", "deleted")
 
 
 class OutputFile(BaseModel):
@@ -36,6 +35,7 @@ class RunStateAnswer(Answer):
     status: str | None = None
     error: ErrorInfo | None = None
     outputs: list[OutputFile] | None = None
+    more_outputs: int | None = None
     record: str | None = Field(default=None, description="JSON beside the saved files.")
     estimated_price_creative_units: float | None = None
     actual_price_creative_units: float | None = None
@@ -49,7 +49,9 @@ class RunStateAnswer(Answer):
 
     def file_lines(self) -> list[str]:
         """A line for each output."""
-        return [f"{n}. {_file_line(file)}" for n, file in enumerate(self.outputs or [], 1)]
+        lines = [f"{n}. {_file_line(file)}" for n, file in enumerate(self.outputs or [], 1)]
+        more = [f"{self.more_outputs} more outputs are not listed."] if self.more_outputs else []
+        return lines + more
 
     def price(self) -> str:
         """The price as a sentence, or nothing."""
@@ -95,6 +97,7 @@ def run_answer(
         workspace_id=workspace_id,
         status=state.status,
         outputs=output_files(state.outputs),
+        more_outputs=more_outputs(state.outputs),
         estimated_price_creative_units=started.get("estimated_price_creative_units"),
         actual_price_creative_units=state.actual_price_creative_units,
         changed_parameters=started.get("changed"),
@@ -103,7 +106,7 @@ def run_answer(
         next_step=next_step(
             state,
             error,
-            can_save=can_save,
+            save_step="Save the files with save_outputs" if can_save else "",
             wait_step=f'Call get_status with inference_id "{state.inference_id}" and workspace_id '
             f'"{workspace_id}". Do not start the run again.',
         ),
@@ -112,12 +115,18 @@ def run_answer(
 
 def output_files(outputs: Sequence[Output]) -> list[OutputFile] | None:
     """The outputs as an answer has them; None for none."""
-    return [OutputFile.model_validate(output.model_dump()) for output in outputs] or None
+    files = [OutputFile.model_validate(output.model_dump()) for output in outputs[:MAX_OUTPUTS]]
+    return files or None
+
+
+def more_outputs(outputs: Sequence[Output]) -> int | None:
+    """How many outputs an answer has no room for; None for none."""
+    return max(len(outputs) - MAX_OUTPUTS, 0) or None
 
 
 def run_error(state: Inference | WorkflowRun) -> ErrorInfo | None:
     """Why a run failed, or None."""
-    if state.status not in FAILED:
+    if state.status not in FAILED_STATUSES:
         return None
     return ErrorInfo(
         code=(state.error_code or "RUN_FAILED")[:MAX_CODE_LENGTH],
@@ -126,17 +135,17 @@ def run_error(state: Inference | WorkflowRun) -> ErrorInfo | None:
 
 
 def next_step(
-    state: Inference | WorkflowRun, error: ErrorInfo | None, *, can_save: bool, wait_step: str
+    state: Inference | WorkflowRun, error: ErrorInfo | None, *, save_step: str, wait_step: str
 ) -> str:
-    """What an agent should do with a run in this state."""
+    """What an agent should do with a run in this state; an empty `save_step` for no such tool."""
     if error is not None:
         return next_step_for_run(error.code)
-    if state.status in DONE:
+    if state.status in DONE_STATUSES:
         if not state.outputs:
             return "Look at the run in Layer: it is complete, but no output is named."
-        save = "Save the files with save_outputs, or fetch" if can_save else "Fetch"
-        return f"{save} them from their URLs; no token is needed."
-    if state.status in ENDED_OTHERWISE:
+        fetch = "etch them from their URLs; no token is needed."
+        return f"{save_step}, or f{fetch}" if save_step else f"F{fetch}"
+    if state.status in STOPPED_STATUSES:
         return "Start a new run if the files are still wanted; it is charged anew."
     return wait_step
 

@@ -5,7 +5,7 @@ validated. A `LayerError` becomes an answer with a code and a next step.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -14,6 +14,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from ..api.errors import LayerError
+from ..setting_values import Toolset
 from .arguments import parse_arguments
 from .results import Answer, Illustrated, failed_call, finished_call
 from .schema import JsonObject, answer_schema, portable_schema, without_descriptions
@@ -79,11 +80,13 @@ class AnsweringTool(Tool):
         self, arguments: JsonObject, context: Any, convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
         """Run the tool; only a protocol error (`MCPError`) is raised."""
-        simulated = app_of(context).settings.sandbox
+        settings = app_of(context).settings
+        simulated = settings.sandbox
         try:
             answer = await super().run(arguments, context)
         except ToolError as error:
-            return failed_call(self._layer_error(error), simulated=simulated)
+            failure = self._layer_error(error)
+            return failed_call(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
         if isinstance(answer, InputRequiredResult):
             return answer
         if isinstance(answer, Illustrated):
@@ -96,4 +99,22 @@ class AnsweringTool(Tool):
             logger.info("%s failed: %s", self.name, cause)
             return cause
         logger.error("%s crashed", self.name, exc_info=cause)
-        return LayerError("TOOL_CRASHED", f"{self.name} failed in the server.")
+        reads = self.annotations is not None and self.annotations.read_only_hint
+        return LayerError(
+            "TOOL_CRASHED",
+            f"{self.name} failed in the server.",
+            next_step="Call again; if it stays, report this with the server's log."
+            if reads
+            else None,
+        )
+
+
+def hint(error: LayerError, toolsets: Collection[Toolset]) -> str:
+    """What helps after an error, if the server has the tool for it."""
+    hints: dict[str, tuple[Toolset, str]] = {
+        "MODEL_NOT_FOUND": ("models", "list_models names them."),
+        "WORKSPACE_NOT_FOUND": ("models", "list_workspaces names them."),
+        "WORKFLOW_NOT_FOUND": ("workflows", "list_workflows names them."),
+    }
+    toolset, sentence = hints.get(error.code, (None, ""))
+    return sentence if toolset in toolsets else ""

@@ -15,7 +15,8 @@ from ..journal import Journal
 from ..settings import Settings
 from .locks import KeyedLocks
 
-GONE_CODES = ("FILE_NOT_FOUND", "NOT_FOUND", "INVALID_INPUTS")
+GONE_CODES = ("FILE_NOT_FOUND", "NOT_FOUND")
+MAX_FILES = 20
 
 OnBytes = Callable[[int, int], Awaitable[None]]
 """Told the bytes that went out so far, and those of all files."""
@@ -56,28 +57,37 @@ class Uploads:
             LayerError: what is wrong with a path or a file, what kept it from Layer, or
                 UPLOAD_UNFINISHED when the time is up; a later call goes on from there.
         """
-        with ExitStack() as stack:
-            files = [await to_thread.run_sync(self._opened, stack, path) for path in paths]
-            progress = _Progress([file.size_bytes for file in files], on_bytes)
-            try:
-                with anyio.fail_after(total_seconds):
-                    return await self._all(paths, files, workspace_id, progress)
-            except TimeoutError:
-                raise progress.unfinished() from None
+        if len(paths) > MAX_FILES:
+            sentence = f"At most {MAX_FILES} local files go with one call, not {len(paths)}."
+            raise LayerError("INVALID_ARGUMENTS", sentence)
+        progress = _Progress(on_bytes)
+        try:
+            with ExitStack() as stack, anyio.fail_after(total_seconds):
+                files = [await to_thread.run_sync(self._opened, stack, path) for path in paths]
+                progress.begin([file.size_bytes for file in files])
+                return await self._all(paths, files, workspace_id, progress)
+        except TimeoutError:
+            raise progress.unfinished() from None
 
     async def forget_if_gone(
         self, error: LayerError, files: Sequence[UploadedFile], workspace_id: str
     ) -> None:
         """After a refusal that may mean that Layer has a file no more, upload it anew next time."""
-        if error.code in GONE_CODES:
+        speaks_of_files = error.code == "INVALID_INPUTS" and "file_id" in error.message
+        if error.code in GONE_CODES or speaks_of_files:
             for file in files:
                 if file.reused:
                     await self._journal.forget_upload(workspace_id, file.sha256)
 
     def _opened(self, stack: ExitStack, path: str) -> LocalFile:
-        real = allowed_input(path, input_folders(self._settings))
+        folders = input_folders(self._settings)
+        real = allowed_input(path, folders)
         max_bytes = self._settings.max_upload_mb * MEGABYTE
-        return stack.enter_context(open_media_file(real, max_bytes=max_bytes))
+        file = stack.enter_context(open_media_file(real, max_bytes=max_bytes))
+        # A folder on the way may have been exchanged for a link between the check and the opening.
+        if not file.is_at(allowed_input(path, folders)):
+            raise LayerError("FILE_CHANGED", f"{path} changed while it was read.")
+        return file
 
     async def _all(
         self,
@@ -132,10 +142,14 @@ class Uploads:
 class _Progress:
     """How much of several files went out."""
 
-    def __init__(self, sizes_bytes: Sequence[int], on_bytes: OnBytes | None) -> None:
+    def __init__(self, on_bytes: OnBytes | None) -> None:
+        self._sent_bytes: list[int] = []
+        self._total_bytes = 0
+        self._on_bytes = on_bytes
+
+    def begin(self, sizes_bytes: Sequence[int]) -> None:
         self._sent_bytes = [0] * len(sizes_bytes)
         self._total_bytes = sum(sizes_bytes)
-        self._on_bytes = on_bytes
 
     async def tell(self, number: int, sent_bytes: int) -> None:
         self._sent_bytes[number] = sent_bytes

@@ -1,11 +1,13 @@
-"""Waiting on behalf of an agent: capped, with progress for the host."""
+"""How long a call may take, and which part of that is left for what."""
 
 import anyio
 
-from ..api.local_files import MEGABYTE
-from ..api.polling import OnProgress, RunState
+from ..api.retry import Limits
 from .state import ToolContext, app_of
-from .uploads import OnBytes
+
+LIMITS = Limits()
+SUBMISSION_SECONDS = LIMITS.submit_total_seconds + LIMITS.retry_budget_seconds
+MIN_UPLOAD_SECONDS = 5.0
 
 
 def seconds_left(began: float, context: ToolContext) -> float:
@@ -18,27 +20,15 @@ def seconds_left(began: float, context: ToolContext) -> float:
     return max(app_of(context).settings.max_wait_seconds - elapsed_seconds, 0.0)
 
 
+def seconds_for_uploads(began: float, context: ToolContext) -> float:
+    """The time that local files may take on their way, so that the call they are for fits too.
+
+    A submission must not start so late that the host gives up before its answer: the run would be
+    paid for, and the agent would not have its id.
+    """
+    return max(seconds_left(began, context) - SUBMISSION_SECONDS, MIN_UPLOAD_SECONDS)
+
+
 def capped_wait_seconds(asked_seconds: float, began: float, context: ToolContext) -> float:
     """The wait that an agent asked for, within what is left of the call."""
     return max(min(asked_seconds, seconds_left(began, context)), 0.0)
-
-
-def progress_reporter(context: ToolContext, wait_seconds: float) -> OnProgress[RunState]:
-    """Tells the host each new state; the SDK sends nothing when the host gave no token."""
-
-    async def report(state: RunState, waited_seconds: float) -> None:
-        waited = min(waited_seconds, wait_seconds)
-        message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
-        await context.report_progress(waited, wait_seconds, message)
-
-    return report
-
-
-def bytes_reporter(context: ToolContext) -> OnBytes:
-    """Tells the host how much of its files has gone out."""
-
-    async def report(done_bytes: int, total_bytes: int) -> None:
-        message = f"{done_bytes / MEGABYTE:.1f} of {total_bytes / MEGABYTE:.1f} MB"
-        await context.report_progress(done_bytes, total_bytes, message)
-
-    return report

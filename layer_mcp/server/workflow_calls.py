@@ -1,7 +1,7 @@
 """A call about a workflow: its inputs are checked, its local files uploaded."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
@@ -10,8 +10,11 @@ from ..api.fields import Id, Request
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from .common import WORKSPACE
 from .state import ToolContext, app_of
-from .uploads import UploadedFile
-from .waiting import bytes_reporter, seconds_left
+from .submitting import FileIds, call_with_files
+
+ANY_ID = "00000000-0000-4000-8000-000000000000"
+
+AnswerT = TypeVar("AnswerT")
 
 
 class WorkflowArguments(Request, ArgModelBase):
@@ -24,38 +27,29 @@ class WorkflowArguments(Request, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
 
-@dataclass(frozen=True)
-class ReadyInputs:
-    """Inputs as Layer takes them, and the files that were uploaded for them."""
+async def call_workflow(
+    arguments: WorkflowArguments,
+    call: Callable[[str, dict[str, Any]], Awaitable[AnswerT]],
+    context: ToolContext,
+    began: float,
+) -> AnswerT:
+    """The answer to a call that takes a workspace's id and a workflow's inputs.
 
-    workspace_id: str
-    inputs: dict[str, Any]
-    files: list[UploadedFile]
-
-
-async def ready_inputs(
-    arguments: WorkflowArguments, context: ToolContext, began: float
-) -> ReadyInputs:
-    """Check the inputs by the workflow's own schemas, then bring its local files to Layer.
+    The inputs are checked by the workflow's own schemas, then its local files are brought to
+    Layer, then the call is made.
 
     Raises:
-        LayerError: WORKFLOW_NOT_FOUND, INVALID_ARGUMENTS, or what is wrong with a file.
+        LayerError: WORKFLOW_NOT_FOUND, INVALID_ARGUMENTS, what is wrong with a file, or what the
+            call raises.
     """
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    workflow = await app.client.find_workflow(arguments.workflow_id, workspace=workspace_id)
-    paths = local_paths(workflow, arguments.inputs)
+    client, inputs = app_of(context).client, arguments.inputs
+    workspace_id = await client.workspace_id(arguments.workspace_id)
+    workflow = await client.find_workflow(arguments.workflow_id, workspace=workspace_id)
+    paths = local_paths(workflow, inputs)
     # A path stands for an id: what else is wrong is known before anything is uploaded.
-    check_inputs(workflow, with_file_ids(workflow, arguments.inputs, _stand_ins(paths)))
-    files = await app.uploads.upload(
-        paths,
-        workspace_id,
-        total_seconds=seconds_left(began, context),
-        on_bytes=bytes_reporter(context),
-    )
-    file_ids = {file.path: file.file_id for file in files}
-    return ReadyInputs(workspace_id, with_file_ids(workflow, arguments.inputs, file_ids), files)
+    check_inputs(workflow, with_file_ids(workflow, inputs, dict.fromkeys(paths, ANY_ID)))
 
+    async def call_with_ids(file_ids: FileIds) -> AnswerT:
+        return await call(workspace_id, with_file_ids(workflow, inputs, file_ids))
 
-def _stand_ins(paths: list[str]) -> dict[str, str]:
-    return dict.fromkeys(paths, "00000000-0000-4000-8000-000000000000")
+    return await call_with_files(paths, workspace_id, call_with_ids, context, began=began)

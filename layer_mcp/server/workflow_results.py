@@ -3,9 +3,10 @@
 from typing import Any
 
 from ..api.models import WorkflowRun
-from .run_results import RunStateAnswer, next_step, output_files, run_error
+from ..api.polling import DONE_STATUSES, FAILED_STATUSES
+from .run_results import RunStateAnswer, more_outputs, next_step, output_files, run_error
 
-DONE_STEP = "success"
+SAVE_STEP = "Save the files with save_outputs (inference_id is the run_id; add workflow_id)"
 
 
 class WorkflowRunAnswer(RunStateAnswer):
@@ -40,16 +41,23 @@ def workflow_run_answer(
 ) -> WorkflowRunAnswer:
     """A workflow run's state as an answer; `started` is what only its start knew."""
     error = run_error(state)
-    running = [step.name for step in state.steps if step.status in ("running", "failure")]
+    running = [
+        step.name
+        for step in state.steps
+        if step.status == "running" or step.status in FAILED_STATUSES
+    ]
     return WorkflowRunAnswer(
         run_id=state.run_id,
         workflow_id=workflow_id,
         workspace_id=workspace_id,
         status=state.status,
-        steps_done=sum(step.status == DONE_STEP for step in state.steps) if state.steps else None,
+        steps_done=sum(step.status in DONE_STATUSES for step in state.steps)
+        if state.steps
+        else None,
         steps_total=len(state.steps) or None,
         current_step=running[0] if running else None,
         outputs=output_files(state.outputs),
+        more_outputs=more_outputs(state.outputs),
         estimated_price_creative_units=state.estimated_price_creative_units
         or started.get("estimated_price_creative_units"),
         actual_price_creative_units=state.actual_price_creative_units,
@@ -58,7 +66,7 @@ def workflow_run_answer(
         next_step=next_step(
             state,
             error,
-            can_save=can_save,
+            save_step=SAVE_STEP if can_save else "",
             wait_step=f'Call get_workflow_status with workflow_id "{workflow_id}", run_id '
             f'"{state.run_id}" and workspace_id "{workspace_id}". Do not start the run again.',
         ),

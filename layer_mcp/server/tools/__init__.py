@@ -1,6 +1,7 @@
 """One file a tool: its model, its description, its function."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 
 from mcp.server.mcpserver.tools import Tool
 
@@ -19,17 +20,26 @@ from .save_outputs import save_outputs_tool
 from .upload_file import upload_file_tool
 
 
-def tools_of(toolsets: Collection[Toolset] = DEFAULT_TOOLSETS) -> list[Tool]:
-    """The tools of these groups, in the order in which clients see them."""
+def tools_of(
+    toolsets: Collection[Toolset] = DEFAULT_TOOLSETS, *, saves_by_itself: bool = False
+) -> list[Tool]:
+    """The tools of these groups, in the order in which clients see them.
+
+    `saves_by_itself` says that a look at a finished run saves its files.
+    """
     groups: dict[Toolset, tuple[Callable[[], Tool], ...]] = {
-        "generate": (execute_inference_tool, get_status_tool, estimate_price_tool),
+        "generate": (
+            execute_inference_tool,
+            partial(get_status_tool, saves_by_itself=saves_by_itself),
+            estimate_price_tool,
+        ),
         "models": (list_models_tool, get_model_tool, list_workspaces_tool),
         "files": (upload_file_tool, save_outputs_tool),
         "workflows": (
             list_workflows_tool,
             estimate_workflow_tool,
             execute_workflow_tool,
-            get_workflow_status_tool,
+            partial(get_workflow_status_tool, saves_by_itself=saves_by_itself),
         ),
     }
     return [make() for group, makers in groups.items() if group in toolsets for make in makers]

@@ -3,13 +3,13 @@
 import anyio
 from mcp.server.mcpserver.tools import Tool
 
-from ...api.errors import LayerError
+from ...api.models import PriceEstimate
 from ..common import adding
 from ..generation import GenerationArguments
 from ..prices import PriceAnswer, price_answer
 from ..state import ToolContext, app_of
+from ..submitting import FileIds, call_with_files
 from ..tool import make_tool
-from ..waiting import bytes_reporter, seconds_left
 
 DESCRIPTION = """\
 Price and balance before a generation; free of charge. The arguments are those of \
@@ -25,19 +25,12 @@ async def estimate_price(arguments: EstimatePriceArguments, context: ToolContext
     began = anyio.current_time()
     app = app_of(context)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    files = await app.uploads.upload(
-        arguments.paths(),
-        workspace_id,
-        total_seconds=seconds_left(began, context),
-        on_bytes=bytes_reporter(context),
-    )
-    request = arguments.request({file.path: file.file_id for file in files})
-    try:
-        estimate = await app.client.estimate_price(request, workspace=workspace_id)
-    except LayerError as error:
-        await app.uploads.forget_if_gone(error, files, workspace_id)
-        raise
-    return price_answer(estimate, "Call execute_inference with the same arguments.")
+
+    async def estimate(file_ids: FileIds) -> PriceEstimate:
+        return await app.client.estimate_price(arguments.request(file_ids), workspace=workspace_id)
+
+    price = await call_with_files(arguments.paths(), workspace_id, estimate, context, began=began)
+    return price_answer(price, "Call execute_inference with the same arguments.")
 
 
 def estimate_price_tool() -> Tool:

@@ -1,14 +1,16 @@
 """estimate_workflow: what a workflow run will cost and make."""
 
+from typing import Any
+
 import anyio
 from mcp.server.mcpserver.tools import Tool
 
-from ...api.errors import LayerError
+from ...api.models import WorkflowPriceEstimate
 from ..common import adding
 from ..prices import PriceAnswer, price_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, ready_inputs
+from ..workflow_calls import WorkflowArguments, call_workflow
 
 DESCRIPTION = "Price, balance and number of outputs before a workflow run; free of charge."
 
@@ -29,14 +31,11 @@ async def estimate_workflow(
 ) -> WorkflowPriceAnswer:
     """Check the inputs, bring local files to Layer, ask for the price."""
     client = app_of(context).client
-    ready = await ready_inputs(arguments, context, anyio.current_time())
-    try:
-        estimate = await client.estimate_workflow(
-            arguments.workflow_id, ready.inputs, workspace=ready.workspace_id
-        )
-    except LayerError as error:
-        await app_of(context).uploads.forget_if_gone(error, ready.files, ready.workspace_id)
-        raise
+
+    async def call(workspace_id: str, inputs: dict[str, Any]) -> WorkflowPriceEstimate:
+        return await client.estimate_workflow(arguments.workflow_id, inputs, workspace=workspace_id)
+
+    estimate = await call_workflow(arguments, call, context, anyio.current_time())
     counts = [entry.count for entry in estimate.output_counts if entry.count is not None]
     answer = price_answer(estimate, "Call execute_workflow with the same arguments.")
     return WorkflowPriceAnswer(**answer.model_dump(), output_count=sum(counts) if counts else None)

@@ -4,8 +4,8 @@ import anyio
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
-from ...api.errors import LayerError
 from ...api.fields import NonNegativeNumber
+from ...api.models import InferenceRequest, StartedInference
 from ..common import PREVIEW, spending
 from ..following import inference_run, told_after_start
 from ..generation import GenerationArguments
@@ -13,8 +13,8 @@ from ..provenance import start_facts, state_after_start
 from ..results import Illustrated
 from ..run_results import RunAnswer
 from ..state import ToolContext, app_of
+from ..submitting import FileIds, call_with_files
 from ..tool import make_tool
-from ..waiting import bytes_reporter, seconds_left
 
 DESCRIPTION = """\
 Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id at once; \
@@ -39,18 +39,14 @@ async def execute_inference(
     began = anyio.current_time()
     app = app_of(context)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    files = await app.uploads.upload(
-        arguments.paths(),
-        workspace_id,
-        total_seconds=seconds_left(began, context),
-        on_bytes=bytes_reporter(context),
+
+    async def submit(file_ids: FileIds) -> tuple[InferenceRequest, StartedInference]:
+        request = arguments.request(file_ids)
+        return request, await app.client.execute_inference(request, workspace=workspace_id)
+
+    request, started = await call_with_files(
+        arguments.paths(), workspace_id, submit, context, began=began
     )
-    request = arguments.request({file.path: file.file_id for file in files})
-    try:
-        started = await app.client.execute_inference(request, workspace=workspace_id)
-    except LayerError as error:
-        await app.uploads.forget_if_gone(error, files, workspace_id)
-        raise
     return await told_after_start(
         inference_run(app, started.inference_id, workspace_id),
         state_after_start(started),

@@ -1,19 +1,21 @@
 """execute_workflow: start a pipeline of several steps."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import anyio
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
-from ...api.errors import LayerError
 from ...api.fields import Id, NonNegativeNumber
-from ...api.models import WorkflowRunRequest
+from ...api.models import StartedWorkflowRun, WorkflowRunRequest
 from ..common import PREVIEW, spending
 from ..following import told_after_start, workflow_run
 from ..provenance import workflow_start_facts, workflow_state_after_start
 from ..results import Illustrated
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, ready_inputs
+from ..workflow_calls import WorkflowArguments, call_workflow
 from ..workflow_results import WorkflowRunAnswer
 
 DESCRIPTION = """\
@@ -35,6 +37,15 @@ class ExecuteWorkflowArguments(WorkflowArguments):
     preview: bool = PREVIEW
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """A run that was started: where, with what, and Layer's answer."""
+
+    workspace_id: str
+    inputs: dict[str, Any]
+    started: StartedWorkflowRun
+
+
 async def execute_workflow(
     arguments: ExecuteWorkflowArguments, context: ToolContext
 ) -> Illustrated:
@@ -42,23 +53,22 @@ async def execute_workflow(
     began = anyio.current_time()
     app = app_of(context)
     workflow_id = arguments.workflow_id
-    ready = await ready_inputs(arguments, context, began)
-    request = WorkflowRunRequest(
-        inputs=ready.inputs,
-        session_id=arguments.session_id,
-        session_name=arguments.session_name,
-    )
-    try:
-        started = await app.client.execute_workflow(
-            workflow_id, request, workspace=ready.workspace_id
+
+    async def submit(workspace_id: str, inputs: dict[str, Any]) -> Submitted:
+        request = WorkflowRunRequest(
+            inputs=inputs,
+            session_id=arguments.session_id,
+            session_name=arguments.session_name,
         )
-    except LayerError as error:
-        await app.uploads.forget_if_gone(error, ready.files, ready.workspace_id)
-        raise
+        started = await app.client.execute_workflow(workflow_id, request, workspace=workspace_id)
+        return Submitted(workspace_id, inputs, started)
+
+    submitted = await call_workflow(arguments, submit, context, began)
+    workspace_id, started = submitted.workspace_id, submitted.started
     return await told_after_start(
-        workflow_run(app, workflow_id, started.run_id, ready.workspace_id),
+        workflow_run(app, workflow_id, started.run_id, workspace_id),
         workflow_state_after_start(started),
-        workflow_start_facts(workflow_id, ready.inputs, started, ready.workspace_id),
+        workflow_start_facts(workflow_id, submitted.inputs, started, workspace_id),
         context,
         wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...api.capabilities import argument_use
 from ...api.fields import Id, Request
-from ..common import WORKSPACE, reading
+from ..common import WORKSPACE, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
@@ -22,7 +22,7 @@ class GetModelArguments(Request, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
 
-class ModelAnswer(Answer):
+class ModelUseAnswer(Answer):
     """A model in words that an agent can act on."""
 
     model_id: str
@@ -51,14 +51,14 @@ class ModelAnswer(Answer):
         return lines + self.notes
 
 
-async def get_model(arguments: GetModelArguments, context: ToolContext) -> ModelAnswer:
+async def get_model(arguments: GetModelArguments, context: ToolContext) -> ModelUseAnswer:
     """Layer's capabilities, sorted by the arguments that they speak of."""
     client = app_of(context).client
     model = await client.get_model(arguments.model_id, workspace=arguments.workspace_id)
     use = argument_use(model)
-    return ModelAnswer(
+    return ModelUseAnswer(
         model_id=model.model_id,
-        name=model.name,
+        name=short(model.name),
         modality=model.modality,
         inference_timing=model.inference_timing,
         description=_bounded(model.description),
@@ -66,7 +66,7 @@ async def get_model(arguments: GetModelArguments, context: ToolContext) -> Model
         uses=list(use.uses),
         may_use=list(use.may_use),
         ignores=list(use.ignores),
-        notes=list(use.notes),
+        notes=[note[:MAX_TEXT] for note in use.notes],
         next_step="Call estimate_price or execute_inference with the arguments that it uses.",
     )
 
@@ -83,6 +83,6 @@ def get_model_tool() -> Tool:
         title="What a model can do",
         description=DESCRIPTION,
         arguments=GetModelArguments,
-        answer=ModelAnswer,
+        answer=ModelUseAnswer,
         annotations=reading(),
     )

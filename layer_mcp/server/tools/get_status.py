@@ -6,7 +6,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..common import PREVIEW, reading
+from ..common import PREVIEW, adding, reading
 from ..following import inference_run, told
 from ..results import Illustrated
 from ..run_results import RunAnswer
@@ -48,13 +48,13 @@ async def get_status(arguments: GetStatusArguments, context: ToolContext) -> Ill
     )
 
 
-def get_status_tool() -> Tool:
-    """The tool as the server publishes it."""
+def get_status_tool(*, saves_by_itself: bool) -> Tool:
+    """The tool as the server publishes it; one that saves files is not marked as reading only."""
     return make_tool(
         get_status,
         title="Status and files of a Layer run",
         description=DESCRIPTION,
         arguments=GetStatusArguments,
         answer=RunAnswer,
-        annotations=reading(),
+        annotations=adding() if saves_by_itself else reading(),
     )

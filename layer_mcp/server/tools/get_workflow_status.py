@@ -6,7 +6,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..common import PREVIEW, WORKSPACE, reading
+from ..common import PREVIEW, WORKSPACE, adding, reading
 from ..following import told, workflow_run
 from ..results import Illustrated
 from ..state import ToolContext, app_of
@@ -46,13 +46,13 @@ async def get_workflow_status(
     )
 
 
-def get_workflow_status_tool() -> Tool:
-    """The tool as the server publishes it."""
+def get_workflow_status_tool(*, saves_by_itself: bool) -> Tool:
+    """The tool as the server publishes it; one that saves files is not marked as reading only."""
     return make_tool(
         get_workflow_status,
         title="Status and files of a workflow run",
         description=DESCRIPTION,
         arguments=GetWorkflowStatusArguments,
         answer=WorkflowRunAnswer,
-        annotations=reading(),
+        annotations=adding() if saves_by_itself else reading(),
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import ModelQuery, ModelSummary
-from ..common import WORKSPACE, reading, short
+from ..common import WORKSPACE, fitting, next_page, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
@@ -16,6 +16,8 @@ from ..tool import make_tool
 DESCRIPTION = """\
 Find a model for execute_inference: by what it makes, by words, by what it can do. Rows have \
 model_id, name and typical time."""
+
+NEXT_STEP = "Call get_model for what a model uses, then execute_inference with its model_id."
 
 # More rows than these would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=50), NoFlag]
@@ -58,20 +60,16 @@ async def list_models(arguments: ListModelsArguments, context: ToolContext) -> M
     """One page of Layer's list, in short rows."""
     client = app_of(context).client
     page = await client.list_models(arguments.query(), workspace=arguments.workspace_id)
-    cursor = page.pagination.next_cursor if page.pagination else None
+    rows = fitting([_row(model) for model in page.models])
+    shown, found = len(rows), len(page.models)
     return ModelsAnswer(
-        models=[_row(model) for model in page.models],
-        next_cursor=cursor,
+        models=rows,
+        next_cursor=page.next_cursor if shown == found else None,
         total_count=page.pagination.total_count if page.pagination else None,
-        next_step=_next_step(bool(page.models), cursor),
+        next_step=NEXT_STEP + next_page("list_models", shown, found, page.next_cursor)
+        if rows
+        else "Leave out filters or use other words.",
     )
-
-
-def _next_step(found: bool, cursor: str | None) -> str:
-    if not found:
-        return "Leave out filters or use other words."
-    more = f' More: call list_models again with cursor "{cursor}".' if cursor else ""
-    return f"Call get_model for what a model uses, then execute_inference with its model_id.{more}"
 
 
 def _row(model: ModelSummary) -> ModelRow:

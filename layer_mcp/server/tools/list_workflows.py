@@ -9,12 +9,15 @@ from pydantic import BaseModel, Field
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
 from ...api.workflow_inputs import rule_in_words
-from ..common import WORKSPACE, reading, short
+from ..common import WORKSPACE, fitting, next_page, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 
 DESCRIPTION = "Published workflows (pipelines of several steps) with their inputs and outputs."
+
+NEXT_STEP = "Call estimate_workflow, then execute_workflow, with workflow_id and inputs."
+MAX_INPUTS = 30
 
 # A workflow comes with all of its inputs: more rows would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=20), NoFlag]
@@ -69,19 +72,15 @@ async def list_workflows(
     """One page of Layer's list, its schemas in words."""
     client = app_of(context).client
     page = await client.list_workflows(arguments.query(), workspace=arguments.workspace_id)
-    cursor = page.pagination.next_cursor if page.pagination else None
+    rows = fitting([_row(workflow) for workflow in page.workflows])
+    shown, found = len(rows), len(page.workflows)
     return WorkflowsAnswer(
-        workflows=[_row(workflow) for workflow in page.workflows],
-        next_cursor=cursor,
-        next_step=_next_step(bool(page.workflows), cursor),
+        workflows=rows,
+        next_cursor=page.next_cursor if shown == found else None,
+        next_step=NEXT_STEP + next_page("list_workflows", shown, found, page.next_cursor)
+        if rows
+        else "Use other words, or publish a workflow at app.layer.ai.",
     )
-
-
-def _next_step(found: bool, cursor: str | None) -> str:
-    if not found:
-        return "Use other words, or publish a workflow at app.layer.ai."
-    more = f' More: call list_workflows again with cursor "{cursor}".' if cursor else ""
-    return f"Call estimate_workflow, then execute_workflow, with workflow_id and inputs.{more}"
 
 
 def _row(workflow: Workflow) -> WorkflowRow:
@@ -97,9 +96,9 @@ def _row(workflow: Workflow) -> WorkflowRow:
                 required=bool(entry.required),
                 description=short(entry.description),
             )
-            for entry in workflow.inputs
+            for entry in workflow.inputs[:MAX_INPUTS]
         ],
-        outputs=[output.name for output in workflow.outputs],
+        outputs=[output.name for output in workflow.outputs[:MAX_INPUTS]],
     )
 
 

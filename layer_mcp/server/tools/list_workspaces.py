@@ -6,13 +6,13 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import Request
 from ...api.models import Workspace
-from ..common import WORKSPACE, reading
+from ..common import WORKSPACE, fitting, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 
 DESCRIPTION = "Workspaces of the account with their balance in Creative Units (CU)."
-MAX_ROWS = 50
+NEXT_STEP = "Pass workspace_id where a call should not use the configured workspace."
 
 
 class ListWorkspacesArguments(Request, ArgModelBase):
@@ -51,14 +51,17 @@ async def list_workspaces(
         workspaces = await client.list_workspaces()
     else:
         workspaces = [await client.get_workspace(arguments.workspace_id)]
+    rows = fitting([_row(workspace) for workspace in workspaces])
+    hidden = len(workspaces) - len(rows)
     return WorkspacesAnswer(
-        workspaces=[_row(workspace) for workspace in workspaces[:MAX_ROWS]],
-        next_step="Pass workspace_id where a call should not use the configured workspace.",
+        workspaces=rows,
+        next_step=NEXT_STEP + (f" {hidden} more are not shown." if hidden else ""),
     )
 
 
 def _row(workspace: Workspace) -> WorkspaceRow:
-    return WorkspaceRow.model_validate(workspace.model_dump())
+    row = WorkspaceRow.model_validate(workspace.model_dump())
+    return row.model_copy(update={"name": short(row.name), "slug": short(row.slug)})
 
 
 def _line(row: WorkspaceRow) -> str:

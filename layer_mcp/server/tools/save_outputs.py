@@ -1,25 +1,24 @@
 """save_outputs: the files of a finished run to a local folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import anyio
+from anyio import to_thread
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.errors import LayerError
 from ...api.fields import Id, Request
-from ...api.file_names import safe_folder_parts
 from ...api.local_files import MEGABYTE
 from ...api.models import Inference, Output, WorkflowRun
+from ...api.polling import is_terminal
 from ...api.saving import FinishedRun, OnBytes, Saved
-from ...folders import output_folder
+from ...folders import output_folder, output_subfolder
 from ..common import WORKSPACE, adding
 from ..finishing import save_run
 from ..provenance import end_facts, finished_run
 from ..results import Answer
-from ..run_results import DONE
 from ..state import App, ToolContext, app_of
 from ..tool import make_tool
 from ..waiting import seconds_left
@@ -58,12 +57,13 @@ async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) ->
     """Read the run, save what is chosen, name what could not be saved."""
     began = anyio.current_time()
     app = app_of(context)
-    folder = _folder(output_folder(app.settings), arguments.folder)
+    root = output_folder(app.settings)
+    folder = await to_thread.run_sync(output_subfolder, root, arguments.folder)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
     run_id = arguments.inference_id
     state = await _state(app, arguments, workspace_id)
-    if state.status not in DONE or not state.outputs:
-        raise LayerError("NOTHING_TO_SAVE", f"The run is {state.status} and has no files yet.")
+    if not state.outputs:
+        raise _nothing_to_save(state.status)
     record = await app.journal.run(run_id)
     facts = record.facts if record else {"workspace_id": workspace_id}
     run = finished_run(run_id, state.outputs, facts, end_facts(state))
@@ -75,7 +75,7 @@ async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) ->
             )
     except TimeoutError:
         raise LayerError("SAVING_UNFINISHED", "The time of one call was up.") from None
-    return _answer(saved, numbers)
+    return await to_thread.run_sync(_answer, saved, numbers)
 
 
 async def _state(
@@ -85,24 +85,6 @@ async def _state(
     if workflow_id is None:
         return await app.client.get_inference(run_id, workspace=workspace_id)
     return await app.client.get_workflow_run(workflow_id, run_id, workspace=workspace_id)
-
-
-def _folder(root: Path, wanted: str | None) -> Path:
-    """The folder to save to: the output folder, or one below it.
-
-    Raises:
-        LayerError: INVALID_FOLDER, for any other.
-    """
-    if wanted is None:
-        return root
-    below = Path(wanted)
-    if below.is_absolute() and below.is_relative_to(root):
-        wanted = str(below.relative_to(root))
-    folder = root.joinpath(*safe_folder_parts(wanted))
-    # A link below the output folder may lead out of it.
-    if not folder.resolve().is_relative_to(root.resolve()):
-        raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
-    return folder
 
 
 def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
@@ -123,28 +105,42 @@ def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
 def _reporter(run: FinishedRun, numbers: set[int], context: ToolContext) -> OnBytes:
     sizes_bytes = [run.outputs[number - 1].file_size_bytes or 0 for number in numbers]
     total_bytes = sum(sizes_bytes) if all(sizes_bytes) else None
-    arrived_bytes = 0
+    arrived_bytes: dict[int, int] = {}
 
-    async def report(more_bytes: int) -> None:
-        nonlocal arrived_bytes
-        arrived_bytes += more_bytes
-        message = f"{arrived_bytes / MEGABYTE:.1f} MB saved"
-        await context.report_progress(arrived_bytes, total_bytes, message)
+    async def report(number: int, so_far_bytes: int) -> None:
+        # A transfer that starts over must not let the progress shrink.
+        arrived_bytes[number] = max(so_far_bytes, arrived_bytes.get(number, 0))
+        done_bytes = sum(arrived_bytes.values())
+        message = f"{done_bytes / MEGABYTE:.1f} MB saved"
+        await context.report_progress(done_bytes, total_bytes, message)
 
     return report
 
 
+def _nothing_to_save(status: str) -> LayerError:
+    if is_terminal(status):
+        step = "Start a new run if the files are still wanted; it is charged anew."
+        return LayerError(
+            "NOTHING_TO_SAVE", f"The run is {status} and has no files.", next_step=step
+        )
+    return LayerError("NOTHING_TO_SAVE", f"The run is {status} and has no files yet.")
+
+
 def _answer(saved: Saved, numbers: set[int]) -> SavedAnswer:
-    paths = [str(saved.path(file)) for file in saved.files if file.number in numbers]
+    failed = {failure.number: failure for failure in saved.failures}
+    present = saved.present()
+    paths = [
+        str(present[number]) for number in sorted(numbers - failed.keys()) if number in present
+    ]
     if not paths and saved.failures:
         raise saved.failures[0].error
-    failed = " ".join(failure.sentence() for failure in saved.failures)
+    warning = " ".join(failure.sentence() for failure in saved.failures)
     return SavedAnswer(
         paths=paths,
         record=str(saved.record),
-        warning=failed or None,
+        warning=warning or None,
         next_step="Call save_outputs again for the rest."
-        if failed
+        if warning
         else "Look at the files, and tell the user where they are.",
     )
 

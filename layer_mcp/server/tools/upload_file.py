@@ -8,11 +8,12 @@ from pydantic import Field
 from ...api.fields import Request
 from ..common import WORKSPACE, adding
 from ..generation import MAX_PATH_LENGTH
+from ..progress import UPLOAD_UNITS, upload_reporter
 from ..results import Answer
 from ..run_results import size_in_words
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..waiting import bytes_reporter, seconds_left
+from ..waiting import MIN_UPLOAD_SECONDS, seconds_left
 
 DESCRIPTION = """\
 Bring a local PNG, JPEG, WebP, MP4, MP3 or WAV file to Layer once; free of charge. Outputs of runs \
@@ -49,8 +50,8 @@ async def upload_file(arguments: UploadFileArguments, context: ToolContext) -> U
     [file] = await app.uploads.upload(
         [arguments.path],
         workspace_id,
-        total_seconds=seconds_left(began, context),
-        on_bytes=bytes_reporter(context),
+        total_seconds=max(seconds_left(began, context), MIN_UPLOAD_SECONDS),
+        on_bytes=upload_reporter(context, UPLOAD_UNITS),
     )
     return UploadAnswer(
         file_id=file.file_id,

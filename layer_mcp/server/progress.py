@@ -1,0 +1,36 @@
+"""What a host is told while a call goes on; the SDK sends nothing when the host gave no token.
+
+Progress must only grow within one call (basic/utilities/progress of the specification). Uploads
+count as the first unit of a call, the wait for the run as one unit a second after it.
+"""
+
+from ..api.local_files import MEGABYTE
+from ..api.polling import OnProgress, RunState
+from .state import ToolContext
+from .uploads import OnBytes
+
+UPLOAD_UNITS = 1.0
+
+
+def wait_reporter(
+    context: ToolContext, wait_seconds: float, *, units_before: float = 0.0
+) -> OnProgress[RunState]:
+    """Tells the host each new state; `units_before` are those that the call has told already."""
+
+    async def report(state: RunState, waited_seconds: float) -> None:
+        waited = min(waited_seconds, wait_seconds)
+        message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
+        done, total = units_before + waited, units_before + wait_seconds
+        await context.report_progress(done, total, message)
+
+    return report
+
+
+def upload_reporter(context: ToolContext, total_units: float | None = None) -> OnBytes:
+    """Tells the host how much of the local files has gone out; the rest of the call may follow."""
+
+    async def report(sent_bytes: int, total_bytes: int) -> None:
+        message = f"{sent_bytes / MEGABYTE:.1f} of {total_bytes / MEGABYTE:.1f} MB sent"
+        await context.report_progress(UPLOAD_UNITS * sent_bytes / total_bytes, total_units, message)
+
+    return report
