@@ -92,7 +92,10 @@ def folder(name: str, value: str) -> str:
 def folders(name: str, value: str) -> tuple[str, ...]:
     """Several folders, separated as in PATH."""
     folder(name, value)
-    return tuple(part.strip() for part in value.split(os.pathsep) if part.strip())
+    named = tuple(part.strip() for part in value.split(os.pathsep) if part.strip())
+    if not named:
+        raise SettingsError(f"{name} must name at least one folder.")
+    return named
 
 
 def hosts(name: str, value: str) -> tuple[str, ...]:

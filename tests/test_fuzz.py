@@ -1,6 +1,7 @@
 """Thousands of mangled calls: each gets an answer, nothing is sent, and the server goes on."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -8,7 +9,7 @@ import pytest
 
 from layer_mcp.sandbox import RunningSandbox
 
-from .hosts import SMALL_IMAGE, Host, content_of
+from .hosts import MEMORY, SMALL_IMAGE, Host, content_of
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +65,31 @@ async def test_mangled_calls_are_answered_and_never_sent(
         assert not (await client.call_tool("execute_inference", SMALL_IMAGE)).is_error
     assert codes == {"INVALID_ARGUMENTS"}
     assert sandbox.state.arrived == {"execute_inference": 1}
+
+
+def junk_for(schema: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """Some of a tool's arguments, each of any kind."""
+    names = list(schema["properties"])
+    return {name: chance.choice(JUNK) for name in chance.sample(names, min(3, len(names)))}
+
+
+async def test_no_tool_crashes_whatever_its_arguments(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    chance = random.Random(20261122)
+    codes: set[str] = set()
+    settings = environment | {
+        "LAYER_TOOLSETS": "all",
+        "LAYER_INPUT_DIRS": str(tmp_path),
+        "LAYER_OUTPUT_DIR": str(tmp_path / "outputs"),
+    }
+    async with MEMORY.connect(settings) as client:
+        for tool in (await client.list_tools()).tools:
+            for _ in range(60):
+                arguments = junk_for(tool.input_schema, chance)
+                answer = content_of(await client.call_tool(tool.name, arguments))
+                codes.add(answer.get("error", {}).get("code", "none"))
+    assert "INVALID_ARGUMENTS" in codes
+    assert "TOOL_CRASHED" not in codes
+    assert not sandbox.state.runs
+    assert not sandbox.state.workflow_runs

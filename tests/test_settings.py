@@ -73,6 +73,8 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_MAX_WAIT_SECONDS", "9" * 5000),
         ("LAYER_LOG_LEVEL", "LOUD"),
         ("LAYER_TOOLSETS", "generate,everything"),
+        ("LAYER_TOOLSETS", ","),
+        ("LAYER_INPUT_DIRS", os.pathsep),
         ("LAYER_OUTPUT_DIR", "/a\0b"),
         ("LAYER_INPUT_DIRS", "/a\0b"),
         ("LAYER_STATE_DIR", "/a\0b"),

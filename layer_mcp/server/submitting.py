@@ -1,6 +1,4 @@
-"""Calls that need local files at Layer first: uploaded within bounds, forgotten when Layer lost
-them.
-"""
+"""Calls that refer to local files: the files are brought to Layer first."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
