@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
+from mcp import Client, StdioServerParameters
 from PIL import Image
 
 from layer_mcp import __version__
@@ -38,6 +40,26 @@ def test_help_fits_a_screen(command: tuple[str, ...]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) < 30
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["layer-mcp", "layer-mcp serve"])
+@pytest.mark.parametrize(
+    ("names", "count"), [("all", 12), ("models", 3), ("default,workflows", 12)]
+)
+def test_toolsets_are_chosen_on_the_command_line(before: bool, names: str, count: int) -> None:
+    arguments = [*([] if before else ["serve"]), "--toolsets", names]
+
+    async def count_tools() -> int:
+        async with Client(StdioServerParameters(command=SCRIPT, args=arguments)) as client:
+            return len((await client.list_tools()).tools)
+
+    assert anyio.run(count_tools) == count
+
+
+def test_a_toolset_that_is_none_is_refused_with_those_there_are() -> None:
+    done = run("--toolsets", "generate,everything")
+    assert done.returncode == 2
+    assert "generate, models, files, workflows" in done.stderr
 
 
 def test_python_m_is_the_same_program() -> None:
