@@ -31,6 +31,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAX_COPIES = 1000
 PART_NAME = re.compile(r"\.[0-9a-f]{32}\.part")
 STALE_SECONDS = 3600
+MAX_TOLD_FAILURES = 3
 HEAD_BYTES = 64
 
 OnBytes = Callable[[int, int], Awaitable[None]]
@@ -102,6 +103,12 @@ class Saved:
             for number, path in paths.items()
             if path.is_file() and not path.is_symlink()
         }
+
+    def shortfall(self) -> list[str]:
+        """What an agent reads about what could not be saved: the first few, and how many more."""
+        said = [failure.sentence() for failure in self.failures[:MAX_TOLD_FAILURES]]
+        more = len(self.failures) - len(said)
+        return [*said, f"{more} more were not saved."] if more else said
 
 
 class _Record(BaseModel):
@@ -318,7 +325,7 @@ def _read_record(record: Path, run_id: str) -> Saved | None:
         content = _Record.model_validate_json(record.read_bytes())
     except (OSError, ValueError):
         return None
-    if content.run_id != run_id:
+    if content.run_id.lower() != run_id.lower():
         return None
     # Someone may have edited it: a name must stay a name.
     files = (file for file in content.files if file.number > 0 and _is_name(file.name))

@@ -5,7 +5,7 @@ Nothing here may turn a finished run into an error: what goes wrong is a warning
 
 import io
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,16 +95,6 @@ async def save_run(
     return saved
 
 
-def with_paths(answer: RunStateT, saved: Saved) -> RunStateT:
-    """The answer with the path of each output that is on disk."""
-    present = saved.present()
-    outputs = [
-        output.model_copy(update={"path": str(present[number]) if number in present else None})
-        for number, output in enumerate(answer.outputs or [], 1)
-    ]
-    return answer.model_copy(update={"outputs": outputs, "record": str(saved.record)})
-
-
 async def _with_files(
     answer: RunStateT, run: FinishedRun, record: RunRecord, app: App
 ) -> RunStateT:
@@ -116,11 +106,22 @@ async def _with_files(
     except Exception:
         logger.exception("Saving run %s crashed", run.run_id)
         return answer.with_warning("The files were not saved: saving failed in the server.")
-    answer = await to_thread.run_sync(with_paths, answer, saved)
-    if all(output.path for output in answer.outputs or []):
+    present = await to_thread.run_sync(saved.present)
+    answer = _with_paths(answer, saved, present).with_warning(*saved.shortfall())
+    # An answer lists a part of many outputs; what counts are all of the run's.
+    if all(number in present for number in range(1, len(run.outputs) + 1)):
         step = "The files are saved. Look at them, and tell the user where they are."
         return answer.model_copy(update={"next_step": step})
-    return answer.with_warning(*(failure.sentence() for failure in saved.failures))
+    return answer
+
+
+def _with_paths(answer: RunStateT, saved: Saved, present: Mapping[int, Path]) -> RunStateT:
+    """The answer with the path of each output that is on disk."""
+    outputs = [
+        output.model_copy(update={"path": str(present[number]) if number in present else None})
+        for number, output in enumerate(answer.outputs or [], 1)
+    ]
+    return answer.model_copy(update={"outputs": outputs, "record": str(saved.record)})
 
 
 async def _folder_of(record: RunRecord, app: App) -> Path:

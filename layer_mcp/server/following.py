@@ -43,7 +43,8 @@ class Wait(Protocol[StateT]):
 class Run(Generic[StateT]):
     """How one run is read and waited for, and what is answered about it.
 
-    `answer` takes the state and the facts that the run's start knew.
+    `run_id` is in lower case, as it is remembered: a UUID is the same in any case. `answer` takes
+    the state and the facts that the run's start knew.
     """
 
     run_id: str
@@ -72,7 +73,7 @@ def inference_run(app: App, inference_id: str, workspace_id: str) -> Run[Inferen
     def answer(state: Inference, facts: dict[str, Any]) -> RunAnswer:
         return run_answer(state, workspace_id=workspace_id, started=facts, can_save=app.can_save)
 
-    return Run(inference_id, workspace_id, wait, answer)
+    return Run(inference_id.lower(), workspace_id, wait, answer)
 
 
 def workflow_run(app: App, workflow_id: str, run_id: str, workspace_id: str) -> Run[WorkflowRun]:
@@ -102,7 +103,7 @@ def workflow_run(app: App, workflow_id: str, run_id: str, workspace_id: str) -> 
             can_save=app.can_save,
         )
 
-    return Run(run_id, workspace_id, wait, answer)
+    return Run(run_id.lower(), workspace_id, wait, answer)
 
 
 async def told(

@@ -70,8 +70,9 @@ def _result(
     picture: bytes | None = None,
 ) -> CallToolResult:
     mark = {"simulated": True} if simulated else {}
-    lines = [" ".join(line.splitlines()) for line in lines]
-    text = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
+    lines = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
+    # Foreign text must not begin a line that looks like ours.
+    text = [" ".join(line.splitlines()) for line in lines]
     content: list[TextContent | ImageContent] = [TextContent(type="text", text="\n".join(text))]
     if picture is not None:
         data = base64.b64encode(picture).decode()
