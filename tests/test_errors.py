@@ -42,6 +42,13 @@ def test_a_new_code_gets_the_next_step_of_its_family(status: int, code: str, ste
     assert step in error_from_response(status, JSON, problem(code)).next_step
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 429, 503])
+def test_a_new_code_gets_the_next_step_of_its_status(status: int) -> None:
+    error = error_from_response(status, JSON, problem("SOMETHING_NEW"))
+    assert error.code == "SOMETHING_NEW"
+    assert error.next_step == NEXT_STEPS[CODE_BY_STATUS[status]]
+
+
 def test_only_a_busy_layer_is_waited_for() -> None:
     assert "7 s" in error_from_response(429, JSON, b"", 7).next_step
     assert "7 s" not in error_from_response(402, JSON, b"", 7).next_step

@@ -212,10 +212,11 @@ async def test_an_id_in_capital_letters_is_the_same_run(
     stub.finish(stub.file("/a.png", b"one", file_id=FILE_ID))
     await looked(saving)
     before = names_in(outputs)
-    await looked(saving, inference_id=RUN_ID.upper())
+    again = await looked(saving, inference_id=RUN_ID.upper())
     call = {"inference_id": RUN_ID.upper(), "file_ids": [FILE_ID.upper()]}
     async with MEMORY.connect(saving | {"LAYER_WORKSPACE_ID": WORKSPACE.upper()}) as client:
-        await client.call_tool("save_outputs", call)
+        saved = content_of(await client.call_tool("save_outputs", call))
+    assert saved["paths"] == [again["outputs"][0]["path"]]
     assert names_in(outputs) == before
     assert len(stub.asked_for("/a.png")) == 1
 

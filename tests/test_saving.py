@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +19,8 @@ from layer_mcp.api.errors import NEXT_STEPS
 from layer_mcp.api.file_names import slug_of
 from layer_mcp.api.models import Output
 from layer_mcp.api.saving import FinishedRun, Saved, earlier_saved, save_outputs
+
+from .raw_servers import raw_server
 
 pytestmark = pytest.mark.anyio
 
@@ -322,6 +325,49 @@ async def test_an_output_that_fails_leaves_nothing_behind(
     assert names(folder) == []
 
 
+async def kept_of(layer: LayerClient, folder: Path, content: bytes, **facts: Any) -> list[str]:
+    """What is kept of an answer that is as long as its connection; why it was refused."""
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + content
+    with raw_server(lambda connection: connection.sendall(answer)) as host:
+        output = Output(url=f"http://127.0.0.1:{host.port}/a", **facts)
+        saved = await save(layer, run_of(output), folder)
+    assert len(names(folder)) == 2 * len(saved.files)
+    return [failure.error.message for failure in saved.failures]
+
+
+async def test_an_empty_file_is_not_saved(layer: LayerClient, folder: Path) -> None:
+    why = await kept_of(layer, folder, b"", content_type="image/png")
+    assert why == ["The media host sent an empty file."]
+
+
+async def test_a_file_that_ends_early_is_not_saved(layer: LayerClient, folder: Path) -> None:
+    assert await kept_of(layer, folder, b"12345", file_size_bytes=6) == [
+        "The file was cut on its way."
+    ]
+
+
+@pytest.mark.parametrize("facts", [{"file_size_bytes": 5}, {}], ids=["known", "unknown"])
+async def test_a_file_without_a_length_is_saved_when_its_size_fits_or_is_not_known(
+    facts: dict[str, int], layer: LayerClient, folder: Path
+) -> None:
+    assert await kept_of(layer, folder, b"12345", **facts) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"<!doctype html>", b"\r\n <html>", b"\xef\xbb\xbf<html>", b"<?xml?><Error>"]
+)
+@pytest.mark.parametrize("content_type", ["image/png", "Image/JPEG", "image/png; q=1", "video/mp4"])
+async def test_a_web_page_is_not_saved_as_a_picture(
+    content: bytes, content_type: str, layer: LayerClient, folder: Path
+) -> None:
+    why = await kept_of(layer, folder, content, content_type=content_type)
+    assert why == ["The media host sent a web page, not the file."]
+
+
+async def test_a_drawing_in_xml_is_no_web_page(layer: LayerClient, folder: Path) -> None:
+    assert await kept_of(layer, folder, b"<svg/>", content_type="image/svg+xml") == []
+
+
 async def cancelled_save(layer: LayerClient, run: FinishedRun, media: Media, first: Path) -> None:
     """Save, and cancel that when the first output is there and another is on its way."""
     async with anyio.create_task_group() as tasks:
@@ -442,6 +488,28 @@ async def test_a_folder_that_cannot_be_made_is_named_with_its_setting(
     assert caught.value.code == "FOLDER_NOT_WRITABLE"
     assert "LAYER_OUTPUT_DIR" in caught.value.next_step
     assert media.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "age_seconds", "is_kept"),
+    [
+        (f".{'0f' * 16}.part", 3700, False),
+        (f".{'0f' * 16}.part", 3500, True),
+        (f"{'0f' * 16}.part", 3700, True),
+        (f".{'0F' * 16}.part", 3700, True),
+        (f".{'0f' * 16}.partial", 3700, True),
+        (f".{'0f' * 15}.part", 3700, True),
+    ],
+)
+async def test_only_what_a_killed_process_left_long_ago_is_removed(
+    name: str, age_seconds: float, is_kept: bool, layer: LayerClient, media: Media, folder: Path
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"half")
+    when = time.time() - age_seconds
+    os.utime(folder / name, (when, when))
+    await save(layer, run_of(media.output("/a", b"one")), folder)
+    assert (folder / name).exists() == is_kept
 
 
 async def limited(media: Media, folder: Path, limit: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -14,7 +15,10 @@ import pytest
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from .hosts import SCRIPT, SMALL_IMAGE, child_environment
+from .sandbox_calls import png
+from .stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
 
+SIGNATURE = "c2lnbmF0dXJl"
 SECRET = "pat_0123456789abcdef0123456789abcdef"
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -165,6 +169,54 @@ def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
     assert {answer["id"] for answer in later} == {3, 4}
     assert out == b""
     assert SECRET not in json.dumps([started, later]) + err.decode()
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Generator[StubLayer]:
+    """An API that repeats the token in a header and signs its addresses."""
+    with stub_layer() as stub:
+        headers = {"X-Echo": f"Bearer {SECRET}", "Set-Cookie": f"token={SECRET}"}
+        ticket = {"file_id": FILE_ID, "upload_url": f"{stub.address}/up?signature={SIGNATURE}"}
+        session = {"Location": f"{stub.address}/session?signature={SIGNATURE}"}
+        output = {"url": f"{stub.address}/a.png?signature={SIGNATURE}", "content_type": "image/png"}
+        run = {"inference_id": RUN_ID, "status": "complete", "outputs": [output]}
+        stub.answers |= {
+            "/files/upload-url": Reply(ticket, headers=headers),
+            "/up": Reply(status=201, headers=session),
+            "/session": Reply(),
+            f"/inferences/{RUN_ID}": Reply(run, headers=headers),
+            "/inferences": Reply(b"{", status=500, headers=headers),
+            "/a.png": Reply(b"one"),
+        }
+        (tmp_path / "red.png").write_bytes(png("red"))
+        yield stub
+
+
+def test_the_log_shows_neither_the_token_nor_signed_addresses(
+    echo: StubLayer, tmp_path: Path
+) -> None:
+    logged = echo.environment(
+        tmp_path,
+        LAYER_API_KEY=SECRET,
+        LAYER_LOG_LEVEL="DEBUG",
+        LAYER_INPUT_DIRS=str(tmp_path),
+        LAYER_OUTPUT_DIR=str(tmp_path / "out"),
+    )
+    with child(logged) as server:
+        server.initialize()
+        server.call(2, "upload_file", {"path": "red.png"})
+        uploaded = server.receive()
+        server.call(3, "get_status", {"inference_id": RUN_ID})
+        run = server.receive()
+        server.call(4, "execute_inference", SMALL_IMAGE)
+        refused = server.receive()
+        _, err = server.process.communicate(timeout=10)
+    assert uploaded["result"]["structuredContent"]["file_id"] == FILE_ID
+    assert run["result"]["structuredContent"]["outputs"][0]["path"]
+    assert refused["result"]["structuredContent"]["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert b"DEBUG" in err
+    assert SECRET not in json.dumps([uploaded, run, refused]) + err.decode()
+    assert SIGNATURE not in err.decode()
 
 
 def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, str]) -> None:

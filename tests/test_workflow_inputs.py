@@ -15,6 +15,7 @@ from layer_mcp.api.workflow_inputs import (
 
 from .raw_servers import http_answer, raw_server
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 LIST_OF_FILES = {"type": "array", "items": {"type": "string"}}
 FILE_OBJECT = {"type": "object", "properties": {"file_id": {"type": "string"}}}
@@ -63,6 +64,87 @@ def test_many_problems_are_named_in_part() -> None:
 )
 def test_a_schema_that_is_none_is_left_to_layer(schema: dict[str, Any]) -> None:
     check_inputs(workflow(a={"value_schema": schema}), {"a": 1})
+
+
+LOOPS: list[dict[str, Any]] = [
+    {"$ref": "#"},
+    {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}] * 2}}, "$ref": "#/$defs/a"},
+    {"$id": "http://[::1"},
+    {"$id": 5},
+    {"$ref": "other.json"},
+    {"$dynamicRef": "#nowhere"},
+    {"$schema": "urn:none", "$ref": "#/$defs"},
+    {"multipleOf": 0.5, "type": "integer"},
+]
+
+
+@pytest.mark.parametrize("schema", LOOPS, ids=str)
+def test_a_schema_that_leads_nowhere_is_left_to_layer(schema: dict[str, Any]) -> None:
+    check_inputs(workflow(a={"value_schema": schema}), {"a": 10**400})
+
+
+SLOW_PATTERN = "^(a+)+$"
+
+
+SLOW_SCHEMAS: list[dict[str, Any]] = [
+    {"pattern": SLOW_PATTERN},
+    {"allOf": [{"$schema": DIALECT, "pattern": SLOW_PATTERN}]},
+    {"patternProperties": {SLOW_PATTERN: {}}, "additionalProperties": False},
+    {"allOf": [{"patternProperties": {SLOW_PATTERN: {}}}], "unevaluatedProperties": False},
+    {"propertyNames": {"pattern": SLOW_PATTERN}},
+    {"$ref": "#/enum/0", "enum": [{"pattern": SLOW_PATTERN}]},
+    {"$ref": "#/$defs/pattern", "$defs": {"pattern": {"pattern": SLOW_PATTERN}}},
+]
+
+
+@pytest.mark.parametrize("schema", SLOW_SCHEMAS, ids=str)
+def test_a_pattern_that_would_take_for_ever_is_not_run(schema: dict[str, Any]) -> None:
+    text = "a" * 40 + "!"
+    subject = workflow(a={"value_schema": schema}, b={"value_schema": schema})
+    check_inputs(subject, {"a": text, "b": {text: 1}})
+
+
+def test_values_are_not_compared_with_each_other() -> None:
+    subject = workflow(a={"value_schema": {"type": "array", "uniqueItems": True}})
+    check_inputs(subject, {"a": [{"b": number % 20} for number in range(20_000)]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (
+            {"properties": {"pattern": {"type": "string"}}, "additionalProperties": False},
+            {"pattern": "stripes"},
+        ),
+        ({"patternProperties": {"^x-": {}}, "additionalProperties": False}, {"x-a": 1}),
+        ({"enum": [{"pattern": "stripes"}, {"pattern": "dots"}]}, {"pattern": "dots"}),
+        ({"const": {"pattern": "stripes"}}, {"pattern": "stripes"}),
+    ],
+    ids=str,
+)
+def test_what_is_not_checked_here_refuses_nothing(schema: dict[str, Any], value: Any) -> None:
+    check_inputs(workflow(a={"value_schema": schema}), {"a": value})
+
+
+def test_a_property_that_is_called_like_a_rule_is_checked() -> None:
+    schema = {"type": "object", "properties": {"pattern": {"enum": ["stripes"]}}}
+    sentence = refusal(workflow(a={"value_schema": schema}), a={"pattern": "dots"})
+    assert sentence == "inputs.a.pattern: 'dots' is not one of ['stripes']."
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "said"),
+    [
+        ({"type": "string", "minLength": 3}, "ab", "inputs.a: 'ab' is too short."),
+        ({"multipleOf": 8}, 12, "inputs.a: 12 is not a multiple of 8."),
+        ({"exclusiveMinimum": 0}, 0, "inputs.a: 0 is less than or equal to the minimum of 0."),
+        ({"type": "integer", "minimum": 1}, 0, "inputs.a must be integer, 1..."),
+    ],
+    ids=str,
+)
+def test_a_broken_rule_names_itself(schema: dict[str, Any], value: object, said: str) -> None:
+    assert refusal(workflow(a={"value_schema": schema}), a=value) == said
 
 
 def test_a_reference_in_a_foreign_schema_fetches_nothing() -> None:

@@ -33,6 +33,8 @@ PART_NAME = re.compile(r"\.[0-9a-f]{32}\.part")
 STALE_SECONDS = 3600
 MAX_TOLD_FAILURES = 3
 HEAD_BYTES = 64
+# Blanks, and the mark of UTF-8.
+BEFORE_TEXT = b" \t\r\n\xef\xbb\xbf"
 
 OnBytes = Callable[[int, int], Awaitable[None]]
 """Told an output's number, and how many of its bytes have arrived."""
@@ -259,7 +261,8 @@ def _checked(part: Path, done: "Downloaded", output: Output) -> None:
         raise LayerError("DOWNLOAD_FAILED", "The file was cut on its way.")
     with part.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if (output.content_type or "").lower() in MEDIA_TYPES and head.lstrip().startswith(b"<"):
+    content_type = (output.content_type or "").partition(";")[0].strip().lower()
+    if content_type in MEDIA_TYPES and head.lstrip(BEFORE_TEXT).startswith(b"<"):
         raise LayerError("DOWNLOAD_FAILED", "The media host sent a web page, not the file.")
 
 

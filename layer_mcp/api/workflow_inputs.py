@@ -19,7 +19,11 @@ MAX_RULE_LENGTH = 160
 FILE_WORDS = frozenset({"file", "image", "video", "audio", "mask", "mesh"})
 LIST_WORDS = frozenset({"list", "array", "of"})
 # A foreign rule of these may take for ever, and patterns are for another engine: Layer judges.
-COSTLY_KEYWORDS = frozenset({"pattern", "patternProperties", "uniqueItems"})
+COSTLY_KEYWORDS = frozenset(
+    {"pattern", "patternProperties", "unevaluatedProperties", "uniqueItems"}
+)
+NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
+VALUES = frozenset({"enum", "const"})
 SIMPLE_RULES = frozenset({"type", "enum", "minimum", "maximum", "maxLength"})
 MAX_INPUTS_CHARACTERS = 500_000
 MAX_REASON_LENGTH = 120
@@ -117,12 +121,12 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
     try:
-        schema = _without_patterns(entry.value_schema or {})
+        schema = _without_costly_rules(entry.value_schema or {})
         Draft202012Validator.check_schema(schema)
         # An empty registry: a reference in a foreign schema must not fetch anything.
         validator = Draft202012Validator(schema, registry=Registry())
         errors = list(validator.iter_errors(value))  # pyright: ignore[reportUnknownMemberType]
-    except (SchemaError, Unresolvable, RecursionError, ValueError):
+    except (SchemaError, Unresolvable, RecursionError, ValueError, ArithmeticError):
         return
     for error in errors:
         place = ".".join(["inputs", entry.name, *(str(part) for part in error.absolute_path)])
@@ -132,16 +136,26 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
             yield f"{place} must be {rule_in_words(entry)}"
 
 
-def _without_patterns(schema: Any) -> Any:
+def _without_costly_rules(schema: Any) -> Any:
+    """A schema, or a list of them, that judges the same or less, and surely ends."""
     if isinstance(schema, list):
-        return [_without_patterns(item) for item in cast("list[Any]", schema)]
+        return [_without_costly_rules(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    return {
-        name: _without_patterns(value)
-        for name, value in cast("dict[str, Any]", schema).items()
-        if name not in COSTLY_KEYWORDS
-    }
+    rules = cast("dict[str, Any]", schema)
+    # It counts what patterns leave over, and without them would refuse what Layer takes.
+    beside = {"additionalProperties"} if "patternProperties" in rules else set[str]()
+    kept: dict[str, Any] = {}
+    for name, value in rules.items():
+        if name in NAMED_SCHEMAS and isinstance(value, dict):
+            schemas = cast("dict[str, Any]", value)
+            kept[name] = {key: _without_costly_rules(item) for key, item in schemas.items()}
+        elif name not in COSTLY_KEYWORDS | beside:
+            judged = _without_costly_rules(value)
+            # A reference may take a value for a schema: one with such words is left out whole.
+            if name not in VALUES or judged == value:
+                kept[name] = judged
+    return kept
 
 
 def _paths(value: Any) -> Iterator[str]:
