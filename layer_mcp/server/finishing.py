@@ -6,12 +6,14 @@ Nothing here may turn a finished run into an error: what goes wrong is a warning
 import io
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import anyio
 from anyio import to_thread
 
+from .. import __version__
 from ..api.errors import LayerError
 from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
@@ -77,6 +79,9 @@ async def save_run(
     Raises:
         LayerError: FOLDER_NOT_WRITABLE or DISK_FULL.
     """
+    made = {"made_with": f"layer-mcp {__version__}"}
+    simulated = {"simulated": True} if app.settings.sandbox else {}
+    run = replace(run, facts={**run.facts, **made, **simulated})
     async with app.saving.of(run.run_id):
         saved = await save_outputs(
             app.client,

@@ -116,7 +116,9 @@ async def told(
     """
     wait_seconds = capped_wait_seconds(wait_seconds, began, context)
     state = await run.wait(wait_seconds, on_progress=wait_reporter(context, wait_seconds))
-    record = await app_of(context).journal.run(run.run_id)
+    # While a run goes on nothing of its start is needed, and the look costs a hop to a thread.
+    ended = is_terminal(state.status)
+    record = await app_of(context).journal.run(run.run_id) if ended else None
     record = record or RunRecord({"workspace_id": run.workspace_id})
     return await _with_files(run, state, record, context, preview=preview, began=began)
 
