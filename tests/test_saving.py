@@ -18,7 +18,8 @@ from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.errors import NEXT_STEPS
 from layer_mcp.api.file_names import slug_of
 from layer_mcp.api.models import Output
-from layer_mcp.api.saving import FinishedRun, Saved, earlier_saved, save_outputs
+from layer_mcp.api.run_record import FinishedRun, Saved, earlier_saved
+from layer_mcp.api.saving import save_outputs
 
 from .raw_servers import raw_server
 
@@ -33,7 +34,8 @@ from pathlib import Path
 import anyio
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
-from layer_mcp.api.saving import FinishedRun, save_outputs
+from layer_mcp.api.run_record import FinishedRun
+from layer_mcp.api.saving import save_outputs
 import layer_mcp.api.download, layer_mcp.api.file_hosts
 address, folder, limit = sys.argv[1:]
 outputs = [Output(url=f"{address}/{n}", content_type="image/png") for n in ("small", "large", "x")]

@@ -19,7 +19,8 @@ from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
 from ..api.models import Output
 from ..api.polling import DONE_STATUSES
-from ..api.saving import FinishedRun, OnBytes, Saved, earlier_saved, save_outputs
+from ..api.run_record import FinishedRun, Saved, earlier_saved
+from ..api.saving import OnBytes, save_outputs
 from ..folders import is_below, output_folder
 from ..journal import RunRecord
 from .preview import SmallPicture, contact_sheet, small_picture

@@ -12,7 +12,7 @@ from ..api.models import (
     StartedWorkflowRun,
     WorkflowRun,
 )
-from ..api.saving import FinishedRun
+from ..api.run_record import FinishedRun
 from .run_results import RANDOM_SEED, changed_parameters
 
 

@@ -13,7 +13,8 @@ from ...api.fields import Id, Request
 from ...api.local_files import MEGABYTE
 from ...api.models import Inference, Output, WorkflowRun
 from ...api.polling import is_terminal
-from ...api.saving import FinishedRun, OnBytes, Saved
+from ...api.run_record import FinishedRun, Saved
+from ...api.saving import OnBytes
 from ...folders import output_folder, output_subfolder
 from ..common import WORKSPACE, adding
 from ..finishing import save_run
