@@ -108,7 +108,7 @@ def allowed_input(path: str, folders: Sequence[Path]) -> Path:
     if leads_to_network(given, folders):
         raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
     candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
-    real_folders = [folder.resolve() for folder in folders]
+    real_folders = [real for real in map(_resolved, folders) if real is not None]
     real_paths = [_resolved(candidate) for candidate in candidates]
     allowed = [
         real
@@ -174,10 +174,12 @@ def _current_folder() -> tuple[Path, ...]:
 
 def _resolved(path: Path) -> Path | None:
     try:
-        return path.resolve()
+        real = path.resolve()
     # A circle of links, a name that is too long for the system, or half a surrogate pair.
     except (OSError, RuntimeError, ValueError):
         return None
+    # From Python 3.13 on, a circle is no error: its links are left in the path.
+    return None if any(os.path.islink(part) for part in (real, *real.parents)) else real
 
 
 def _absolute(folder: str) -> Path:

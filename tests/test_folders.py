@@ -3,13 +3,19 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
 from layer_mcp import LayerError, Settings
 from layer_mcp.api.errors import NEXT_STEPS
-from layer_mcp.folders import allowed_input, input_folders, output_folder, state_folder
+from layer_mcp.folders import (
+    allowed_input,
+    input_folders,
+    leads_to_network,
+    output_folder,
+    state_folder,
+)
 
 # A user without an entry in the list of users, and so without a home.
 HOMELESS = """
@@ -132,6 +138,42 @@ def test_a_link_that_stays_inside_leads_to_its_file(root: Path) -> None:
 def test_an_allowed_folder_may_be_a_link_itself(root: Path) -> None:
     (root.parent / "short").symlink_to(root)
     assert allowed_input("a.png", [root.parent / "short"]) == root / "a.png"
+
+
+def test_a_link_that_leads_out_of_one_folder_is_not_looked_up_in_the_next(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "a.png").symlink_to(tmp_path / "secret.png")
+    assert failure("a.png", tmp_path / "first", root).code == "PATH_NOT_ALLOWED"
+
+
+SHARE = PureWindowsPath(r"\\nas\art")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        r"\\evil\share\a.png",
+        "//evil/share/a.png",
+        r"\/evil\share\a.png",
+        r"\\nas\other\a.png",
+        r"\\?\UNC\evil\share\a.png",
+        r"\\?\C:\a.png",
+        r"\\.\pipe\a",
+    ],
+)
+def test_a_share_that_no_folder_is_on_is_not_looked_at(path: str) -> None:
+    assert leads_to_network(PureWindowsPath(path), [PureWindowsPath("C:/art"), SHARE])
+
+
+@pytest.mark.parametrize("path", [r"\\NAS\Art\a.png", "//nas/art/b/../a.png", "C:/a.png", "a.png"])
+def test_a_folder_of_a_share_and_the_own_disks_may_be_looked_at(path: str) -> None:
+    assert not leads_to_network(PureWindowsPath(path), [SHARE])
+
+
+def test_two_slashes_are_no_share_where_paths_have_no_drives() -> None:
+    assert not leads_to_network(PurePosixPath("//evil/share/a.png"), [])
 
 
 def test_a_circle_of_links_leads_nowhere(root: Path) -> None:

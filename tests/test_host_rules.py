@@ -22,6 +22,33 @@ def test_outputs_come_from_layer_the_api_host_and_the_configured_hosts(host: str
     assert media_address(f"https://{host}/a.png", RULES).hostname == host
 
 
+def test_a_configured_host_is_known_in_any_case() -> None:
+    rules = host_rules("https://api.layer.test/api", ["Media.X.Test"])
+    assert media_address("https://media.x.test/a.png", rules).hostname
+
+
+@pytest.mark.parametrize("host", ["cdn.example.test", "8.8.8.8"])
+def test_the_setting_is_named_for_a_host_that_could_be_allowed(host: str) -> None:
+    assert "LAYER_MEDIA_HOSTS" in refusal(f"https://{host}/a.png").next_step
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://10.0.0.1/a.png",
+        "https://127.0.0.1/a.png",
+        "https://localhost/a.png",
+        "https://[::1]/a.png",
+        "https://169.254.169.254/a.png",
+        "http://cdn.layer.test/a.png",
+        "https://me@cdn.layer.test/a.png",
+        "https://[::1",
+    ],
+)
+def test_the_setting_is_not_named_where_it_would_not_help(url: str) -> None:
+    assert "LAYER_MEDIA_HOSTS" not in refusal(url).next_step
+
+
 def test_a_host_is_known_in_any_case() -> None:
     assert media_address("HTTPS://Media.App.Layer.AI/a.png", RULES).hostname
 

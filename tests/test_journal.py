@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from layer_mcp import LayerClient, Settings
+from layer_mcp.folders import state_folder
 from layer_mcp.journal import FILE_NAME, Journal, RunRecord
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.uploads import Uploads
@@ -29,6 +31,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import anyio
+from layer_mcp.folders import state_folder
 from layer_mcp.journal import Journal
 folder, name = Path(sys.argv[1]), sys.argv[2]
 async def write():
@@ -219,6 +222,43 @@ async def test_a_database_with_other_tables_is_a_warning_and_not_a_failed_call(
     await journal.note_upload("w1", SHA, "file-1")
     assert await journal.uploaded_file_id("w1", SHA) is None
     assert "The journal cannot be used" in caplog.text
+
+
+async def test_a_newer_database_is_left_untouched_and_the_journal_lives_in_memory(
+    new_journal: MakeJournal, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = new_journal()
+    await first.note_upload("w1", SHA, "file-1")
+    first.close()
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
+        database.execute("PRAGMA user_version = 2")
+    content = (folder / FILE_NAME).read_bytes()
+    second = new_journal()
+    assert await second.uploaded_file_id("w1", SHA) is None
+    await second.note_upload("w1", SHA, "file-2")
+    assert await second.uploaded_file_id("w1", SHA) == "file-2"
+    assert (folder / FILE_NAME).read_bytes() == content
+    [record] = caplog.records
+    assert (record.levelname, "newer layer-mcp" in record.message) == ("WARNING", True)
+
+
+async def test_facts_that_are_noted_again_leave_the_folder(journal: Journal) -> None:
+    await journal.note_folder("run-1", Path("/out"))
+    await journal.note_run("run-1", {"prompt": "x"})
+    assert await journal.run("run-1") == RunRecord({"prompt": "x"}, Path("/out"))
+
+
+@pytest.mark.parametrize("place", ["relative", "/a\0b"])
+async def test_a_folder_that_cannot_be_found_is_no_failed_call(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    journal = Journal(partial(state_folder, Settings(state_dir=place)), API)
+    await journal.note_run("run-1", {})
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    journal.close()
 
 
 @pytest.mark.parametrize("facts", ["{", "[1]", "7"])

@@ -68,6 +68,22 @@ def close(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(abs(a - b) < 30 for a, b in zip(one, other, strict=True))
 
 
+def test_a_jpeg_of_very_many_scans_is_no_picture() -> None:
+    few = saved(quarters(), "JPEG", progressive=True)
+    assert small_picture(few) is not None
+    assert small_picture(few + b"\xff\xda" * 41) is None
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_bytes_that_mean_a_scan_in_a_jpeg_mean_nothing_elsewhere(kind: str) -> None:
+    assert small_picture(saved(quarters(), kind) + b"\xff\xda" * 41) is not None
+
+
+@pytest.mark.parametrize(("width", "is_shown"), [(5000, True), (5001, False)])
+def test_a_picture_of_too_many_pixels_is_not_decoded(width: int, is_shown: bool) -> None:
+    assert (small_picture(saved(Image.new("1", (width, 5000)))) is not None) == is_shown
+
+
 @pytest.mark.parametrize("count", [1, 2, 4, 16])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_noise_stays_within_the_limits(count: int, mode: str) -> None:

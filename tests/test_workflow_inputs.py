@@ -70,7 +70,7 @@ LOOPS: list[dict[str, Any]] = [
     {"$ref": "#"},
     {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
     {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}] * 2}}, "$ref": "#/$defs/a"},
-    {"$id": "http://[::1"},
+    {"$id": "http://[::1", "$ref": "other.json"},
     {"$id": 5},
     {"$ref": "other.json"},
     {"$dynamicRef": "#nowhere"},

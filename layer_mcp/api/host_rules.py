@@ -57,7 +57,8 @@ def media_address(url: str, rules: HostRules) -> SplitResult:
     host = (parts.hostname or "").lower()
     if host not in rules.media_hosts:
         sentence = f"The file is on {host[:MAX_SHOWN_HOST]}, which is not one of Layer's hosts."
-        raise LayerError("HOST_NOT_ALLOWED", sentence)
+        step = None if _could_be_allowed(host, rules) else LAYERS_ADDRESS
+        raise LayerError("HOST_NOT_ALLOWED", sentence, next_step=step)
     return parts
 
 
@@ -90,6 +91,14 @@ def may_connect(address: str, rules: HostRules) -> bool:
     if any(ip in network for network in PRIVATE):
         return False
     return all(_is_public(part) for part in (ip, *_embedded(ip)))
+
+
+def _could_be_allowed(host: str, rules: HostRules) -> bool:
+    """Whether a setting could let files come from a host: not from a private address."""
+    try:
+        return may_connect(host, rules)
+    except ValueError:
+        return host not in LOOPBACK_HOSTS
 
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:

@@ -62,7 +62,8 @@ def small_picture(data: bytes) -> SmallPicture | None:
     """
     kind = FORMATS.get(sniff(data[:64]) or "")
     # Each scan of a progressive JPEG is decoded over the whole picture: many would take minutes.
-    if kind is None or data.count(START_OF_SCAN) > MAX_SCANS:
+    # In other files the two bytes mean nothing, and a large one has them often.
+    if kind is None or (kind == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS):
         return None
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
