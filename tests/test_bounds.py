@@ -287,8 +287,12 @@ async def test_an_answer_does_not_wait_for_a_slow_picture(
     stub: StubLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
+
+    def slow(_data: bytes) -> None:
+        ended.wait(20)
+
     monkeypatch.setattr("layer_mcp.server.finishing.MIN_FINISHING_SECONDS", 0.2)
-    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", lambda _data: ended.wait(20))
+    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", slow)
     stub.finish(stub.file("/a.png", png("red")))
     settings = {"LAYER_PREVIEW": "1", "LAYER_MAX_WAIT_SECONDS": "0"}
     async with MEMORY.connect(stub.environment(tmp_path, **settings)) as client:
@@ -397,6 +401,14 @@ async def test_a_run_of_very_many_outputs_names_the_first_and_counts_the_others(
     assert "297 more were not saved." in run["warning"]
     assert len(text_of(result)) <= ROOM_BYTES
     assert len(json.dumps(run)) <= ROOM_BYTES
+
+
+async def test_outputs_with_very_long_addresses_are_listed_in_part(
+    stub: StubLayer, tmp_path: Path
+) -> None:
+    stub.finish(*[{"url": f"https://layer.test/{'long/' * 600}"}] * 20)
+    run = await answer_of(stub, tmp_path, "get_status", inference_id=RUN_ID)
+    assert len(run["outputs"]) + run["more_outputs"] == 20
 
 
 async def test_a_transfer_that_breaks_late_is_still_tried_again(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from ..api.errors import next_step_for_run, one_sentence
 from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
+from .common import fitting
 from .results import Answer, ErrorInfo
 
 MAX_CODE_LENGTH = 60
@@ -116,12 +117,12 @@ def run_answer(
 def output_files(outputs: Sequence[Output]) -> list[OutputFile] | None:
     """The outputs as an answer has them; None for none."""
     files = [OutputFile.model_validate(output.model_dump()) for output in outputs[:MAX_OUTPUTS]]
-    return files or None
+    return fitting(files) or None
 
 
 def more_outputs(outputs: Sequence[Output]) -> int | None:
     """How many outputs an answer has no room for; None for none."""
-    return max(len(outputs) - MAX_OUTPUTS, 0) or None
+    return len(outputs) - len(output_files(outputs) or []) or None
 
 
 def run_error(state: Inference | WorkflowRun) -> ErrorInfo | None:
