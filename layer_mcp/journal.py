@@ -11,13 +11,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from anyio import to_thread
 
 FILE_NAME = "journal.sqlite3"
 # Between "paid for" and "answered" there is no time for more.
-BUSY_SECONDS = 0.5
+BUSY_SECONDS = 1.0
+# Several servers that start at once make the database in turn.
+OPEN_SECONDS = 5.0
+OPEN_PAUSE_SECONDS = 0.05
+BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -158,11 +163,32 @@ def _opened(place: Callable[[], Path | None]) -> sqlite3.Connection:
         (folder / FILE_NAME).touch(mode=0o600)
         return _prepared(str(folder / FILE_NAME))
     except (OSError, sqlite3.Error) as error:
+        if _is_busy(error):
+            raise
         logger.warning("Nothing is kept between runs: %s cannot be used (%s)", folder, error)
         return _prepared(":memory:")
 
 
 def _prepared(path: str) -> sqlite3.Connection:
+    """The database, made if need be; waits for another process that is making it.
+
+    The switch to WAL does not wait by itself (sqlite.org, "Write-Ahead Logging").
+    """
+    deadline = monotonic() + OPEN_SECONDS
+    while True:
+        try:
+            return _made(path)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or monotonic() > deadline:
+                raise
+            sleep(OPEN_PAUSE_SECONDS)
+
+
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY_CODES
+
+
+def _made(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
         [version] = database.execute("PRAGMA user_version").fetchone()

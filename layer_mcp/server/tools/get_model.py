@@ -59,8 +59,8 @@ async def get_model(arguments: GetModelArguments, context: ToolContext) -> Model
     return ModelUseAnswer(
         model_id=model.model_id,
         name=short(model.name),
-        modality=model.modality,
-        inference_timing=model.inference_timing,
+        modality=short(model.modality),
+        inference_timing=short(model.inference_timing),
         description=_bounded(model.description),
         prompt_format=_bounded(model.prompt_format),
         uses=list(use.uses),

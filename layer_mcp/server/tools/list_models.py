@@ -76,8 +76,8 @@ def _row(model: ModelSummary) -> ModelRow:
     return ModelRow(
         model_id=model.model_id,
         name=short(model.name),
-        modality=model.modality,
-        inference_timing=model.inference_timing,
+        modality=short(model.modality),
+        inference_timing=short(model.inference_timing),
         description=short(model.description),
     )
 

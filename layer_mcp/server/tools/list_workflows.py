@@ -87,7 +87,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
     return WorkflowRow(
         workflow_id=workflow.workflow_id,
         name=short(workflow.name),
-        modality=workflow.modality,
+        modality=short(workflow.modality),
         description=short(workflow.description),
         inputs=[
             InputRow(
@@ -98,7 +98,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
             )
             for entry in workflow.inputs[:MAX_INPUTS]
         ],
-        outputs=[output.name for output in workflow.outputs[:MAX_INPUTS]],
+        outputs=[short(output.name) or "" for output in workflow.outputs[:MAX_INPUTS]],
     )
 
 

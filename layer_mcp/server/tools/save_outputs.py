@@ -28,6 +28,7 @@ DESCRIPTION = """\
 Save the files of a finished run below the output folder, with a JSON record beside them. Nothing \
 is overwritten; what is saved already is not fetched again."""
 MIN_SECONDS = 5
+MAX_PATHS = 40
 
 
 class SaveOutputsArguments(Request, ArgModelBase):
@@ -135,13 +136,14 @@ def _answer(saved: Saved, numbers: set[int]) -> SavedAnswer:
     ]
     if not paths and saved.failures:
         raise saved.failures[0].error
-    warning = " ".join(failure.sentence() for failure in saved.failures)
+    hidden = [f"{len(paths) - MAX_PATHS} more are saved there."] if len(paths) > MAX_PATHS else []
+    warning = " ".join([*saved.shortfall(), *hidden])
     return SavedAnswer(
-        paths=paths,
+        paths=paths[:MAX_PATHS],
         record=str(saved.record),
         warning=warning or None,
         next_step="Call save_outputs again for the rest."
-        if warning
+        if saved.failures
         else "Look at the files, and tell the user where they are.",
     )
 
