@@ -144,8 +144,8 @@ def next_step(
     if state.status in DONE_STATUSES:
         if not state.outputs:
             return "Look at the run in Layer: it is complete, but no output is named."
-        fetch = "etch them from their URLs; no token is needed."
-        return f"{save_step}, or f{fetch}" if save_step else f"F{fetch}"
+        how = f"{save_step}, or fetch them" if save_step else "Fetch them"
+        return f"{how} from their URLs; no token is needed."
     if state.status in STOPPED_STATUSES:
         return "Start a new run if the files are still wanted; it is charged anew."
     return wait_step
