@@ -11,6 +11,7 @@ import pytest
 from mcp.types import CallToolResult
 from PIL import Image
 
+from layer_mcp import __version__
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from .hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
@@ -254,6 +255,17 @@ async def test_the_record_says_how_the_files_were_made(
     [file] = record["files"]
     assert file["size_bytes"] == (outputs / file["name"]).stat().st_size
     assert sandbox.token not in json.dumps(record)
+
+
+@pytest.mark.parametrize("sandbox_switch", ["0", "1"])
+async def test_the_record_says_what_made_it_and_whether_it_was_simulated(
+    sandbox_switch: str, saving: dict[str, str]
+) -> None:
+    async with MEMORY.connect(saving | {"LAYER_SANDBOX": sandbox_switch}) as client:
+        run = content_of(await client.call_tool("execute_inference", SINGLE))
+    record: dict[str, Any] = json.loads(Path(run["record"]).read_text())
+    assert record["made_with"] == f"layer-mcp {__version__}"
+    assert record.get("simulated", False) is (sandbox_switch == "1")
 
 
 async def test_without_the_setting_nothing_is_saved_unless_asked(
