@@ -1,5 +1,6 @@
 """How the text of a setting becomes its value; each function raises SettingsError by name."""
 
+import math
 import os
 import re
 from typing import Literal, get_args
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from .loopback import is_loopback
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+JournalPolicy = Literal["required", "optional"]
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
 
@@ -111,6 +113,25 @@ def megabytes(name: str, value: str) -> int:
     if value.isascii() and value.isdigit() and len(value) <= 6 and 1 <= int(value) <= MAX_FILE_MB:
         return int(value)
     raise SettingsError(f"{name} must be a whole number of MB from 1 to {MAX_FILE_MB}.")
+
+
+def creative_units(name: str, value: str) -> float:
+    """A number of Creative Units, 0 or more."""
+    try:
+        amount = float(value)
+    except ValueError:
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0):
+        raise SettingsError(f"{name} must be a number of Creative Units, 0 or more.")
+    return amount
+
+
+def journal_policy(name: str, value: str) -> JournalPolicy:
+    """Whether runs may be started without a journal."""
+    for policy in get_args(JournalPolicy):
+        if value.lower() == policy:
+            return policy
+    raise SettingsError(f"{name} must be one of {', '.join(get_args(JournalPolicy))}.")
 
 
 def flag(name: str, value: str) -> bool:

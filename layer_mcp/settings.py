@@ -8,14 +8,17 @@ from typing import Any
 from .loopback import is_loopback
 from .setting_values import (
     DEFAULT_TOOLSETS,
+    JournalPolicy,
     LogLevel,
     SettingsError,
     Toolset,
     api_url,
+    creative_units,
     flag,
     folder,
     folders,
     hosts,
+    journal_policy,
     log_level,
     megabytes,
     normal_api_url,
@@ -75,6 +78,30 @@ class Settings:
         default=DEFAULT_TOOLSETS,
         parse=toolsets_of,
         help="Groups of tools: generate, models, files, workflows; or all.",
+    )
+    confirm_above: float = _setting(
+        "LAYER_CONFIRM_ABOVE",
+        default=20.0,
+        parse=creative_units,
+        help="A call that costs more Creative Units (CU) than this needs a person's yes.",
+    )
+    max_price: float | None = _setting(
+        "LAYER_MAX_PRICE",
+        default=None,
+        parse=creative_units,
+        help="The most CU that one run may cost. No agent can raise it.",
+    )
+    max_spend_per_day: float | None = _setting(
+        "LAYER_MAX_SPEND_PER_DAY",
+        default=None,
+        parse=creative_units,
+        help="The most CU that all runs of the last 24 hours may cost. No agent can raise it.",
+    )
+    journal: JournalPolicy = _setting(
+        "LAYER_JOURNAL",
+        default="required",
+        parse=journal_policy,
+        help="`optional` starts runs also when they cannot be written down; `required` refuses.",
     )
     output_dir: str | None = _setting(
         "LAYER_OUTPUT_DIR",

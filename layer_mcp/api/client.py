@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
-from .connection import Connection
+from .connection import BeforeSending, Connection
 from .errors import LayerError
 from .fields import is_uuid
 from .host_rules import host_rules
@@ -181,7 +181,11 @@ class LayerClient:
         return estimate.model_copy(update={"references_refused": why})
 
     async def execute_inference(
-        self, request: InferenceRequest, *, workspace: str | None = None
+        self,
+        request: InferenceRequest,
+        *,
+        workspace: str | None = None,
+        before_sending: BeforeSending | None = None,
     ) -> StartedInference:
         """Start a run, which is charged (POST inferences): see `Connection.submit`.
 
@@ -191,7 +195,11 @@ class LayerClient:
         """
         path = await self._path(workspace, "inferences")
         return await self._connection.submit(
-            StartedInference, path, request.body(), id_name="inference_id"
+            StartedInference,
+            path,
+            request.body(),
+            id_name="inference_id",
+            before_sending=before_sending,
         )
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
@@ -261,7 +269,12 @@ class LayerClient:
         )
 
     async def execute_workflow(
-        self, workflow_id: str, request: WorkflowRunRequest, *, workspace: str | None = None
+        self,
+        workflow_id: str,
+        request: WorkflowRunRequest,
+        *,
+        workspace: str | None = None,
+        before_sending: BeforeSending | None = None,
     ) -> StartedWorkflowRun:
         """Start a workflow run, which is charged (POST workflows/{id}/runs).
 
@@ -271,7 +284,9 @@ class LayerClient:
         """
         path = await self._path(workspace, "workflows", workflow_id, "runs")
         body = request.model_dump(mode="json", exclude_none=True)
-        return await self._connection.submit(StartedWorkflowRun, path, body, id_name="run_id")
+        return await self._connection.submit(
+            StartedWorkflowRun, path, body, id_name="run_id", before_sending=before_sending
+        )
 
     async def get_workflow_run(
         self, workflow_id: str, run_id: str, *, workspace: str | None = None

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,9 @@ MIN_SECRET_LENGTH = 8
 logger = logging.getLogger(__name__)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+BeforeSending = Callable[[], Awaitable[None]]
+"""Called on an open connection, right before a paid request leaves."""
 
 
 class Connection:
@@ -65,12 +69,19 @@ class Connection:
                 raise _read_error(outcome)
 
     async def submit(
-        self, model: type[ModelT], path: str, json: dict[str, Any], *, id_name: str
+        self,
+        model: type[ModelT],
+        path: str,
+        json: dict[str, Any],
+        *,
+        id_name: str,
+        before_sending: BeforeSending | None = None,
     ) -> ModelT:
         """The answer to a call that is charged; `id_name` is the field that names the run.
 
         Sent again only when it surely was not accepted. An answer that was cut still counts when
-        the run's id can be read from it.
+        the run's id can be read from it. `before_sending` is called each time before the first
+        byte leaves, and keeps it back by raising a LayerError.
 
         Raises:
             LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
@@ -79,7 +90,14 @@ class Connection:
         limit_seconds = self._limits.submit_total_seconds
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
-            outcome = await self._exchange("POST", path, limit_seconds, json=json, paid=True)
+            outcome = await self._exchange(
+                "POST",
+                path,
+                limit_seconds,
+                json=json,
+                paid=True,
+                before_sending=before_sending,
+            )
             started = _started(model, outcome, id_name)
             if started is not None:
                 logger.info("Started run %s", getattr(started, id_name))
@@ -97,6 +115,7 @@ class Connection:
         json: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
         paid: bool = False,
+        before_sending: BeforeSending | None = None,
     ) -> "Outcome":
         # Only the first call needs httpx: a server that lists its tools starts without it.
         from .transport import exchange  # noqa: PLC0415
@@ -111,6 +130,7 @@ class Connection:
             params=params,
             total_seconds=limit_seconds,
             paid=paid,
+            before_sending=before_sending,
         )
         return replace(outcome, body=_without(self._token, outcome.body))
 

@@ -6,6 +6,7 @@ instead be FastAPI's list of refused fields, and a proxy may answer with HTML.
 
 import math
 import re
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -80,6 +81,21 @@ NEXT_STEPS = {
     "TOO_BUSY": "Wait a few seconds, then call again.",
     "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "
     "server again.",
+    "JOURNAL_UNAVAILABLE": "Make that folder writable or set LAYER_STATE_DIR, and start the server "
+    "again. LAYER_JOURNAL=optional spends without a journal.",
+    "PRICE_UNKNOWN": "Call again in a minute; nothing was sent.",
+    "PRICE_ABOVE_MAX": "Make it cheaper, or ask the user; after a yes call again with a higher "
+    "max_price_creative_units.",
+    "PRICE_ABOVE_LIMIT": "Make it cheaper. Only the user can raise the limit, by a setting.",
+    "SPENDING_LIMIT_REACHED": "Wait, or make it cheaper. Only the user can raise the limit, by a "
+    "setting.",
+    "CONFIRMATION_REQUIRED": "Ask the user first.",
+    "DECLINED": "Do not send it again unless the user asks for it.",
+    "NOT_ANSWERED": "Ask the user in the conversation, then call again.",
+    "SUBMISSION_UNDER_WAY": "Call list_runs for its id; do not send it again.",
+    "RUNS_AT_LIMIT": "Wait for one to end with list_runs and wait_for any, then call again.",
+    "GENERATIONS_AT_LIMIT": "Call again in a minute; nothing was sent.",
+    "SERVER_STOPPED": "Call again; it was not sent.",
     "TOOL_CRASHED": "Look in Layer before trying again, and report this with the server's log.",
 }
 
@@ -127,7 +143,8 @@ class LayerError(Exception):
     """A call that failed: a stable `code`, one sentence, one next step.
 
     `inference_id`, or `run_id` for a workflow, is set whenever the run is known, so that it is
-    never lost. `transient` says that the same read may succeed later.
+    never lost. `transient` says that the same read may succeed later. `facts` are more for a
+    caller to act on, as plain JSON.
     """
 
     def __init__(
@@ -140,6 +157,7 @@ class LayerError(Exception):
         run_id: str | None = None,
         transient: bool = False,
         retry_after_seconds: float | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -149,6 +167,7 @@ class LayerError(Exception):
         self.run_id = run_id
         self.transient = transient
         self.retry_after_seconds = retry_after_seconds
+        self.facts = facts or {}
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message} {self.next_step}"

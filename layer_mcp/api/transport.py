@@ -4,7 +4,7 @@ import logging
 import os
 import ssl
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,13 +116,16 @@ async def exchange(
     json: dict[str, Any] | None = None,
     params: dict[str, str] | None = None,
     paid: bool = False,
+    before_sending: Callable[[], Awaitable[None]] | None = None,
 ) -> Outcome:
     """Send one request once and return what came of it; a fault is a value, not an exception.
 
     It may wait for its place as long as for its answer, `total_seconds` each. When a `paid`
     request goes out and no answer comes, that is logged, whatever becomes of the call.
+    `before_sending` is called on an open connection, right before the first byte leaves; nothing
+    leaves when it raises.
     """
-    progress = _Progress()
+    progress = _Progress(before_sending)
     try:
         request = pool.http.build_request(
             method, path, json=json, params=params, extensions={"trace": progress.watch}
@@ -149,6 +152,7 @@ async def exchange(
 class _Progress:
     """How far one request came; what a fault means depends on it."""
 
+    before_sending: Callable[[], Awaitable[None]] | None = None
     sent: bool = False
     done: bool = False
     status: int | None = None
@@ -157,6 +161,8 @@ class _Progress:
     async def watch(self, event: str, info: dict[str, Any]) -> None:
         # A proxy's CONNECT tells its steps here too, and carries nothing of the request.
         if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            if self.before_sending is not None:
+                await self.before_sending()
             self.sent = True
 
 
@@ -217,6 +223,8 @@ def _outcome_of_fault(error: Exception, progress: _Progress) -> Outcome:
 
 
 def _outcome_of_no_connection(error: Exception) -> Outcome:
+    if isinstance(error, LayerError):
+        return Outcome("refused", fault=error)
     if is_untrusted_certificate(error):
         return Outcome("refused", fault=LayerError("TLS_FAILED", UNTRUSTED))
     return Outcome(

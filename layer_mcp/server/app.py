@@ -1,15 +1,16 @@
 """create_server: the one factory behind stdio, HTTP and the tests."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
+import anyio
 from mcp.server.mcpserver import MCPServer
 
 from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .instructions import instructions
-from .state import App, new_app
+from .state import App, journal_of, new_app
 from .tools import tools_of
 
 
@@ -26,12 +27,16 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        async with LayerClient.from_settings(settings) as client:
-            app = new_app(settings, client)
-            try:
-                yield app
-            finally:
-                app.journal.close()
+        # What is cancelled in the background still writes down what it did not send.
+        with closing(journal_of(settings)) as journal:
+            async with (
+                LayerClient.from_settings(settings) as client,
+                anyio.create_task_group() as background,
+            ):
+                try:
+                    yield new_app(settings, client, journal, background)
+                finally:
+                    background.cancel_scope.cancel()
 
     return MCPServer(
         "layer-mcp",

@@ -22,7 +22,7 @@ from ..api.polling import DONE_STATUSES
 from ..api.run_record import FinishedRun, Saved, earlier_saved
 from ..api.saving import OnBytes, save_outputs
 from ..folders import is_below, output_folder
-from ..journal import RunRecord
+from ..journal.entries import RunRecord
 from .preview import SmallPicture, contact_sheet, small_picture
 from .results import Illustrated
 from .run_results import OutputFile, RunStateAnswer
@@ -48,7 +48,7 @@ async def bring_home(
     *,
     began: float,
     preview: bool,
-) -> Illustrated:
+) -> Illustrated[RunStateAnswer]:
     """The answer about a finished run with where its files are, and a picture of them.
 
     Files are saved by themselves only when LAYER_OUTPUT_DIR is set, and once.
@@ -92,12 +92,12 @@ async def save_run(
             max_bytes=app.settings.max_download_mb * MEGABYTE,
             on_bytes=on_bytes,
         )
-        await app.journal.note_folder(run.run_id, folder)
+        await app.journal.runs.note_folder(run.run_id, folder)
         workspace_id = run.facts.get("workspace_id")
         for file in saved.fetched:
             # An output is in Layer already: given back as a reference, it needs no upload.
             if workspace_id and file.file_id:
-                await app.journal.note_upload(workspace_id, file.sha256, file.file_id)
+                await app.journal.uploads.note(workspace_id, file.sha256, file.file_id)
     return saved
 
 

@@ -1,7 +1,7 @@
 """Following one run, of a model or of a workflow, from its start to its files."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -10,12 +10,13 @@ import anyio
 from ..api.errors import LayerError
 from ..api.models import Inference, WorkflowRun
 from ..api.polling import OnProgress, RunState, is_terminal
-from ..journal import RunRecord
+from ..journal.entries import RunRecord
+from .endings import note_end
 from .finishing import bring_home
 from .progress import UPLOAD_UNITS, wait_reporter
 from .provenance import end_facts, finished_run
 from .results import Illustrated
-from .run_results import RunAnswer, RunStateAnswer, run_answer
+from .run_results import RunAnswer, RunStateAnswer, remarked, run_answer
 from .state import App, ToolContext, app_of
 from .waiting import capped_wait_seconds
 from .workflow_results import WorkflowRunAnswer, workflow_run_answer
@@ -108,17 +109,18 @@ def workflow_run(app: App, workflow_id: str, run_id: str, workspace_id: str) -> 
 
 async def told(
     run: Run[StateT], context: ToolContext, *, wait_seconds: float, preview: bool, began: float
-) -> Illustrated:
+) -> Illustrated[RunStateAnswer]:
     """The state of a run after a bounded wait; a finished one with its files.
 
     Raises:
         LayerError: no state came.
     """
+    app = app_of(context)
     wait_seconds = capped_wait_seconds(wait_seconds, began, context)
     state = await run.wait(wait_seconds, on_progress=wait_reporter(context, wait_seconds))
+    app.polls.note(run.run_id, state)
     # While a run goes on nothing of its start is needed, and the look costs a hop to a thread.
-    ended = is_terminal(state.status)
-    record = await app_of(context).journal.run(run.run_id) if ended else None
+    record = await app.journal.runs.record(run.run_id) if is_terminal(state.status) else None
     record = record or RunRecord({"workspace_id": run.workspace_id})
     return await _with_files(run, state, record, context, preview=preview, began=began)
 
@@ -129,21 +131,21 @@ async def told_after_start(
     facts: dict[str, Any],
     context: ToolContext,
     *,
+    warnings: Sequence[str] = (),
     wait_seconds: float,
     preview: bool,
     began: float,
-) -> Illustrated:
+) -> Illustrated[RunStateAnswer]:
     """The state of a run that was just started, after the wait that was asked for.
 
     The run is paid for: whatever breaks now, the agent gets its id.
     """
     try:
-        await app_of(context).journal.note_run(run.run_id, facts)
         wait_seconds = capped_wait_seconds(wait_seconds, began, context)
         state = await _followed(run, state, wait_seconds, context)
-        return await _with_files(
-            run, state, RunRecord(facts), context, preview=preview, began=began
-        )
+        record = RunRecord(facts, is_open=True)
+        shown = await _with_files(run, state, record, context, preview=preview, began=began)
+        return remarked(shown, warnings)
     except LayerError as error:
         warning = f"The run was started, but then: {error.message}"
     except anyio.get_cancelled_exc_class():
@@ -152,7 +154,7 @@ async def told_after_start(
     except Exception:
         logger.exception("Waiting for run %s crashed", run.run_id)
         warning = "The run was started, but waiting for it failed in the server."
-    return Illustrated(run.answer(state, facts).with_warning(warning))
+    return remarked(Illustrated(run.answer(state, facts)), [*warnings, warning])
 
 
 async def _followed(
@@ -173,7 +175,9 @@ async def _with_files(
     *,
     preview: bool,
     began: float,
-) -> Illustrated:
+) -> Illustrated[RunStateAnswer]:
+    if record.is_open and is_terminal(state.status):
+        await note_end(app_of(context), state, run.run_id)
     finished = finished_run(run.run_id, state.outputs, record.facts, end_facts(state))
     answer = run.answer(state, record.facts)
     return await bring_home(answer, finished, record, context, began=began, preview=preview)

@@ -3,7 +3,6 @@
 from ..api.models import PriceEstimate
 from .results import Answer
 
-ASK_ABOVE_CREATIVE_UNITS = 20
 EXCLUDED = "Layer did not price the references and the mask, so the run may cost more. It said:"
 
 
@@ -27,24 +26,31 @@ class PriceAnswer(Answer):
         return [*lines, self.warning] if self.warning else lines
 
 
-def price_answer(estimate: PriceEstimate, go_on: str) -> PriceAnswer:
+def price_answer(estimate: PriceEstimate, go_on: str, *, confirm_above: float) -> PriceAnswer:
     """An estimate as an answer; `go_on` is the next step when nothing speaks against it."""
-    refused = estimate.references_refused
     return PriceAnswer(
         **estimate.model_dump(
             include=set(PriceEstimate.model_fields) & set(PriceAnswer.model_fields)
         ),
-        warning=f"{EXCLUDED} {refused}" if refused else None,
-        next_step=_next_step(estimate, go_on),
+        warning=excluded_references(estimate.references_refused),
+        next_step=_next_step(estimate, go_on, confirm_above),
     )
 
 
-def _next_step(estimate: PriceEstimate, go_on: str) -> str:
+def excluded_references(refused: str | None) -> str | None:
+    """What to know of a price when Layer refused to price references; `refused` is what it said."""
+    return f"{EXCLUDED} {refused}" if refused else None
+
+
+def _next_step(estimate: PriceEstimate, go_on: str, confirm_above: float) -> str:
     if estimate.has_sufficient_creative_units is False:
         missing = estimate.estimated_remaining_balance_creative_units
         amount = f" {-missing:g} CU are missing." if missing is not None and missing < 0 else ""
         return f"Add Creative Units at app.layer.ai, or make fewer or smaller outputs.{amount}"
-    if estimate.estimated_price_creative_units > ASK_ABOVE_CREATIVE_UNITS:
-        limit = ASK_ABOVE_CREATIVE_UNITS
-        return f"Ask the user first: it costs more than {limit} CU. After a yes: {go_on}"
+    price = estimate.estimated_price_creative_units
+    if price > confirm_above:
+        return (
+            f"Ask the user first: it costs more than {confirm_above:g} CU. After a yes: {go_on} "
+            f"Add max_price_creative_units {price:g}."
+        )
     return go_on

@@ -16,23 +16,37 @@ from ..api.run_record import FinishedRun
 from .run_results import RANDOM_SEED, changed_parameters
 
 
-def start_facts(
-    request: InferenceRequest, started: StartedInference, workspace_id: str
-) -> dict[str, Any]:
-    """What only the start of a run knows, as plain JSON."""
+def request_facts(request: InferenceRequest, workspace_id: str) -> dict[str, Any]:
+    """What is known of a run before it is sent, as plain JSON."""
     facts = {
         "workspace_id": workspace_id,
         "model_id": request.model_id,
         "prompt": request.prompt,
         "seed": None if request.seed == RANDOM_SEED else request.seed,
+        "asked": request.body(),
+    }
+    return _given(facts)
+
+
+def start_facts(
+    request: InferenceRequest, started: StartedInference, workspace_id: str
+) -> dict[str, Any]:
+    """What only the start of a run knows, as plain JSON."""
+    facts = {
         "created_at": started.created_at,
         "session_id": started.session_id,
         "estimated_price_creative_units": started.estimated_price_creative_units,
-        "asked": request.body(),
         "normalized": started.normalized_parameters,
         "changed": changed_parameters(request, started.normalized_parameters) or None,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return request_facts(request, workspace_id) | _given(facts)
+
+
+def workflow_request_facts(
+    workflow_id: str, inputs: dict[str, Any], workspace_id: str
+) -> dict[str, Any]:
+    """What is known of a workflow run before it is sent, as plain JSON."""
+    return {"workspace_id": workspace_id, "workflow_id": workflow_id, "asked": inputs}
 
 
 def workflow_start_facts(
@@ -40,13 +54,10 @@ def workflow_start_facts(
 ) -> dict[str, Any]:
     """What only the start of a workflow run knows, as plain JSON."""
     facts = {
-        "workspace_id": workspace_id,
-        "workflow_id": workflow_id,
         "session_id": started.session_id,
         "estimated_price_creative_units": started.estimated_price_creative_units,
-        "asked": inputs,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return workflow_request_facts(workflow_id, inputs, workspace_id) | _given(facts)
 
 
 def state_after_start(started: StartedInference) -> Inference:
@@ -73,7 +84,7 @@ def end_facts(state: Inference | WorkflowRun) -> dict[str, Any]:
         "completed_at": state.completed_at,
         "actual_price_creative_units": state.actual_price_creative_units,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return _given(facts)
 
 
 def finished_run(
@@ -84,6 +95,10 @@ def finished_run(
     prompt = asked.get("prompt")
     words = prompt if isinstance(prompt, str) else _name_in_url(outputs)
     return FinishedRun(run_id, outputs, slug_of(words), {**facts, **state})
+
+
+def _given(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _name_in_url(outputs: Sequence[Output]) -> str | None:

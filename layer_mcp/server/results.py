@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import BaseModel
@@ -31,11 +31,14 @@ class Answer(BaseModel):
         raise NotImplementedError
 
 
+AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
+
+
 @dataclass(frozen=True)
-class Illustrated:
+class Illustrated(Generic[AnswerT_co]):
     """An answer with one small JPEG for the model's eyes."""
 
-    answer: Answer
+    answer: AnswerT_co
     picture: bytes | None = None
 
 
@@ -52,7 +55,7 @@ def failed_call(error: LayerError, *, simulated: bool, hint: str = "") -> CallTo
 
     `hint` goes on with the next step.
     """
-    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
+    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}} | error.facts
     lines = [f"{error.code}: {error.message}"]
     for name, run_id in (("inference_id", error.inference_id), ("run_id", error.run_id)):
         if run_id:

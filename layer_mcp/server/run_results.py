@@ -1,6 +1,7 @@
 """What a tool answers about a run: its state, its price, its files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
@@ -9,7 +10,8 @@ from ..api.errors import next_step_for_run, one_sentence
 from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from .common import fitting
-from .results import Answer, ErrorInfo
+from .price_gate import price_difference
+from .results import Answer, ErrorInfo, Illustrated
 
 MAX_CODE_LENGTH = 60
 MAX_OUTPUTS = 20
@@ -41,6 +43,7 @@ class RunStateAnswer(Answer):
     estimated_price_creative_units: float | None = None
     actual_price_creative_units: float | None = None
     session_id: str | None = None
+    duplicate: bool | None = Field(default=None, description="An earlier call's run.")
     warning: str | None = None
 
     def with_warning(self, *sentences: str) -> Self:
@@ -88,6 +91,14 @@ class RunAnswer(RunStateAnswer):
         return lines
 
 
+def remarked(
+    shown: Illustrated[RunStateAnswer], warnings: Sequence[str], *, duplicate: bool | None = None
+) -> Illustrated[RunStateAnswer]:
+    """The same with more to say, and marked as the run of an earlier call if it is."""
+    answer = shown.answer.with_warning(*warnings)
+    return replace(shown, answer=answer.model_copy(update={"duplicate": duplicate}))
+
+
 def run_answer(
     state: Inference, *, workspace_id: str, started: dict[str, Any], can_save: bool
 ) -> RunAnswer:
@@ -103,6 +114,7 @@ def run_answer(
         actual_price_creative_units=state.actual_price_creative_units,
         changed_parameters=started.get("changed"),
         session_id=started.get("session_id"),
+        warning=price_warning(state, started),
         error=error,
         next_step=next_step(
             state,
@@ -112,6 +124,12 @@ def run_answer(
             f'"{workspace_id}". Do not start the run again.',
         ),
     )
+
+
+def price_warning(state: Inference | WorkflowRun, started: dict[str, Any]) -> str | None:
+    """A sentence when a run cost noticeably other than estimated, or None."""
+    estimate = started.get("estimated_price_creative_units")
+    return price_difference(estimate, state.actual_price_creative_units)
 
 
 def output_files(outputs: Sequence[Output]) -> list[OutputFile] | None:

@@ -1,24 +1,31 @@
 """What the server holds while it runs."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
 from ..api.client import LayerClient
 from ..folders import state_folder
-from ..journal import Journal
+from ..journal import Journal, new_journal
 from ..settings import Settings
 from .locks import KeyedLocks
+from .model_facts import ModelLookup
+from .poll_times import PollTimes
 from .uploads import Uploads
+
+ACCOUNT_LENGTH = 16
 
 
 @dataclass(frozen=True)
 class App:
     """The settings of a running server, its one client, and what it remembers.
 
+    `background` is for what goes on after a call has been answered, until the server stops.
     `sheets` lets one preview be drawn at a time: they take memory, and Pillow's warnings are
     switched off for the whole process meanwhile.
     """
@@ -29,6 +36,9 @@ class App:
     uploads: Uploads
     saving: KeyedLocks
     sheets: anyio.CapacityLimiter
+    models: ModelLookup
+    polls: PollTimes
+    background: TaskGroup
 
     @property
     def can_save(self) -> bool:
@@ -39,9 +49,16 @@ class App:
 ToolContext = Context[App, Any]
 
 
-def new_app(settings: Settings, client: LayerClient) -> App:
-    """The parts of a server, put together; nothing is opened yet."""
-    journal = Journal(partial(state_folder, settings), settings.api_url)
+def journal_of(settings: Settings) -> Journal:
+    """The journal that the settings lead to; nothing is opened yet."""
+    account = account_of(settings.api_token)
+    return new_journal(partial(state_folder, settings), settings.api_url, account)
+
+
+def new_app(
+    settings: Settings, client: LayerClient, journal: Journal, background: TaskGroup
+) -> App:
+    """The parts of a server, put together."""
     return App(
         settings=settings,
         client=client,
@@ -49,7 +66,15 @@ def new_app(settings: Settings, client: LayerClient) -> App:
         uploads=Uploads(settings, client, journal),
         saving=KeyedLocks(),
         sheets=anyio.CapacityLimiter(1),
+        models=ModelLookup(client),
+        polls=PollTimes(),
+        background=background,
     )
+
+
+def account_of(token: str | None) -> str:
+    """A name for the account of a token that says nothing of the token."""
+    return hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()[:ACCOUNT_LENGTH]
 
 
 def app_of(context: ToolContext) -> App:

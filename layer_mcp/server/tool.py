@@ -6,36 +6,42 @@ validated. A `LayerError` becomes an answer with a code and a next step.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.resolve import build_resolver_plans, find_resolved_parameters
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
-from ..api.errors import LayerError
+from ..api.errors import LayerError, one_sentence
 from ..setting_values import Toolset
 from .arguments import parse_arguments
 from .results import Answer, Illustrated, failed_call, finished_call
 from .schema import JsonObject, answer_schema, portable_schema, without_descriptions
-from .state import ToolContext, app_of
+from .state import app_of
 
-ArgumentsT = TypeVar("ArgumentsT", bound=ArgModelBase)
+NOT_ASKED = "The client did not ask the user. Nothing was sent."
+UNREADABLE = "The user's answer to the price could not be read. Nothing was sent."
 
 logger = logging.getLogger(__name__)
 
 
 def make_tool(
-    function: Callable[[ArgumentsT, ToolContext], Awaitable[Answer | Illustrated]],
+    function: Callable[..., Awaitable[Answer | Illustrated[Answer]]],
     *,
     title: str,
     description: str,
-    arguments: type[ArgumentsT],
+    arguments: type[ArgModelBase],
     answer: type[Answer],
     annotations: ToolAnnotations,
     described_elsewhere: bool = False,
 ) -> Tool:
     """A tool whose schemas come from its models and whose name is the function's.
+
+    The function gets `arguments` and `context`, and what its parameters that are marked with the
+    SDK's `Resolve` come to, which may be a person's answer.
 
     `described_elsewhere` says that another tool describes the same arguments; their descriptions
     are left out here, because each list of tools costs tokens.
@@ -43,6 +49,7 @@ def make_tool(
     schema = portable_schema(arguments)
     if described_elsewhere:
         schema = without_descriptions(schema)
+    resolved = find_resolved_parameters(function)
     return AnsweringTool(
         fn=function,
         name=function.__name__,
@@ -54,6 +61,8 @@ def make_tool(
         ),
         is_async=True,
         context_kwarg="context",
+        resolved_params=dict(resolved),
+        resolver_plans=build_resolver_plans(resolved, {"arguments"}),
         annotations=annotations,
     )
 
@@ -79,7 +88,7 @@ class AnsweringTool(Tool):
     async def run(
         self, arguments: JsonObject, context: Any, convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
-        """Run the tool; only a protocol error (`MCPError`) is raised."""
+        """Run the tool; whatever fails becomes an answer."""
         settings = app_of(context).settings
         simulated = settings.sandbox
         try:
@@ -87,10 +96,15 @@ class AnsweringTool(Tool):
         except ToolError as error:
             failure = self._layer_error(error)
             return failed_call(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
+        except MCPError as error:
+            # Only asking a person raises it here: the client did not take the question.
+            failure = LayerError("NOT_ANSWERED", f"{NOT_ASKED} {one_sentence(error.message)}")
+            return failed_call(failure, simulated=simulated)
         if isinstance(answer, InputRequiredResult):
             return answer
         if isinstance(answer, Illustrated):
-            return finished_call(answer.answer, simulated=simulated, picture=answer.picture)
+            shown = cast("Illustrated[Answer]", answer)
+            return finished_call(shown.answer, simulated=simulated, picture=shown.picture)
         return finished_call(answer, simulated=simulated)
 
     def _layer_error(self, error: ToolError) -> LayerError:
@@ -98,6 +112,9 @@ class AnsweringTool(Tool):
         if isinstance(cause, LayerError):
             logger.info("%s failed: %s", self.name, cause)
             return cause
+        if isinstance(cause, ToolError):
+            logger.info("%s: %s", self.name, cause)
+            return LayerError("NOT_ANSWERED", UNREADABLE)
         logger.error("%s crashed", self.name, exc_info=cause)
         reads = self.annotations is not None and self.annotations.read_only_hint
         return LayerError(

@@ -77,7 +77,7 @@ class Uploads:
         if error.code in GONE_CODES or speaks_of_files:
             for file in files:
                 if file.reused:
-                    await self._journal.forget_upload(workspace_id, file.sha256)
+                    await self._journal.uploads.forget(workspace_id, file.sha256)
 
     def _opened(self, stack: ExitStack, path: str) -> LocalFile:
         folders = input_folders(self._settings)
@@ -123,7 +123,7 @@ class Uploads:
         progress: "_Progress",
     ) -> UploadedFile:
         async with self._locks.of(workspace_id, file.sha256):
-            file_id = await self._journal.uploaded_file_id(workspace_id, file.sha256)
+            file_id = await self._journal.uploads.file_id(workspace_id, file.sha256)
             reused = file_id is not None
             if file_id is None:
 
@@ -133,7 +133,7 @@ class Uploads:
                 file_id = await self._client.upload_file(
                     file, workspace=workspace_id, on_bytes=tell
                 )
-                await self._journal.note_upload(workspace_id, file.sha256, file_id)
+                file_id = await self._journal.uploads.note(workspace_id, file.sha256, file_id)
             else:
                 await progress.tell(number, file.size_bytes)
         return UploadedFile(path, file_id, file.content_type, file.size_bytes, file.sha256, reused)

@@ -8,6 +8,8 @@ from .state import ToolContext, app_of
 LIMITS = Limits()
 SUBMISSION_SECONDS = LIMITS.submit_total_seconds + LIMITS.retry_budget_seconds
 MIN_UPLOAD_SECONDS = 5.0
+MIN_PREPARING_SECONDS = 5.0
+MAX_PREPARING_SECONDS = 10.0
 
 
 def seconds_left(began: float, context: ToolContext) -> float:
@@ -27,6 +29,16 @@ def seconds_for_uploads(began: float, context: ToolContext) -> float:
     paid for, and the agent would not have its id.
     """
     return max(seconds_left(began, context) - SUBMISSION_SECONDS, MIN_UPLOAD_SECONDS)
+
+
+def deadline_before_submission(began: float, context: ToolContext) -> float:
+    """When waiting and asking for the price must end, by anyio's clock, so that a submission fits.
+
+    Uploads may have used most of the call; then a little is left all the same.
+    """
+    now = anyio.current_time()
+    left_seconds = seconds_left(began, context) - SUBMISSION_SECONDS
+    return now + min(max(left_seconds, MIN_PREPARING_SECONDS), MAX_PREPARING_SECONDS)
 
 
 def capped_wait_seconds(asked_seconds: float, began: float, context: ToolContext) -> float:

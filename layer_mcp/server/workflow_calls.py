@@ -1,20 +1,19 @@
-"""A call about a workflow: its inputs are checked, its local files uploaded."""
+"""A call about a workflow: its inputs are checked, its local files brought to Layer."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ..api.fields import Id, Request
+from ..api.models import Workflow
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from .common import WORKSPACE
+from .references import References, bring_references
 from .state import ToolContext, app_of
-from .submitting import FileIds, call_with_files
 
 ANY_ID = "00000000-0000-4000-8000-000000000000"
-
-AnswerT = TypeVar("AnswerT")
 
 
 class WorkflowArguments(Request, ArgModelBase):
@@ -27,20 +26,23 @@ class WorkflowArguments(Request, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
 
-async def call_workflow(
-    arguments: WorkflowArguments,
-    call: Callable[[str, dict[str, Any]], Awaitable[AnswerT]],
-    context: ToolContext,
-    began: float,
-) -> AnswerT:
-    """The answer to a call that takes a workspace's id and a workflow's inputs.
+@dataclass(frozen=True)
+class WorkflowCall:
+    """A workflow with inputs that Layer can take: `inputs` has file ids where files are meant."""
 
-    The inputs are checked by the workflow's own schemas, then its local files are brought to
-    Layer, then the call is made.
+    workflow: Workflow
+    inputs: dict[str, Any]
+    references: References
+    workspace_id: str
+
+
+async def workflow_call(
+    arguments: WorkflowArguments, context: ToolContext, *, began: float
+) -> WorkflowCall:
+    """Check the inputs by the workflow's own schemas, then bring its local files to Layer.
 
     Raises:
-        LayerError: WORKFLOW_NOT_FOUND, INVALID_ARGUMENTS, what is wrong with a file, or what the
-            call raises.
+        LayerError: WORKFLOW_NOT_FOUND, INVALID_ARGUMENTS, or what is wrong with a file.
     """
     client, inputs = app_of(context).client, arguments.inputs
     workspace_id = await client.workspace_id(arguments.workspace_id)
@@ -48,8 +50,6 @@ async def call_workflow(
     paths = local_paths(workflow, inputs)
     # A path stands for an id: what else is wrong is known before anything is uploaded.
     check_inputs(workflow, with_file_ids(workflow, inputs, dict.fromkeys(paths, ANY_ID)))
-
-    async def call_with_ids(file_ids: FileIds) -> AnswerT:
-        return await call(workspace_id, with_file_ids(workflow, inputs, file_ids))
-
-    return await call_with_files(paths, workspace_id, call_with_ids, context, began=began)
+    references = await bring_references(paths, workspace_id, context, began=began)
+    inputs = with_file_ids(workflow, inputs, references.ids)
+    return WorkflowCall(workflow, inputs, references, workspace_id)

@@ -4,7 +4,14 @@ from typing import Any
 
 from ..api.models import WorkflowRun
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES
-from .run_results import RunStateAnswer, more_outputs, next_step, output_files, run_error
+from .run_results import (
+    RunStateAnswer,
+    more_outputs,
+    next_step,
+    output_files,
+    price_warning,
+    run_error,
+)
 
 SAVE_STEP = "Save the files with save_outputs (inference_id is the run_id; add workflow_id)"
 
@@ -62,6 +69,7 @@ def workflow_run_answer(
         or started.get("estimated_price_creative_units"),
         actual_price_creative_units=state.actual_price_creative_units,
         session_id=started.get("session_id"),
+        warning=price_warning(state, started),
         error=error,
         next_step=next_step(
             state,

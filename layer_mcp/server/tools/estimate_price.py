@@ -3,12 +3,11 @@
 import anyio
 from mcp.server.mcpserver.tools import Tool
 
-from ...api.models import PriceEstimate
 from ..common import adding
 from ..generation import GenerationArguments
 from ..prices import PriceAnswer, price_answer
+from ..references import bring_references
 from ..state import ToolContext, app_of
-from ..submitting import FileIds, call_with_files
 from ..tool import make_tool
 
 DESCRIPTION = """\
@@ -26,11 +25,16 @@ async def estimate_price(arguments: EstimatePriceArguments, context: ToolContext
     app = app_of(context)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
 
-    async def estimate(file_ids: FileIds) -> PriceEstimate:
-        return await app.client.estimate_price(arguments.request(file_ids), workspace=workspace_id)
-
-    price = await call_with_files(arguments.paths(), workspace_id, estimate, context, began=began)
-    return price_answer(price, "Call execute_inference with the same arguments.")
+    references = await bring_references(arguments.paths(), workspace_id, context, began=began)
+    request = arguments.request(references.ids)
+    price = await references.used_by(
+        lambda: app.client.estimate_price(request, workspace=workspace_id)
+    )
+    return price_answer(
+        price,
+        "Call execute_inference with the same arguments.",
+        confirm_above=app.settings.confirm_above,
+    )
 
 
 def estimate_price_tool() -> Tool:

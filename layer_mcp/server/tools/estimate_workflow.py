@@ -1,16 +1,13 @@
 """estimate_workflow: what a workflow run will cost and make."""
 
-from typing import Any
-
 import anyio
 from mcp.server.mcpserver.tools import Tool
 
-from ...api.models import WorkflowPriceEstimate
 from ..common import adding
 from ..prices import PriceAnswer, price_answer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, call_workflow
+from ..workflow_calls import WorkflowArguments, workflow_call
 
 DESCRIPTION = "Price, balance and number of outputs before a workflow run; free of charge."
 
@@ -30,14 +27,19 @@ async def estimate_workflow(
     arguments: WorkflowArguments, context: ToolContext
 ) -> WorkflowPriceAnswer:
     """Check the inputs, bring local files to Layer, ask for the price."""
-    client = app_of(context).client
-
-    async def call(workspace_id: str, inputs: dict[str, Any]) -> WorkflowPriceEstimate:
-        return await client.estimate_workflow(arguments.workflow_id, inputs, workspace=workspace_id)
-
-    estimate = await call_workflow(arguments, call, context, anyio.current_time())
+    app = app_of(context)
+    call = await workflow_call(arguments, context, began=anyio.current_time())
+    estimate = await call.references.used_by(
+        lambda: app.client.estimate_workflow(
+            arguments.workflow_id, call.inputs, workspace=call.workspace_id
+        )
+    )
     counts = [entry.count for entry in estimate.output_counts if entry.count is not None]
-    answer = price_answer(estimate, "Call execute_workflow with the same arguments.")
+    answer = price_answer(
+        estimate,
+        "Call execute_workflow with the same arguments.",
+        confirm_above=app.settings.confirm_above,
+    )
     return WorkflowPriceAnswer(**answer.model_dump(), output_count=sum(counts) if counts else None)
 
 

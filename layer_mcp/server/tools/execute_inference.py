@@ -1,30 +1,36 @@
 """execute_inference: start a generation."""
 
+from typing import Annotated
+
 import anyio
+from mcp.server.elicitation import ElicitationResult
+from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
 from ...api.fields import NonNegativeNumber
-from ...api.models import InferenceRequest, StartedInference
+from ...api.models import Inference
+from ..approval import Approval, Unasked
 from ..common import PREVIEW, spending
-from ..following import inference_run, told_after_start
 from ..generation import GenerationArguments
-from ..provenance import start_facts, state_after_start
+from ..orders import inference_order
+from ..paying import Plan, SpendingArguments, asked, paid, planned
+from ..references import bring_references
 from ..results import Illustrated
-from ..run_results import RunAnswer
+from ..run_results import RunAnswer, RunStateAnswer
+from ..starting import told_of_payment
 from ..state import ToolContext, app_of
-from ..submitting import FileIds, call_with_files
 from ..tool import make_tool
 
 DESCRIPTION = """\
 Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id at once; \
-get_status then waits for the files. Every call is a new run and a new charge: after a timeout or \
-an error with an inference_id, use get_status instead of calling again. Give only the arguments \
-that the model uses. References and masks may be local files, given by path."""
+get_status then waits for the files. The same call again is answered with the same run and costs \
+nothing, unless repeat is true. Give only the arguments that the model uses. References and masks \
+may be local files, given by path."""
 
 
-class ExecuteInferenceArguments(GenerationArguments):
-    """The request's fields, where to run it, and how long to wait."""
+class ExecuteInferenceArguments(SpendingArguments, GenerationArguments):
+    """The request's fields, where to run it, what it may cost, and how long to wait."""
 
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."
@@ -32,29 +38,37 @@ class ExecuteInferenceArguments(GenerationArguments):
     preview: bool = PREVIEW
 
 
-async def execute_inference(
-    arguments: ExecuteInferenceArguments, context: ToolContext
-) -> Illustrated:
-    """Submit once, then wait as long as asked; what fails after that does not hide the run."""
+async def plan(arguments: ExecuteInferenceArguments, context: ToolContext) -> Plan[Inference]:
+    """Bring the references to Layer and ask for the price, unless the call came before."""
     began = anyio.current_time()
     app = app_of(context)
     workspace_id = await app.client.workspace_id(arguments.workspace_id)
+    references = await bring_references(arguments.paths(), workspace_id, context, began=began)
+    order = inference_order(app, arguments.request(references.ids), references, workspace_id)
+    return await planned([order], arguments, context, began=began)
 
-    async def submit(file_ids: FileIds) -> tuple[InferenceRequest, StartedInference]:
-        request = arguments.request(file_ids)
-        return request, await app.client.execute_inference(request, workspace=workspace_id)
 
-    request, started = await call_with_files(
-        arguments.paths(), workspace_id, submit, context, began=began
-    )
-    return await told_after_start(
-        inference_run(app, started.inference_id, workspace_id),
-        state_after_start(started),
-        start_facts(request, started, workspace_id),
+async def ask(
+    plan: Annotated[Plan[Inference], Resolve(plan)], context: ToolContext
+) -> Elicit[Approval] | Unasked:
+    """Ask a person, if the price wants one."""
+    return await asked(plan, context)
+
+
+async def execute_inference(
+    arguments: ExecuteInferenceArguments,
+    plan: Annotated[Plan[Inference], Resolve(plan)],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
+    context: ToolContext,
+) -> Illustrated[RunStateAnswer]:
+    """Submit once, then wait as long as asked; what fails after that does not hide the run."""
+    payment = await paid(plan, approval, context)
+    return await told_of_payment(
+        payment,
+        plan,
         context,
         wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,
-        began=began,
     )
 
 

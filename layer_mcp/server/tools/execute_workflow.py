@@ -1,31 +1,34 @@
 """execute_workflow: start a pipeline of several steps."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import anyio
+from mcp.server.elicitation import ElicitationResult
+from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber
-from ...api.models import StartedWorkflowRun, WorkflowRunRequest
+from ...api.models import WorkflowRun, WorkflowRunRequest
+from ..approval import Approval, Unasked
 from ..common import PREVIEW, spending
-from ..following import told_after_start, workflow_run
-from ..provenance import workflow_start_facts, workflow_state_after_start
+from ..orders import workflow_order
+from ..paying import Plan, SpendingArguments, asked, paid, planned
 from ..results import Illustrated
+from ..run_results import RunStateAnswer
+from ..starting import told_of_payment
 from ..state import ToolContext, app_of
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, call_workflow
+from ..workflow_calls import WorkflowArguments, workflow_call
 from ..workflow_results import WorkflowRunAnswer
 
 DESCRIPTION = """\
 Start a paid workflow run. Returns run_id at once; get_workflow_status then waits for the files. \
-Every call is a new run and a new charge: after a timeout or an error with a run_id, use \
-get_workflow_status instead of calling again."""
+The same call again is answered with the same run and costs nothing, unless repeat is true."""
 
 
-class ExecuteWorkflowArguments(WorkflowArguments):
-    """Which workflow, what it gets, how long to wait."""
+class ExecuteWorkflowArguments(SpendingArguments, WorkflowArguments):
+    """Which workflow, what it gets, what it may cost, how long to wait."""
 
     session_id: Id | None = Field(default=None, description="Session to file it in (UUID).")
     session_name: str | None = Field(
@@ -37,42 +40,42 @@ class ExecuteWorkflowArguments(WorkflowArguments):
     preview: bool = PREVIEW
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """A run that was started: where, with what, and Layer's answer."""
+async def plan(arguments: ExecuteWorkflowArguments, context: ToolContext) -> Plan[WorkflowRun]:
+    """Check the inputs, bring local files to Layer, ask for the price."""
+    began = anyio.current_time()
+    call = await workflow_call(arguments, context, began=began)
+    request = WorkflowRunRequest(
+        inputs=call.inputs,
+        session_id=arguments.session_id,
+        session_name=arguments.session_name,
+    )
+    order = workflow_order(
+        app_of(context), call.workflow, request, call.references, call.workspace_id
+    )
+    return await planned([order], arguments, context, began=began)
 
-    workspace_id: str
-    inputs: dict[str, Any]
-    started: StartedWorkflowRun
+
+async def ask(
+    plan: Annotated[Plan[WorkflowRun], Resolve(plan)], context: ToolContext
+) -> Elicit[Approval] | Unasked:
+    """Ask a person, if the price wants one."""
+    return await asked(plan, context)
 
 
 async def execute_workflow(
-    arguments: ExecuteWorkflowArguments, context: ToolContext
-) -> Illustrated:
+    arguments: ExecuteWorkflowArguments,
+    plan: Annotated[Plan[WorkflowRun], Resolve(plan)],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
+    context: ToolContext,
+) -> Illustrated[RunStateAnswer]:
     """Submit once, then wait as long as asked; what fails after that does not hide the run."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workflow_id = arguments.workflow_id
-
-    async def submit(workspace_id: str, inputs: dict[str, Any]) -> Submitted:
-        request = WorkflowRunRequest(
-            inputs=inputs,
-            session_id=arguments.session_id,
-            session_name=arguments.session_name,
-        )
-        started = await app.client.execute_workflow(workflow_id, request, workspace=workspace_id)
-        return Submitted(workspace_id, inputs, started)
-
-    submitted = await call_workflow(arguments, submit, context, began)
-    workspace_id, started = submitted.workspace_id, submitted.started
-    return await told_after_start(
-        workflow_run(app, workflow_id, started.run_id, workspace_id),
-        workflow_state_after_start(started),
-        workflow_start_facts(workflow_id, submitted.inputs, started, workspace_id),
+    payment = await paid(plan, approval, context)
+    return await told_of_payment(
+        payment,
+        plan,
         context,
         wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,
-        began=began,
     )
 
 

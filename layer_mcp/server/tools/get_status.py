@@ -9,7 +9,7 @@ from ...api.fields import Id, NonNegativeNumber, Request
 from ..common import PREVIEW, adding, reading
 from ..following import inference_run, told
 from ..results import Illustrated
-from ..run_results import RunAnswer
+from ..run_results import RunAnswer, RunStateAnswer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 
@@ -34,7 +34,9 @@ class GetStatusArguments(Request, ArgModelBase):
     preview: bool = PREVIEW
 
 
-async def get_status(arguments: GetStatusArguments, context: ToolContext) -> Illustrated:
+async def get_status(
+    arguments: GetStatusArguments, context: ToolContext
+) -> Illustrated[RunStateAnswer]:
     """Poll within bounds and answer with the last state, and with what a finished run made."""
     began = anyio.current_time()
     app = app_of(context)

@@ -9,6 +9,7 @@ from ...api.fields import Id, NonNegativeNumber, Request
 from ..common import PREVIEW, WORKSPACE, adding, reading
 from ..following import told, workflow_run
 from ..results import Illustrated
+from ..run_results import RunStateAnswer
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 from ..workflow_results import WorkflowRunAnswer
@@ -32,7 +33,7 @@ class GetWorkflowStatusArguments(Request, ArgModelBase):
 
 async def get_workflow_status(
     arguments: GetWorkflowStatusArguments, context: ToolContext
-) -> Illustrated:
+) -> Illustrated[RunStateAnswer]:
     """Poll within bounds and answer with the last state, and with what a finished run made."""
     began = anyio.current_time()
     app = app_of(context)

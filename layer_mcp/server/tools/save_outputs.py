@@ -66,7 +66,7 @@ async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) ->
     state = await _state(app, arguments, workspace_id)
     if not state.outputs:
         raise _nothing_to_save(state.status)
-    record = await app.journal.run(run_id)
+    record = await app.journal.runs.record(run_id)
     facts = record.facts if record else {"workspace_id": workspace_id}
     run = finished_run(run_id, state.outputs, facts, end_facts(state))
     numbers = _numbers(state.outputs, arguments.file_ids)

@@ -1,0 +1,36 @@
+"""The journal of one API address."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .database import Database
+from .run_log import RunLog
+from .upload_log import UploadLog
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The uploads and the runs, in one database."""
+
+    database: Database
+    uploads: UploadLog
+    runs: RunLog
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing outlives the process although it should; known after the first use."""
+        return self.database.problem
+
+    def close(self) -> None:
+        """Close the database; a later use opens it again."""
+        self.database.close()
+
+
+def new_journal(place: Callable[[], Path | None], api_url: str, account: str = "") -> Journal:
+    """A journal that `place` says the folder of; opened at the first use.
+
+    `account` tells callers apart and must be no secret.
+    """
+    database = Database(place)
+    return Journal(database, UploadLog(database, api_url), RunLog(database, api_url, account))

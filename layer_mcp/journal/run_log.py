@@ -1,0 +1,389 @@
+"""Every submission: written down before it is sent, completed by what came of it.
+
+A row goes from `intended` to `sending` right before its first byte leaves, and then to `confirmed`,
+`unknown` or `not_sent`. So whatever ends a server, the next one knows what was never sent and what
+may have been paid for.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from ..api.errors import LayerError
+from .database import Database
+from .entries import (
+    Delivery,
+    Intent,
+    Outcome,
+    Reservation,
+    RunEntry,
+    RunFilter,
+    RunRecord,
+    RunTotals,
+    Spending,
+    Traffic,
+)
+from .lenient import or_nothing
+
+ObstacleT = TypeVar("ObstacleT")
+
+TWIN_SECONDS = 120
+DAY_SECONDS = 24 * 60 * 60
+MINUTE_SECONDS = 60
+STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
+FOLDER = (
+    "(SELECT folder FROM saved WHERE saved.api_url = runs.api_url AND saved.run_id = runs.run_id)"
+)
+
+
+class RunLog:
+    """The submissions to one API address; `account` tells callers apart, and is no secret.
+
+    Methods that stand between a call and its charge raise `sqlite3.Error`; the others leave a line
+    in the log.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        api_url: str,
+        account: str,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._api_url = api_url
+        self._account = account
+        self._clock = clock
+
+    async def reserve(
+        self,
+        intents: Sequence[Intent],
+        check: Callable[[Spending], None],
+        *,
+        repeat: bool = False,
+    ) -> list[Reservation]:
+        """Write intents down, all or none; an intent with a twin gets its twin's row instead.
+
+        A twin is on its way, of unknown outcome, running, or younger than two minutes. `check` is
+        called only when something is new, and nothing is written when it raises.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[Reservation]:
+            self._settle_the_dead(connection)
+            twins = [None if repeat else self._twin(connection, intent) for intent in intents]
+            if None in twins:
+                check(self._spending(connection))
+            return [
+                Reservation(twin, is_new=False) if twin else self._insert(connection, intent)
+                for intent, twin in zip(intents, twins, strict=True)
+            ]
+
+        return await self._database.write(work)
+
+    async def twin(self, intent: Intent) -> RunEntry | None:
+        """The run that an intent would be answered with, as far as is known now.
+
+        Raises:
+            sqlite3.Error: the database cannot be used.
+        """
+
+        def work(connection: sqlite3.Connection) -> RunEntry | None:
+            self._settle_the_dead(connection)
+            return self._twin(connection, intent)
+
+        return await self._database.write(work)
+
+    async def take_turn(
+        self, local_id: str, check: Callable[[Traffic], ObstacleT | None]
+    ) -> ObstacleT | None:
+        """Let a submission go now, or say what `check` finds in its way.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+
+        def work(connection: sqlite3.Connection) -> ObstacleT | None:
+            self._settle_the_dead(connection)
+            obstacle = check(self._traffic(connection, local_id))
+            if obstacle is None:
+                sql = "UPDATE runs SET slot_at = ? WHERE local_id = ?"
+                connection.execute(sql, (self._clock(), local_id))
+            return obstacle
+
+        return await self._database.write(work)
+
+    async def note_sending(self, local_id: str) -> None:
+        """Write down that the first byte of a submission is about to leave.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        sql = "UPDATE runs SET delivery = 'sending' WHERE local_id = ?"
+        await self._database.write(lambda connection: connection.execute(sql, (local_id,)))
+
+    async def confirm(
+        self, local_id: str, run_id: str, status: str, price: float | None, facts: dict[str, Any]
+    ) -> None:
+        """Write down what Layer answered to a submission.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        sql = (
+            "UPDATE runs SET delivery = 'confirmed', run_id = ?, status = ?, facts = ?, "
+            "estimated_price = coalesce(?, estimated_price), "
+            "counted_price = coalesce(?, counted_price) WHERE local_id = ?"
+        )
+        values = (run_id.lower(), status, json.dumps(facts), price, price, local_id)
+        await self._database.write(lambda connection: connection.execute(sql, values))
+
+    async def note_failure(self, local_id: str, delivery: Delivery, error: LayerError) -> None:
+        """Write down that a submission was not sent, or that its outcome is unknown."""
+        outcome = Outcome(error={"code": error.code, "message": error.message})
+        not_sent = delivery == "not_sent"
+        run_id = error.inference_id or error.run_id
+        sql = (
+            "UPDATE runs SET delivery = ?, outcome = ?, has_ended = ?, run_id = ?, "
+            "counted_price = iif(?, 0, counted_price) WHERE local_id = ?"
+        )
+        values = (delivery, json.dumps(asdict(outcome)), not_sent, run_id, not_sent, local_id)
+        await or_nothing(self._database.write(lambda connection: connection.execute(sql, values)))
+
+    async def note_end(
+        self, run_id: str, status: str, price: float | None, outcome: Outcome, *, has_failed: bool
+    ) -> None:
+        """Write down how a run ended. A failed one without a price was not charged."""
+        sql = (
+            "UPDATE runs SET status = ?, has_ended = 1, actual_price = ?, outcome = ?, "
+            "counted_price = coalesce(?, counted_price) WHERE api_url = ? AND run_id = ?"
+        )
+        counted = 0.0 if price is None and has_failed else price
+        text = json.dumps(asdict(outcome))
+        values = (status, price, text, counted, self._api_url, run_id.lower())
+        await or_nothing(self._database.write(lambda connection: connection.execute(sql, values)))
+
+    async def note_folder(self, run_id: str, folder: Path) -> None:
+        """Remember where a run's outputs are."""
+        values = (self._api_url, run_id.lower(), str(folder))
+        sql = "INSERT OR REPLACE INTO saved VALUES (?, ?, ?)"
+        await or_nothing(self._database.write(lambda connection: connection.execute(sql, values)))
+
+    async def record(self, run_id: str) -> RunRecord | None:
+        """What is known of a run that was started or saved here."""
+        where = (self._api_url, run_id.lower())
+
+        def work(connection: sqlite3.Connection) -> RunRecord | None:
+            runs = "SELECT facts, has_ended FROM runs WHERE api_url = ? AND run_id = ?"
+            saved = "SELECT folder FROM saved WHERE api_url = ? AND run_id = ?"
+            run = connection.execute(f"{runs} ORDER BY created_at DESC", where).fetchone()
+            folder = connection.execute(saved, where).fetchone()
+            if run is None and folder is None:
+                return None
+            return RunRecord(
+                facts=_json(run["facts"]) if run else {},
+                folder=Path(folder["folder"]) if folder else None,
+                is_open=run is not None and not run["has_ended"],
+            )
+
+        return await or_nothing(self._database.read(work))
+
+    async def known(self, entry: RunEntry) -> RunEntry:
+        """What is known of an entry by now."""
+
+        def work(connection: sqlite3.Connection) -> RunEntry | None:
+            return self._one(connection, "local_id = ?", entry.local_id)
+
+        return await or_nothing(self._database.read(work)) or entry
+
+    async def listed(self, wanted: RunFilter, limit: int) -> list[RunEntry]:
+        """Submissions, newest first.
+
+        Raises:
+            sqlite3.Error: the database cannot be used.
+        """
+        where, values = self._where(wanted)
+
+        def work(connection: sqlite3.Connection) -> list[RunEntry]:
+            self._settle_the_dead(connection)
+            order = "ORDER BY created_at DESC, local_id DESC LIMIT ?"
+            return self._entries(connection, f"{where} {order}", (*values, limit))
+
+        return await self._database.write(work)
+
+    async def totals(self, wanted: RunFilter) -> RunTotals:
+        """What all runs of a filter come to, whatever fits on a page.
+
+        Raises:
+            sqlite3.Error: the database cannot be used.
+        """
+        where, values = self._where(wanted)
+        sql = (
+            "SELECT count(*) AS runs, total(iif(delivery = 'not_sent', 0, estimated_price)) AS "
+            f"estimated, total(actual_price) AS spent FROM runs WHERE {where}"
+        )
+
+        def work(connection: sqlite3.Connection) -> RunTotals:
+            row = connection.execute(sql, values).fetchone()
+            return RunTotals(row["runs"], round(row["estimated"], 4), round(row["spent"], 4))
+
+        return await self._database.read(work)
+
+    def _settle_the_dead(self, connection: sqlite3.Connection) -> None:
+        """Say of what an ended server left behind whether it was sent."""
+        sql = "SELECT DISTINCT owner_id FROM runs WHERE delivery IN ('intended', 'sending')"
+        owner = self._database.owner
+        for [owner_id] in connection.execute(sql).fetchall():
+            if owner.is_alive(owner_id):
+                continue
+            left = "owner_id = ? AND delivery ="
+            connection.execute(
+                f"UPDATE runs SET delivery = 'unknown' WHERE {left} 'sending'", (owner_id,)
+            )
+            outcome = json.dumps(asdict(Outcome(error=STOPPED)))
+            connection.execute(
+                "UPDATE runs SET delivery = 'not_sent', has_ended = 1, counted_price = 0, "
+                f"outcome = ? WHERE {left} 'intended'",
+                (outcome, owner_id),
+            )
+            owner.bury(owner_id)
+
+    def _twin(self, connection: sqlite3.Connection, intent: Intent) -> RunEntry | None:
+        """The newest equal run, if it stands in the way of another."""
+        newest = self._one(
+            connection,
+            "account = ? AND fingerprint = ? AND delivery != 'not_sent' "
+            "ORDER BY created_at DESC, local_id",
+            self._account,
+            intent.fingerprint,
+        )
+        if newest is None:
+            return None
+        open_still = newest.is_on_its_way or newest.delivery == "unknown" or newest.is_running
+        young = abs(self._clock() - newest.created_at) < TWIN_SECONDS
+        return newest if open_still or young else None
+
+    def _spending(self, connection: sqlite3.Connection) -> Spending:
+        day = connection.execute(
+            "SELECT total(counted_price) FROM runs WHERE api_url = ? AND created_at > ?",
+            (self._api_url, self._clock() - DAY_SECONDS),
+        ).fetchone()[0]
+        on_its_way = connection.execute(
+            "SELECT workspace_id, total(counted_price) FROM runs "
+            "WHERE api_url = ? AND delivery IN ('intended', 'sending') GROUP BY workspace_id",
+            (self._api_url,),
+        ).fetchall()
+        return Spending(day, dict(on_its_way))
+
+    def _insert(self, connection: sqlite3.Connection, intent: Intent) -> Reservation:
+        values: dict[str, Any] = {
+            "local_id": uuid4().hex,
+            "api_url": self._api_url,
+            "account": self._account,
+            "workspace_id": intent.workspace_id,
+            "kind": intent.kind,
+            "subject_id": intent.subject_id,
+            "fingerprint": intent.fingerprint,
+            "batch_id": intent.batch_id,
+            "owner_id": self._database.owner.owner_id,
+            "delivery": "intended",
+            "created_at": self._clock(),
+            "estimated_price": intent.estimated_price_creative_units,
+            "counted_price": intent.estimated_price_creative_units or 0.0,
+            "facts": json.dumps(intent.facts),
+        }
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", values)
+        [entry] = self._entries(connection, "local_id = ?", (values["local_id"],))
+        return Reservation(entry, is_new=True)
+
+    def _traffic(self, connection: sqlite3.Connection, local_id: str) -> Traffic:
+        now = self._clock()
+        entry = self._one(connection, "local_id = ?", local_id)
+        under_way = self._entries(
+            connection,
+            "api_url = ? AND account = ? AND workspace_id = ? AND slot_at > ? "
+            "AND delivery IN ('intended', 'sending', 'confirmed') AND has_ended = 0 "
+            "ORDER BY slot_at",
+            (
+                self._api_url,
+                self._account,
+                entry.workspace_id if entry else "",
+                now - DAY_SECONDS,
+            ),
+        )
+        minute = connection.execute(
+            "SELECT kind, subject_id, ? - slot_at FROM runs "
+            "WHERE api_url = ? AND account = ? AND slot_at > ? AND delivery != 'not_sent' "
+            "ORDER BY slot_at",
+            (now, self._api_url, self._account, now - MINUTE_SECONDS),
+        ).fetchall()
+        return Traffic(under_way, [tuple(row) for row in minute])
+
+    def _where(self, wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
+        conditions: list[tuple[str, tuple[Any, ...]]] = [("api_url = ?", (self._api_url,))]
+        if wanted.since is not None:
+            conditions.append(("created_at >= ?", (wanted.since,)))
+        if wanted.workspace_id is not None:
+            conditions.append(("workspace_id = ?", (wanted.workspace_id,)))
+        if wanted.batch_id is not None:
+            conditions.append(("batch_id = ?", (wanted.batch_id,)))
+        if wanted.run_ids is not None:
+            marks = ", ".join("?" * len(wanted.run_ids))
+            conditions.append((f"run_id IN ({marks})", wanted.run_ids))
+        if wanted.states is not None:
+            marks = ", ".join("?" * len(wanted.states))
+            state = "iif(delivery = 'confirmed', status, delivery)"
+            conditions.append((f"{state} IN ({marks})", wanted.states))
+        if wanted.before is not None:
+            conditions.append(("(created_at, local_id) < (?, ?)", wanted.before))
+        where = " AND ".join(condition for condition, _ in conditions)
+        return where, tuple(value for _, values in conditions for value in values)
+
+    def _one(self, connection: sqlite3.Connection, condition: str, *values: str) -> RunEntry | None:
+        where = f"api_url = ? AND {condition} LIMIT 1"
+        found = self._entries(connection, where, (self._api_url, *values))
+        return found[0] if found else None
+
+    def _entries(
+        self, connection: sqlite3.Connection, where: str, values: tuple[Any, ...]
+    ) -> list[RunEntry]:
+        sql = f"SELECT runs.*, {FOLDER} AS folder FROM runs WHERE {where}"
+        return [_entry(row) for row in connection.execute(sql, values)]
+
+
+def _entry(row: sqlite3.Row) -> RunEntry:
+    outcome = _json(row["outcome"])
+    return RunEntry(
+        local_id=row["local_id"],
+        kind=row["kind"],
+        workspace_id=row["workspace_id"],
+        subject_id=row["subject_id"],
+        delivery=row["delivery"],
+        created_at=row["created_at"],
+        batch_id=row["batch_id"],
+        run_id=row["run_id"],
+        status=row["status"],
+        has_ended=bool(row["has_ended"]),
+        estimated_price_creative_units=row["estimated_price"],
+        actual_price_creative_units=row["actual_price"],
+        facts=_json(row["facts"]),
+        outcome=Outcome(outcome.get("error"), outcome.get("outputs") or []),
+        folder=Path(row["folder"]) if row["folder"] else None,
+    )
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {}

@@ -1,0 +1,27 @@
+"""When runs may be looked at again: no tighter than Layer asks, whichever call looks."""
+
+import anyio
+
+from ..api.polling import RunState, is_terminal, poll_interval_seconds
+
+MAX_KEPT = 1_000
+
+
+class PollTimes:
+    """The next time at which each run that goes on may be read, by anyio's clock."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    def is_due(self, run_id: str) -> bool:
+        """Whether a run may be read now; one that was never read here may."""
+        return self._next.get(run_id, 0.0) <= anyio.current_time()
+
+    def note(self, run_id: str, state: RunState) -> None:
+        """Remember what was just read."""
+        self._next.pop(run_id, None)
+        if not is_terminal(state.status):
+            pause_seconds = poll_interval_seconds(state.poll_interval_seconds)
+            self._next[run_id] = anyio.current_time() + pause_seconds
+        while len(self._next) > MAX_KEPT:
+            self._next.pop(next(iter(self._next)))

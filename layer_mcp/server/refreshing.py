@@ -1,0 +1,41 @@
+"""What the journal knows of a run, brought up to date with what Layer says."""
+
+from typing import Any
+
+from ..api.errors import LayerError
+from ..api.polling import is_terminal
+from ..journal.entries import Outcome, RunEntry
+from .endings import note_end
+from .following import Run, inference_run, workflow_run
+from .state import App
+
+GONE_CODES = ("INFERENCE_NOT_FOUND", "WORKFLOW_RUN_NOT_FOUND")
+GONE = "not_found"
+
+
+def run_of(app: App, entry: RunEntry) -> Run[Any]:
+    """How the run of an entry that Layer confirmed is read."""
+    run_id = entry.run_id or ""
+    if entry.kind == "workflow":
+        return workflow_run(app, entry.subject_id, run_id, entry.workspace_id)
+    return inference_run(app, run_id, entry.workspace_id)
+
+
+async def refreshed(app: App, entry: RunEntry) -> RunEntry:
+    """An entry after one look at Layer, if it runs and the look is due.
+
+    What keeps Layer from answering leaves the entry as it is.
+    """
+    run_id = entry.run_id
+    if run_id is None or not entry.is_running or not app.polls.is_due(run_id):
+        return entry
+    try:
+        state = await run_of(app, entry).wait(0)
+    except LayerError as error:
+        if error.code in GONE_CODES:
+            await app.journal.runs.note_end(run_id, GONE, None, Outcome(), has_failed=False)
+        return await app.journal.runs.known(entry)
+    app.polls.note(run_id, state)
+    if is_terminal(state.status):
+        await note_end(app, state, run_id)
+    return await app.journal.runs.known(entry)
