@@ -36,8 +36,11 @@ def endpoint(
             return Response()
 
     async def served(request: Request) -> Response:
-        state.record(await _arrival(operation, request))
         fault = state.next_fault(operation)
+        if fault is not None and fault.unread:
+            state.record(Arrival(operation, request.url.path, dict(request.headers), b""))
+            return spoiled(fault, Response(), connections, request)
+        state.record(await _arrival(operation, request))
         if fault is None:
             return await answer(request)
         await anyio.sleep(fault.delay_seconds)

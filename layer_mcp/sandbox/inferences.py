@@ -46,7 +46,8 @@ async def execute_inference(state: SandboxState, request: Request) -> Response:
     if model.upscales and not any(file.type == "init" for file in body.guidance_files):
         detail = f"guidance_files: {model.name} needs one of type init."
         raise RefusalError(422, "INVALID_INPUTS", detail)
-    check_limits(state, workspace, price_creative_units(model, body))
+    price = price_creative_units(model, body)
+    check_limits(state, workspace, price, is_video=model.modality == "video")
     run = state.submit(workspace, model, body, references)
     return JSONResponse(started_json(state, run), status_code=202)
 

@@ -27,6 +27,9 @@ Operation = Literal[
 ]
 
 
+Effect = Literal["drop", "cut", "truncate", "html", "status", "slow"]
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong with one request.
@@ -34,12 +37,14 @@ class Fault:
     `drop` closes the connection without an answer, `cut` in the middle of the body, `truncate`
     ends the body early, `html` answers with a web page, `status` with problem+json, `slow` only
     delays. With `accepted` the work is done all the same; `cut` and `truncate` imply it.
+    `unread` goes with a `drop`: the connection closes before the body of the request is read.
     `after_bytes` goes with the `drop` of an `upload`: so many bytes of that request still count
     as received, and the rest does not arrive.
     """
 
-    effect: Literal["drop", "cut", "truncate", "html", "status", "slow"]
+    effect: Effect
     accepted: bool = False
+    unread: bool = False
     status: int = 500
     code: str = "INTERNAL_ERROR"
     detail: str = "Something broke."
@@ -60,18 +65,21 @@ class Knobs:
     `faults` holds for each operation what happens to its next requests, one fault each.
     `status_spelling` maps a status to the word that is sent instead. An estimate whose body names
     `guidance_files` or `mask` is refused or priced without them, whatever their value, with
-    `estimate_refuses_references` and `estimate_ignores_references`. Without `output_urls` an
-    output has no address at all.
+    `estimate_refuses_references` and `estimate_ignores_references`. A run costs
+    `actual_price_factor` times its estimate. Without `output_urls` an output has no address at all.
     """
 
     run_seconds: float = 4.0
     poll_interval_seconds: int = 1
     max_runs_at_once: int = 5
+    max_runs_a_minute: int = 60
+    max_video_runs_a_minute: int = 30
     run_error: tuple[str, str] | None = None
     status_spelling: dict[str, str] = field(default_factory=dict[str, str])
     validation_style: Literal["problem", "fields"] = "problem"
     estimate_refuses_references: bool = False
     estimate_ignores_references: bool = False
+    actual_price_factor: float = 1.0
     previews: bool = True
     output_urls: bool = True
     upload_url_seconds: float = 900.0
@@ -82,9 +90,12 @@ class Knobs:
         """Line up faults for the next requests of an operation.
 
         Raises:
-            ValueError: `after_bytes` stands with anything but the drop of an upload.
+            ValueError: `after_bytes` stands with anything but the drop of an upload, or `unread`
+                with anything but a drop without work.
         """
         for fault in faults:
             if fault.after_bytes is not None and (operation, fault.effect) != ("upload", "drop"):
                 raise ValueError("after_bytes goes with the drop of an upload.")
+            if fault.unread and (fault.effect != "drop" or fault.works):
+                raise ValueError("unread goes with a drop that does no work.")
         self.faults.setdefault(operation, deque()).extend(faults)

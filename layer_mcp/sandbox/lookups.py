@@ -10,10 +10,12 @@ from starlette.requests import Request
 from ..api.fields import is_uuid
 from .catalog import SandboxModel, models_in_words, one_of_each_modality
 from .problems import RefusalError, refused_fields
-from .records import SandboxWorkspace, StoredFile
+from .records import Run, SandboxWorkspace, StoredFile
 from .state import SandboxState
 
 Body = TypeVar("Body", bound=BaseModel)
+
+MINUTE_SECONDS = 60.0
 
 
 def id_in_path(request: Request, name: str) -> str:
@@ -98,7 +100,11 @@ def as_model(state: SandboxState, value: object, kind: type[Body]) -> Body:
 
 
 def check_limits(
-    state: SandboxState, workspace: SandboxWorkspace, price_creative_units: float
+    state: SandboxState,
+    workspace: SandboxWorkspace,
+    price_creative_units: float,
+    *,
+    is_video: bool = False,
 ) -> None:
     """Refuse a run that is one too many, or that the workspace cannot pay.
 
@@ -108,9 +114,22 @@ def check_limits(
     limit = state.knobs.max_runs_at_once
     if len(state.under_way(workspace.workspace_id)) >= limit:
         raise RefusalError(429, "RATE_LIMITED", f"At most {limit} runs at once.")
+    _check_minute(state, is_video=is_video)
     if price_creative_units > state.available_creative_units(workspace):
         detail = (
             f"{price_creative_units:g} Creative Units are needed, which the workspace does not "
             "have."
         )
         raise RefusalError(402, "INSUFFICIENT_BALANCE", detail)
+
+
+def _check_minute(state: SandboxState, *, is_video: bool) -> None:
+    """The limits are the user's, whatever the workspace; a video counts against both."""
+    started = state.started_since(MINUTE_SECONDS)
+    if len(started) >= state.knobs.max_runs_a_minute:
+        detail = f"At most {state.knobs.max_runs_a_minute} runs a minute."
+        raise RefusalError(429, "RATE_LIMITED", detail)
+    videos = sum(isinstance(run, Run) and run.model.modality == "video" for run in started)
+    if is_video and videos >= state.knobs.max_video_runs_a_minute:
+        detail = f"At most {state.knobs.max_video_runs_a_minute} videos a minute."
+        raise RefusalError(429, "RATE_LIMITED", detail)

@@ -71,6 +71,16 @@ class SandboxState:
         runs = [*self.runs.values(), *self.workflow_runs.values()]
         return [run for run in runs if run.workspace_id == workspace_id and run.under_way]
 
+    def started_since(self, seconds: float) -> list[Run | WorkflowRun]:
+        """The runs of all workspaces that were started in the last seconds."""
+        oldest = self.clock() - seconds
+        runs = [*self.runs.values(), *self.workflow_runs.values()]
+        return [run for run in runs if run.submitted_at > oldest]
+
+    def actual_price(self, run: Run | WorkflowRun) -> float:
+        """What a run costs in the end."""
+        return round(run.price_creative_units * self.knobs.actual_price_factor, 2)
+
     def reserved_creative_units(self, workspace_id: str) -> float:
         """What the runs under way will cost."""
         return round(sum(run.price_creative_units for run in self.under_way(workspace_id)), 2)
@@ -183,4 +193,4 @@ class SandboxState:
     def _charge(self, run: Run | WorkflowRun) -> None:
         for workspace in self.workspaces:
             if workspace.workspace_id == run.workspace_id:
-                workspace.balance_creative_units -= run.price_creative_units
+                workspace.balance_creative_units -= self.actual_price(run)

@@ -68,7 +68,7 @@ def workflow_run_json(state: SandboxState, run: WorkflowRun) -> dict[str, Any]:
         answer["poll_interval_seconds"] = state.knobs.poll_interval_seconds
     elif run.status == "success":
         answer["completed_at"] = CREATED_AT
-        answer["actual_price_creative_units"] = run.price_creative_units
+        answer["actual_price_creative_units"] = state.actual_price(run)
         answer["outputs"] = [_asset_json(state, output) for output in run.outputs]
     elif run.error is not None:
         answer["error_code"], answer["error"] = run.error
