@@ -49,7 +49,11 @@ def _allowed_of_type(kind: str, schema: Schema) -> Values:
         mandatory = {name: each[name] for name in required}
         return st.fixed_dictionaries(mandatory, optional=optional)
     if kind == "array":
-        return st.lists(allowed_by(schema["items"]), max_size=min(schema.get("maxItems", 4), 4))
+        return st.lists(
+            allowed_by(schema["items"]),
+            min_size=schema.get("minItems", 0),
+            max_size=min(schema.get("maxItems", 4), 4),
+        )
     if kind == "boolean":
         return st.booleans()
     if kind == "integer":

@@ -93,6 +93,7 @@ NEXT_STEPS = {
     "DECLINED": "Do not send it again unless the user asks for it.",
     "NOT_ANSWERED": "Ask the user in the conversation, then call again.",
     "SUBMISSION_UNDER_WAY": "Call list_runs for its id; do not send it again.",
+    "CANCELLED": "Call again if it is still wanted; nothing was sent.",
     "RUNS_AT_LIMIT": "Wait for one to end with list_runs and wait_for any, then call again.",
     "GENERATIONS_AT_LIMIT": "Call again in a minute; nothing was sent.",
     "SERVER_STOPPED": "Call again; it was not sent.",

@@ -25,7 +25,21 @@ from pydantic_core import PydanticCustomError
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN, strip_whitespace=True, to_lower=True)]
+# What schemas say of an id: each tool names several, and the exact rule is long.
+ROUGH_UUID_PATTERN = r"^[0-9a-fA-F-]{36}$"
+
+
+def _uuid(text: str) -> str:
+    if not is_uuid(text):
+        raise PydanticCustomError("uuid", "must be a UUID")
+    return text
+
+
+Id = Annotated[
+    str,
+    StringConstraints(pattern=ROUGH_UUID_PATTERN, strip_whitespace=True, to_lower=True),
+    AfterValidator(_uuid),
+]
 
 
 def _no_flag(value: object) -> object:

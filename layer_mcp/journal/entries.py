@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 RunKind = Literal["inference", "workflow"]
 Delivery = Literal["intended", "sending", "confirmed", "unknown", "not_sent"]
+RunState = Literal["running", "complete", "failed", "stopped", "unknown", "not_sent"]
+"""What a run is to a reader; each one is exactly one of these."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Traffic:
 class RunFilter:
     """Which runs to list; None is no condition. `before` is where the page before ended."""
 
-    states: tuple[str, ...] | None = None
+    state: RunState | None = None
     since: float | None = None
     workspace_id: str | None = None
     batch_id: str | None = None
@@ -128,5 +130,6 @@ class RunTotals:
     """How many runs a filter finds, and what they come to in Creative Units."""
 
     count: int
+    running: int
     estimated_creative_units: float
     spent_creative_units: float

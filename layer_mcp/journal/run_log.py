@@ -39,6 +39,13 @@ STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it wa
 FOLDER = (
     "(SELECT folder FROM saved WHERE saved.api_url = runs.api_url AND saved.run_id = runs.run_id)"
 )
+STATE = """(CASE
+    WHEN delivery IN ('unknown', 'not_sent') THEN delivery
+    WHEN NOT has_ended THEN 'running'
+    WHEN status IN ('complete', 'success') THEN 'complete'
+    WHEN status IN ('failed', 'failure') THEN 'failed'
+    ELSE 'stopped'
+END)"""
 
 
 class RunLog:
@@ -158,6 +165,16 @@ class RunLog:
         values = (delivery, json.dumps(asdict(outcome)), not_sent, run_id, not_sent, local_id)
         await or_nothing(self._database.write(lambda connection: connection.execute(sql, values)))
 
+    async def put_back(self, local_id: str) -> None:
+        """Put a submission that Layer refused without work back in line."""
+        sql = (
+            "UPDATE runs SET delivery = 'intended', slot_at = NULL, has_ended = 0, "
+            "outcome = '{}', counted_price = coalesce(estimated_price, 0) WHERE local_id = ?"
+        )
+        await or_nothing(
+            self._database.write(lambda connection: connection.execute(sql, (local_id,)))
+        )
+
     async def note_end(
         self, run_id: str, status: str, price: float | None, outcome: Outcome, *, has_failed: bool
     ) -> None:
@@ -227,13 +244,15 @@ class RunLog:
         """
         where, values = self._where(wanted)
         sql = (
-            "SELECT count(*) AS runs, total(iif(delivery = 'not_sent', 0, estimated_price)) AS "
-            f"estimated, total(actual_price) AS spent FROM runs WHERE {where}"
+            f"SELECT count(*) AS runs, total({STATE} = 'running') AS running, "
+            "total(iif(delivery = 'not_sent', 0, estimated_price)) AS estimated, "
+            f"total(actual_price) AS spent FROM runs WHERE {where}"
         )
 
         def work(connection: sqlite3.Connection) -> RunTotals:
             row = connection.execute(sql, values).fetchone()
-            return RunTotals(row["runs"], round(row["estimated"], 4), round(row["spent"], 4))
+            estimated, spent = round(row["estimated"], 4), round(row["spent"], 4)
+            return RunTotals(row["runs"], int(row["running"]), estimated, spent)
 
         return await self._database.read(work)
 
@@ -340,10 +359,8 @@ class RunLog:
         if wanted.run_ids is not None:
             marks = ", ".join("?" * len(wanted.run_ids))
             conditions.append((f"run_id IN ({marks})", wanted.run_ids))
-        if wanted.states is not None:
-            marks = ", ".join("?" * len(wanted.states))
-            state = "iif(delivery = 'confirmed', status, delivery)"
-            conditions.append((f"{state} IN ({marks})", wanted.states))
+        if wanted.state is not None:
+            conditions.append((f"{STATE} = ?", (wanted.state,)))
         if wanted.before is not None:
             conditions.append(("(created_at, local_id) < (?, ?)", wanted.before))
         where = " AND ".join(condition for condition, _ in conditions)

@@ -10,6 +10,7 @@ from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .instructions import instructions
+from .resources import ServerWithRuns, add_resources
 from .state import App, journal_of, new_app
 from .tools import tools_of
 
@@ -38,13 +39,20 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
                 finally:
                     background.cancel_scope.cancel()
 
-    return MCPServer(
+    server = ServerWithRuns(
         "layer-mcp",
         title="Layer",
         version=__version__,
         website_url="https://layer.ai",
-        instructions=instructions(settings.toolsets, saves_by_itself=saves_by_itself) + notes,
+        instructions=instructions(
+            settings.toolsets,
+            saves_by_itself=saves_by_itself,
+            confirm_above=settings.confirm_above,
+        )
+        + notes,
         tools=tools_of(settings.toolsets, saves_by_itself=saves_by_itself),
         lifespan=lifespan,
         log_level=settings.log_level,
     )
+    add_resources(server)
+    return server

@@ -1,5 +1,7 @@
 """When runs may be looked at again: no tighter than Layer asks, whichever call looks."""
 
+from collections.abc import Iterable
+
 import anyio
 
 from ..api.polling import RunState, is_terminal, poll_interval_seconds
@@ -16,6 +18,12 @@ class PollTimes:
     def is_due(self, run_id: str) -> bool:
         """Whether a run may be read now; one that was never read here may."""
         return self._next.get(run_id, 0.0) <= anyio.current_time()
+
+    def pause_seconds(self, run_ids: Iterable[str], most: float) -> float:
+        """The time until the first of these runs may be read, and at most `most`."""
+        now = anyio.current_time()
+        times = [self._next.get(run_id, now) for run_id in run_ids]
+        return min(max(min(times, default=now + most) - now, 0.0), most)
 
     def note(self, run_id: str, state: RunState) -> None:
         """Remember what was just read."""

@@ -29,6 +29,9 @@ KEPT_KEYWORDS = frozenset(
         "additionalProperties",
     }
 )
+OUTLINE_KEYWORDS = frozenset({"type", "enum", "required", "additionalProperties"})
+# In answers of the sandbox only, and the same in all of them.
+UNLISTED_FACTS = frozenset({"simulated"})
 
 
 @cache
@@ -43,22 +46,27 @@ def portable_schema(model: type[BaseModel]) -> JsonObject:
 
 @cache
 def answer_schema(model: type[BaseModel]) -> JsonObject:
-    """The schema of a tool's answers: only the next step is in all of them, failed ones too.
+    """The outline of a tool's answers: only the next step is in all of them, failed ones too.
 
-    Some clients check the structured content of a failed call against it.
+    Some clients check the structured content of a failed call against it; hardly one shows it to
+    the model.
     """
-    return {**portable_schema(model), "required": ["next_step"]}
+    schema = outline(portable_schema(model))
+    listed = {
+        name: fact for name, fact in schema["properties"].items() if name not in UNLISTED_FACTS
+    }
+    return {**schema, "properties": listed, "required": ["next_step"]}
 
 
-def without_descriptions(schema: JsonObject) -> JsonObject:
-    """The same schema for a tool whose arguments another tool describes."""
-    result = {key: value for key, value in schema.items() if key != "description"}
+def outline(schema: JsonObject) -> JsonObject:
+    """The names and types of a schema; its limits hold all the same."""
+    result = {key: value for key, value in schema.items() if key in OUTLINE_KEYWORDS}
     if "properties" in schema:
         result["properties"] = {
-            name: without_descriptions(value) for name, value in schema["properties"].items()
+            name: outline(value) for name, value in schema["properties"].items()
         }
     if "items" in schema:
-        result["items"] = without_descriptions(schema["items"])
+        result["items"] = outline(schema["items"])
     return result
 
 
@@ -69,8 +77,10 @@ def _without_docstring(schema: JsonObject) -> JsonObject:
 def _portable(schema: JsonObject, definitions: JsonObject) -> JsonObject:
     schema = _without_null(_dereferenced(schema, definitions), definitions)
     result = {key: value for key, value in schema.items() if key in KEPT_KEYWORDS}
-    if result.get("default") in (None, []):
+    if result.get("default") in (None, [], {}):
         result.pop("default", None)
+    if result.get("additionalProperties") is True:
+        del result["additionalProperties"]
     if "exclusiveMinimum" in schema:
         step = 1 if schema.get("type") == "integer" else 0
         result["minimum"] = schema["exclusiveMinimum"] + step

@@ -19,7 +19,7 @@ from ..api.errors import LayerError, one_sentence
 from ..setting_values import Toolset
 from .arguments import parse_arguments
 from .results import Answer, Illustrated, failed_call, finished_call
-from .schema import JsonObject, answer_schema, portable_schema, without_descriptions
+from .schema import JsonObject, answer_schema, outline, portable_schema
 from .state import app_of
 
 NOT_ASKED = "The client did not ask the user. Nothing was sent."
@@ -43,12 +43,12 @@ def make_tool(
     The function gets `arguments` and `context`, and what its parameters that are marked with the
     SDK's `Resolve` come to, which may be a person's answer.
 
-    `described_elsewhere` says that another tool describes the same arguments; their descriptions
-    are left out here, because each list of tools costs tokens.
+    `described_elsewhere` says that another tool describes the same arguments; only their names and
+    types are given here, because each list of tools costs tokens.
     """
     schema = portable_schema(arguments)
     if described_elsewhere:
-        schema = without_descriptions(schema)
+        schema = outline(schema)
     resolved = find_resolved_parameters(function)
     return AnsweringTool(
         fn=function,

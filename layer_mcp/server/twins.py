@@ -44,7 +44,7 @@ def twin_error(entry: RunEntry) -> LayerError | None:
     """What a call is told whose twin has no id to answer with; None when it has one."""
     if entry.run_id is not None:
         return None
-    ago = f"{age_in_words(entry)} ago"
+    ago = age_in_words(entry)
     facts = {"duplicate": True}
     if entry.is_on_its_way:
         sentence = f"The same call came {ago} and has no answer yet. Nothing was sent again."
@@ -57,7 +57,7 @@ def twin_error(entry: RunEntry) -> LayerError | None:
 def twin_warning(entry: RunEntry) -> str:
     """What a call is told that is answered with an earlier run."""
     ago = age_in_words(entry)
-    return f"The same call came {ago} ago: this is its run, nothing was charged again. {REPEAT}"
+    return f"The same call came {ago}: this is its run, nothing was charged again. {REPEAT}"
 
 
 def age_seconds(entry: RunEntry) -> float:
@@ -70,5 +70,5 @@ def age_in_words(entry: RunEntry) -> str:
     seconds = age_seconds(entry)
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago" if seconds >= 1 else "just now"

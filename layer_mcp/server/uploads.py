@@ -16,7 +16,7 @@ from ..settings import Settings
 from .locks import KeyedLocks
 
 GONE_CODES = ("FILE_NOT_FOUND", "NOT_FOUND")
-MAX_FILES = 20
+MAX_FILES = 60
 
 OnBytes = Callable[[int, int], Awaitable[None]]
 """Told the bytes that went out so far, and those of all files."""

@@ -8,12 +8,14 @@ from mcp.server.mcpserver.tools import Tool
 from ...setting_values import DEFAULT_TOOLSETS, Toolset
 from .estimate_price import estimate_price_tool
 from .estimate_workflow import estimate_workflow_tool
+from .execute_batch import execute_batch_tool
 from .execute_inference import execute_inference_tool
 from .execute_workflow import execute_workflow_tool
 from .get_model import get_model_tool
 from .get_status import get_status_tool
 from .get_workflow_status import get_workflow_status_tool
 from .list_models import list_models_tool
+from .list_runs import list_runs_tool
 from .list_workflows import list_workflows_tool
 from .list_workspaces import list_workspaces_tool
 from .save_outputs import save_outputs_tool
@@ -31,6 +33,8 @@ def tools_of(
         "generate": (
             execute_inference_tool,
             partial(get_status_tool, saves_by_itself=saves_by_itself),
+            partial(list_runs_tool, saves_by_itself=saves_by_itself),
+            execute_batch_tool,
             estimate_price_tool,
         ),
         "models": (list_models_tool, get_model_tool, list_workspaces_tool),

@@ -11,8 +11,8 @@ from ..state import ToolContext, app_of
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Price and balance before a generation; free of charge. The arguments are those of \
-execute_inference, described there. Local references are uploaded, so that they count."""
+Price and balance before a generation; free of charge. Arguments as in execute_inference; local \
+references are uploaded, so that they count."""
 
 
 class EstimatePriceArguments(GenerationArguments):

@@ -25,8 +25,7 @@ from ..tool import make_tool
 DESCRIPTION = """\
 Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id at once; \
 get_status then waits for the files. The same call again is answered with the same run and costs \
-nothing, unless repeat is true. Give only the arguments that the model uses. References and masks \
-may be local files, given by path."""
+nothing, unless repeat is true. Give only the arguments that the model uses."""
 
 
 class ExecuteInferenceArguments(SpendingArguments, GenerationArguments):

@@ -6,7 +6,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..common import PREVIEW, adding, reading
+from ..common import PREVIEW, WORKSPACE, adding, reading
 from ..following import inference_run, told
 from ..results import Illustrated
 from ..run_results import RunAnswer, RunStateAnswer
@@ -15,19 +15,15 @@ from ..tool import make_tool
 
 DESCRIPTION = """\
 Wait for a run and return its state, price and output files. "in_progress" is a normal answer: \
-call again with the same inference_id. Free of charge. Images take about 20-90 s, some minutes; \
-video and 3D longer. A finished run comes with one small picture of its outputs."""
+call again with the same inference_id. Free of charge. A finished run comes with one small \
+picture of its outputs."""
 
 
 class GetStatusArguments(Request, ArgModelBase):
     """Which run, and how long to wait for its end."""
 
     inference_id: Id = Field(description="From execute_inference (UUID).")
-    workspace_id: str | None = Field(
-        default=None,
-        max_length=255,
-        description="Where it was started. Default: the configured or only one.",
-    )
+    workspace_id: str | None = WORKSPACE
     wait_seconds: NonNegativeNumber = Field(
         default=25, description="Wait up to this long for the end."
     )

@@ -17,6 +17,7 @@ from ...api.run_record import FinishedRun, Saved
 from ...api.saving import OnBytes
 from ...folders import output_folder, output_subfolder
 from ..common import WORKSPACE, adding
+from ..endings import note_end
 from ..finishing import save_run
 from ..provenance import end_facts, finished_run
 from ..results import Answer
@@ -67,6 +68,8 @@ async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) ->
     if not state.outputs:
         raise _nothing_to_save(state.status)
     record = await app.journal.runs.record(run_id)
+    if record is not None and record.is_open and is_terminal(state.status):
+        await note_end(app, state, run_id)
     facts = record.facts if record else {"workspace_id": workspace_id}
     run = finished_run(run_id, state.outputs, facts, end_facts(state))
     numbers = _numbers(state.outputs, arguments.file_ids)

@@ -1,0 +1,109 @@
+"""A batch on its way: sent in the order of its runs, as fast as Layer's limits allow.
+
+It goes on in the background after the call has been answered. What was not sent when the server
+stops is in the journal as not sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..api.errors import LayerError
+from ..api.models import Inference
+from ..journal.entries import RunEntry
+from .orders import Order, Started
+from .paying import never_sent_if_it_fails, sent
+from .state import App
+from .turns import take_turn
+
+# Layer may count runs that were not started from here.
+PAUSE_AFTER_REFUSAL_SECONDS = 5.0
+MAX_REFUSALS = 60
+
+Result = Started[Inference] | LayerError
+
+
+@dataclass
+class Batch:
+    """Orders that are written down, and what came of each so far, by its local id.
+
+    `at_rest` is set once nothing more happens without an earlier run's end.
+    """
+
+    pairs: Sequence[tuple[Order[Inference], RunEntry]]
+    results: dict[str, Result] = field(default_factory=dict[str, Result])
+    at_rest: anyio.Event = field(default_factory=anyio.Event)
+    _sending: int = 0
+    _waits: bool = False
+
+    def wait_in_line(self) -> None:
+        """The next run has to wait for its turn."""
+        self._waits = True
+        self._look()
+
+    def begin(self) -> None:
+        """One more is being sent."""
+        self._sending += 1
+
+    def end(self, entry: RunEntry, result: Result | None) -> None:
+        """One was answered; None when it is back in line."""
+        self._sending -= 1
+        self._waits = self._waits or result is None
+        if result is not None:
+            self.results[entry.local_id] = result
+        self._look()
+
+    def _look(self) -> None:
+        done = len(self.results) == len(self.pairs)
+        if done or (self._waits and not self._sending):
+            self.at_rest.set()
+
+
+async def send_batch(app: App, batch: Batch) -> None:
+    """Send all of a batch; returns when each run was answered."""
+    async with anyio.create_task_group() as tasks:
+        for order, entry in batch.pairs:
+            error = await _turn(app, batch, order, entry)
+            batch.begin()
+            if error is not None:
+                batch.end(entry, error)
+            else:
+                tasks.start_soon(_send, app, batch, order, entry)
+
+
+async def _turn(
+    app: App, batch: Batch, order: Order[Inference], entry: RunEntry
+) -> LayerError | None:
+    """Wait in line; the error when that cannot end well."""
+    try:
+        async with never_sent_if_it_fails(app, entry):
+            await take_turn(app, order, entry, on_obstacle=batch.wait_in_line)
+    except LayerError as error:
+        return error
+    return None
+
+
+async def _send(app: App, batch: Batch, order: Order[Inference], entry: RunEntry) -> None:
+    for _ in range(MAX_REFUSALS):
+        result = await _result(app, order, entry)
+        limited = isinstance(result, LayerError) and result.code == "RATE_LIMITED"
+        if not limited:
+            batch.end(entry, result)
+            return
+        batch.end(entry, None)
+        await app.journal.runs.put_back(entry.local_id)
+        await anyio.sleep(PAUSE_AFTER_REFUSAL_SECONDS)
+        error = await _turn(app, batch, order, entry)
+        batch.begin()
+        if error is not None:
+            batch.end(entry, error)
+            return
+    batch.end(entry, LayerError("RATE_LIMITED", "Layer did not let it start for minutes."))
+
+
+async def _result(app: App, order: Order[Inference], entry: RunEntry) -> Result:
+    try:
+        return await sent(app, order, entry)
+    except LayerError as error:
+        return error

@@ -1,0 +1,33 @@
+"""A point in the past as an agent writes it."""
+
+import re
+from datetime import UTC, datetime
+
+from ..api.errors import LayerError
+
+AGO = re.compile(r"(\d{1,6})\s*([mhd])")
+SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds_since_1970(text: str, now: float) -> float:
+    """The time that is meant by "30m", "24h" or "7d" ago, or by an ISO 8601 date or time.
+
+    A time without a zone is UTC.
+
+    Raises:
+        LayerError: INVALID_ARGUMENTS.
+    """
+    ago = AGO.fullmatch(text.strip().lower())
+    if ago is not None:
+        return now - int(ago[1]) * SECONDS[ago[2]]
+    try:
+        when = datetime.fromisoformat(text.strip())
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        sentence = "since must be like 30m, 24h or 7d, or a date such as 2026-01-31."
+        raise LayerError("INVALID_ARGUMENTS", sentence) from None
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""Looking at several runs at once: each no oftener than Layer asks, until any or all have ended."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Literal
+
+import anyio
+
+from ..api.errors import LayerError
+from ..api.polling import DONE_STATUSES
+from ..journal.entries import RunEntry, RunFilter, RunTotals
+from .following import told
+from .journal_use import journal_error
+from .refreshing import refreshed, run_of
+from .state import App, ToolContext, app_of
+
+WaitFor = Literal["none", "any", "all"]
+
+MAX_WATCHED = 100
+LOOKS_AT_ONCE = 8
+LONGEST_PAUSE_SECONDS = 1.0
+SHORTEST_PAUSE_SECONDS = 0.05
+
+
+async def watch(
+    wanted: RunFilter, wait_for: WaitFor, context: ToolContext, *, began: float, seconds: float
+) -> None:
+    """Bring the running ones among the wanted runs up to date, and wait for any or all of them.
+
+    Files of those that end are saved where the settings say so. With `wait_for` "any" one of those
+    that run now has to end.
+
+    Raises:
+        LayerError: JOURNAL_UNAVAILABLE.
+    """
+    app = app_of(context)
+    deadline = anyio.current_time() + seconds
+    at_first = len(running_ones(await listed(wanted, MAX_WATCHED, context)))
+    tried: set[str] = set()
+    while True:
+        running = running_ones(await listed(wanted, MAX_WATCHED, context))
+        await _each(running, partial(refreshed, app))
+        entries = await listed(wanted, MAX_WATCHED, context)
+        unsaved = [entry for entry in entries if entry.local_id not in tried and _wants(app, entry)]
+        tried |= {entry.local_id for entry in unsaved}
+        await _each(unsaved, partial(_bring_home, context, began))
+        still = running_ones(entries)
+        enough = not still or (wait_for == "any" and len(still) < at_first)
+        left_seconds = deadline - anyio.current_time()
+        if wait_for == "none" or enough or left_seconds <= 0:
+            return
+        ids = [entry.run_id for entry in still if entry.run_id]
+        pause_seconds = app.polls.pause_seconds(ids, LONGEST_PAUSE_SECONDS)
+        await anyio.sleep(min(max(pause_seconds, SHORTEST_PAUSE_SECONDS), left_seconds))
+
+
+async def listed(wanted: RunFilter, limit: int, context: ToolContext) -> list[RunEntry]:
+    """The newest of the wanted runs.
+
+    Raises:
+        LayerError: JOURNAL_UNAVAILABLE.
+    """
+    try:
+        return await app_of(context).journal.runs.listed(wanted, limit)
+    except sqlite3.Error as error:
+        raise journal_error(str(error)) from None
+
+
+async def totals_of(wanted: RunFilter, context: ToolContext) -> RunTotals:
+    """What all of the wanted runs come to.
+
+    Raises:
+        LayerError: JOURNAL_UNAVAILABLE.
+    """
+    try:
+        return await app_of(context).journal.runs.totals(wanted)
+    except sqlite3.Error as error:
+        raise journal_error(str(error)) from None
+
+
+def running_ones(entries: Sequence[RunEntry]) -> list[RunEntry]:
+    """Those that have not ended, as far as is known."""
+    return [entry for entry in entries if entry.is_running or entry.is_on_its_way]
+
+
+async def _each(entries: Sequence[RunEntry], work: Callable[[RunEntry], Awaitable[object]]) -> None:
+    at_once = anyio.Semaphore(LOOKS_AT_ONCE)
+
+    async def one(entry: RunEntry) -> None:
+        async with at_once:
+            await work(entry)
+
+    async with anyio.create_task_group() as tasks:
+        for entry in entries:
+            tasks.start_soon(one, entry)
+
+
+def _wants(app: App, entry: RunEntry) -> bool:
+    """Whether the settings want the files of a run and they are not here yet."""
+    return (
+        app.settings.output_dir is not None
+        and entry.status in DONE_STATUSES
+        and entry.folder is None
+        and bool(entry.outcome.outputs)
+    )
+
+
+async def _bring_home(context: ToolContext, began: float, entry: RunEntry) -> None:
+    run = run_of(app_of(context), entry)
+    # The list is as good without: the next one tries again.
+    with suppress(LayerError):
+        await told(run, context, wait_seconds=0, preview=False, began=began)
