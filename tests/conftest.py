@@ -7,6 +7,7 @@ import pytest
 
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
+from .fault_table import pytest_terminal_summary as pytest_terminal_summary
 from .hosts import ALL_HOSTS, Host
 
 
