@@ -7,8 +7,10 @@ import pytest
 
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
-from .fault_table import pytest_terminal_summary as pytest_terminal_summary
+from . import fault_table
 from .hosts import ALL_HOSTS, Host
+
+pytest_terminal_summary = fault_table.pytest_terminal_summary
 
 
 @pytest.fixture
