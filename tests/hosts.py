@@ -5,12 +5,14 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 from anyio.streams.text import TextReceiveStream
 from mcp import Client, StdioServerParameters
+from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult
 
 from layer_mcp import Settings
@@ -42,18 +44,21 @@ class Host:
         return f"{self.transport}-{self.era}"
 
     @asynccontextmanager
-    async def connect(self, environment: dict[str, str]) -> AsyncGenerator[Client]:
-        """A client of a server with these settings."""
+    async def connect(
+        self, environment: dict[str, str], *, elicitation_callback: ElicitationFnT | None = None
+    ) -> AsyncGenerator[Client]:
+        """A client of a server with these settings; with a callback it can ask its user."""
+        connected = partial(Client, mode=self.era, elicitation_callback=elicitation_callback)
         if self.transport == "memory":
             server = create_server(Settings.from_env(environment))
-            async with Client(server, mode=self.era) as client:
+            async with connected(server) as client:
                 yield client
         elif self.transport == "stdio":
             child = StdioServerParameters(command=SCRIPT, env=environment)
-            async with Client(child, mode=self.era) as client:
+            async with connected(child) as client:
                 yield client
         else:
-            async with http_server(environment) as url, Client(url, mode=self.era) as client:
+            async with http_server(environment) as url, connected(url) as client:
                 yield client
 
 
