@@ -81,7 +81,7 @@ class Settings:
     )
     confirm_above: float = _setting(
         "LAYER_CONFIRM_ABOVE",
-        default=20.0,
+        default=20,
         parse=creative_units,
         help="A call that costs more Creative Units (CU) than this needs a person's yes.",
     )

@@ -176,7 +176,8 @@ def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
 def without_ids_and_folders(printed: str) -> str:
     """The text of a session without what differs from run to run."""
     ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", printed)
-    return re.sub(r"/\S*/(layer-session/\S+?)-[0-9a-f]{8}-", r"\1-<id>-", ids)
+    ids = re.sub(r'batch_id "[0-9a-f]{12}"', "<batch>", ids)
+    return re.sub(r"/\S*/(layer-(?:session|batch)/\S+?)-[0-9a-f]{8}-", r"\1-<id>-", ids)
 
 
 @pytest.fixture(scope="module")
@@ -226,9 +227,24 @@ def test_the_session_saves_four_pictures_and_their_record(session_printed: str) 
     assert saved == {"-1.png", "-2.png", "-3.png", "-4.png", ".json"}
 
 
+def test_the_batch_prints_what_the_readme_shows() -> None:
+    printed = subprocess.run(
+        [".venv/bin/python", "-c", blocks("python")[1]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert (
+        without_ids_and_folders(printed).strip()
+        == without_ids_and_folders(blocks("text")[1]).strip()
+    )
+
+
 def test_the_library_sample_makes_a_picture(environment: dict[str, str]) -> None:
     printed = subprocess.run(
-        [sys.executable, "-c", blocks("python")[1]],
+        [sys.executable, "-c", blocks("python")[2]],
         env=os.environ | environment,
         capture_output=True,
         text=True,

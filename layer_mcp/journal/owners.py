@@ -6,10 +6,12 @@ platform and across containers that share the folder.
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 from uuid import uuid4
 
 FOLDER_NAME = "servers"
+SWEEP_SECONDS = 3_600
 
 
 class Owner:
@@ -33,6 +35,7 @@ class Owner:
         self._folder = state_folder / FOLDER_NAME
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = _locked(_file(self._folder, self.owner_id))
+        _sweep(self._folder)
 
     def leave(self) -> None:
         """Give the lock back."""
@@ -58,6 +61,16 @@ class Owner:
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 _file(self._folder, owner_id).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Take away the files of servers that were killed; a young file may not be locked yet."""
+    before = time.time() - SWEEP_SECONDS
+    for path in folder.glob("*.lock"):
+        with contextlib.suppress(OSError, sqlite3.Error):
+            if path.stat().st_mtime < before:
+                _locked(path).close()
+                path.unlink(missing_ok=True)
 
 
 def _file(folder: Path, owner_id: str) -> Path:

@@ -148,7 +148,7 @@ class RunLog:
         sql = (
             "UPDATE runs SET delivery = 'confirmed', run_id = ?, status = ?, facts = ?, "
             "estimated_price = coalesce(?, estimated_price), "
-            "counted_price = coalesce(?, counted_price) WHERE local_id = ?"
+            "counted_price = max(counted_price, coalesce(?, 0)) WHERE local_id = ?"
         )
         values = (run_id.lower(), status, json.dumps(facts), price, price, local_id)
         await self._database.write(lambda connection: connection.execute(sql, values))

@@ -55,6 +55,11 @@ def next_page(tool: str, shown: int, found: int, cursor: str | None) -> str:
     return f' More: call {tool} again with cursor "{cursor}".' if cursor else ""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 run, 2 runs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def short(text: str | None) -> str | None:
     """Foreign text as one line for a row."""
     line = " ".join((text or "").split())

@@ -23,6 +23,7 @@ from ..api.errors import LayerError
 from ..api.fields import PositiveNumber, Request
 from ..journal.entries import Intent, Reservation, RunEntry, Spending
 from .approval import Approval, Unasked, can_ask, is_approved, question
+from .common import counted
 from .following import StateT
 from .journal_use import check_journal, kept
 from .orders import Order, Started
@@ -133,8 +134,8 @@ async def in_words(orders: Sequence[Order[Any]]) -> str:
     """What orders would start, for a person: how many of what, with which models."""
     names = [await order.name() for order in orders]
     counts = [order.count for order in orders if order.count is not None]
-    outputs = f"{sum(counts)} output{'s' if sum(counts) != 1 else ''}" if counts else "a run"
-    runs = f" in {len(orders)} runs" if len(orders) > 1 else ""
+    outputs = counted(sum(counts), "output") if counts else "a run"
+    runs = f" in {counted(len(orders), 'run')}" if len(orders) > 1 else ""
     return f"{outputs}{runs} with {', '.join(dict.fromkeys(names))}"
 
 

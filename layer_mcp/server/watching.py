@@ -20,6 +20,7 @@ WaitFor = Literal["none", "any", "all"]
 
 MAX_WATCHED = 100
 LOOKS_AT_ONCE = 8
+LOOK_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS = 0.05
 
@@ -40,12 +41,14 @@ async def watch(
     at_first = len(running_ones(await listed(wanted, MAX_WATCHED, context)))
     tried: set[str] = set()
     while True:
-        running = running_ones(await listed(wanted, MAX_WATCHED, context))
-        await _each(running, partial(refreshed, app))
+        with anyio.move_on_after(max(deadline - anyio.current_time(), LOOK_SECONDS)):
+            running = running_ones(await listed(wanted, MAX_WATCHED, context))
+            await _each(running, partial(refreshed, app))
+            ended = await listed(wanted, MAX_WATCHED, context)
+            unsaved = [run for run in ended if run.local_id not in tried and _wants(app, run)]
+            tried |= {run.local_id for run in unsaved}
+            await _each(unsaved, partial(_bring_home, context, began))
         entries = await listed(wanted, MAX_WATCHED, context)
-        unsaved = [entry for entry in entries if entry.local_id not in tried and _wants(app, entry)]
-        tried |= {entry.local_id for entry in unsaved}
-        await _each(unsaved, partial(_bring_home, context, began))
         still = running_ones(entries)
         enough = not still or (wait_for == "any" and len(still) < at_first)
         left_seconds = deadline - anyio.current_time()

@@ -16,7 +16,7 @@ from ...journal.entries import RunEntry
 from ..approval import Approval, Unasked
 from ..arguments import parse_arguments
 from ..batches import Batch, Result, send_batch
-from ..common import WORKSPACE, fitting, spending
+from ..common import WORKSPACE, counted, fitting, spending
 from ..generation import GenerationArguments
 from ..orders import Order, Started, inference_order
 from ..paying import Plan, SpendingArguments, asked, planned, reserved
@@ -71,7 +71,7 @@ class BatchAnswer(Answer):
         """The price, then a line for each run."""
         price = self.estimated_price_creative_units
         total = f" Estimated price {price:g} CU in all." if price is not None else ""
-        lines = [f"{len(self.runs)} runs.{total}", *(_line(row) for row in self.runs)]
+        lines = [f"{counted(len(self.runs), 'run')}.{total}", *(_line(row) for row in self.runs)]
         return [*lines, self.warning] if self.warning else lines
 
 
@@ -128,7 +128,7 @@ async def execute_batch(
         _row(number, entry, batch.results.get(entry.local_id), entry.local_id in started_now)
         for number, entry in enumerate(entries, 1)
     ]
-    return _answer(plan, rows, batch_id if pairs else None, batch)
+    return _answer(plan, rows, batch_id if pairs else _common_batch(plan.twins), batch)
 
 
 def _merged(arguments: ExecuteBatchArguments, number: int) -> GenerationArguments:
@@ -184,6 +184,12 @@ def _row(number: int, entry: RunEntry, result: Result | None, is_new: bool) -> B
     )
 
 
+def _common_batch(twins: Sequence[RunEntry | None]) -> str | None:
+    """The batch that was started by the same call before, if all of it was."""
+    batches = {twin.batch_id for twin in twins if twin is not None}
+    return batches.pop() if len(batches) == 1 else None
+
+
 def _answer(
     plan: Plan[Inference], rows: list[BatchRow], batch_id: str | None, batch: Batch
 ) -> BatchAnswer:
@@ -195,16 +201,17 @@ def _answer(
         runs=fitting(rows),
         estimated_price_creative_units=plan.quote.total if plan.quote else None,
         warning=" ".join(warning for warning in warnings if warning) or None,
-        next_step=_next_step(rows, batch_id),
+        next_step=_next_step(rows, batch_id, has_new=bool(batch.pairs)),
     )
 
 
-def _next_step(rows: Sequence[BatchRow], batch_id: str | None) -> str:
+def _next_step(rows: Sequence[BatchRow], batch_id: str | None, *, has_new: bool) -> str:
     failed = [row.number for row in rows if row.error]
     steps: list[str] = []
     if batch_id is not None:
         steps.append(f'Call list_runs with batch_id "{batch_id}" and wait_for all.')
-    if any(row.duplicate and row.inference_id for row in rows):
+    elsewhere = has_new or batch_id is None
+    if elsewhere and any(row.duplicate and row.inference_id for row in rows):
         steps.append("Duplicates are runs of earlier calls: list_runs takes their inference_ids.")
     if failed:
         numbers = ", ".join(str(number) for number in failed)

@@ -12,7 +12,7 @@ from pydantic import Field
 from ...api.errors import LayerError
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
 from ...journal.entries import RunEntry, RunFilter, RunState
-from ..common import WORKSPACE, adding, fitting, next_page, reading
+from ..common import WORKSPACE, adding, counted, fitting, next_page, reading
 from ..results import Answer
 from ..run_rows import RunRow, run_row
 from ..since import seconds_since_1970
@@ -56,8 +56,8 @@ class RunsAnswer(Answer):
     def facts(self) -> list[str]:
         """The totals, then a line for each run."""
         totals = (
-            f"{self.total} runs, {self.running} running: {self.spent_creative_units:g} CU spent, "
-            f"{self.estimated_creative_units:g} CU estimated."
+            f"{counted(self.total, 'run')}, {self.running} running: "
+            f"{self.spent_creative_units:g} CU spent, {self.estimated_creative_units:g} CU estimated."
         )
         lines = [totals, *(row.line() for row in self.runs)]
         return [*lines, self.warning] if self.warning else lines
@@ -133,7 +133,9 @@ def _next_step(arguments: ListRunsArguments, running: int, rows: list[RunRow]) -
         return f"{running} still run: call list_runs again with wait_for {word}."
     if any(row.status == "unknown" for row in rows):
         return "Look in Layer (app.layer.ai) for the unknown ones before starting them again."
-    return "get_status shows a run; save_outputs saves its files." if rows else "Nothing to do."
+    if not rows:
+        return "Nothing was started that fits; leave filters out to see all."
+    return "get_status shows a run and a picture of it; save_outputs saves its files."
 
 
 def list_runs_tool(*, saves_by_itself: bool) -> Tool:
