@@ -55,10 +55,9 @@ class RunsAnswer(Answer):
 
     def facts(self) -> list[str]:
         """The totals, then a line for each run."""
-        totals = (
-            f"{counted(self.total, 'run')}, {self.running} running: "
-            f"{self.spent_creative_units:g} CU spent, {self.estimated_creative_units:g} CU estimated."
-        )
+        runs = f"{counted(self.total, 'run')}, {self.running} running"
+        spent = f"{self.spent_creative_units:g} CU spent"
+        totals = f"{runs}: {spent}, {self.estimated_creative_units:g} CU estimated."
         lines = [totals, *(row.line() for row in self.runs)]
         return [*lines, self.warning] if self.warning else lines
 
