@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from .batch_wait import measure_batch_wait
 from .call_overhead import measure_call_overhead
 from .chart import save_chart
 from .list_size import measure_list_sizes
 from .many_waits import measure_many_waits
+from .paying_cost import measure_paying_cost
 from .preview_cost import measure_preview_cost
 from .report import results_json, table, versions
 from .row import MEGABYTE
@@ -30,7 +32,10 @@ class Effort:
 
     starts: int
     calls: int
+    paid_calls: int
     waits: int
+    wait_poll_interval_seconds: int
+    batch_runs: int
     transfer_bytes: int
     transfer_rounds: int
     previews: int
@@ -40,7 +45,11 @@ class Effort:
 FULL = Effort(
     starts=20,
     calls=320,
-    waits=500,
+    paid_calls=220,
+    waits=1000,
+    # What Layer asks for.
+    wait_poll_interval_seconds=10,
+    batch_runs=50,
     transfer_bytes=64 * MEGABYTE,
     transfer_rounds=21,
     previews=20,
@@ -49,7 +58,10 @@ FULL = Effort(
 QUICK = Effort(
     starts=2,
     calls=5,
+    paid_calls=5,
     waits=20,
+    wait_poll_interval_seconds=1,
+    batch_runs=5,
     transfer_bytes=4 * MEGABYTE,
     transfer_rounds=1,
     previews=1,
@@ -84,7 +96,14 @@ def _measure(effort: Effort) -> Results:
         startup=_said("start-up", measure_startup, effort.starts),
         call_overhead=_said("the overhead of a call", measure_call_overhead, effort.calls),
         list_sizes=_said("the size of tools/list", measure_list_sizes),
-        many_waits=_said("many waits at once", measure_many_waits, effort.waits),
+        paying_cost=_said("journal and price gate", measure_paying_cost, effort.paid_calls),
+        many_waits=_said(
+            "many waits at once",
+            measure_many_waits,
+            effort.waits,
+            effort.wait_poll_interval_seconds,
+        ),
+        batch_wait=_said("waiting for a batch", measure_batch_wait, effort.batch_runs),
         transfers=_said(
             "transfers", measure_transfers, effort.transfer_bytes, effort.transfer_rounds
         ),

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, replace
 
+from .batch_wait import BatchWait
 from .call_overhead import CallOverhead
 from .file_rows import preview_rows, saving_rows, transfer_rows
 from .list_size import ListSize, ListSizes
 from .many_waits import ManyWaits
+from .paying_cost import PayingCost
 from .preview_cost import PreviewCost
-from .row import Row, budget_row, byte_count, count, megabytes, ms, seconds, whole_ms
+from .row import Row, budget_row, byte_count, ms, whole_ms
+from .run_rows import batch_row, paying_rows, waits_rows
 from .saving_cost import SavingCost
 from .startup import Startup
 from .transfers import Transfers
@@ -15,7 +18,6 @@ from .transfers import Transfers
 MAX_STARTUP_RATIO = 1.10
 NEVER_STARTUP_RATIO = 1.20
 MAX_ADDED_OVER_STDIO_MS = 3.0
-MAX_POLLS_RATIO = 1.05
 TRANSPORT_NAMES = {"stdio": "over stdio", "http": "over HTTP", "memory": "in memory"}
 
 
@@ -26,7 +28,9 @@ class Results:
     startup: Startup
     call_overhead: CallOverhead
     list_sizes: ListSizes
+    paying_cost: PayingCost
     many_waits: ManyWaits
+    batch_wait: BatchWait
     transfers: Transfers
     preview_cost: PreviewCost
     saving_cost: SavingCost
@@ -38,8 +42,10 @@ def rows_of(results: Results) -> list[Row]:
         _startup_row(results.startup),
         *_call_rows(results.call_overhead),
         *_added_rows(results.call_overhead),
+        *paying_rows(results.paying_cost),
         *_list_rows(results.list_sizes),
-        *_waits_rows(results.many_waits),
+        *waits_rows(results.many_waits),
+        batch_row(results.batch_wait),
         *transfer_rows("upload", results.transfers.upload),
         *transfer_rows("download", results.transfers.download),
         *preview_rows(results.preview_cost),
@@ -120,42 +126,4 @@ def _tool_rows(bytes_by_tool: dict[str, int]) -> list[Row]:
     return [
         Row(measure=f"  {name}", ours=size_bytes, shown=byte_count)
         for name, size_bytes in bytes_by_tool.items()
-    ]
-
-
-def _waits_rows(waits: ManyWaits) -> list[Row]:
-    polls_ratio = waits.polls / waits.least_polls
-    late_seconds = waits.wall_seconds - waits.least_wall_seconds
-    return [
-        Row(
-            measure=f"{waits.waits} waits: polls",
-            ours=waits.polls,
-            shown=count,
-            reference=waits.least_polls,
-            reference_name="one an interval",
-            compared=f"{polls_ratio:.2f} x",
-            aim=f"at most {MAX_POLLS_RATIO:.2f} x",
-            is_met=polls_ratio <= MAX_POLLS_RATIO,
-            group="waits",
-        ),
-        Row(
-            measure=f"{waits.waits} waits: all answered",
-            ours=waits.wall_seconds,
-            shown=seconds,
-            reference=waits.least_wall_seconds,
-            reference_name="end of the last run",
-            compared=f"{late_seconds:+.2f} s",
-            aim=f"at most +{waits.poll_interval_seconds} s",
-            is_met=late_seconds <= waits.poll_interval_seconds,
-            group="waits",
-        ),
-        Row(
-            measure=f"{waits.waits} waits: peak memory",
-            ours=waits.idle_rss_bytes + waits.peak_rss_growth_bytes,
-            shown=megabytes,
-            reference=waits.idle_rss_bytes,
-            reference_name="same process, idle",
-            compared=f"+{megabytes(waits.peak_rss_growth_bytes)}",
-            group="waits",
-        ),
     ]

@@ -1,130 +1,91 @@
-"""Many waits at once in one process, with one LayerClient and no MCP; prints a line of JSON.
+"""A layer-mcp server on stdio that measures itself, by two more tools: `begin` and `measured`.
 
-Takes the sandbox from the LAYER_* variables and the numbers from the command line.
+Takes its settings from the LAYER_* variables.
 """
 
-import argparse
-import json
-import math
-import time
-from dataclasses import asdict, dataclass
+import statistics
 
 import anyio
 import psutil
+from pydantic import BaseModel
 
-from layer_mcp import InferenceRequest, LayerClient
+from layer_mcp import Settings
+from layer_mcp.server.app import create_server
 
-# The sandbox's video model: its file is copied, not drawn, so 500 runs that end at once do not
-# keep the sandbox busy while it is polled.
-MODEL_ID = "00000000-0000-4000-8000-000000000003"
-SUBMISSIONS_AT_ONCE = 20
 MEMORY_SAMPLE_SECONDS = 0.05
-WAIT_TIMEOUT_SECONDS = 60
+TICK_SECONDS = 0.01
 
 
-@dataclass(frozen=True)
-class Waited:
-    """What the waiting process saw."""
+class Health(BaseModel):
+    """The resident size of a process, and how late its event loop was."""
 
-    least_polls: int
-    completed_runs: int
-    wall_seconds: float
-    least_wall_seconds: float
     idle_rss_bytes: int
     peak_rss_bytes: int
+    lag_ms_99: float
+    longest_lag_ms: float
 
 
-def main() -> None:
-    """Start the runs, wait for all of them at once, print what came of it."""
-    parser = argparse.ArgumentParser(description="Many waits at once.")
-    parser.add_argument("--waits", type=int, required=True)
-    parser.add_argument("--run-seconds", type=float, required=True)
-    parser.add_argument("--poll-interval-seconds", type=int, required=True)
-    options = parser.parse_args()
-    waited = anyio.run(
-        wait_for_many, options.waits, options.run_seconds, options.poll_interval_seconds
-    )
-    print(json.dumps(asdict(waited)))
-
-
-async def wait_for_many(waits: int, run_seconds: float, poll_interval_seconds: int) -> Waited:
-    """Start runs, then wait for all of them at once."""
-    async with LayerClient.from_env() as client:
-        await client.list_workspaces()
-        memory = Memory()
-        submitted_at = await _submit(client, waits)
-        start = time.monotonic()
-        completed = await _wait_for_all(client, list(submitted_at), memory)
-        end = time.monotonic()
-    remaining = [at + run_seconds - start for at in submitted_at.values()]
-    return Waited(
-        least_polls=sum(least_polls(seconds, poll_interval_seconds) for seconds in remaining),
-        completed_runs=completed,
-        wall_seconds=end - start,
-        least_wall_seconds=max(remaining),
-        idle_rss_bytes=memory.idle_bytes,
-        peak_rss_bytes=memory.peak_bytes,
-    )
-
-
-def least_polls(remaining_seconds: float, interval_seconds: float) -> int:
-    """The fewest polls that see the end of a run within one interval of it.
-
-    A wait polls at once, at 0, and then at every whole interval until the first poll at or after
-    the run's end: 1 + ceil(remaining / interval). `remaining` is counted from the moment at which
-    the submission was sent, so it is never longer than the truth, and neither is this number.
-    """
-    return 1 + max(math.ceil(remaining_seconds / interval_seconds), 0)
-
-
-class Memory:
-    """The resident size of this process: when it was made, and at most since."""
+class Watch:
+    """Samples this process from `begin` on."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self.idle_bytes = self.peak_bytes = self._process.memory_info().rss
+        self.begin()
 
-    async def watch(self) -> None:
-        """Sample until cancelled."""
+    def begin(self) -> None:
+        """Forget what was sampled."""
+        self._idle_bytes = self._peak_bytes = self._process.memory_info().rss
+        self._lags: list[float] = [0.0]
+        self._due = anyio.current_time() + TICK_SECONDS
+
+    def health(self) -> Health:
+        """What was sampled so far."""
+        return Health(
+            idle_rss_bytes=self._idle_bytes,
+            peak_rss_bytes=self._peak_bytes,
+            lag_ms_99=statistics.quantiles([0.0, *self._lags], n=100)[-1] * 1000,
+            longest_lag_ms=max(self._lags) * 1000,
+        )
+
+    async def sample_memory(self) -> None:
+        """Look until cancelled."""
         while True:
-            self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
+            self._peak_bytes = max(self._peak_bytes, self._process.memory_info().rss)
             await anyio.sleep(MEMORY_SAMPLE_SECONDS)
 
+    async def sample_lag(self) -> None:
+        """Note how late each tick of a clock is, until cancelled.
 
-async def _submit(client: LayerClient, runs: int) -> dict[str, float]:
-    """Start the runs; each one's id and the moment at which its submission was sent."""
-    submitted_at: dict[str, float] = {}
-    limiter = anyio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
-    request = InferenceRequest(model_id=MODEL_ID, prompt="a red potion", batch_size=1)
+        The ticks keep their times: one long standstill counts as many late ticks, not as one.
+        """
+        while True:
+            await anyio.sleep(max(self._due - anyio.current_time(), 0.0))
+            now = anyio.current_time()
+            while self._due <= now:
+                self._lags.append(now - self._due)
+                self._due += TICK_SECONDS
 
-    async def submit() -> None:
-        async with limiter:
-            sent_at = time.monotonic()
-            started = await client.execute_inference(request)
-            submitted_at[started.inference_id] = sent_at
+
+async def serve() -> None:
+    """Serve until stdin closes."""
+    server = create_server(Settings.from_env())
+    watch = Watch()
+
+    @server.tool()
+    async def begin() -> str:  # pyright: ignore[reportUnusedFunction]
+        watch.begin()
+        return ""
+
+    @server.tool()
+    async def measured() -> Health:  # pyright: ignore[reportUnusedFunction]
+        return watch.health()
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(runs):
-            tasks.start_soon(submit)
-    return submitted_at
-
-
-async def _wait_for_all(client: LayerClient, inference_ids: list[str], memory: Memory) -> int:
-    """Wait for all runs at once; the number of them that are complete."""
-    statuses: list[str] = []
-
-    async def wait(inference_id: str) -> None:
-        run = await client.wait(inference_id, WAIT_TIMEOUT_SECONDS)
-        statuses.append(run.status)
-
-    async with anyio.create_task_group() as watching:
-        watching.start_soon(memory.watch)
-        async with anyio.create_task_group() as waiting:
-            for inference_id in inference_ids:
-                waiting.start_soon(wait, inference_id)
-        watching.cancel_scope.cancel()
-    return statuses.count("complete")
+        tasks.start_soon(watch.sample_memory)
+        tasks.start_soon(watch.sample_lag)
+        await server.run_stdio_async()
+        tasks.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
-    main()
+    anyio.run(serve)
