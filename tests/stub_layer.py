@@ -29,6 +29,16 @@ class Reply:
         return content if isinstance(content, bytes) else json.dumps(content).encode()
 
 
+PRICE = Reply(
+    {
+        "estimated_price_creative_units": 1,
+        "workspace_balance_creative_units": 1000,
+        "estimated_remaining_balance_creative_units": 999,
+        "has_sufficient_creative_units": True,
+    }
+)
+
+
 @dataclass(frozen=True)
 class Question:
     """What arrived."""
@@ -40,7 +50,7 @@ class Question:
 
 
 class StubLayer(ThreadingHTTPServer):
-    """Answers by the end of a path, without its query; 404 for any other."""
+    """Answers by the end of a path, without its query; 404 for any other but an estimate."""
 
     daemon_threads = True
 
@@ -90,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         stub.asked.append(question)
         path = self.path.partition("?")[0]
         found = (answer for end, answer in stub.answers.items() if path.endswith(end))
-        answer = next(found, Reply(status=404))
+        answer = next(found, PRICE if path.endswith("/estimate") else Reply(status=404))
         reply = answer(question) if callable(answer) else answer
         self.send_response(reply.status)
         if reply.has_length and "Content-Length" not in reply.headers:

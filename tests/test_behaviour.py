@@ -29,6 +29,7 @@ async def test_a_run_goes_from_submission_to_a_picture_that_opens(
         picture = Image.open(io.BytesIO((await http.get(output["url"])).content))
     assert (picture.format, picture.size) == ("PNG", (64, 64))
     assert sandbox.state.arrived == {
+        "estimate_price": 1,
         "execute_inference": 1,
         "get_inference": 1,
         "preview": 1,
@@ -45,7 +46,7 @@ async def test_submitting_answers_at_once_with_the_id_and_the_next_step(
     assert started["status"] == "in_progress"
     assert started["inference_id"] in sandbox.state.runs
     assert f'get_status with inference_id "{started["inference_id"]}"' in started["next_step"]
-    assert sandbox.state.arrived == {"execute_inference": 1}
+    assert sandbox.state.arrived == {"estimate_price": 1, "execute_inference": 1}
 
 
 async def test_submitting_with_a_wait_returns_the_files(
@@ -55,7 +56,12 @@ async def test_submitting_with_a_wait_returns_the_files(
         result = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 10})
     assert content_of(result)["status"] == "complete"
     assert "image/png, 64x64" in text_of(result)
-    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1, "preview": 1}
+    assert sandbox.state.arrived == {
+        "estimate_price": 1,
+        "execute_inference": 1,
+        "get_inference": 1,
+        "preview": 1,
+    }
 
 
 async def test_the_deadline_is_a_normal_answer(
@@ -142,7 +148,7 @@ async def test_a_dropped_answer_is_never_submitted_again(
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert error_code(result) == "OUTCOME_UNKNOWN"
     assert "Look in Layer" in content_of(result)["next_step"]
-    assert sandbox.state.arrived == {"execute_inference": 1}
+    assert sandbox.state.arrived == {"estimate_price": 1, "execute_inference": 1}
 
 
 async def test_a_failed_run_is_data_and_not_a_failed_call(
@@ -162,6 +168,8 @@ async def test_tools_are_listed_without_token_and_network(host: Host) -> None:
     assert [tool.name for tool in tools] == [
         "execute_inference",
         "get_status",
+        "list_runs",
+        "execute_batch",
         "estimate_price",
         "list_models",
         "get_model",
@@ -199,7 +207,12 @@ async def test_a_run_that_has_ended_when_it_is_submitted_comes_with_its_files(
     async with host.connect(environment) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert len(content_of(result)["outputs"]) == 1
-    assert sandbox.state.arrived == {"execute_inference": 1, "get_inference": 1, "preview": 1}
+    assert sandbox.state.arrived == {
+        "estimate_price": 1,
+        "execute_inference": 1,
+        "get_inference": 1,
+        "preview": 1,
+    }
 
 
 async def test_submitting_counts_towards_the_longest_wait(
@@ -210,7 +223,7 @@ async def test_submitting_counts_towards_the_longest_wait(
     async with host.connect(environment | {"LAYER_MAX_WAIT_SECONDS": "1"}) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 30})
     assert content_of(result)["status"] == "in_progress"
-    assert sandbox.state.arrived == {"execute_inference": 1}
+    assert sandbox.state.arrived == {"estimate_price": 1, "execute_inference": 1}
 
 
 async def test_structured_content_holds_no_nulls(
@@ -226,4 +239,4 @@ async def test_a_call_to_an_unknown_tool_is_an_error_and_the_server_goes_on(
 ) -> None:
     async with host.connect(environment) as client:
         assert (await client.call_tool("make_money", {})).is_error
-        assert len((await client.list_tools()).tools) == 8
+        assert (await client.list_tools()).tools

@@ -154,7 +154,7 @@ async def test_a_submission_whose_answer_cannot_be_unpacked_is_an_unknown_outcom
     async with MEMORY.connect(stub.environment(tmp_path)) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert error_code(result) == "OUTCOME_UNKNOWN"
-    assert len(stub.asked) == 1
+    assert len(stub.asked_for("/inferences")) == 1
 
 
 @pytest.mark.parametrize("tool", ["execute_inference", "execute_workflow"])
@@ -242,18 +242,18 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     assert len(stub.asked) <= 40
 
 
-async def test_a_workflow_takes_at_most_20_local_files_and_opens_none_of_more(
+async def test_a_workflow_takes_at_most_60_local_files_and_opens_none_of_more(
     stub: StubLayer, tmp_path: Path
 ) -> None:
     files = {"name": "files", "type": "list_of_files"}
     stub.answers["/workflows"] = Reply({"workflows": [{"workflow_id": RUN_ID, "inputs": [files]}]})
-    inputs = {"files": [f"not-there-{number}.png" for number in range(21)]}
+    inputs = {"files": [f"not-there-{number}.png" for number in range(61)]}
     settings = stub.environment(tmp_path, LAYER_TOOLSETS="all", LAYER_INPUT_DIRS=str(tmp_path))
     async with MEMORY.connect(settings) as client:
         call = {"workflow_id": RUN_ID, "inputs": inputs}
         result = await client.call_tool("execute_workflow", call)
     assert error_code(result) == "INVALID_ARGUMENTS"
-    assert "At most 20 local files" in text_of(result)
+    assert "At most 60 local files" in text_of(result)
     assert len(stub.asked) == 1
 
 

@@ -15,7 +15,7 @@ from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
 from layer_mcp.api.run_record import FinishedRun, earlier_saved
 from layer_mcp.api.saving import save_outputs
-from layer_mcp.journal import FILE_NAME
+from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from .hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of

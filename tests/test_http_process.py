@@ -51,14 +51,15 @@ async def test_many_clients_share_the_server(
     sandbox.state.knobs.max_runs_at_once = 100
     ids: set[str] = set()
 
-    async def one(url: str) -> None:
+    async def one(url: str, number: int) -> None:
         async with Client(url) as client:
-            result = await client.call_tool("execute_inference", SMALL_IMAGE)
+            call = SMALL_IMAGE | {"prompt": f"potion {number}"}
+            result = await client.call_tool("execute_inference", call)
         ids.add(content_of(result)["inference_id"])
 
     async with http_server(environment) as url, anyio.create_task_group() as tasks:
-        for _ in range(12):
-            tasks.start_soon(one, url)
+        for number in range(12):
+            tasks.start_soon(one, url, number)
     assert ids == set(sandbox.state.runs)
     assert sandbox.state.arrived["execute_inference"] == len(ids) == 12
 

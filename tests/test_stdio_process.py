@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -223,9 +223,13 @@ def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, s
     with child(environment) as server:
         server.initialize()
         server.pipe(server.process.stdout).close()
-        server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
-        server.pipe(server.process.stdin).close()
-        server.process.wait(5)
+        deadline = time.monotonic() + 20
+        # Its input stays open, so it is an answer that finds the other end closed.
+        while server.process.poll() is None and time.monotonic() < deadline:
+            with suppress(BrokenPipeError):
+                server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+            time.sleep(0.05)
+        assert server.process.poll() is not None
         err = server.pipe(server.process.stderr).read().decode()
     assert "Traceback" not in err
     assert "the host has closed the connection" in err

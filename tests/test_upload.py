@@ -17,7 +17,7 @@ from layer_mcp.api.host_rules import host_rules
 from layer_mcp.api.local_files import open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session, received_bytes
-from layer_mcp.journal import Journal
+from layer_mcp.journal import Journal, new_journal
 from layer_mcp.sandbox import Arrival, Fault, RunningSandbox
 from layer_mcp.server.uploads import UploadedFile, Uploads
 
@@ -50,7 +50,7 @@ async def layer(sandbox: RunningSandbox) -> AsyncGenerator[LayerClient]:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    kept = Journal(lambda: tmp_path / "state", "u")
+    kept = new_journal(lambda: tmp_path / "state", "u")
     yield kept
     kept.close()
 
@@ -482,7 +482,7 @@ async def test_the_same_content_is_uploaded_once_by_two_servers(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path, tmp_path: Path
 ) -> None:
     [first] = await together(uploads, sandbox, str(picture))
-    journal = Journal(lambda: tmp_path / "state", "u")
+    journal = new_journal(lambda: tmp_path / "state", "u")
     async with client_of(sandbox) as layer:
         later = Uploads(settings(tmp_path), layer, journal)
         [second] = await together(later, sandbox, str(picture))
@@ -495,8 +495,8 @@ async def test_each_workspace_has_its_own_files(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path, journal: Journal
 ) -> None:
     [file] = await together(uploads, sandbox, str(picture))
-    assert await journal.uploaded_file_id(sandbox.workspace_id, file.sha256) == file.file_id
-    assert await journal.uploaded_file_id("another", file.sha256) is None
+    assert await journal.uploads.file_id(sandbox.workspace_id, file.sha256) == file.file_id
+    assert await journal.uploads.file_id("another", file.sha256) is None
 
 
 async def test_the_same_content_at_the_same_time_is_sent_once(
