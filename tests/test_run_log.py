@@ -1,7 +1,9 @@
 """Every submission as it is written down: twins, turns, prices, lists, and servers that die."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from layer_mcp import LayerError
+from layer_mcp.api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from layer_mcp.journal import Journal, new_journal
 from layer_mcp.journal.database import Database
 from layer_mcp.journal.entries import (
@@ -24,7 +27,7 @@ from layer_mcp.journal.entries import (
     Spending,
     Traffic,
 )
-from layer_mcp.journal.owners import FOLDER_NAME
+from layer_mcp.journal.owners import FOLDER_NAME, SWEEP_SECONDS
 from layer_mcp.journal.run_log import DAY_SECONDS, MINUTE_SECONDS, TWIN_SECONDS, RunLog
 
 pytestmark = pytest.mark.anyio
@@ -385,6 +388,19 @@ async def test_the_end_of_a_run_from_elsewhere_is_nobodys(log: RunLog) -> None:
     assert await log.known(entry) == entry
 
 
+async def test_a_submission_that_is_put_back_in_line_is_on_its_way_as_at_first(
+    log: RunLog,
+) -> None:
+    entry = await new_entry(log)
+    await given_a_turn(log, entry)
+    await log.note_sending(entry.local_id)
+    await log.note_failure(entry.local_id, "not_sent", ERROR)
+    await log.put_back(entry.local_id)
+    assert await log.known(entry) == entry
+    assert (await spending(log)).day == 2.0
+    assert await traffic(log) == Traffic([], [])
+
+
 async def test_a_turn_is_given_when_nothing_is_in_the_way(log: RunLog, clock: Clock) -> None:
     entry = await new_entry(log)
     await given_a_turn(log, entry)
@@ -487,6 +503,13 @@ async def test_a_run_counts_with_its_estimate_until_its_price_is_known(
 async def test_a_run_counts_with_the_price_that_its_start_was_answered_with(log: RunLog) -> None:
     await sent(log, price=3.5)
     assert (await spending(log)).day == 3.5
+
+
+async def test_a_start_that_names_a_lower_price_makes_no_room_before_the_end(log: RunLog) -> None:
+    entry = await sent(log, price=0.5)
+    assert (await spending(log)).day == 2.0
+    await log.note_end(entry.local_id, "complete", 0.5, Outcome(), has_failed=False)
+    assert (await spending(log)).day == 0.5
 
 
 @pytest.mark.parametrize(
@@ -655,6 +678,19 @@ async def test_runs_are_listed_by_their_state(state: Any, log: RunLog) -> None:
     assert sorted(await local_ids(log, RunFilter(state=state))) == sorted(made[state])
 
 
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [(DONE_STATUSES, "complete"), (FAILED_STATUSES, "failed"), (STOPPED_STATUSES, "stopped")],
+    ids=["done", "failed", "stopped"],
+)
+async def test_every_end_that_layer_knows_is_a_state(
+    statuses: frozenset[str], state: Any, log: RunLog
+) -> None:
+    for status in statuses:
+        await ended(log, status=status)
+    assert len(await local_ids(log, RunFilter(state=state))) == len(statuses)
+
+
 async def test_every_run_has_exactly_one_state(log: RunLog) -> None:
     made = await one_of_each(log)
     assert len(await local_ids(log)) == sum(map(len, made.values()))
@@ -819,6 +855,32 @@ async def test_the_lock_of_a_living_server_stays(folder: Path, journal: Journal)
     with server(folder, "sending"):
         [living] = locks(folder)
         await journal.runs.listed(RunFilter(), 10)
+        assert living in locks(folder)
+
+
+def make_old(lock: Path) -> None:
+    """Let a lock look as if its server had started long ago."""
+    before = time.time() - 2 * SWEEP_SECONDS
+    os.utime(lock, (before, before))
+
+
+async def test_the_lock_of_a_dead_server_that_left_nothing_behind_is_swept_later(
+    folder: Path, journal: Journal
+) -> None:
+    killed_server(folder)
+    [dead] = locks(folder)
+    make_old(dead)
+    await journal.runs.listed(RunFilter(), 10)
+    assert dead not in locks(folder)
+
+
+async def test_the_lock_of_a_server_that_lives_long_is_not_swept(
+    folder: Path, journal: Journal
+) -> None:
+    with server(folder, "sending"):
+        [living] = locks(folder)
+        make_old(living)
+        assert await deliveries(journal) == {"sending": "sending"}
         assert living in locks(folder)
 
 
