@@ -44,7 +44,7 @@ def measure_batch_wait(runs: int) -> BatchWait:
     )
     with running_sandbox_child(*knobs, limit_seconds=LIMIT_SECONDS) as sandbox:
         calls = anyio.run(_run_a_batch, sandbox.variables, runs)
-        polls = sandbox.stop()["get_inference"]
+        polls = sandbox.stop().arrived["get_inference"]
     return BatchWait(
         runs=runs,
         run_seconds=RUN_SECONDS,

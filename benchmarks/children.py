@@ -90,11 +90,19 @@ class SandboxChild:
         self.process.stdin.flush()
         return json.loads(_line_of(self.process))
 
-    def stop(self) -> dict[str, int]:
-        """End it; the number of requests that arrived for each operation."""
+    def stop(self) -> "Seen":
+        """End it; what it saw."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return json.loads(_line_of(self.process))
+        return Seen(json.loads(_line_of(self.process)), json.loads(_line_of(self.process)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The requests that arrived for each operation, and what each run had left at its first poll."""
+
+    arrived: dict[str, int]
+    remaining_seconds: dict[str, float]
 
 
 @contextmanager

@@ -21,8 +21,8 @@ LIMIT_SECONDS = 120
 class ManyWaits:
     """What the server, its client and the sandbox counted.
 
-    The least polls are `least_polls` summed over all waits; the least wall time ends with the
-    runs. Memory is the growth of the server over itself after one call. The lag is that of ticks
+    The least polls are `least_polls` summed over all waits, from the first poll that arrived for
+    each; the least wall time ends with the runs. Memory is the growth of the server over itself after one call. The lag is that of ticks
     of 10 ms on the server's event loop, from the first call to the last answer.
     """
 
@@ -53,8 +53,8 @@ def measure_many_waits(waits: int, poll_interval_seconds: int) -> ManyWaits:
 def least_polls(remaining_seconds: float, interval_seconds: float) -> int:
     """The fewest polls that see the end of a run within one interval of it.
 
-    A wait polls at once, at 0, and then at every whole interval until the first poll at or after
-    the run's end: 1 + ceil(remaining / interval).
+    A wait polls at 0 and then at every whole interval until the first poll at or after the run's
+    end: 1 + ceil(remaining / interval).
     """
     return 1 + max(math.ceil(remaining_seconds / interval_seconds), 0)
 
@@ -75,16 +75,17 @@ async def _measure(sandbox: SandboxChild, waits: int, interval_seconds: int) -> 
             ended_at = time.monotonic()
             health = await _call(client, "measured", {})
     run_seconds = RUN_INTERVALS * interval_seconds
-    remaining_seconds = started_at + run_seconds - begun_at
+    seen = sandbox.stop()
+    remaining = [seen.remaining_seconds[inference_id] for inference_id in inference_ids]
     return ManyWaits(
         waits=waits,
         run_seconds=run_seconds,
         poll_interval_seconds=interval_seconds,
         completed_runs=completed,
-        polls=sandbox.stop()["get_inference"] - 1,
-        least_polls=waits * least_polls(remaining_seconds, interval_seconds),
+        polls=seen.arrived["get_inference"] - 1,
+        least_polls=sum(least_polls(seconds, interval_seconds) for seconds in remaining),
         wall_seconds=ended_at - begun_at,
-        least_wall_seconds=remaining_seconds,
+        least_wall_seconds=started_at + run_seconds - begun_at,
         idle_rss_bytes=health["idle_rss_bytes"],
         peak_rss_growth_bytes=health["peak_rss_bytes"] - health["idle_rss_bytes"],
         lag_ms_99=health["lag_ms_99"],

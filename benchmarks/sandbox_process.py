@@ -2,7 +2,8 @@
 
 Prints a line of JSON with its address and token, and serves until stdin closes. Each line on stdin
 is a number of runs to start; the answer is a line of JSON with their ids. In the end it prints a
-line of JSON with the number of requests that arrived for each operation.
+line of JSON with the number of requests that arrived for each operation, and one with the time that
+each run had left when it was first looked at.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from layer_mcp import InferenceRequest
 from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
 
 from .large_files import LargeFilesSandbox
+from .polled_sandbox import PolledSandbox
 
 # The benchmarks keep to Layer's limits where a server starts the runs; most start them otherwise.
 MAX_RUNS = 100_000
@@ -45,6 +47,8 @@ def main() -> None:
         for line in sys.stdin:
             print(json.dumps(_start(state, int(line))), flush=True)
         print(json.dumps(state.arrived), flush=True)
+        remaining_seconds = state.remaining_seconds if isinstance(state, PolledSandbox) else {}
+        print(json.dumps(remaining_seconds), flush=True)
 
 
 def _start(state: SandboxState, runs: int) -> list[str]:
@@ -65,7 +69,7 @@ def _state(options: argparse.Namespace) -> SandboxState:
     if options.output_bytes:
         state = LargeFilesSandbox(knobs=knobs, output_sizes_bytes=tuple(options.output_bytes))
     else:
-        state = SandboxState(knobs=knobs)
+        state = PolledSandbox(knobs=knobs)
     state.workspaces[0].balance_creative_units = BALANCE_CREATIVE_UNITS
     return state
 

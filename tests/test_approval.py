@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from mcp.client import ClientRequestContext
+from mcp.client.session import ElicitationFnT
+from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, ElicitRequestParams, ElicitResult, ErrorData
 
 from layer_mcp.api.models import InferenceRequest
@@ -42,6 +44,9 @@ class Person:
     ) -> ElicitResult | ErrorData:
         self.questions.append(params.message)
         return self.answer
+
+
+BROKEN = Person(ErrorData(code=INTERNAL_ERROR, message="The form is broken."))
 
 
 @pytest.fixture
@@ -314,8 +319,8 @@ async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
 @pytest.mark.parametrize("host", ASKING, ids=str)
 @pytest.mark.parametrize(
     "content",
-    [{"approve": "perhaps"}, {"approve": ["yes"]}, None],
-    ids=["no flag", "a list", "nothing"],
+    [{"approve": "perhaps"}, {"approve": ["yes"]}, {"answer": "no"}, None],
+    ids=["no flag", "a list", "another form", "nothing"],
 )
 async def test_an_answer_of_another_shape_is_no_yes(
     content: Any, host: Host, strict: dict[str, str], sandbox: RunningSandbox
@@ -331,8 +336,7 @@ async def test_an_answer_of_another_shape_is_no_yes(
 async def test_a_client_that_answers_the_question_with_an_error_gets_an_answer(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    person = Person(ErrorData(code=INTERNAL_ERROR, message="The form is broken."))
-    async with host.connect(strict, elicitation_callback=person) as client:
+    async with host.connect(strict, elicitation_callback=BROKEN) as client:
         result = await client.call_tool("execute_inference", IMAGES)
     assert error_code(result) == "NOT_ANSWERED"
     assert "The form is broken." in text_of(result)
@@ -351,6 +355,18 @@ async def test_a_client_that_crashes_over_the_question_gets_an_answer(
     async with host.connect(strict, elicitation_callback=crash) as client:
         result = await client.call_tool("execute_inference", IMAGES)
     assert error_code(result) == "NOT_ANSWERED"
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+@pytest.mark.parametrize("host", ROUNDS, ids=str)
+@pytest.mark.parametrize("callback", [BROKEN, crash], ids=["error", "crash"])
+async def test_a_client_that_gives_up_between_the_rounds_has_sent_nothing(
+    callback: ElicitationFnT, host: Host, strict: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with host.connect(strict, elicitation_callback=callback) as client:
+        with pytest.raises((MCPError, ExceptionGroup)):
+            await client.call_tool("execute_inference", IMAGES)
+        assert (await client.list_tools()).tools
     assert sandbox.state.arrived["execute_inference"] == 0
 
 

@@ -373,6 +373,27 @@ async def test_a_failed_submission_says_why(
     assert not found.is_running
 
 
+async def test_the_id_of_a_run_of_unknown_outcome_is_the_same_in_any_case(log: RunLog) -> None:
+    entry = await new_entry(log)
+    error = LayerError("OUTCOME_UNKNOWN", "Layer broke.", inference_id="RUN-1")
+    await log.note_failure(entry.local_id, "unknown", error)
+    assert (await log.known(entry)).run_id == "run-1"
+    assert await log.record("RUN-1") is not None
+
+
+async def test_a_run_of_unknown_outcome_whose_end_was_seen_is_known_to_have_been_sent(
+    log: RunLog, clock: Clock
+) -> None:
+    entry = await new_entry(log)
+    error = LayerError("OUTCOME_UNKNOWN", "Layer broke.", inference_id="run-1")
+    await log.note_failure(entry.local_id, "unknown", error)
+    await log.note_end("run-1", "complete", 1.5, Outcome(), has_failed=False)
+    assert (await log.known(entry)).delivery == "confirmed"
+    assert await local_ids(log, RunFilter(state="complete")) == [entry.local_id]
+    clock.now += TWIN_SECONDS
+    assert await log.twin(INTENT) is None
+
+
 async def test_the_end_of_a_run_says_what_it_made(log: RunLog) -> None:
     entry = await sent(log)
     outcome = Outcome(outputs=[{"file_id": "file-1"}])

@@ -7,9 +7,10 @@
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic
 from uuid import uuid4
 
@@ -40,8 +41,11 @@ from .shielding import shielded
 from .state import App, ToolContext, app_of
 from .turns import take_turn
 from .twins import known_twin, twin_error
-from .waiting import deadline_before_submission
+from .waiting import MIN_PREPARING_SECONDS, deadline_before_submission
 
+MAX_NAMES = 3
+LATER_ATTEMPTS = 60
+LATER_SECONDS = 10.0
 PRICE = "estimated_price_creative_units"
 NOT_KEPT = "The journal could not be written, so keep the id of this run."
 CANCELLED = LayerError("CANCELLED", "The call ended before it was sent.")
@@ -97,15 +101,17 @@ async def planned(
             low, or the journal cannot be used.
     """
     app = app_of(context)
-    deadline = deadline_before_submission(began, context) if wait_for_twins else 0.0
+    deadline = deadline_before_submission(began, context)
     twins = [
-        None if spending.repeat else await known_twin(app, order.intent, deadline)
+        None
+        if spending.repeat
+        else await known_twin(app, order.intent, deadline, wait_for_answer=wait_for_twins)
         for order in orders
     ]
     new = [order for order, twin in zip(orders, twins, strict=True) if twin is None]
     quote = None
     if new:
-        left_seconds = deadline_before_submission(began, context) - anyio.current_time()
+        left_seconds = max(deadline - anyio.current_time(), MIN_PREPARING_SECONDS)
         quote = await quoted(new, left_seconds)
         error = refusal(quote, price_limits(app.settings), spending.max_price_creative_units)
         if error is not None:
@@ -132,11 +138,13 @@ async def asked(plan: Plan[Any], context: ToolContext) -> Elicit[Approval] | Una
 
 async def in_words(orders: Sequence[Order[Any]]) -> str:
     """What orders would start, for a person: how many of what, with which models."""
-    names = [await order.name() for order in orders]
+    different = list({order.intent.subject_id: order for order in orders}.values())
+    names = [await order.name() for order in different[:MAX_NAMES]]
+    names += [f"{len(different) - MAX_NAMES} more"] if len(different) > MAX_NAMES else []
     counts = [order.count for order in orders if order.count is not None]
     outputs = counted(sum(counts), "output") if counts else "a run"
     runs = f" in {counted(len(orders), 'run')}" if len(orders) > 1 else ""
-    return f"{outputs}{runs} with {', '.join(dict.fromkeys(names))}"
+    return f"{outputs}{runs} with {', '.join(names)}"
 
 
 async def paid(
@@ -241,12 +249,25 @@ async def _written_down(app: App, entry: RunEntry, started: Started[StateT]) -> 
     facts = started.facts if price is None else {**started.facts, PRICE: price}
     run_id = started.run.run_id
     app.polls.note(run_id, started.state)
+    confirm = partial(
+        app.journal.runs.confirm, entry.local_id, run_id, started.state.status, price, facts
+    )
     try:
-        await app.journal.runs.confirm(entry.local_id, run_id, started.state.status, price, facts)
+        await confirm()
     except sqlite3.Error:
         logger.exception("Run %s was started, but could not be written down", run_id)
+        app.background.start_soon(_written_down_later, confirm)
         return replace(started, facts=facts, warning=NOT_KEPT)
     return replace(started, facts=facts)
+
+
+async def _written_down_later(confirm: Callable[[], Awaitable[None]]) -> None:
+    """Try again as long as the disk may become free."""
+    for _ in range(LATER_ATTEMPTS):
+        await anyio.sleep(LATER_SECONDS)
+        with suppress(sqlite3.Error):
+            await confirm()
+            return
 
 
 def _unwritten(intent: Intent) -> RunEntry:

@@ -16,11 +16,13 @@ LONGEST_PAUSE_SECONDS = 1.0
 REPEAT = "To pay for another, call with repeat true."
 
 
-async def known_twin(app: App, intent: Intent, deadline: float) -> RunEntry | None:
+async def known_twin(
+    app: App, intent: Intent, deadline: float, *, wait_for_answer: bool = True
+) -> RunEntry | None:
     """The run that stands for an intent; None when it may be sent.
 
-    Waits until `deadline`, by anyio's clock, for the answer to a twin that is just being sent. A
-    twin that runs is looked at, because it may have ended unseen.
+    Waits until `deadline`, by anyio's clock, for the answer to a twin that is just being sent,
+    unless told not to. A twin that runs is looked at, because it may have ended unseen.
 
     Raises:
         LayerError: JOURNAL_UNAVAILABLE.
@@ -30,14 +32,17 @@ async def known_twin(app: App, intent: Intent, deadline: float) -> RunEntry | No
         entry = await kept(app, app.journal.runs.twin(intent), None)
         if entry is None:
             return None
-        if entry.is_on_its_way and anyio.current_time() + pause_seconds < deadline:
+        on_its_way = wait_for_answer and entry.is_on_its_way
+        if on_its_way and anyio.current_time() + pause_seconds < deadline:
             await anyio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
             continue
         if not entry.is_running or age_seconds(entry) < TWIN_SECONDS:
             return entry
-        if not (await refreshed(app, entry)).has_ended:
-            return entry
+        with anyio.move_on_after(deadline - anyio.current_time()):
+            if (await refreshed(app, entry)).has_ended:
+                continue
+        return entry
 
 
 def twin_error(entry: RunEntry) -> LayerError | None:

@@ -8,7 +8,7 @@ from .state import ToolContext, app_of
 LIMITS = Limits()
 SUBMISSION_SECONDS = LIMITS.submit_total_seconds + LIMITS.retry_budget_seconds
 MIN_UPLOAD_SECONDS = 5.0
-MIN_PREPARING_SECONDS = 5.0
+MIN_PREPARING_SECONDS = 3.0
 MAX_PREPARING_SECONDS = 10.0
 
 
