@@ -99,7 +99,7 @@ class SandboxChild:
 
 @dataclass(frozen=True)
 class Seen:
-    """The requests that arrived for each operation, and what each run had left at its first poll."""
+    """The requests that arrived for each operation; what each run had left at its first poll."""
 
     arrived: dict[str, int]
     remaining_seconds: dict[str, float]

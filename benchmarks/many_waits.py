@@ -22,8 +22,9 @@ class ManyWaits:
     """What the server, its client and the sandbox counted.
 
     The least polls are `least_polls` summed over all waits, from the first poll that arrived for
-    each; the least wall time ends with the runs. Memory is the growth of the server over itself after one call. The lag is that of ticks
-    of 10 ms on the server's event loop, from the first call to the last answer.
+    each; the least wall time ends with the runs. Memory is the growth of the server over itself
+    after one call. The lag is how late ticks of 10 ms came on the server's event loop, from the
+    first call to the last answer.
     """
 
     waits: int
