@@ -3,15 +3,17 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
+from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from .hosts import SCRIPT, SMALL_IMAGE, child_environment
@@ -122,18 +124,47 @@ def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
         server.process.wait(2)
 
 
-def test_closing_stdin_during_a_submission_to_a_silent_layer_ends_the_process_too(
-    environment: dict[str, str], sandbox: RunningSandbox
-) -> None:
-    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=8))
+@contextmanager
+def child_in_a_submission(
+    environment: dict[str, str], sandbox: RunningSandbox, delay_seconds: float
+) -> Generator[Child]:
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=delay_seconds))
     with child(environment) as server:
         server.initialize()
         server.call(2, "execute_inference", SMALL_IMAGE)
         deadline = time.monotonic() + 20
         while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert sandbox.state.arrived["execute_inference"]
+        yield server
+
+
+def delivery_in(environment: dict[str, str]) -> tuple[str, str | None]:
+    """How far the one submission got, and the id of its run, as the journal has it."""
+    path = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
+    with closing(sqlite3.connect(path)) as database:
+        [row] = database.execute("SELECT delivery, run_id FROM runs").fetchall()
+    return row
+
+
+def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 3) as server:
         server.pipe(server.process.stdin).close()
-        assert server.process.wait(2) == 0
+        assert server.process.wait(20) == 0
+    [run_id] = sandbox.state.runs
+    assert delivery_in(environment) == ("confirmed", run_id)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
+    ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 8) as server:
+        server.process.send_signal(ending)
+        server.process.wait(2)
+    assert delivery_in(environment) == ("sending", None)
 
 
 def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
