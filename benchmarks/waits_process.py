@@ -3,6 +3,7 @@
 Takes its settings from the LAYER_* variables.
 """
 
+import gc
 import statistics
 
 import anyio
@@ -68,6 +69,8 @@ class Watch:
 
 async def serve() -> None:
     """Serve until stdin closes."""
+    # The installed server does so after its imports.
+    gc.freeze()
     server = create_server(Settings.from_env())
     watch = Watch()
 
