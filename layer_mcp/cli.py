@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
     from .server.state import App
+    from .server.submissions import Submissions
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750
@@ -96,6 +97,8 @@ def parser() -> argparse.ArgumentParser:
 def serve(options: argparse.Namespace) -> int:
     """The MCP server."""
     create_server = _import_of_the_server()
+    from .server.submissions import Submissions  # noqa: PLC0415
+
     settings = Settings.from_env()
     settings = dataclasses.replace(
         settings,
@@ -108,13 +111,15 @@ def serve(options: argparse.Namespace) -> int:
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with _with_own_sandbox(settings) as effective:
-        server = create_server(effective, notes=_sandbox_notes(effective))
+        submissions = Submissions()
+        notes = _sandbox_notes(effective)
+        server = create_server(effective, notes=notes, submissions=submissions)
         if options.http:
             from .server.http import serve_http  # noqa: PLC0415
 
             serve_http(server, options.host, options.port)
         else:
-            _serve_stdio(server)
+            _serve_stdio(server, submissions)
     return EXIT_OK
 
 
@@ -133,17 +138,24 @@ def _import_of_the_server() -> "Callable[..., MCPServer[App]]":
         gc.enable()
 
 
-def _serve_stdio(server: "MCPServer[App]") -> None:
+def _serve_stdio(server: "MCPServer[App]", submissions: "Submissions") -> None:
     if sys.stdin is None or sys.stdout is None:
         raise SettingsError("stdin and stdout must be open: the host speaks through them.")
     # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # What was sent is paid for: a host that ends the process gets its answer written down first.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: submissions.then(_end_by_signal))
     if sys.stdin.isatty():
         print(TERMINAL_HINT, file=sys.stderr)
     try:
         server.run("stdio")
     except* BrokenPipeError:
         print("layer-mcp: the host has closed the connection", file=sys.stderr)
+
+
+def _end_by_signal() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -58,7 +58,10 @@ def is_below(root: Path, folder: Path) -> bool:
 def state_folder(settings: Settings) -> Path | None:
     """The folder of what is kept between runs.
 
-    None, in memory, for a simulated Layer and without a home folder.
+    None, in memory, for a simulated Layer.
+
+    Raises:
+        RuntimeError: the user has no home folder.
     """
     # Needed at the first call only, not for listing tools.
     import platformdirs  # noqa: PLC0415
@@ -74,8 +77,7 @@ def state_folder(settings: Settings) -> Path | None:
     # Some versions answer `~/...` without a home, which would be a folder below the current one.
     if place.is_absolute():
         return place
-    logger.warning("Nothing is kept between runs: there is no home folder.")
-    return None
+    raise RuntimeError("there is no home folder; set LAYER_STATE_DIR")
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:

@@ -328,7 +328,7 @@ async def test_one_refused_run_of_a_batch_leaves_the_others(
 async def test_a_limit_that_layer_reports_puts_a_batch_back_in_line(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "60"})
+    limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "6"})
     sandbox.state.knobs.fail_next("execute_inference", limited)
     async with connected(environment) as client:
         batch = content_of(await client.call_tool("execute_batch", batch_of("one")))

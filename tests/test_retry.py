@@ -6,7 +6,7 @@ import pytest
 
 from layer_mcp.api.retry import (
     Delivery,
-    delivery_of_status,
+    delivery_of,
     may_submit_again,
     parse_retry_after,
     retry_delay_seconds,
@@ -39,7 +39,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ],
 )
 def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery) -> None:
-    assert delivery_of_status(status) == delivery
+    assert delivery_of(sent=True, status=status) == delivery
 
 
 @pytest.mark.parametrize(

@@ -168,10 +168,12 @@ class LayerClient:
         """
         path = await self._path(workspace, "inferences", "estimate")
         body = _without(request.body(), FIELDS_WITHOUT_PRICE)
+        has_references = bool(request.guidance_files or request.mask)
+        if not has_references:
+            body = _without(body, REFERENCE_FIELDS)
         try:
             return await self._connection.ask(PriceEstimate, path, method="POST", json=body)
         except LayerError as error:
-            has_references = request.guidance_files or request.mask
             named = any(name in error.message for name in REFERENCE_FIELDS)
             if not (has_references and named):
                 raise

@@ -82,7 +82,7 @@ NEXT_STEPS = {
     "NETWORK_SETTINGS": "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the "
     "server again.",
     "JOURNAL_UNAVAILABLE": "Make that folder writable or set LAYER_STATE_DIR, and start the server "
-    "again. LAYER_JOURNAL=optional spends without a journal.",
+    "again.",
     "PRICE_UNKNOWN": "Call again in a minute; nothing was sent.",
     "PRICE_ABOVE_MAX": "Make it cheaper, or ask the user; after a yes call again with a higher "
     "max_price_creative_units.",
@@ -93,6 +93,7 @@ NEXT_STEPS = {
     "DECLINED": "Do not send it again unless the user asks for it.",
     "NOT_ANSWERED": "Ask the user in the conversation, then call again.",
     "SUBMISSION_UNDER_WAY": "Call list_runs for its id; do not send it again.",
+    "NOT_SENT": "Call again if it is still wanted; nothing was sent.",
     "CANCELLED": "Call again if it is still wanted; nothing was sent.",
     "RUNS_AT_LIMIT": "Wait for one to end with list_runs and wait_for any, then call again.",
     "GENERATIONS_AT_LIMIT": "Call again in a minute; nothing was sent.",

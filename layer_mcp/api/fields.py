@@ -109,6 +109,7 @@ def objects_with(*names: str) -> Callable[[object], object]:
 Lenient = WrapValidator(_none_if_invalid)
 OptionalText = Annotated[str | None, Lenient]
 OptionalNumber = Annotated[Number | None, Lenient]
+OptionalPrice = Annotated[NonNegativeNumber | None, Lenient]
 OptionalInteger = Annotated[int | None, Lenient]
 
 

@@ -10,9 +10,11 @@ from .fields import (
     Id,
     Integer,
     Lenient,
+    NonNegativeNumber,
     Number,
     OptionalInteger,
     OptionalNumber,
+    OptionalPrice,
     OptionalText,
     PageSize,
     Percentage,
@@ -254,7 +256,7 @@ class StartedInference(Response):
     status: Status = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     created_at: OptionalText = None
-    estimated_price_creative_units: OptionalNumber = None
+    estimated_price_creative_units: OptionalPrice = None
     session_id: OptionalText = None
     normalized_parameters: Annotated[dict[str, Any] | None, Lenient] = None
 
@@ -267,7 +269,7 @@ class Inference(Response):
     poll_interval_seconds: OptionalNumber = None
     completed_at: OptionalText = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
-    actual_price_creative_units: OptionalNumber = None
+    actual_price_creative_units: OptionalPrice = None
     error: OptionalText = None
     error_code: OptionalText = None
 
@@ -332,7 +334,7 @@ class PriceEstimate(Response):
     `references_refused` is ours: why Layer did not price the guidance files and the mask.
     """
 
-    estimated_price_creative_units: Number
+    estimated_price_creative_units: NonNegativeNumber
     workspace_balance_creative_units: OptionalNumber = None
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
@@ -486,7 +488,7 @@ class StartedWorkflowRun(Response):
     run_id: str = Field(min_length=1)
     status: WorkflowStatus = "pending"
     poll_interval_seconds: OptionalNumber = None
-    estimated_price_creative_units: OptionalNumber = None
+    estimated_price_creative_units: OptionalPrice = None
     session_id: OptionalText = None
 
 
@@ -506,8 +508,8 @@ class WorkflowRun(Response):
     status: WorkflowStatus
     poll_interval_seconds: OptionalNumber = None
     steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
-    estimated_price_creative_units: OptionalNumber = None
-    actual_price_creative_units: OptionalNumber = None
+    estimated_price_creative_units: OptionalPrice = None
+    actual_price_creative_units: OptionalPrice = None
     completed_at: OptionalText = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
     error: OptionalText = None

@@ -31,14 +31,20 @@ class Limits:
     retry_budget_seconds: float = 5
 
 
-def delivery_of_status(status: int) -> Delivery:
-    """What an HTTP status says of a submission: a 429 and a 503 were not accepted.
+def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = True) -> Delivery:
+    """What came of a submission: whether its first byte left, and the HTTP status that came back.
 
+    A 429 and a 503 were not accepted, but a 503 that is not Layer's own (`is_layers`) may come from
+    something before Layer that lost its answer.
     A redirect that asks to send the same again was not either; a 303 may follow an accepted one.
     """
+    if not sent:
+        return "never_delivered"
+    if status is None:
+        return "outcome_unknown"
     if 200 <= status < 300:
         return "accepted"
-    if status in (429, 503):
+    if status == 429 or (status == 503 and is_layers):
         return "refused_without_work"
     if status in (301, 302, 307, 308) or (400 <= status < 500 and status != 408):
         return "refused"

@@ -15,7 +15,7 @@ import truststore
 from .. import __version__
 from ..loopback import is_loopback
 from .errors import LayerError, error_from_response
-from .retry import Delivery, Limits, delivery_of_status, parse_retry_after, utc_now
+from .retry import Delivery, Limits, delivery_of, parse_retry_after, utc_now
 
 MAX_BODY_BYTES = 8_000_000
 # Of zlib: the largest window, in a gzip wrapper.
@@ -156,6 +156,7 @@ class _Progress:
     sent: bool = False
     done: bool = False
     status: int | None = None
+    delivery: Delivery = "outcome_unknown"
     body: bytes = b""
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
@@ -170,6 +171,7 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
     response = await http.send(request, stream=True)
     try:
         progress.status = response.status_code
+        progress.delivery = _delivery(response)
         async for chunk in _unpacked(response):
             progress.body += chunk
             if len(progress.body) > MAX_BODY_BYTES:
@@ -178,12 +180,22 @@ async def _answer(http: httpx.AsyncClient, request: httpx.Request, progress: _Pr
         await response.aclose()
     progress.done = True
     return Outcome(
-        delivery=delivery_of_status(response.status_code),
+        delivery=_delivery(response),
         status=response.status_code,
         content_type=response.headers.get("content-type", ""),
         body=progress.body,
-        retry_after_seconds=parse_retry_after(response.headers.get("retry-after"), utc_now()),
+        retry_after_seconds=_retry_after_seconds(response),
     )
+
+
+def _delivery(response: httpx.Response) -> Delivery:
+    is_problem = "json" in response.headers.get("content-type", "")
+    is_layers = is_problem or _retry_after_seconds(response) is not None
+    return delivery_of(sent=True, status=response.status_code, is_layers=is_layers)
+
+
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    return parse_retry_after(response.headers.get("retry-after"), utc_now())
 
 
 async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -214,12 +226,9 @@ def _outcome_of_fault(error: Exception, progress: _Progress) -> Outcome:
         fault = LayerError("TIMEOUT", "Layer did not answer in time.", transient=True)
     else:
         fault = LayerError("CONNECTION_LOST", LOST, transient=True)
-    if progress.status is None:
-        return Outcome("outcome_unknown", fault=fault)
-    delivery = delivery_of_status(progress.status)
     # A refusal whose text was cut is still a refusal.
-    cut = fault if delivery == "accepted" else None
-    return Outcome(delivery, progress.status, body=progress.body, fault=cut)
+    cut = fault if progress.status is None or progress.delivery == "accepted" else None
+    return Outcome(progress.delivery, progress.status, body=progress.body, fault=cut)
 
 
 def _outcome_of_no_connection(error: Exception) -> Outcome:
@@ -228,7 +237,8 @@ def _outcome_of_no_connection(error: Exception) -> Outcome:
     if is_untrusted_certificate(error):
         return Outcome("refused", fault=LayerError("TLS_FAILED", UNTRUSTED))
     return Outcome(
-        "never_delivered", fault=LayerError("CONNECTION_FAILED", NOT_CONNECTED, transient=True)
+        delivery_of(sent=False),
+        fault=LayerError("CONNECTION_FAILED", NOT_CONNECTED, transient=True),
     )
 
 

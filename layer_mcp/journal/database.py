@@ -43,6 +43,8 @@ class Database:
         self._place = place
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._file: Path | None = None
+        self._identity: tuple[int, int] | None = None
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -71,18 +73,31 @@ class Database:
         return await to_thread.run_sync(self._in_transaction, "BEGIN", work)
 
     def _in_transaction(self, begin: str, work: Work[ResultT]) -> ResultT:
-        with self._lock:
-            if self._connection is None:
-                self._connection = self._opened()
-            try:
-                return _transaction(self._connection, begin, work)
-            except sqlite3.DatabaseError as error:
-                if type(error) is not sqlite3.DatabaseError:
-                    raise
-                # SQLite says so of a damaged file, which stays as it is.
-                self._connection.close()
-                self._connection = self._in_memory(f"the journal is damaged ({error})")
-                return _transaction(self._connection, begin, work)
+        # Whoever waits for another process lets the next one wait no longer than that.
+        if not self._lock.acquire(timeout=BUSY_SECONDS):
+            raise sqlite3.OperationalError("the journal is busy")
+        try:
+            return self._answer(begin, work)
+        finally:
+            self._lock.release()
+
+    def _answer(self, begin: str, work: Work[ResultT]) -> ResultT:
+        if self._connection is not None and self._is_gone():
+            logger.warning("The journal was taken away; a new one is begun")
+            self._connection.close()
+            self._connection = None
+            self.owner.leave()
+        if self._connection is None:
+            self._connection = self._opened()
+        try:
+            return _transaction(self._connection, begin, work)
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            # SQLite says so of a damaged file, which stays as it is.
+            self._connection.close()
+            self._connection = self._in_memory(f"the journal is damaged ({error})")
+            return _transaction(self._connection, begin, work)
 
     def _opened(self) -> sqlite3.Connection:
         folder: Path | None = None
@@ -93,18 +108,33 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # A folder that was there before may be open to others; prompts are not for them.
             (folder / FILE_NAME).touch(mode=0o600)
-            connection = _prepared(str(folder / FILE_NAME))
             self.owner.enter(folder)
+            connection = _prepared(str(folder / FILE_NAME))
+            self._file = folder / FILE_NAME
+            self._identity = _identity(self._file)
             return connection
-        except (OSError, sqlite3.Error, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, sqlite3.Error) as error:
             if is_busy(error):
                 raise
             return self._in_memory(f"{folder} cannot be used ({error})" if folder else str(error))
 
+    def _is_gone(self) -> bool:
+        """Whether the file is not at its place any more: what is written to it would be lost."""
+        return self._file is not None and _identity(self._file) != self._identity
+
     def _in_memory(self, problem: str) -> sqlite3.Connection:
         self.problem = problem
+        self._file = None
         logger.warning("Nothing is kept between runs: %s", problem)
         return _prepared(":memory:")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def is_busy(error: Exception) -> bool:

@@ -37,7 +37,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RunEntry:
-    """One submission as the journal has it.
+    """One submission as the journal has it; without a `local_id` it has not.
 
     `subject_id` is the model or the workflow, `run_id` what Layer calls the run, `status` the last
     one that was seen. Times are seconds since 1970.
@@ -58,6 +58,11 @@ class RunEntry:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     outcome: Outcome = Outcome()
     folder: Path | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a journal holds it; runs may go without one, if the settings say so."""
+        return bool(self.local_id)
 
     @property
     def is_on_its_way(self) -> bool:
@@ -84,10 +89,11 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Reservation:
-    """A row for an intent: a new one, or that of its twin."""
+    """A row for an intent: a new one, or that of its twin; `has_turn` if it may be sent at once."""
 
     entry: RunEntry
     is_new: bool
+    has_turn: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,17 +42,20 @@ class Owner:
         if self._lock is not None and self._folder is not None:
             self._lock.close()
             self._lock = None
-            _file(self._folder, self.owner_id).unlink(missing_ok=True)
+            self.bury(self.owner_id)
 
     def is_alive(self, owner_id: str) -> bool:
         """Whether another server, or this one, still runs."""
         if owner_id == self.owner_id:
             return True
-        if self._folder is None or not _file(self._folder, owner_id).exists():
+        if self._folder is None:
             return False
         try:
+            if not _file(self._folder, owner_id).exists():
+                return False
             _locked(_file(self._folder, owner_id)).close()
-        except sqlite3.OperationalError:
+        # What cannot be told is taken for alive: nothing is sent again then.
+        except (OSError, sqlite3.Error):
             return True
         return False
 

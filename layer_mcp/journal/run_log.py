@@ -32,9 +32,14 @@ from .lenient import or_nothing
 
 ObstacleT = TypeVar("ObstacleT")
 
+GONE = "not_found"
 TWIN_SECONDS = 120
 DAY_SECONDS = 24 * 60 * 60
 MINUTE_SECONDS = 60
+# How long a run of unknown outcome is taken to be under way.
+UNKNOWN_SECONDS = 300
+# A run whose end nobody could read must not hold a place for ever; Layer knows better.
+LONGEST_RUN_SECONDS = 3_600
 STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
 FOLDER = (
     "(SELECT folder FROM saved WHERE saved.api_url = runs.api_url AND saved.run_id = runs.run_id)"
@@ -74,11 +79,13 @@ class RunLog:
         check: Callable[[Spending], None],
         *,
         repeat: bool = False,
+        may_go: Callable[[Traffic], bool] = lambda _traffic: False,
     ) -> list[Reservation]:
         """Write intents down, all or none; an intent with a twin gets its twin's row instead.
 
         A twin is on its way, of unknown outcome, running, or younger than two minutes. `check` is
-        called only when something is new, and nothing is written when it raises.
+        called only when something is new, and nothing is written when it raises. A new one for
+        which `may_go` holds has its turn already.
 
         Raises:
             sqlite3.Error: nothing was written.
@@ -86,17 +93,32 @@ class RunLog:
 
         def work(connection: sqlite3.Connection) -> list[Reservation]:
             self._settle_the_dead(connection)
-            twins = [None if repeat else self._twin(connection, intent) for intent in intents]
+            twins = [self._twin(connection, intent, repeat=repeat) for intent in intents]
             if None in twins:
                 check(self._spending(connection))
             return [
-                Reservation(twin, is_new=False) if twin else self._insert(connection, intent)
+                Reservation(twin, is_new=False)
+                if twin
+                else self._insert(connection, intent, may_go)
                 for intent, twin in zip(intents, twins, strict=True)
             ]
 
         return await self._database.write(work)
 
-    async def twin(self, intent: Intent) -> RunEntry | None:
+    async def spending(self) -> Spending:
+        """What counts against the limits now.
+
+        Raises:
+            sqlite3.Error: the database cannot be used.
+        """
+
+        def work(connection: sqlite3.Connection) -> Spending:
+            self._settle_the_dead(connection)
+            return self._spending(connection)
+
+        return await self._database.write(work)
+
+    async def twin(self, intent: Intent, *, repeat: bool = False) -> RunEntry | None:
         """The run that an intent would be answered with, as far as is known now.
 
         Raises:
@@ -105,7 +127,7 @@ class RunLog:
 
         def work(connection: sqlite3.Connection) -> RunEntry | None:
             self._settle_the_dead(connection)
-            return self._twin(connection, intent)
+            return self._twin(connection, intent, repeat=repeat)
 
         return await self._database.write(work)
 
@@ -117,25 +139,33 @@ class RunLog:
         Raises:
             sqlite3.Error: nothing was written.
         """
+        sql = "SELECT workspace_id FROM runs WHERE local_id = ?"
 
         def work(connection: sqlite3.Connection) -> ObstacleT | None:
             self._settle_the_dead(connection)
-            obstacle = check(self._traffic(connection, local_id))
+            found = connection.execute(sql, (local_id,)).fetchone()
+            obstacle = check(self._traffic(connection, found["workspace_id"] if found else ""))
             if obstacle is None:
-                sql = "UPDATE runs SET slot_at = ? WHERE local_id = ?"
-                connection.execute(sql, (self._clock(), local_id))
+                self._note_turn(connection, local_id)
             return obstacle
 
         return await self._database.write(work)
 
-    async def note_sending(self, local_id: str) -> None:
+    async def note_sending(self, local_id: str) -> bool:
         """Write down that the first byte of a submission is about to leave.
+
+        False when the journal says that it must not: another server took this one for dead.
 
         Raises:
             sqlite3.Error: nothing was written.
         """
-        sql = "UPDATE runs SET delivery = 'sending' WHERE local_id = ?"
-        await self._database.write(lambda connection: connection.execute(sql, (local_id,)))
+        sql = (
+            "UPDATE runs SET delivery = 'sending' "
+            "WHERE local_id = ? AND delivery IN ('intended', 'sending')"
+        )
+        return await self._database.write(
+            lambda connection: connection.execute(sql, (local_id,)).rowcount == 1
+        )
 
     async def confirm(
         self, local_id: str, run_id: str, status: str, price: float | None, facts: dict[str, Any]
@@ -143,7 +173,7 @@ class RunLog:
         """Write down what Layer answered to a submission.
 
         Raises:
-            sqlite3.Error: nothing was written.
+            sqlite3.Error: nothing was written, or the submission is not there any more.
         """
         sql = (
             "UPDATE runs SET delivery = 'confirmed', run_id = ?, status = ?, facts = ?, "
@@ -151,36 +181,45 @@ class RunLog:
             "counted_price = max(counted_price, coalesce(?, 0)) WHERE local_id = ?"
         )
         values = (run_id.lower(), status, json.dumps(facts), price, price, local_id)
-        await self._database.write(lambda connection: connection.execute(sql, values))
+
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(sql, values).rowcount != 1:
+                raise sqlite3.IntegrityError("the run that was sent is not in the journal any more")
+
+        await self._database.write(work)
 
     async def note_failure(self, local_id: str, delivery: Delivery, error: LayerError) -> None:
-        """Write down that a submission was not sent, or that its outcome is unknown."""
+        """Write down that a submission was not sent, or that its outcome is unknown.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
         outcome = Outcome(error={"code": error.code, "message": error.message})
         not_sent = delivery == "not_sent"
-        run_id = error.inference_id or error.run_id
+        run_id = (error.inference_id or error.run_id or "").lower() or None
         sql = (
             "UPDATE runs SET delivery = ?, outcome = ?, has_ended = ?, run_id = ?, "
             "counted_price = iif(?, 0, counted_price) WHERE local_id = ?"
         )
         values = (delivery, json.dumps(asdict(outcome)), not_sent, run_id, not_sent, local_id)
-        await or_nothing(self._database.write(lambda connection: connection.execute(sql, values)))
+        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def put_back(self, local_id: str) -> None:
-        """Put a submission that Layer refused without work back in line."""
-        sql = (
-            "UPDATE runs SET delivery = 'intended', slot_at = NULL, has_ended = 0, "
-            "outcome = '{}', counted_price = coalesce(estimated_price, 0) WHERE local_id = ?"
-        )
-        await or_nothing(
-            self._database.write(lambda connection: connection.execute(sql, (local_id,)))
-        )
+        """Put a submission that Layer refused without work back in line; its price still counts.
+
+        Raises:
+            sqlite3.Error: nothing was written.
+        """
+        sql = "UPDATE runs SET delivery = 'intended', slot_at = NULL WHERE local_id = ?"
+        await self._database.write(lambda connection: connection.execute(sql, (local_id,)))
 
     async def note_end(
         self, run_id: str, status: str, price: float | None, outcome: Outcome, *, has_failed: bool
     ) -> None:
         """Write down how a run ended. A failed one without a price was not charged."""
         sql = (
-            "UPDATE runs SET status = ?, has_ended = 1, actual_price = ?, outcome = ?, "
+            "UPDATE runs SET delivery = 'confirmed', status = ?, has_ended = 1, "
+            "actual_price = ?, outcome = ?, "
             "counted_price = coalesce(?, counted_price) WHERE api_url = ? AND run_id = ?"
         )
         counted = 0.0 if price is None and has_failed else price
@@ -199,7 +238,7 @@ class RunLog:
         where = (self._api_url, run_id.lower())
 
         def work(connection: sqlite3.Connection) -> RunRecord | None:
-            runs = "SELECT facts, has_ended FROM runs WHERE api_url = ? AND run_id = ?"
+            runs = "SELECT facts, has_ended, status FROM runs WHERE api_url = ? AND run_id = ?"
             saved = "SELECT folder FROM saved WHERE api_url = ? AND run_id = ?"
             run = connection.execute(f"{runs} ORDER BY created_at DESC", where).fetchone()
             folder = connection.execute(saved, where).fetchone()
@@ -208,7 +247,7 @@ class RunLog:
             return RunRecord(
                 facts=_json(run["facts"]) if run else {},
                 folder=Path(folder["folder"]) if folder else None,
-                is_open=run is not None and not run["has_ended"],
+                is_open=run is not None and (not run["has_ended"] or run["status"] == GONE),
             )
 
         return await or_nothing(self._database.read(work))
@@ -275,20 +314,28 @@ class RunLog:
             )
             owner.bury(owner_id)
 
-    def _twin(self, connection: sqlite3.Connection, intent: Intent) -> RunEntry | None:
-        """The newest equal run, if it stands in the way of another."""
-        newest = self._one(
-            connection,
-            "account = ? AND fingerprint = ? AND delivery != 'not_sent' "
-            "ORDER BY created_at DESC, local_id",
-            self._account,
-            intent.fingerprint,
-        )
+    def _twin(
+        self, connection: sqlite3.Connection, intent: Intent, *, repeat: bool
+    ) -> RunEntry | None:
+        """The equal run that stands in the way of another, if there is one.
+
+        To `repeat` is to pay for another, but not twice for calls that come at the same moment.
+        """
+        # Not by time: a clock may be set back.
+        equal = "account = ? AND fingerprint = ? AND {} ORDER BY rowid DESC"
+        values = (self._account, intent.fingerprint)
+        on_its_way = "delivery IN ('intended', 'sending')"
+        if repeat:
+            return self._one(connection, equal.format(on_its_way), *values)
+        running = f"({on_its_way} OR (delivery = 'confirmed' AND NOT has_ended))"
+        found = self._one(connection, equal.format(running), *values)
+        if found is not None:
+            return found
+        newest = self._one(connection, equal.format("delivery != 'not_sent'"), *values)
         if newest is None:
             return None
-        open_still = newest.is_on_its_way or newest.delivery == "unknown" or newest.is_running
-        young = abs(self._clock() - newest.created_at) < TWIN_SECONDS
-        return newest if open_still or young else None
+        is_young = abs(self._clock() - newest.created_at) < TWIN_SECONDS
+        return newest if is_young or newest.delivery == "unknown" else None
 
     def _spending(self, connection: sqlite3.Connection) -> Spending:
         day = connection.execute(
@@ -297,12 +344,18 @@ class RunLog:
         ).fetchone()[0]
         on_its_way = connection.execute(
             "SELECT workspace_id, total(counted_price) FROM runs "
-            "WHERE api_url = ? AND delivery IN ('intended', 'sending') GROUP BY workspace_id",
+            # The plus sign leaves the choice to the index of the few that are not answered.
+            "WHERE +api_url = ? AND delivery IN ('intended', 'sending') GROUP BY workspace_id",
             (self._api_url,),
         ).fetchall()
         return Spending(day, dict(on_its_way))
 
-    def _insert(self, connection: sqlite3.Connection, intent: Intent) -> Reservation:
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        intent: Intent,
+        may_go: Callable[[Traffic], bool],
+    ) -> Reservation:
         values: dict[str, Any] = {
             "local_id": uuid4().hex,
             "api_url": self._api_url,
@@ -322,29 +375,36 @@ class RunLog:
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", values)
+        has_turn = may_go(self._traffic(connection, intent.workspace_id))
+        if has_turn:
+            self._note_turn(connection, values["local_id"])
         [entry] = self._entries(connection, "local_id = ?", (values["local_id"],))
-        return Reservation(entry, is_new=True)
+        return Reservation(entry, is_new=True, has_turn=has_turn)
 
-    def _traffic(self, connection: sqlite3.Connection, local_id: str) -> Traffic:
+    def _note_turn(self, connection: sqlite3.Connection, local_id: str) -> None:
+        sql = "UPDATE runs SET slot_at = ? WHERE local_id = ?"
+        connection.execute(sql, (self._clock(), local_id))
+
+    def _traffic(self, connection: sqlite3.Connection, workspace_id: str) -> Traffic:
         now = self._clock()
-        entry = self._one(connection, "local_id = ?", local_id)
         under_way = self._entries(
             connection,
-            "api_url = ? AND account = ? AND workspace_id = ? AND slot_at > ? "
-            "AND delivery IN ('intended', 'sending', 'confirmed') AND has_ended = 0 "
-            "ORDER BY slot_at",
+            "api_url = ? AND account = ? AND workspace_id = ? AND slot_at BETWEEN ? AND ? "
+            "AND has_ended = 0 AND (delivery != 'unknown' OR slot_at > ?) ORDER BY slot_at",
             (
                 self._api_url,
                 self._account,
-                entry.workspace_id if entry else "",
-                now - DAY_SECONDS,
+                workspace_id,
+                now - LONGEST_RUN_SECONDS,
+                now,
+                now - UNKNOWN_SECONDS,
             ),
         )
         minute = connection.execute(
             "SELECT kind, subject_id, ? - slot_at FROM runs "
-            "WHERE api_url = ? AND account = ? AND slot_at > ? AND delivery != 'not_sent' "
-            "ORDER BY slot_at",
-            (now, self._api_url, self._account, now - MINUTE_SECONDS),
+            "WHERE api_url = ? AND account = ? AND slot_at BETWEEN ? AND ? "
+            "AND delivery != 'not_sent' ORDER BY slot_at",
+            (now, self._api_url, self._account, now - MINUTE_SECONDS, now),
         ).fetchall()
         return Traffic(under_way, [tuple(row) for row in minute])
 

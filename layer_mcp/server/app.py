@@ -11,20 +11,26 @@ from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .instructions import instructions
 from .resources import ServerWithRuns, add_resources
+from .shielding import shielded
 from .state import App, journal_of, new_app
+from .submissions import Submissions
 from .tools import tools_of
 
 
-def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
+def create_server(
+    settings: Settings, *, notes: str = "", submissions: Submissions | None = None
+) -> MCPServer[App]:
     """The MCP server for these settings. Needs no token and no network until the first call.
 
-    `notes` are added to the instructions that an agent reads.
+    `notes` are added to the instructions that an agent reads. `submissions` lets a caller see which
+    paid requests are out.
 
     Raises:
         SettingsError: the sandbox is wanted, but the address is not one.
     """
     refuse_paid_sandbox(settings)
     saves_by_itself = settings.output_dir is not None
+    submissions = submissions or Submissions()
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
@@ -35,9 +41,11 @@ def create_server(settings: Settings, *, notes: str = "") -> MCPServer[App]:
                 anyio.create_task_group() as background,
             ):
                 try:
-                    yield new_app(settings, client, journal, background)
+                    yield new_app(settings, client, journal, background, submissions)
                 finally:
                     background.cancel_scope.cancel()
+                    with shielded():
+                        await submissions.finished()
 
     server = ServerWithRuns(
         "layer-mcp",

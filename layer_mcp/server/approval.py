@@ -4,23 +4,34 @@ The SDK asks in both protocol eras: with a request of its own while the call wai
 2026-07-28 on, by answering the call with the question and taking the same call again.
 """
 
+import logging
 from dataclasses import dataclass
+from typing import Any, cast
 
-from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit
+from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field
 
+from ..api.errors import LayerError
 from .price_gate import Quote
-from .state import ToolContext
+from .state import ToolContext, app_of
 
 ERA_OF_ROUNDS = "2026-07-28"
+MAX_ASKED = 100
+UNREADABLE = "The user's answer to the price could not be read. Nothing was sent."
+
+logger = logging.getLogger(__name__)
 
 
 class Approval(BaseModel):
     """What a person answers."""
 
+    # Preset to yes, but required: a form that was answered otherwise is no yes.
     approve: bool = Field(
-        default=True, title="Start it", description="The Creative Units are then spent."
+        title="Start it",
+        description="The Creative Units are then spent.",
+        json_schema_extra={"default": True},
     )
 
 
@@ -29,14 +40,30 @@ class Unasked:
     """Nobody had to be asked, or nobody could be."""
 
 
-def question(what: str, quote: Quote) -> Elicit[Approval]:
-    """The question about a price; `what` would be started: "4 outputs with Some Model"."""
-    price = f" for {quote.total:g} CU" if quote.total is not None else ""
-    unknown = "" if price else " Its price could not be had."
-    excluded = " References are not in the price." if quote.references_refused else ""
-    balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
-    sentence = f"Start {what}{price}?{unknown}{excluded} The balance is {balance}."
-    return Elicit(sentence, Approval)
+Answered = ElicitationResult[Approval] | Unasked
+"""What is known without another round."""
+
+
+async def asked_person(
+    what: str, quote: Quote, context: ToolContext
+) -> Elicit[Approval] | Answered | None:
+    """A person's answer to a price, or the question that the SDK carries to the client in a round.
+
+    `what` would be started: "4 outputs with Some Model". None when the client could not ask.
+
+    Raises:
+        LayerError: NOT_ANSWERED, for an answer that cannot be read.
+    """
+    question = _question(what, quote, context)
+    if _in_rounds(context):
+        return question
+    try:
+        return await context.elicit(question.message, Approval)
+    except MCPError as error:
+        logger.warning("The client did not ask the user: %s", error)
+        return None
+    except ValueError:
+        raise LayerError("NOT_ANSWERED", UNREADABLE) from None
 
 
 def can_ask(context: ToolContext) -> bool:
@@ -45,13 +72,41 @@ def can_ask(context: ToolContext) -> bool:
     elicitation = capabilities.elicitation if capabilities is not None else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
+    return _in_rounds(context) or context.session.can_send_request
+
+
+def disagreement(result: ElicitationResult[Any]) -> LayerError | None:
+    """Why a call may not go on: a person said no, or nothing; None after a yes or no question."""
+    answer: Any = result
+    # What a resolver returns by itself comes wrapped once more.
+    while isinstance(answer, AcceptedElicitation):
+        answer = cast("AcceptedElicitation[Any]", answer).data
+    if isinstance(answer, Unasked) or (isinstance(answer, Approval) and answer.approve):
+        return None
+    if isinstance(answer, CancelledElicitation):
+        sentence = "The question about the price was closed without an answer. Nothing was sent."
+        return LayerError("NOT_ANSWERED", sentence)
+    return LayerError("DECLINED", "The user did not agree to the price. Nothing was sent.")
+
+
+def _in_rounds(context: ToolContext) -> bool:
     version = context.protocol_version
-    in_rounds = version is not None and version >= ERA_OF_ROUNDS
-    return in_rounds or context.session.can_send_request
+    return version is not None and version >= ERA_OF_ROUNDS
 
 
-def is_approved(result: ElicitationResult[Approval]) -> bool:
-    """Whether the call may go on: a person said yes, or nobody had to be asked."""
-    if not isinstance(result, AcceptedElicitation):
-        return False
-    return isinstance(result.data, Unasked) or result.data.approve
+def _question(what: str, quote: Quote, context: ToolContext) -> Elicit[Approval]:
+    """The question; in a second round that of the first, as long as the price is the same.
+
+    The SDK takes an answer only for the very same words, and the balance changes by itself.
+    """
+    price = f" for {quote.total:g} CU" if quote.total is not None else ""
+    unknown = "" if price else " Its price could not be had."
+    excluded = " References are not in the price." if quote.references_refused else ""
+    start = f"Start {what}{price}?{unknown}{excluded}"
+    balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
+    asked = app_of(context).asked
+    if context.request_state is None or start not in asked:
+        asked[start] = balance
+        while len(asked) > MAX_ASKED:
+            asked.pop(next(iter(asked)))
+    return Elicit(f"{start} The balance is {asked[start]}.", Approval)

@@ -4,6 +4,7 @@ It goes on in the background after the call has been answered. What was not sent
 stops is in the journal as not sent.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,13 +14,15 @@ from ..api.errors import LayerError
 from ..api.models import Inference
 from ..journal.entries import RunEntry
 from .orders import Order, Started
-from .paying import never_sent_if_it_fails, sent
+from .paying import CRASHED, never_sent_if_it_fails, note_failure, sent
 from .state import App
 from .turns import take_turn
 
 # Layer may count runs that were not started from here.
 PAUSE_AFTER_REFUSAL_SECONDS = 5.0
 MAX_REFUSALS = 60
+
+logger = logging.getLogger(__name__)
 
 Result = Started[Inference] | LayerError
 
@@ -81,29 +84,37 @@ async def _turn(
             await take_turn(app, order, entry, on_obstacle=batch.wait_in_line)
     except LayerError as error:
         return error
+    # One that crashes must not take the others with it, nor the server.
+    except Exception:
+        logger.exception("A run of a batch crashed in line")
+        return CRASHED
     return None
 
 
 async def _send(app: App, batch: Batch, order: Order[Inference], entry: RunEntry) -> None:
     for _ in range(MAX_REFUSALS):
         result = await _result(app, order, entry)
-        limited = isinstance(result, LayerError) and result.code == "RATE_LIMITED"
-        if not limited:
+        if not isinstance(result, LayerError) or result.code != "RATE_LIMITED":
             batch.end(entry, result)
             return
         batch.end(entry, None)
-        await app.journal.runs.put_back(entry.local_id)
-        await anyio.sleep(PAUSE_AFTER_REFUSAL_SECONDS)
+        asked_seconds = result.retry_after_seconds or 0.0
+        await anyio.sleep(max(asked_seconds, PAUSE_AFTER_REFUSAL_SECONDS))
         error = await _turn(app, batch, order, entry)
         batch.begin()
         if error is not None:
             batch.end(entry, error)
             return
-    batch.end(entry, LayerError("RATE_LIMITED", "Layer did not let it start for minutes."))
+    error = LayerError("RATE_LIMITED", "Layer did not let it start for minutes.")
+    await note_failure(app, entry, "not_sent", error)
+    batch.end(entry, error)
 
 
 async def _result(app: App, order: Order[Inference], entry: RunEntry) -> Result:
     try:
-        return await sent(app, order, entry)
+        return await sent(app, order, entry, try_later=True)
     except LayerError as error:
         return error
+    except Exception:
+        logger.exception("A run of a batch crashed while it was sent")
+        return CRASHED

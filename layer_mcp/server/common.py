@@ -27,7 +27,7 @@ def reading() -> ToolAnnotations:
 
 
 def spending() -> ToolAnnotations:
-    """The hints of a tool whose every call is a new charge."""
+    """The hints of a tool whose calls are charged."""
     return ToolAnnotations(read_only_hint=False, destructive_hint=False)
 
 

@@ -6,9 +6,13 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from ..api.errors import LayerError, one_sentence
+from ..journal.database import is_busy
 from .state import App
 
 ResultT = TypeVar("ResultT")
+
+WAIT = "Another server is writing to it. Call again in some seconds."
+FREE_SPACE = "Free some space on the disk, then call again."
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ async def kept(app: App, work: Awaitable[ResultT], instead: ResultT) -> ResultT:
         result = await work
     except sqlite3.Error as error:
         if needs_journal(app):
-            raise journal_error(str(error)) from None
+            raise journal_error(error) from None
         logger.warning("The journal cannot be used: %s", error)
         return instead
     check_journal(app)
@@ -45,7 +49,10 @@ def needs_journal(app: App) -> bool:
     return app.settings.journal == "required" or app.settings.max_spend_per_day is not None
 
 
-def journal_error(problem: str) -> LayerError:
-    """The refusal to spend what cannot be written down."""
+def journal_error(problem: Exception | str) -> LayerError:
+    """The refusal to spend what cannot be written down, or to list what cannot be read."""
     sentence = one_sentence(f"The journal of runs cannot be used: {problem}")
-    return LayerError("JOURNAL_UNAVAILABLE", f"{sentence} Nothing was sent.")
+    code = getattr(problem, "sqlite_errorcode", None)
+    step = {sqlite3.SQLITE_FULL: FREE_SPACE}.get(code) if isinstance(code, int) else None
+    busy = isinstance(problem, sqlite3.OperationalError) and (code is None or is_busy(problem))
+    return LayerError("JOURNAL_UNAVAILABLE", sentence, next_step=WAIT if busy else step)

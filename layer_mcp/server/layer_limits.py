@@ -54,6 +54,16 @@ def obstacle(
     return _minute_is_full(videos, VIDEOS_A_MINUTE, "videos") if full else None
 
 
+def has_room(traffic: Traffic, model_id: str | None) -> bool:
+    """Whether a run may be started now without looking anything up."""
+    return obstacle(traffic, model_id, {}) is None
+
+
+def in_line(_traffic: Traffic) -> bool:
+    """No run may be started now: each has to wait for its turn."""
+    return False
+
+
 def _minute_is_full(ages: Sequence[float], limit: int, what: str) -> Obstacle:
     """The window has room when all but the newest `limit` - 1 have left it; oldest first."""
     pause_seconds = max(MINUTE_SECONDS - ages[len(ages) - limit], 0.0)

@@ -43,7 +43,7 @@ class Order(Generic[StateT]):
     """A run that is asked for and not sent yet.
 
     `name` is what a person calls its model or workflow; `count` the number of outputs, where it is
-    known before.
+    known before. `label` begins what is said of this one among several.
     """
 
     intent: Intent
@@ -51,6 +51,7 @@ class Order(Generic[StateT]):
     submit: Callable[[BeforeSending], Awaitable[Started[StateT]]]
     name: Callable[[], Awaitable[str]]
     count: int | None = None
+    label: str = ""
 
     @property
     def model_id(self) -> str | None:
@@ -93,7 +94,7 @@ def inference_order(
 
     facts = request_facts(request, workspace_id)
     return Order(
-        _intent("inference", workspace_id, request.model_id, request.body(), facts),
+        _intent("inference", request.model_id, request.body(), facts, references),
         estimate,
         submit,
         name,
@@ -136,16 +137,20 @@ def workflow_order(
     body = request.model_dump(mode="json", exclude_none=True)
     facts = workflow_request_facts(workflow_id, request.inputs, workspace_id)
     return Order(
-        _intent("workflow", workspace_id, workflow_id, body, facts), estimate, submit, name
+        _intent("workflow", workflow_id, body, facts, references),
+        estimate,
+        submit,
+        name,
     )
 
 
 def _intent(
     kind: RunKind,
-    workspace_id: str,
     subject_id: str,
     parameters: dict[str, Any],
     facts: dict[str, Any],
+    references: References,
 ) -> Intent:
-    digest = fingerprint(kind, workspace_id, subject_id, parameters)
+    workspace_id = references.workspace_id
+    digest = fingerprint(kind, workspace_id, subject_id, parameters, references.contents)
     return Intent(kind, workspace_id, subject_id, digest, facts)

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
-from uuid import uuid4
 
 import anyio
+from anyio.lowlevel import checkpoint
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Elicit
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -22,11 +22,12 @@ from pydantic import Field
 
 from ..api.errors import LayerError
 from ..api.fields import PositiveNumber, Request
-from ..journal.entries import Intent, Reservation, RunEntry, Spending
-from .approval import Approval, Unasked, can_ask, is_approved, question
+from ..journal.entries import Delivery, Intent, Reservation, RunEntry, Spending, Traffic
+from .approval import Answered, Approval, Unasked, asked_person, can_ask, disagreement
 from .common import counted
 from .following import StateT
 from .journal_use import check_journal, kept
+from .layer_limits import has_room, in_line
 from .orders import Order, Started
 from .price_gate import (
     Quote,
@@ -44,6 +45,7 @@ from .twins import known_twin, twin_error
 from .waiting import MIN_PREPARING_SECONDS, deadline_before_submission
 
 MAX_NAMES = 3
+NAME_SECONDS = 3.0
 LATER_ATTEMPTS = 60
 LATER_SECONDS = 10.0
 PRICE = "estimated_price_creative_units"
@@ -102,12 +104,10 @@ async def planned(
     """
     app = app_of(context)
     deadline = deadline_before_submission(began, context)
-    twins = [
-        None
-        if spending.repeat
-        else await known_twin(app, order.intent, deadline, wait_for_answer=wait_for_twins)
-        for order in orders
-    ]
+    find = partial(
+        known_twin, app, deadline=deadline, repeat=spending.repeat, wait_for_answer=wait_for_twins
+    )
+    twins = [await find(order.intent) for order in orders]
     new = [order for order, twin in zip(orders, twins, strict=True) if twin is None]
     quote = None
     if new:
@@ -119,17 +119,26 @@ async def planned(
     return Plan(orders, twins, quote, spending, began)
 
 
-async def asked(plan: Plan[Any], context: ToolContext) -> Elicit[Approval] | Unasked:
+async def asked(plan: Plan[Any], context: ToolContext) -> Elicit[Approval] | Answered:
     """The question that a person has to answer first, if one has to.
 
     Raises:
-        LayerError: CONFIRMATION_REQUIRED or PRICE_UNKNOWN, when nobody can be asked.
+        LayerError: a limit does not allow it whatever the answer; CONFIRMATION_REQUIRED or
+            PRICE_UNKNOWN, when nobody can be asked.
     """
-    limits = price_limits(app_of(context).settings)
+    app = app_of(context)
+    limits = price_limits(app.settings)
     if plan.quote is None or not needs_a_yes(plan.quote, limits):
         return Unasked()
+    # Looked at again when it is written down; before that, nobody is asked in vain.
+    spending = await kept(app, app.journal.runs.spending(), Spending(0.0, {}))
+    error = spending_refusal(plan.quote, limits, spending)
+    if error is not None:
+        raise error
     if can_ask(context):
-        return question(await in_words(plan.new), plan.quote)
+        answer = await asked_person(await in_words(plan.new), plan.quote, context)
+        if answer is not None:
+            return answer
     error = unasked_refusal(plan.quote, limits, plan.spending.max_price_creative_units)
     if error is not None:
         raise error
@@ -139,7 +148,9 @@ async def asked(plan: Plan[Any], context: ToolContext) -> Elicit[Approval] | Una
 async def in_words(orders: Sequence[Order[Any]]) -> str:
     """What orders would start, for a person: how many of what, with which models."""
     different = list({order.intent.subject_id: order for order in orders}.values())
-    names = [await order.name() for order in different[:MAX_NAMES]]
+    names = [order.intent.subject_id for order in different[:MAX_NAMES]]
+    with anyio.move_on_after(NAME_SECONDS):
+        names = [await order.name() for order in different[:MAX_NAMES]]
     names += [f"{len(different) - MAX_NAMES} more"] if len(different) > MAX_NAMES else []
     counts = [order.count for order in orders if order.count is not None]
     outputs = counted(sum(counts), "output") if counts else "a run"
@@ -159,11 +170,12 @@ async def paid(
     [order], [twin] = plan.orders, plan.twins
     deadline = deadline_before_submission(plan.began, context)
     while twin is None:
-        [reservation] = await reserved(app, plan, [order], approval)
+        may_go = partial(has_room, model_id=order.model_id)
+        [reservation] = await reserved(app, plan, [order], approval, may_go=may_go)
         if reservation.is_new:
-            return await _sent_in_turn(app, order, reservation.entry, deadline)
+            return await _sent_in_turn(app, order, reservation, deadline)
         # Another call was faster. If it fails to send, it is our turn.
-        twin = await known_twin(app, order.intent, deadline)
+        twin = await known_twin(app, order.intent, deadline=deadline, repeat=plan.spending.repeat)
     error = twin_error(twin)
     if error is not None:
         raise error
@@ -175,15 +187,20 @@ async def reserved(
     plan: Plan[StateT],
     orders: Sequence[Order[StateT]],
     approval: ElicitationResult[Approval],
+    *,
     batch_id: str | None = None,
+    may_go: Callable[[Traffic], bool] = in_line,
 ) -> list[Reservation]:
     """Write down the orders of a plan that have no twin, within the limits, all or none.
+
+    Those for which `may_go` holds have their turn; the others have to wait in line.
 
     Raises:
         LayerError: DECLINED, SPENDING_LIMIT_REACHED, INSUFFICIENT_BALANCE, JOURNAL_UNAVAILABLE.
     """
-    if not is_approved(approval):
-        raise LayerError("DECLINED", "The user did not agree to the price. Nothing was sent.")
+    error = disagreement(approval)
+    if error is not None:
+        raise error
     quote = plan.quote
     limits = price_limits(app.settings)
 
@@ -196,20 +213,27 @@ async def reserved(
     prices = quote.prices if quote else [None] * len(orders)
     intents = [order.priced(price, batch_id) for order, price in zip(orders, prices, strict=True)]
     unwritten = [Reservation(_unwritten(intent), is_new=True) for intent in intents]
-    work = app.journal.runs.reserve(intents, check, repeat=plan.spending.repeat)
+    work = app.journal.runs.reserve(intents, check, repeat=plan.spending.repeat, may_go=may_go)
     return await kept(app, work, unwritten)
 
 
 async def _sent_in_turn(
-    app: App, order: Order[StateT], entry: RunEntry, deadline: float
+    app: App, order: Order[StateT], reservation: Reservation, deadline: float
 ) -> Started[StateT]:
-    async with never_sent_if_it_fails(app, entry):
-        await take_turn(app, order, entry, deadline=deadline)
-    return await sent(app, order, entry)
+    async with never_sent_if_it_fails(app, reservation.entry):
+        if not reservation.has_turn:
+            await take_turn(app, order, reservation.entry, deadline=deadline)
+        # Whoever gave up by now need not pay.
+        await checkpoint()
+    return await sent(app, order, reservation.entry)
 
 
-async def sent(app: App, order: Order[StateT], entry: RunEntry) -> Started[StateT]:
+async def sent(
+    app: App, order: Order[StateT], entry: RunEntry, *, try_later: bool = False
+) -> Started[StateT]:
     """The run that an order starts; sent once, and followed to its answer whoever gives up waiting.
+
+    With `try_later` a refusal for Layer's limits leaves it in line.
 
     Raises:
         LayerError: nothing was sent, or OUTCOME_UNKNOWN.
@@ -217,19 +241,26 @@ async def sent(app: App, order: Order[StateT], entry: RunEntry) -> Started[State
     runs = app.journal.runs
 
     async def before_sending() -> None:
-        await kept(app, runs.note_sending(entry.local_id), None)
+        if not entry.is_kept:
+            return
+        if not await kept(app, runs.note_sending(entry.local_id), instead=True):
+            raise LayerError("NOT_SENT", "The journal says that it is not to be sent any more.")
 
     with shielded():
         try:
-            started = await order.submit(before_sending)
+            with app.submissions.one():
+                started = await order.submit(before_sending)
+                return await _written_down(app, entry, started)
         except LayerError as error:
+            if try_later and error.code == "RATE_LIMITED":
+                await _surely(app, partial(runs.put_back, entry.local_id))
+                raise
             unknown = error.code == "OUTCOME_UNKNOWN"
-            await runs.note_failure(entry.local_id, "unknown" if unknown else "not_sent", error)
+            await note_failure(app, entry, "unknown" if unknown else "not_sent", error)
             raise
         except Exception:
-            await runs.note_failure(entry.local_id, "unknown", CRASHED)
+            await note_failure(app, entry, "unknown", CRASHED)
             raise
-        return await _written_down(app, entry, started)
 
 
 @asynccontextmanager
@@ -238,10 +269,16 @@ async def never_sent_if_it_fails(app: App, entry: RunEntry) -> AsyncGenerator[No
     try:
         yield
     except BaseException as error:
-        why = error if isinstance(error, LayerError) else CANCELLED
+        crashed = isinstance(error, Exception)
+        why = error if isinstance(error, LayerError) else CRASHED if crashed else CANCELLED
         with shielded():
-            await app.journal.runs.note_failure(entry.local_id, "not_sent", why)
+            await note_failure(app, entry, "not_sent", why)
         raise
+
+
+async def note_failure(app: App, entry: RunEntry, delivery: Delivery, error: LayerError) -> None:
+    """Write down what became of a submission that Layer did not confirm."""
+    await _surely(app, partial(app.journal.runs.note_failure, entry.local_id, delivery, error))
 
 
 async def _written_down(app: App, entry: RunEntry, started: Started[StateT]) -> Started[StateT]:
@@ -252,28 +289,35 @@ async def _written_down(app: App, entry: RunEntry, started: Started[StateT]) -> 
     confirm = partial(
         app.journal.runs.confirm, entry.local_id, run_id, started.state.status, price, facts
     )
+    if entry.is_kept and await _surely(app, confirm):
+        return replace(started, facts=facts)
+    logger.error("Run %s was started, but could not be written down", run_id)
+    return replace(started, facts=facts, warning=NOT_KEPT)
+
+
+async def _surely(app: App, write: Callable[[], Awaitable[None]]) -> bool:
+    """Write what must not be forgotten: now, or as soon as the disk lets us. False for later."""
     try:
-        await confirm()
-    except sqlite3.Error:
-        logger.exception("Run %s was started, but could not be written down", run_id)
-        app.background.start_soon(_written_down_later, confirm)
-        return replace(started, facts=facts, warning=NOT_KEPT)
-    return replace(started, facts=facts)
+        await write()
+    except sqlite3.Error as error:
+        logger.warning("The journal cannot be used: %s", error)
+        app.background.start_soon(_later, write)
+        return False
+    return True
 
 
-async def _written_down_later(confirm: Callable[[], Awaitable[None]]) -> None:
-    """Try again as long as the disk may become free."""
+async def _later(write: Callable[[], Awaitable[None]]) -> None:
     for _ in range(LATER_ATTEMPTS):
         await anyio.sleep(LATER_SECONDS)
         with suppress(sqlite3.Error):
-            await confirm()
+            await write()
             return
 
 
 def _unwritten(intent: Intent) -> RunEntry:
     """The entry of an intent that no journal holds."""
     return RunEntry(
-        local_id=uuid4().hex,
+        local_id="",
         kind=intent.kind,
         workspace_id=intent.workspace_id,
         subject_id=intent.subject_id,

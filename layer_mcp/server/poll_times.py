@@ -4,20 +4,24 @@ from collections.abc import Iterable
 
 import anyio
 
-from ..api.polling import RunState, is_terminal, poll_interval_seconds
+from ..api.polling import MIN_POLL_INTERVAL_SECONDS, RunState, poll_interval_seconds
 
 MAX_KEPT = 1_000
 
 
 class PollTimes:
-    """The next time at which each run that goes on may be read, by anyio's clock."""
+    """The next time at which each run may be read, by anyio's clock."""
 
     def __init__(self) -> None:
         self._next: dict[str, float] = {}
 
-    def is_due(self, run_id: str) -> bool:
-        """Whether a run may be read now; one that was never read here may."""
-        return self._next.get(run_id, 0.0) <= anyio.current_time()
+    def take(self, run_id: str) -> bool:
+        """Whether a run may be read now, by this caller and no other; a run never read may."""
+        now = anyio.current_time()
+        if self._next.get(run_id, now) > now:
+            return False
+        self._next[run_id] = now + MIN_POLL_INTERVAL_SECONDS
+        return True
 
     def pause_seconds(self, run_ids: Iterable[str], most: float) -> float:
         """The time until the first of these runs may be read, and at most `most`."""
@@ -27,9 +31,11 @@ class PollTimes:
 
     def note(self, run_id: str, state: RunState) -> None:
         """Remember what was just read."""
+        self.pause(run_id, poll_interval_seconds(state.poll_interval_seconds))
+
+    def pause(self, run_id: str, pause_seconds: float) -> None:
+        """Leave a run alone for so long."""
         self._next.pop(run_id, None)
-        if not is_terminal(state.status):
-            pause_seconds = poll_interval_seconds(state.poll_interval_seconds)
-            self._next[run_id] = anyio.current_time() + pause_seconds
+        self._next[run_id] = anyio.current_time() + pause_seconds
         while len(self._next) > MAX_KEPT:
             self._next.pop(next(iter(self._next)))

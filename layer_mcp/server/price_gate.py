@@ -55,9 +55,14 @@ def refusal(quote: Quote, limits: PriceLimits, max_price: float | None) -> Layer
     counts as above every limit.
     """
     total = quote.total
-    limited = (limits.max_price, limits.max_spend_per_day, max_price) != (None, None, None)
+    has_hard_limit = (limits.max_price, limits.max_spend_per_day) != (None, None)
     if total is None:
-        return _unknown(quote) if limited else None
+        return _unknown(quote) if has_hard_limit or max_price is not None else None
+    if has_hard_limit and quote.references_refused:
+        sentence = "Layer did not price the references, and LAYER_MAX_PRICE or "
+        sentence += "LAYER_MAX_SPEND_PER_DAY is set. Nothing was sent."
+        step = "Leave the references out, or ask the user to lift the limit."
+        return LayerError("PRICE_UNKNOWN", sentence, next_step=step)
     dearest = max((price for price in quote.prices if price is not None), default=0.0)
     if _above(dearest, limits.max_price):
         sentence = f"A run costs {dearest:g} CU; LAYER_MAX_PRICE allows {limits.max_price:g}."

@@ -29,6 +29,7 @@ async def quoted(orders: Sequence[Order[Any]], total_seconds: float) -> Quote:
             try:
                 answers[number] = await orders[number].estimate()
             except LayerError as error:
+                error.message = f"{orders[number].label}{error.message}"
                 answers[number] = error
 
     with anyio.move_on_after(total_seconds):

@@ -26,6 +26,11 @@ class References:
         """The file ids by the paths of the call."""
         return {file.path: file.file_id for file in self.files}
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """The SHA-256 of the files by their ids."""
+        return {file.file_id: file.sha256 for file in self.files}
+
     async def used_by(self, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         """The answer to a call that names the files; a file that Layer lost is forgotten.
 

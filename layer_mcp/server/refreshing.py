@@ -1,16 +1,18 @@
 """What the journal knows of a run, brought up to date with what Layer says."""
 
+import time
 from typing import Any
 
 from ..api.errors import LayerError
-from ..api.polling import is_terminal
+from ..api.polling import is_terminal, poll_interval_seconds
 from ..journal.entries import Outcome, RunEntry
+from ..journal.run_log import GONE
 from .endings import note_end
 from .following import Run, inference_run, workflow_run
 from .state import App
 
 GONE_CODES = ("INFERENCE_NOT_FOUND", "WORKFLOW_RUN_NOT_FOUND")
-GONE = "not_found"
+GONE_AFTER_SECONDS = 600
 
 
 def run_of(app: App, entry: RunEntry) -> Run[Any]:
@@ -27,12 +29,14 @@ async def refreshed(app: App, entry: RunEntry) -> RunEntry:
     What keeps Layer from answering leaves the entry as it is.
     """
     run_id = entry.run_id
-    if run_id is None or not entry.is_running or not app.polls.is_due(run_id):
+    if run_id is None or not entry.is_running or not app.polls.take(run_id):
         return entry
     try:
         state = await run_of(app, entry).wait(0)
     except LayerError as error:
-        if error.code in GONE_CODES:
+        app.polls.pause(run_id, poll_interval_seconds(error.retry_after_seconds))
+        # A run that was just started may not be everywhere yet.
+        if error.code in GONE_CODES and time.time() - entry.created_at > GONE_AFTER_SECONDS:
             await app.journal.runs.note_end(run_id, GONE, None, Outcome(), has_failed=False)
         return await app.journal.runs.known(entry)
     app.polls.note(run_id, state)

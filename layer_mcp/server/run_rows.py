@@ -38,7 +38,9 @@ class RunRow(BaseModel):
         """The row for people."""
         price = self.actual_price_creative_units
         estimate = self.estimated_price_creative_units
+        differs = estimate is not None and price != estimate
         cost = f"{price:g} CU" if price is not None else ""
+        cost += f" (estimated {estimate:g})" if cost and differs else ""
         cost = cost or (f"about {estimate:g} CU" if estimate is not None else "")
         name = self.inference_id or self.run_id or "no id"
         facts = [name, self.status, cost, self.prompt, self.error]

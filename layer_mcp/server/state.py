@@ -16,6 +16,7 @@ from ..settings import Settings
 from .locks import KeyedLocks
 from .model_facts import ModelLookup
 from .poll_times import PollTimes
+from .submissions import Submissions
 from .uploads import Uploads
 
 ACCOUNT_LENGTH = 16
@@ -25,7 +26,8 @@ ACCOUNT_LENGTH = 16
 class App:
     """The settings of a running server, its one client, and what it remembers.
 
-    `background` is for what goes on after a call has been answered, until the server stops.
+    `background` is for what goes on after a call has been answered, until the server stops. `asked`
+    holds the questions about prices that were asked last, with the balance that they named.
     `sheets` lets one preview be drawn at a time: they take memory, and Pillow's warnings are
     switched off for the whole process meanwhile.
     """
@@ -39,6 +41,8 @@ class App:
     models: ModelLookup
     polls: PollTimes
     background: TaskGroup
+    submissions: Submissions
+    asked: dict[str, str]
 
     @property
     def can_save(self) -> bool:
@@ -56,7 +60,11 @@ def journal_of(settings: Settings) -> Journal:
 
 
 def new_app(
-    settings: Settings, client: LayerClient, journal: Journal, background: TaskGroup
+    settings: Settings,
+    client: LayerClient,
+    journal: Journal,
+    background: TaskGroup,
+    submissions: Submissions,
 ) -> App:
     """The parts of a server, put together."""
     return App(
@@ -69,6 +77,8 @@ def new_app(
         models=ModelLookup(client),
         polls=PollTimes(),
         background=background,
+        submissions=submissions,
+        asked={},
     )
 
 

@@ -12,18 +12,15 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, find_resolved_parameters
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
-from ..api.errors import LayerError, one_sentence
+from ..api.errors import LayerError
 from ..setting_values import Toolset
+from .approval import UNREADABLE
 from .arguments import parse_arguments
 from .results import Answer, Illustrated, failed_call, finished_call
 from .schema import JsonObject, answer_schema, outline, portable_schema
 from .state import app_of
-
-NOT_ASKED = "The client did not ask the user. Nothing was sent."
-UNREADABLE = "The user's answer to the price could not be read. Nothing was sent."
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +85,7 @@ class AnsweringTool(Tool):
     async def run(
         self, arguments: JsonObject, context: Any, convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
-        """Run the tool; whatever fails becomes an answer."""
+        """Run the tool; only a protocol error (`MCPError`) is raised."""
         settings = app_of(context).settings
         simulated = settings.sandbox
         try:
@@ -96,10 +93,6 @@ class AnsweringTool(Tool):
         except ToolError as error:
             failure = self._layer_error(error)
             return failed_call(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
-        except MCPError as error:
-            # Only asking a person raises it here: the client did not take the question.
-            failure = LayerError("NOT_ANSWERED", f"{NOT_ASKED} {one_sentence(error.message)}")
-            return failed_call(failure, simulated=simulated)
         if isinstance(answer, InputRequiredResult):
             return answer
         if isinstance(answer, Illustrated):
@@ -112,6 +105,7 @@ class AnsweringTool(Tool):
         if isinstance(cause, LayerError):
             logger.info("%s failed: %s", self.name, cause)
             return cause
+        # The SDK says so of an answer to a question, which comes in a round of its own.
         if isinstance(cause, ToolError):
             logger.info("%s: %s", self.name, cause)
             return LayerError("NOT_ANSWERED", UNREADABLE)

@@ -13,6 +13,7 @@ from .refreshing import refreshed
 from .state import App
 
 PAUSE_SECONDS = 0.5
+LOOK_SECONDS = 5.0
 
 OnObstacle = Callable[[], None]
 
@@ -42,9 +43,10 @@ async def take_turn(
         if found is None:
             return
         for model_id in found.unknown_models:
-            facts = await app.models.facts(model_id, entry.workspace_id)
-            modality[model_id] = facts.modality
-        if found.unknown_models or await _one_has_ended(app, found):
+            modality[model_id] = ""
+            with anyio.move_on_after(LOOK_SECONDS):
+                modality[model_id] = (await app.models.facts(model_id, entry.workspace_id)).modality
+        if found.unknown_models or await _one_has_ended(app, found, deadline):
             continue
         if on_obstacle is not None:
             on_obstacle()
@@ -54,9 +56,16 @@ async def take_turn(
         await anyio.sleep(pause_seconds)
 
 
-async def _one_has_ended(app: App, found: Obstacle) -> bool:
+async def _one_has_ended(app: App, found: Obstacle, deadline: float | None) -> bool:
     """Whether a run under way has ended meanwhile; asks Layer where that is due."""
-    for entry in found.under_way:
+    ended: list[RunEntry] = []
+
+    async def look(entry: RunEntry) -> None:
         if (await refreshed(app, entry)).has_ended:
-            return True
-    return False
+            ended.append(entry)
+
+    with anyio.move_on_after(LOOK_SECONDS if deadline is None else deadline - anyio.current_time()):
+        async with anyio.create_task_group() as tasks:
+            for entry in found.under_way:
+                tasks.start_soon(look, entry)
+    return bool(ended)

@@ -17,9 +17,16 @@ REPEAT = "To pay for another, call with repeat true."
 
 
 async def known_twin(
-    app: App, intent: Intent, deadline: float, *, wait_for_answer: bool = True
+    app: App,
+    intent: Intent,
+    *,
+    deadline: float,
+    repeat: bool = False,
+    wait_for_answer: bool = True,
 ) -> RunEntry | None:
     """The run that stands for an intent; None when it may be sent.
+
+    To `repeat`, only one that is being sent at this moment stands.
 
     Waits until `deadline`, by anyio's clock, for the answer to a twin that is just being sent,
     unless told not to. A twin that runs is looked at, because it may have ended unseen.
@@ -29,7 +36,7 @@ async def known_twin(
     """
     pause_seconds = FIRST_PAUSE_SECONDS
     while True:
-        entry = await kept(app, app.journal.runs.twin(intent), None)
+        entry = await kept(app, app.journal.runs.twin(intent, repeat=repeat), None)
         if entry is None:
             return None
         on_its_way = wait_for_answer and entry.is_on_its_way

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -38,19 +39,21 @@ async def watch(
     """
     app = app_of(context)
     deadline = anyio.current_time() + seconds
-    at_first = len(running_ones(await listed(wanted, MAX_WATCHED, context)))
+    running = replace(wanted, state="running")
+    under_way = await listed(running, MAX_WATCHED, context)
+    at_first = _ids(under_way)
     tried: set[str] = set()
+    least_seconds = LOOK_SECONDS
     while True:
-        with anyio.move_on_after(max(deadline - anyio.current_time(), LOOK_SECONDS)):
-            running = running_ones(await listed(wanted, MAX_WATCHED, context))
-            await _each(running, partial(refreshed, app))
+        with anyio.move_on_after(max(deadline - anyio.current_time(), least_seconds)):
+            await _each(under_way, partial(refreshed, app))
             ended = await listed(wanted, MAX_WATCHED, context)
             unsaved = [run for run in ended if run.local_id not in tried and _wants(app, run)]
-            tried |= {run.local_id for run in unsaved}
+            tried |= _ids(unsaved)
             await _each(unsaved, partial(_bring_home, context, began))
-        entries = await listed(wanted, MAX_WATCHED, context)
-        still = running_ones(entries)
-        enough = not still or (wait_for == "any" and len(still) < at_first)
+        least_seconds = 0.0
+        still = under_way = await listed(running, MAX_WATCHED, context)
+        enough = not still or (wait_for == "any" and not at_first <= _ids(still))
         left_seconds = deadline - anyio.current_time()
         if wait_for == "none" or enough or left_seconds <= 0:
             return
@@ -68,7 +71,7 @@ async def listed(wanted: RunFilter, limit: int, context: ToolContext) -> list[Ru
     try:
         return await app_of(context).journal.runs.listed(wanted, limit)
     except sqlite3.Error as error:
-        raise journal_error(str(error)) from None
+        raise journal_error(error) from None
 
 
 async def totals_of(wanted: RunFilter, context: ToolContext) -> RunTotals:
@@ -80,12 +83,11 @@ async def totals_of(wanted: RunFilter, context: ToolContext) -> RunTotals:
     try:
         return await app_of(context).journal.runs.totals(wanted)
     except sqlite3.Error as error:
-        raise journal_error(str(error)) from None
+        raise journal_error(error) from None
 
 
-def running_ones(entries: Sequence[RunEntry]) -> list[RunEntry]:
-    """Those that have not ended, as far as is known."""
-    return [entry for entry in entries if entry.is_running or entry.is_on_its_way]
+def _ids(entries: Sequence[RunEntry]) -> set[str]:
+    return {entry.local_id for entry in entries}
 
 
 async def _each(entries: Sequence[RunEntry], work: Callable[[RunEntry], Awaitable[object]]) -> None:

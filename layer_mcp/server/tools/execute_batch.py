@@ -1,6 +1,7 @@
 """execute_batch: many generations in one call, priced and agreed to as a whole."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -13,10 +14,10 @@ from pydantic import BaseModel, Field
 from ...api.errors import LayerError
 from ...api.models import Inference
 from ...journal.entries import RunEntry
-from ..approval import Approval, Unasked
+from ..approval import Answered, Approval
 from ..arguments import parse_arguments
 from ..batches import Batch, Result, send_batch
-from ..common import WORKSPACE, counted, fitting, spending
+from ..common import WORKSPACE, counted, short, spending
 from ..generation import GenerationArguments
 from ..orders import Order, Started, inference_order
 from ..paying import Plan, SpendingArguments, asked, planned, reserved
@@ -32,6 +33,7 @@ from ..waiting import deadline_before_submission
 
 MAX_REQUESTS = 50
 ID_LENGTH = 12
+UNKNOWN_CODES = ("OUTCOME_UNKNOWN", "TOOL_CRASHED")
 DESCRIPTION = """\
 Start up to 50 paid generations in one call, priced as a whole before the first is sent. Layer \
 runs 5 at once; the others wait in line here. list_runs then waits for all."""
@@ -84,8 +86,11 @@ async def plan(arguments: ExecuteBatchArguments, context: ToolContext) -> Plan[I
     paths = list(dict.fromkeys(path for request in requests for path in request.paths()))
     references = await bring_references(paths, workspace_id, context, began=began)
     orders = [
-        inference_order(app, request.request(references.ids), references, workspace_id)
-        for request in requests
+        replace(
+            inference_order(app, request.request(references.ids), references, workspace_id),
+            label=f"request {number}: ",
+        )
+        for number, request in enumerate(requests, 1)
     ]
     if not arguments.repeat:
         _refuse_equal(orders)
@@ -94,7 +99,7 @@ async def plan(arguments: ExecuteBatchArguments, context: ToolContext) -> Plan[I
 
 async def ask(
     plan: Annotated[Plan[Inference], Resolve(plan)], context: ToolContext
-) -> Elicit[Approval] | Unasked:
+) -> Elicit[Approval] | Answered:
     """Ask a person once for the whole batch, if its price wants one."""
     return await asked(plan, context)
 
@@ -109,7 +114,7 @@ async def execute_batch(
     app = app_of(context)
     batch_id = uuid4().hex[:ID_LENGTH]
     new = plan.new
-    reservations = await reserved(app, plan, new, approval, batch_id) if new else []
+    reservations = await reserved(app, plan, new, approval, batch_id=batch_id) if new else []
     written = iter(reservations)
     entries = [twin or next(written).entry for twin in plan.twins]
     started_now = {item.entry.local_id for item in reservations if item.is_new}
@@ -159,7 +164,7 @@ def _refuse_equal(orders: Sequence[Order[Inference]]) -> None:
         if first != number:
             sentence = (
                 f"Requests {first} and {number} are equal. Give each its own seed or prompt, use "
-                "batch_size, or set repeat true."
+                "batch_size."
             )
             raise LayerError("INVALID_ARGUMENTS", sentence)
 
@@ -169,9 +174,12 @@ def _row(number: int, entry: RunEntry, result: Result | None, is_new: bool) -> B
         state = result.state
         return BatchRow(number=number, inference_id=state.inference_id, status=state.status)
     if isinstance(result, LayerError):
-        unknown = result.code == "OUTCOME_UNKNOWN"
-        error = f"{result.code}: {result.message}"
-        return BatchRow(number=number, status="unknown" if unknown else "not_sent", error=error)
+        return BatchRow(
+            number=number,
+            inference_id=result.inference_id,
+            status="unknown" if result.code in UNKNOWN_CODES else "not_sent",
+            error=short(f"{result.code}: {result.message}"),
+        )
     if is_new:
         return BatchRow(number=number, status=QUEUED)
     error = twin_error(entry)
@@ -180,7 +188,7 @@ def _row(number: int, entry: RunEntry, result: Result | None, is_new: bool) -> B
         inference_id=entry.run_id,
         status=status_in_words(entry),
         duplicate=True,
-        error=f"{error.code}: {error.message}" if error else None,
+        error=short(f"{error.code}: {error.message}") if error else None,
     )
 
 
@@ -198,7 +206,7 @@ def _answer(
     warnings = [excluded_references(refused), *dict.fromkeys(unkept)]
     return BatchAnswer(
         batch_id=batch_id,
-        runs=fitting(rows),
+        runs=rows,
         estimated_price_creative_units=plan.quote.total if plan.quote else None,
         warning=" ".join(warning for warning in warnings if warning) or None,
         next_step=_next_step(rows, batch_id, has_new=bool(batch.pairs)),
@@ -206,17 +214,21 @@ def _answer(
 
 
 def _next_step(rows: Sequence[BatchRow], batch_id: str | None, *, has_new: bool) -> str:
-    failed = [row.number for row in rows if row.error]
     steps: list[str] = []
     if batch_id is not None:
         steps.append(f'Call list_runs with batch_id "{batch_id}" and wait_for all.')
     elsewhere = has_new or batch_id is None
     if elsewhere and any(row.duplicate and row.inference_id for row in rows):
         steps.append("Duplicates are runs of earlier calls: list_runs takes their inference_ids.")
-    if failed:
-        numbers = ", ".join(str(number) for number in failed)
-        steps.append(f"Not started: {numbers}. The others go on; correct these and call again.")
-    return " ".join(steps)
+    if unknown := _numbers(rows, "unknown"):
+        steps.append(f"Outcome unknown: {unknown}. Look in Layer before starting these again.")
+    if failed := _numbers(rows, "not_sent"):
+        steps.append(f"Not started: {failed}. The others go on; correct these and call again.")
+    return " ".join(steps) or "Call list_runs to see what is under way."
+
+
+def _numbers(rows: Sequence[BatchRow], status: str) -> str:
+    return ", ".join(str(row.number) for row in rows if row.status == status)
 
 
 def _line(row: BatchRow) -> str:

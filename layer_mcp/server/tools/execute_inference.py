@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...api.fields import NonNegativeNumber
 from ...api.models import Inference
-from ..approval import Approval, Unasked
+from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..generation import GenerationArguments
 from ..orders import inference_order
@@ -49,7 +49,7 @@ async def plan(arguments: ExecuteInferenceArguments, context: ToolContext) -> Pl
 
 async def ask(
     plan: Annotated[Plan[Inference], Resolve(plan)], context: ToolContext
-) -> Elicit[Approval] | Unasked:
+) -> Elicit[Approval] | Answered:
     """Ask a person, if the price wants one."""
     return await asked(plan, context)
 

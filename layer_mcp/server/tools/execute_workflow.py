@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber
 from ...api.models import WorkflowRun, WorkflowRunRequest
-from ..approval import Approval, Unasked
+from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..orders import workflow_order
 from ..paying import Plan, SpendingArguments, asked, paid, planned
@@ -57,7 +57,7 @@ async def plan(arguments: ExecuteWorkflowArguments, context: ToolContext) -> Pla
 
 async def ask(
     plan: Annotated[Plan[WorkflowRun], Resolve(plan)], context: ToolContext
-) -> Elicit[Approval] | Unasked:
+) -> Elicit[Approval] | Answered:
     """Ask a person, if the price wants one."""
     return await asked(plan, context)
 
