@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -28,7 +29,8 @@ from layer_mcp.journal.entries import (
     Traffic,
 )
 from layer_mcp.journal.owners import FOLDER_NAME, SWEEP_SECONDS
-from layer_mcp.journal.run_log import DAY_SECONDS, MINUTE_SECONDS, TWIN_SECONDS, RunLog
+from layer_mcp.journal.run_log import TWIN_SECONDS, RunLog
+from layer_mcp.journal.usage import DAY_SECONDS, MINUTE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -121,8 +123,15 @@ async def reserved(log: RunLog, intent: Intent = INTENT, *, repeat: bool = False
 
 
 async def new_entry(log: RunLog, intent: Intent = INTENT) -> RunEntry:
-    """A row of its own, whether or not it has a twin."""
-    return (await reserved(log, intent, repeat=True)).entry
+    """A row of its own: an equal one that is on its way would be the answer."""
+    reservation = await reserved(log, intent, repeat=True)
+    assert reservation.is_new
+    return reservation.entry
+
+
+def other(intent: Intent = INTENT) -> Intent:
+    """An intent that is equal to none before."""
+    return replace(intent, fingerprint=uuid4().hex)
 
 
 async def sent(log: RunLog, intent: Intent = INTENT, *, price: float | None = None) -> RunEntry:
@@ -292,9 +301,19 @@ async def test_a_run_that_was_not_sent_stands_in_nobodys_way(log: RunLog) -> Non
     assert (await reserved(log)).is_new
 
 
-@pytest.mark.parametrize("run", OPEN_RUNS)
+@pytest.mark.parametrize("run", OPEN_RUNS[:2])
+async def test_a_repeat_of_a_run_that_is_just_being_sent_gets_its_row(
+    run: Callable[[RunLog], Any], log: RunLog
+) -> None:
+    entry = await run(log)
+    assert await reserved(log, repeat=True) == Reservation(entry, is_new=False)
+    assert await log.twin(INTENT, repeat=True) == entry
+
+
+@pytest.mark.parametrize("run", OPEN_RUNS[2:])
 async def test_a_repeat_gets_a_row_of_its_own(run: Callable[[RunLog], Any], log: RunLog) -> None:
     entry = await run(log)
+    assert await log.twin(INTENT, repeat=True) is None
     reservation = await reserved(log, repeat=True)
     assert reservation.is_new
     assert reservation.entry.local_id != entry.local_id
@@ -307,12 +326,41 @@ async def test_a_repeat_is_the_twin_of_what_comes_after_it(log: RunLog, clock: C
     assert await log.twin(INTENT) == repeated
 
 
-async def test_the_newest_equal_run_decides(log: RunLog, clock: Clock) -> None:
-    await sent(log)
+async def test_an_equal_run_that_goes_on_stands_even_if_a_newer_one_has_ended(
+    log: RunLog, clock: Clock
+) -> None:
+    running = await sent(log)
+    clock.now += 1
+    await ended(log)
+    assert await log.twin(INTENT) == running
+    clock.now += TWIN_SECONDS
+    assert await reserved(log) == Reservation(running, is_new=False)
+
+
+async def test_of_equal_runs_that_have_ended_the_newest_decides(log: RunLog, clock: Clock) -> None:
+    await failed(log, "unknown")
     clock.now += 1
     await ended(log)
     clock.now += TWIN_SECONDS
     assert await log.twin(INTENT) is None
+
+
+async def test_a_run_that_was_started_after_the_clock_was_set_back_stands(
+    log: RunLog, clock: Clock
+) -> None:
+    await ended(log)
+    clock.now -= DAY_SECONDS
+    running = await sent(log)
+    assert await reserved(log) == Reservation(running, is_new=False)
+
+
+async def test_a_run_that_ended_after_the_clock_was_set_back_is_the_newest(
+    log: RunLog, clock: Clock
+) -> None:
+    await ended(log)
+    clock.now -= DAY_SECONDS
+    again = await ended(log)
+    assert await log.twin(INTENT) == again
 
 
 async def test_a_newest_equal_run_that_was_not_sent_leaves_it_to_the_one_before(

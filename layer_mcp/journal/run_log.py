@@ -29,28 +29,14 @@ from .entries import (
     Traffic,
 )
 from .lenient import or_nothing
+from .rows import STATE, conditions, entries, json_object
+from .usage import spending, traffic
 
 ObstacleT = TypeVar("ObstacleT")
 
 GONE = "not_found"
 TWIN_SECONDS = 120
-DAY_SECONDS = 24 * 60 * 60
-MINUTE_SECONDS = 60
-# How long a run of unknown outcome is taken to be under way.
-UNKNOWN_SECONDS = 300
-# A run whose end nobody could read must not hold a place for ever; Layer knows better.
-LONGEST_RUN_SECONDS = 3_600
 STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
-FOLDER = (
-    "(SELECT folder FROM saved WHERE saved.api_url = runs.api_url AND saved.run_id = runs.run_id)"
-)
-STATE = """(CASE
-    WHEN delivery IN ('unknown', 'not_sent') THEN delivery
-    WHEN NOT has_ended THEN 'running'
-    WHEN status IN ('complete', 'success') THEN 'complete'
-    WHEN status IN ('failed', 'failure') THEN 'failed'
-    ELSE 'stopped'
-END)"""
 
 
 class RunLog:
@@ -95,7 +81,7 @@ class RunLog:
             self._settle_the_dead(connection)
             twins = [self._twin(connection, intent, repeat=repeat) for intent in intents]
             if None in twins:
-                check(self._spending(connection))
+                check(spending(connection, self._api_url, self._clock()))
             return [
                 Reservation(twin, is_new=False)
                 if twin
@@ -114,7 +100,7 @@ class RunLog:
 
         def work(connection: sqlite3.Connection) -> Spending:
             self._settle_the_dead(connection)
-            return self._spending(connection)
+            return spending(connection, self._api_url, self._clock())
 
         return await self._database.write(work)
 
@@ -245,7 +231,7 @@ class RunLog:
             if run is None and folder is None:
                 return None
             return RunRecord(
-                facts=_json(run["facts"]) if run else {},
+                facts=json_object(run["facts"]) if run else {},
                 folder=Path(folder["folder"]) if folder else None,
                 is_open=run is not None and (not run["has_ended"] or run["status"] == GONE),
             )
@@ -266,12 +252,12 @@ class RunLog:
         Raises:
             sqlite3.Error: the database cannot be used.
         """
-        where, values = self._where(wanted)
+        where, values = conditions(wanted, self._api_url)
 
         def work(connection: sqlite3.Connection) -> list[RunEntry]:
             self._settle_the_dead(connection)
             order = "ORDER BY created_at DESC, local_id DESC LIMIT ?"
-            return self._entries(connection, f"{where} {order}", (*values, limit))
+            return entries(connection, f"{where} {order}", (*values, limit))
 
         return await self._database.write(work)
 
@@ -281,7 +267,7 @@ class RunLog:
         Raises:
             sqlite3.Error: the database cannot be used.
         """
-        where, values = self._where(wanted)
+        where, values = conditions(wanted, self._api_url)
         sql = (
             f"SELECT count(*) AS runs, total({STATE} = 'running') AS running, "
             "total(iif(delivery = 'not_sent', 0, estimated_price)) AS estimated, "
@@ -337,19 +323,6 @@ class RunLog:
         is_young = abs(self._clock() - newest.created_at) < TWIN_SECONDS
         return newest if is_young or newest.delivery == "unknown" else None
 
-    def _spending(self, connection: sqlite3.Connection) -> Spending:
-        day = connection.execute(
-            "SELECT total(counted_price) FROM runs WHERE api_url = ? AND created_at > ?",
-            (self._api_url, self._clock() - DAY_SECONDS),
-        ).fetchone()[0]
-        on_its_way = connection.execute(
-            "SELECT workspace_id, total(counted_price) FROM runs "
-            # The plus sign leaves the choice to the index of the few that are not answered.
-            "WHERE +api_url = ? AND delivery IN ('intended', 'sending') GROUP BY workspace_id",
-            (self._api_url,),
-        ).fetchall()
-        return Spending(day, dict(on_its_way))
-
     def _insert(
         self,
         connection: sqlite3.Connection,
@@ -378,7 +351,7 @@ class RunLog:
         has_turn = may_go(self._traffic(connection, intent.workspace_id))
         if has_turn:
             self._note_turn(connection, values["local_id"])
-        [entry] = self._entries(connection, "local_id = ?", (values["local_id"],))
+        [entry] = entries(connection, "local_id = ?", (values["local_id"],))
         return Reservation(entry, is_new=True, has_turn=has_turn)
 
     def _note_turn(self, connection: sqlite3.Connection, local_id: str) -> None:
@@ -386,81 +359,9 @@ class RunLog:
         connection.execute(sql, (self._clock(), local_id))
 
     def _traffic(self, connection: sqlite3.Connection, workspace_id: str) -> Traffic:
-        now = self._clock()
-        under_way = self._entries(
-            connection,
-            "api_url = ? AND account = ? AND workspace_id = ? AND slot_at BETWEEN ? AND ? "
-            "AND has_ended = 0 AND (delivery != 'unknown' OR slot_at > ?) ORDER BY slot_at",
-            (
-                self._api_url,
-                self._account,
-                workspace_id,
-                now - LONGEST_RUN_SECONDS,
-                now,
-                now - UNKNOWN_SECONDS,
-            ),
-        )
-        minute = connection.execute(
-            "SELECT kind, subject_id, ? - slot_at FROM runs "
-            "WHERE api_url = ? AND account = ? AND slot_at BETWEEN ? AND ? "
-            "AND delivery != 'not_sent' ORDER BY slot_at",
-            (now, self._api_url, self._account, now - MINUTE_SECONDS, now),
-        ).fetchall()
-        return Traffic(under_way, [tuple(row) for row in minute])
-
-    def _where(self, wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
-        conditions: list[tuple[str, tuple[Any, ...]]] = [("api_url = ?", (self._api_url,))]
-        if wanted.since is not None:
-            conditions.append(("created_at >= ?", (wanted.since,)))
-        if wanted.workspace_id is not None:
-            conditions.append(("workspace_id = ?", (wanted.workspace_id,)))
-        if wanted.batch_id is not None:
-            conditions.append(("batch_id = ?", (wanted.batch_id,)))
-        if wanted.run_ids is not None:
-            marks = ", ".join("?" * len(wanted.run_ids))
-            conditions.append((f"run_id IN ({marks})", wanted.run_ids))
-        if wanted.state is not None:
-            conditions.append((f"{STATE} = ?", (wanted.state,)))
-        if wanted.before is not None:
-            conditions.append(("(created_at, local_id) < (?, ?)", wanted.before))
-        where = " AND ".join(condition for condition, _ in conditions)
-        return where, tuple(value for _, values in conditions for value in values)
+        return traffic(connection, self._api_url, self._account, workspace_id, self._clock())
 
     def _one(self, connection: sqlite3.Connection, condition: str, *values: str) -> RunEntry | None:
         where = f"api_url = ? AND {condition} LIMIT 1"
-        found = self._entries(connection, where, (self._api_url, *values))
+        found = entries(connection, where, (self._api_url, *values))
         return found[0] if found else None
-
-    def _entries(
-        self, connection: sqlite3.Connection, where: str, values: tuple[Any, ...]
-    ) -> list[RunEntry]:
-        sql = f"SELECT runs.*, {FOLDER} AS folder FROM runs WHERE {where}"
-        return [_entry(row) for row in connection.execute(sql, values)]
-
-
-def _entry(row: sqlite3.Row) -> RunEntry:
-    outcome = _json(row["outcome"])
-    return RunEntry(
-        local_id=row["local_id"],
-        kind=row["kind"],
-        workspace_id=row["workspace_id"],
-        subject_id=row["subject_id"],
-        delivery=row["delivery"],
-        created_at=row["created_at"],
-        batch_id=row["batch_id"],
-        run_id=row["run_id"],
-        status=row["status"],
-        has_ended=bool(row["has_ended"]),
-        estimated_price_creative_units=row["estimated_price"],
-        actual_price_creative_units=row["actual_price"],
-        facts=_json(row["facts"]),
-        outcome=Outcome(outcome.get("error"), outcome.get("outputs") or []),
-        folder=Path(row["folder"]) if row["folder"] else None,
-    )
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError):
-        return {}
