@@ -99,21 +99,21 @@ async def test_the_question_names_the_model_the_outputs_the_price_and_the_balanc
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "code"),
     [
-        ElicitResult(action="accept", content={"approve": False}),
-        ElicitResult(action="decline"),
-        ElicitResult(action="cancel"),
+        (ElicitResult(action="accept", content={"approve": False}), "DECLINED"),
+        (ElicitResult(action="decline"), "DECLINED"),
+        (ElicitResult(action="cancel"), "NOT_ANSWERED"),
     ],
     ids=["a form with no", "decline", "cancel"],
 )
 async def test_without_a_yes_nothing_is_sent(
-    answer: ElicitResult, host: Host, strict: dict[str, str], sandbox: RunningSandbox
+    answer: ElicitResult, code: str, host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(answer)
     async with host.connect(strict, elicitation_callback=person) as client:
         result = await client.call_tool("execute_inference", IMAGES)
-    assert error_code(result) == "DECLINED"
+    assert error_code(result) == code
     assert len(person.questions) == 1
     assert sandbox.state.arrived["execute_inference"] == 0
 
@@ -316,6 +316,27 @@ async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
     assert len(stub.asked_for(f"{WORKSPACE}/inferences")) == 1
 
 
+@pytest.mark.parametrize("host", ROUNDS, ids=str)
+async def test_a_balance_that_changed_before_the_answer_is_not_asked_about_again(
+    host: Host, stub: StubLayer, tmp_path: Path
+) -> None:
+    balances = iter(range(1000, 0, -1))
+
+    def estimate(_: object) -> Reply:
+        price = {"estimated_price_creative_units": 30}
+        return Reply(price | {"workspace_balance_creative_units": next(balances)})
+
+    started = {"inference_id": RUN_ID, "status": "in_progress"}
+    stub.answers |= {"/inferences/estimate": estimate, "/inferences": Reply(started, status=202)}
+    person = Person(YES)
+    async with host.connect(stub.environment(tmp_path), elicitation_callback=person) as client:
+        result = await client.call_tool("execute_inference", IMAGES)
+    assert content_of(result)["inference_id"] == RUN_ID
+    [question] = person.questions
+    assert question.endswith("The balance is 1000 CU.")
+    assert len(stub.asked_for("/inferences/estimate")) > 1
+
+
 @pytest.mark.parametrize("host", ASKING, ids=str)
 @pytest.mark.parametrize(
     "content",
@@ -332,30 +353,25 @@ async def test_an_answer_of_another_shape_is_no_yes(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-@pytest.mark.parametrize("host", LIVE, ids=str)
-async def test_a_client_that_answers_the_question_with_an_error_gets_an_answer(
-    host: Host, strict: dict[str, str], sandbox: RunningSandbox
-) -> None:
-    async with host.connect(strict, elicitation_callback=BROKEN) as client:
-        result = await client.call_tool("execute_inference", IMAGES)
-    assert error_code(result) == "NOT_ANSWERED"
-    assert "The form is broken." in text_of(result)
-    assert sandbox.state.arrived["execute_inference"] == 0
-
-
 async def crash(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
     """A form that cannot be shown."""
     raise RuntimeError("no window")
 
 
 @pytest.mark.parametrize("host", LIVE, ids=str)
-async def test_a_client_that_crashes_over_the_question_gets_an_answer(
-    host: Host, strict: dict[str, str], sandbox: RunningSandbox
+@pytest.mark.parametrize("callback", [BROKEN, crash], ids=["error", "crash"])
+async def test_a_client_that_fails_over_the_question_counts_as_one_that_cannot_ask(
+    callback: ElicitationFnT, host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    async with host.connect(strict, elicitation_callback=crash) as client:
-        result = await client.call_tool("execute_inference", IMAGES)
-    assert error_code(result) == "NOT_ANSWERED"
-    assert sandbox.state.arrived["execute_inference"] == 0
+    async with host.connect(strict, elicitation_callback=callback) as client:
+        refused = await client.call_tool("execute_inference", IMAGES)
+        sent_before = sandbox.state.arrived["execute_inference"]
+        allowed = IMAGES | {"max_price_creative_units": PRICE}
+        result = await client.call_tool("execute_inference", allowed)
+    assert error_code(refused) == "CONFIRMATION_REQUIRED"
+    assert f"max_price_creative_units {PRICE:g}" in content_of(refused)["next_step"]
+    assert not result.is_error
+    assert (sent_before, sandbox.state.arrived["execute_inference"]) == (0, 1)
 
 
 @pytest.mark.parametrize("host", ROUNDS, ids=str)

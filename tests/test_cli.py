@@ -44,7 +44,7 @@ def test_help_fits_a_screen(command: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("before", [True, False], ids=["layer-mcp", "layer-mcp serve"])
 @pytest.mark.parametrize(
-    ("names", "count"), [("all", 12), ("models", 3), ("default,workflows", 12)]
+    ("names", "count"), [("all", 14), ("models", 3), ("default,workflows", 14)]
 )
 def test_toolsets_are_chosen_on_the_command_line(before: bool, names: str, count: int) -> None:
     arguments = [*([] if before else ["serve"]), "--toolsets", names]

@@ -33,8 +33,10 @@ def code(call, *arguments):
         return call(*arguments)
     except LayerError as error:
         return error.code
+    except RuntimeError as error:
+        return error
 print(code(output_folder, settings))
-print(state_folder(settings))
+print(code(state_folder, settings))
 print(*code(input_folders, settings))
 os.chdir("/")
 print(code(input_folders, settings))
@@ -323,12 +325,12 @@ def test_a_simulated_layer_leaves_no_records() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-def test_without_a_home_the_current_folder_is_left_and_nothing_is_kept() -> None:
+def test_without_a_home_only_the_current_folder_is_left() -> None:
     command = [sys.executable, "-c", HOMELESS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "FOLDER_NOT_WRITABLE",
-        "None",
+        "there is no home folder; set LAYER_STATE_DIR",
         "/tmp",
         "FOLDER_NOT_WRITABLE",
         "FILE_NOT_FOUND",

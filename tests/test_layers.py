@@ -12,9 +12,23 @@ import layer_mcp
 
 PACKAGE = Path(layer_mcp.__file__).parent
 FORBIDDEN = {
-    "api": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", "layer_mcp.cli", "layer_mcp.demo"),
+    "api": (
+        "mcp",
+        "layer_mcp.journal",
+        "layer_mcp.server",
+        "layer_mcp.sandbox",
+        "layer_mcp.cli",
+        "layer_mcp.demo",
+    ),
     "server": ("layer_mcp.sandbox", "layer_mcp.cli", "layer_mcp.demo"),
     "sandbox": ("mcp", "layer_mcp.server", "layer_mcp.cli", "layer_mcp.demo"),
+    "journal": (
+        "mcp",
+        "layer_mcp.server",
+        "layer_mcp.sandbox",
+        "layer_mcp.cli",
+        "layer_mcp.demo",
+    ),
 }
 
 

@@ -24,7 +24,6 @@ from layer_mcp.server.state import journal_of
 
 from .hosts import (
     ALL_HOSTS,
-    MEMORY,
     SMALL_IMAGE,
     Host,
     content_of,
@@ -215,19 +214,6 @@ async def test_a_call_whose_host_gives_up_while_it_is_sent_keeps_its_run(
     await check_that_its_run_is_kept(give_up_by_a_timeout, 4.0, host, scene)
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        pytest.param(
-            host,
-            marks=pytest.mark.xfail(
-                host == MEMORY, reason="the server closes its connections before the answer came"
-            ),
-        )
-        for host in ALL_HOSTS
-    ],
-    ids=str,
-)
 async def test_a_call_whose_client_closes_while_it_is_sent_keeps_its_run(
     host: Host, scene: Scene
 ) -> None:

@@ -42,6 +42,27 @@ def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery
     assert delivery_of(sent=True, status=status) == delivery
 
 
+def test_what_never_left_was_never_delivered() -> None:
+    assert delivery_of(sent=False) == "never_delivered"
+
+
+def test_what_was_sent_and_not_answered_has_an_unknown_outcome() -> None:
+    assert delivery_of(sent=True, status=None) == "outcome_unknown"
+
+
+@pytest.mark.parametrize(
+    ("status", "delivery"),
+    [
+        (503, "outcome_unknown"),
+        (429, "refused_without_work"),
+        (422, "refused"),
+        (202, "accepted"),
+    ],
+)
+def test_only_a_503_depends_on_whether_it_is_layers_own(status: int, delivery: Delivery) -> None:
+    assert delivery_of(sent=True, status=status, is_layers=False) == delivery
+
+
 @pytest.mark.parametrize(
     ("delivery", "again"),
     [

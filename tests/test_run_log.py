@@ -1,11 +1,12 @@
 """Every submission as it is written down: twins, turns, prices, lists, and servers that die."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import pytest
 from layer_mcp import LayerError
 from layer_mcp.api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from layer_mcp.journal import Journal, new_journal
-from layer_mcp.journal.database import Database
+from layer_mcp.journal import database as database_module
+from layer_mcp.journal.database import FILE_NAME, Database
 from layer_mcp.journal.entries import (
     Delivery,
     Intent,
@@ -30,7 +32,12 @@ from layer_mcp.journal.entries import (
 )
 from layer_mcp.journal.owners import FOLDER_NAME, SWEEP_SECONDS
 from layer_mcp.journal.run_log import TWIN_SECONDS, RunLog
-from layer_mcp.journal.usage import DAY_SECONDS, MINUTE_SECONDS
+from layer_mcp.journal.usage import (
+    DAY_SECONDS,
+    LONGEST_RUN_SECONDS,
+    MINUTE_SECONDS,
+    UNKNOWN_SECONDS,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -239,8 +246,8 @@ async def a_run_on_its_way(log: RunLog) -> RunEntry:
     return await new_entry(log)
 
 
-async def a_run_being_sent(log: RunLog) -> RunEntry:
-    entry = await new_entry(log)
+async def a_run_being_sent(log: RunLog, intent: Intent = INTENT) -> RunEntry:
+    entry = await new_entry(log, intent)
     await log.note_sending(entry.local_id)
     return await log.known(entry)
 
@@ -462,12 +469,43 @@ async def test_a_submission_that_is_put_back_in_line_is_on_its_way_as_at_first(
 ) -> None:
     entry = await new_entry(log)
     await given_a_turn(log, entry)
-    await log.note_sending(entry.local_id)
-    await log.note_failure(entry.local_id, "not_sent", ERROR)
+    assert await log.note_sending(entry.local_id)
     await log.put_back(entry.local_id)
     assert await log.known(entry) == entry
+    assert await log.twin(INTENT) == entry
     assert (await spending(log)).day == 2.0
     assert await traffic(log) == Traffic([], [])
+
+
+@pytest.mark.parametrize("delivery", ["not_sent", "unknown", "confirmed"])
+async def test_a_submission_that_was_settled_is_not_to_be_sent_any_more(
+    delivery: Delivery, log: RunLog
+) -> None:
+    entry = await (sent(log) if delivery == "confirmed" else failed(log, delivery))
+    assert not await log.note_sending(entry.local_id)
+    assert await log.known(entry) == entry
+
+
+async def test_a_submission_whose_row_is_gone_is_not_to_be_sent(log: RunLog) -> None:
+    assert not await log.note_sending("gone")
+
+
+async def test_a_run_whose_row_is_gone_cannot_be_confirmed(log: RunLog) -> None:
+    with pytest.raises(sqlite3.Error, match="not in the journal any more"):
+        await log.confirm("gone", "run-1", "in_progress", None, {})
+
+
+async def test_what_must_not_be_forgotten_is_an_error_when_it_cannot_be_written(
+    folder: Path, log: RunLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    entry = await new_entry(log)
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            await log.note_failure(entry.local_id, "not_sent", ERROR)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            await log.put_back(entry.local_id)
 
 
 async def test_a_turn_is_given_when_nothing_is_in_the_way(log: RunLog, clock: Clock) -> None:
@@ -485,12 +523,31 @@ async def test_who_waits_for_a_turn_is_in_nobodys_way(log: RunLog) -> None:
     assert await traffic(log) == Traffic([], [])
 
 
-@pytest.mark.parametrize("delivery", ["not_sent", "unknown"])
-async def test_a_failed_submission_is_under_way_no_longer(delivery: Delivery, log: RunLog) -> None:
+async def test_what_was_not_sent_is_under_way_no_longer(log: RunLog) -> None:
     entry = await new_entry(log)
     await given_a_turn(log, entry)
-    await log.note_failure(entry.local_id, delivery, ERROR)
+    await log.note_failure(entry.local_id, "not_sent", ERROR)
     assert (await traffic(log)).under_way == []
+
+
+async def test_a_run_of_unknown_outcome_is_taken_to_be_under_way_for_five_minutes(
+    log: RunLog, clock: Clock
+) -> None:
+    entry = await new_entry(log)
+    await given_a_turn(log, entry)
+    await log.note_failure(entry.local_id, "unknown", ERROR)
+    clock.now += UNKNOWN_SECONDS - 1
+    assert (await traffic(log)).under_way == [await log.known(entry)]
+    clock.now += 1
+    assert (await traffic(log)).under_way == []
+
+
+async def test_what_began_before_the_clock_was_set_back_is_in_nobodys_way(
+    log: RunLog, clock: Clock
+) -> None:
+    await given_a_turn(log, await new_entry(log))
+    clock.now -= 1
+    assert await traffic(log) == Traffic([], [])
 
 
 @pytest.mark.parametrize(("delivery", "count"), [("not_sent", 0), ("unknown", 1)])
@@ -521,13 +578,13 @@ async def test_the_minute_begins_with_the_turn_and_not_with_the_call(
     await given_a_turn(log, entry)
     clock.now += MINUTE_SECONDS - 1
     assert [age for _, _, age in (await traffic(log)).minute] == [MINUTE_SECONDS - 1]
-    clock.now += 1
+    clock.now += 1.5
     assert (await traffic(log)).minute == []
 
 
 async def test_the_oldest_of_the_minute_comes_first(log: RunLog, clock: Clock) -> None:
     for model in ("first", "second"):
-        entry = await new_entry(log, replace(INTENT, subject_id=model))
+        entry = await new_entry(log, replace(other(), subject_id=model))
         await given_a_turn(log, entry)
         clock.now += 5
     found = await traffic(log)
@@ -549,11 +606,13 @@ async def test_runs_of_another_account_or_address_do_not_count_for_layers_limits
     assert await traffic(make_log(api_url, account)) == Traffic([], [])
 
 
-async def test_a_run_whose_end_nobody_saw_blocks_for_a_day_at_most(
+async def test_a_run_whose_end_nobody_saw_blocks_for_an_hour_at_most(
     log: RunLog, clock: Clock
 ) -> None:
     await given_a_turn(log, await new_entry(log))
-    clock.now += DAY_SECONDS
+    clock.now += LONGEST_RUN_SECONDS
+    assert len((await traffic(log)).under_way) == 1
+    clock.now += 1
     assert (await traffic(log)).under_way == []
 
 
@@ -642,18 +701,18 @@ async def test_another_api_address_has_a_budget_of_its_own(make_log: MakeLog) ->
 
 async def test_what_layer_may_not_have_counted_yet_is_told_by_workspace(log: RunLog) -> None:
     await a_run_being_sent(log)
-    await new_entry(log)
-    await new_entry(log, replace(INTENT, workspace_id="w2"))
-    await sent(log)
-    await ended(log, price=1)
-    await failed(log, "unknown")
+    await new_entry(log, other())
+    await new_entry(log, replace(other(), workspace_id="w2"))
+    await sent(log, other())
+    await ended(log, other(), price=1)
+    await failed(log, "unknown", other())
     assert (await spending(log)).on_its_way == {"w1": 4, "w2": 2}
 
 
 async def test_runs_are_listed_newest_first(log: RunLog, clock: Clock) -> None:
     made: list[str] = []
     for _ in range(3):
-        made.append((await new_entry(log)).local_id)
+        made.append((await new_entry(log, other())).local_id)
         clock.now += 1
     assert await local_ids(log) == made[::-1]
     assert await local_ids(log, limit=2) == made[:0:-1]
@@ -670,7 +729,7 @@ async def test_pages_hold_each_run_once_even_if_many_came_at_the_same_time(
     made: set[str] = set()
     for number in range(9):
         clock.now += number % 3 == 0
-        made.add((await new_entry(log)).local_id)
+        made.add((await new_entry(log, other())).local_id)
     seen: list[str] = []
     page = await log.listed(RunFilter(), 2)
     while page:
@@ -683,19 +742,19 @@ async def test_pages_hold_each_run_once_even_if_many_came_at_the_same_time(
 async def test_runs_since_a_time_are_listed(log: RunLog, clock: Clock) -> None:
     await new_entry(log)
     clock.now += 10
-    later = await new_entry(log)
+    later = await new_entry(log, other())
     assert await local_ids(log, RunFilter(since=clock.now)) == [later.local_id]
 
 
 async def test_runs_of_a_workspace_are_listed(log: RunLog) -> None:
     await new_entry(log)
-    there = await new_entry(log, replace(INTENT, workspace_id="w2"))
+    there = await new_entry(log, replace(other(), workspace_id="w2"))
     assert await local_ids(log, RunFilter(workspace_id="w2")) == [there.local_id]
 
 
 async def test_runs_of_a_batch_are_listed(log: RunLog) -> None:
     await new_entry(log)
-    member = await new_entry(log, replace(INTENT, batch_id="batch-1"))
+    member = await new_entry(log, replace(other(), batch_id="batch-1"))
     assert await local_ids(log, RunFilter(batch_id="batch-1")) == [member.local_id]
 
 
@@ -718,8 +777,8 @@ async def one_of_each(log: RunLog) -> dict[str, list[str]]:
     """Runs of every state, by it."""
     return {
         "running": [
-            (await new_entry(log)).local_id,
-            (await a_run_being_sent(log)).local_id,
+            (await new_entry(log, other())).local_id,
+            (await a_run_being_sent(log, other())).local_id,
             (await sent(log)).local_id,
         ],
         "complete": [

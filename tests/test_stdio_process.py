@@ -32,6 +32,7 @@ INITIALIZE = {
         "clientInfo": {"name": "test", "version": "1"},
     },
 }
+TOOLS = ("execute_inference", "execute_batch")
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
@@ -126,12 +127,16 @@ def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
 
 @contextmanager
 def child_in_a_submission(
-    environment: dict[str, str], sandbox: RunningSandbox, delay_seconds: float
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    delay_seconds: float,
+    arguments: dict[str, Any] = SMALL_IMAGE,
 ) -> Generator[Child]:
+    tool = TOOLS["requests" in arguments]
     sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=delay_seconds))
     with child(environment) as server:
         server.initialize()
-        server.call(2, "execute_inference", SMALL_IMAGE)
+        server.call(2, tool, arguments)
         deadline = time.monotonic() + 20
         while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -157,12 +162,37 @@ def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_w
     assert delivery_in(environment) == ("confirmed", run_id)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
-    ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
+@pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
+def test_sigterm_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+    arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 3, arguments) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == -signal.SIGTERM
+    [run_id] = sandbox.state.runs
+    assert delivery_in(environment) == ("confirmed", run_id)
+
+
+def test_a_server_that_was_told_to_end_sends_nothing_new(
+    environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_submission(environment, sandbox, 8) as server:
-        server.process.send_signal(ending)
+        server.process.send_signal(signal.SIGTERM)
+        # The signal is taken up before what comes after it is read.
+        server.call(3, "execute_inference", SMALL_IMAGE | {"prompt": "another"})
+        refused = server.receive()
+        server.process.wait(20)
+    assert refused["id"] == 3
+    assert refused["result"]["structuredContent"]["error"]["code"] == "SERVER_STOPPED"
+    assert [run.request.prompt for run in sandbox.state.runs.values()] == [SMALL_IMAGE["prompt"]]
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+def test_ctrl_c_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 8) as server:
+        server.process.send_signal(signal.SIGINT)
         server.process.wait(2)
     assert delivery_in(environment) == ("sending", None)
 

@@ -87,7 +87,12 @@ async def test_an_answer_that_trickles_is_cut_off_at_the_total_time() -> None:
 
 @pytest.mark.parametrize(
     ("status", "code", "sent_times"),
-    [("402 Payment Required", "INSUFFICIENT_BALANCE", 1), ("503 Busy", "SERVICE_UNAVAILABLE", 4)],
+    [
+        ("402 Payment Required", "INSUFFICIENT_BALANCE", 1),
+        ("503 Busy\r\nRetry-After: 0", "SERVICE_UNAVAILABLE", 4),
+        ("503 Busy\r\nContent-Type: application/problem+json", "SERVICE_UNAVAILABLE", 4),
+    ],
+    ids=["402", "503 retry-after", "503 problem"],
 )
 async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
     status: str, code: str, sent_times: int
@@ -100,6 +105,29 @@ async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
             with pytest.raises(LayerError) as caught:
                 await layer.execute_inference(REQUEST)
     assert (caught.value.code, len(api.heads)) == (code, sent_times)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "503 Busy",
+        "503 Busy\r\nContent-Type: text/plain",
+        "503 Busy\r\nRetry-After: soon",
+    ],
+    ids=["bare", "plain text", "unreadable retry-after"],
+)
+@pytest.mark.parametrize("length", [4, 1000], ids=["whole", "cut"])
+async def test_a_503_that_is_not_layers_own_is_an_unknown_outcome_for_a_submission(
+    length: int, head: str
+) -> None:
+    def busy(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\nbusy".encode())
+
+    with raw_server(busy) as api:
+        async with client(f"http://127.0.0.1:{api.port}/api") as layer:
+            with pytest.raises(LayerError, match="OUTCOME_UNKNOWN"):
+                await layer.execute_inference(REQUEST)
+    assert len(api.heads) == 1
 
 
 async def test_a_silent_host_is_an_unknown_outcome_for_a_submission() -> None:
