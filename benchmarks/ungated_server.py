@@ -17,6 +17,7 @@ from layer_mcp.server.provenance import start_facts, state_after_start
 from layer_mcp.server.results import Illustrated
 from layer_mcp.server.run_results import RunAnswer, RunStateAnswer
 from layer_mcp.server.state import App, ToolContext, app_of, journal_of, new_app
+from layer_mcp.server.submissions import Submissions
 from layer_mcp.server.tool import make_tool
 from layer_mcp.server.tools.execute_inference import DESCRIPTION, ExecuteInferenceArguments
 
@@ -32,7 +33,7 @@ def ungated_server(settings: Settings) -> MCPServer[App]:
                 LayerClient.from_settings(settings) as client,
                 anyio.create_task_group() as background,
             ):
-                yield new_app(settings, client, journal, background)
+                yield new_app(settings, client, journal, background, Submissions())
 
     tool = make_tool(
         execute_inference,

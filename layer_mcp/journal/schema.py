@@ -51,9 +51,9 @@ CREATE TABLE saved (
 """
 INDEXES = (
     "CREATE INDEX runs_by_time ON runs (api_url, created_at)",
-    "CREATE INDEX runs_by_fingerprint ON runs (api_url, fingerprint, created_at)",
+    "CREATE INDEX runs_by_fingerprint ON runs (api_url, account, fingerprint)",
     "CREATE INDEX runs_by_turn ON runs (api_url, account, slot_at)",
-    "CREATE INDEX runs_by_id ON runs (api_url, run_id)",
+    "CREATE INDEX runs_by_id ON runs (api_url, run_id, created_at)",
     "CREATE INDEX runs_by_batch ON runs (api_url, batch_id) WHERE batch_id IS NOT NULL",
     "CREATE INDEX runs_not_answered ON runs (owner_id) WHERE delivery IN ('intended', 'sending')",
 )
