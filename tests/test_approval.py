@@ -237,6 +237,20 @@ async def test_a_price_above_the_limit_of_a_day_is_refused_without_a_question(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
+async def test_a_price_above_what_is_left_of_a_day_is_refused_without_a_question(
+    host: Host, strict: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    person = Person(YES)
+    settings = strict | {"LAYER_MAX_SPEND_PER_DAY": str(1.5 * PRICE)}
+    async with host.connect(settings | {"LAYER_CONFIRM_ABOVE": "1000"}) as client:
+        await client.call_tool("execute_inference", IMAGES)
+    async with host.connect(settings, elicitation_callback=person) as client:
+        result = await client.call_tool("execute_inference", IMAGES | {"prompt": "another"})
+    assert error_code(result) == "SPENDING_LIMIT_REACHED"
+    assert person.questions == []
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
 async def test_the_runs_of_a_day_add_up_to_its_limit(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -1,8 +1,9 @@
 """What an agent sees of many runs: the list, the wait for several, the batch, the resources."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from layer_mcp import LayerClient
+from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.server import batches
 
 from .hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
+from .stub_layer import RUN_ID, Reply, stub_layer
 
 pytestmark = pytest.mark.anyio
 
@@ -409,3 +414,164 @@ async def test_a_run_that_was_not_started_here_is_no_resource(environment: dict[
     async with connected(environment) as client:
         with pytest.raises(MCPError, match="No run"), anyio.fail_after(10):
             await client.read_resource("layer://runs/00000000-0000-4000-8000-00000000dead")
+
+
+async def test_a_run_of_a_batch_that_layer_refused_for_its_limits_keeps_its_place_and_its_price(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "600"})
+    sandbox.state.knobs.fail_next("execute_inference", limited)
+    settings = environment | {"LAYER_MAX_SPEND_PER_DAY": str(1.5 * PRICE)}
+    async with connected(settings) as first, connected(settings) as second:
+        batch = content_of(await first.call_tool("execute_batch", batch_of("one")))
+        same = content_of(await second.call_tool("execute_batch", batch_of("one")))
+        another = await second.call_tool("execute_batch", batch_of("two"))
+    assert [row["status"] for row in batch["runs"]] == ["queued"]
+    assert same["batch_id"] == batch["batch_id"]
+    assert same["runs"][0]["duplicate"] is True
+    assert error_code(another) == "SPENDING_LIMIT_REACHED"
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_a_run_that_layer_does_not_know_right_after_its_start_has_not_ended(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    unknown = Fault("status", status=404, code="INFERENCE_NOT_FOUND")
+    async with connected(environment) as client:
+        await start(client, "new")
+        sandbox.state.knobs.fail_next("get_inference", unknown)
+        found = await listed(client, wait_for="all", wait_seconds=30)
+    assert sandbox.state.arrived["get_inference"] == 2
+    assert found["runs"][0]["status"] == "complete"
+
+
+async def test_a_run_of_a_batch_whose_answer_was_lost_is_not_called_not_started(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("execute_inference", Fault("drop", accepted=True))
+    async with connected(environment) as client:
+        batch = content_of(await client.call_tool("execute_batch", batch_of("one")))
+    assert batch["runs"][0]["status"] == "unknown"
+    assert "Outcome unknown: 1." in batch["next_step"]
+    assert "Not started" not in batch["next_step"]
+
+
+async def test_all_runs_of_a_batch_are_in_its_answer_however_long_their_errors(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    refusal = Fault("status", status=422, code="CONTENT_POLICY_VIOLATION", detail="x" * 290)
+    sandbox.state.knobs.fail_next("execute_inference", *[refusal] * 50)
+    async with connected(environment) as client:
+        prompts = [f"potion {number}" for number in range(50)]
+        batch = content_of(await client.call_tool("execute_batch", batch_of(*prompts)))
+    assert [row["number"] for row in batch["runs"]] == list(range(1, 51))
+    assert all(row["error"].startswith("CONTENT_POLICY_VIOLATION") for row in batch["runs"])
+
+
+def add_newer_runs(environment: dict[str, str], count: int) -> None:
+    """Let so many runs that have ended be newer than the one in the journal."""
+    path = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
+    with closing(sqlite3.connect(path)) as database, database:
+        database.row_factory = sqlite3.Row
+        row = dict(database.execute("SELECT * FROM runs").fetchone())
+        marks = ", ".join(f":{name}" for name in row)
+        ended = {"has_ended": 1, "status": "complete", "created_at": row["created_at"] + 1}
+        database.executemany(
+            f"INSERT INTO runs VALUES ({marks})",
+            [
+                row | ended | {"local_id": f"row-{n}", "run_id": f"run-{n}", "fingerprint": f"{n}"}
+                for n in range(count)
+            ],
+        )
+
+
+async def test_a_run_that_is_older_than_the_newest_hundred_is_looked_at_too(
+    environment: dict[str, str],
+) -> None:
+    async with connected(environment) as client:
+        old = await start(client, "old")
+        add_newer_runs(environment, 101)
+        found = await listed(client, wait_for="all", wait_seconds=30, limit=1)
+        [row] = (await listed(client, inference_ids=[old["inference_id"]]))["runs"]
+    assert (found["running"], found["total"]) == (0, 102)
+    assert row["status"] == "complete"
+
+
+async def test_waiting_for_any_is_not_fooled_by_runs_that_begin_meanwhile(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    state = sandbox.state
+    state.knobs.run_seconds = 2
+
+    async def start_long_ones(client: Client) -> None:
+        with anyio.fail_after(30):
+            # The sandbox is a thread of its own, so there is no event to await.
+            while not state.arrived["get_inference"]:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        for prompt in ("long", "longer"):
+            run = await start(client, prompt)
+            state.runs[run["inference_id"]].submitted_at += 20
+
+    found: dict[str, Any] = {}
+    async with connected(environment) as client, connected(environment) as another:
+        await start(client, "quick")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start_long_ones, another)
+            found = await listed(client, wait_for="any", wait_seconds=40)
+    statuses = {row["prompt"]: row["status"] for row in found["runs"]}
+    assert statuses == {"quick": "complete", "long": "in_progress", "longer": "in_progress"}
+
+
+def crashing_once(work: Callable[..., Awaitable[Any]], error: Exception) -> Callable[..., Any]:
+    """The same work, which crashes at first."""
+    crashes = iter([error])
+
+    async def call(*arguments: Any, **more: Any) -> Any:
+        for crash in crashes:
+            raise crash
+        return await work(*arguments, **more)
+
+    return call
+
+
+async def test_a_crash_in_line_leaves_the_other_runs_of_the_batch_and_the_server(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        batches, "take_turn", crashing_once(batches.take_turn, PermissionError("no folder"))
+    )
+    async with connected(environment) as client:
+        batch = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
+        found = await listed(client, batch_id=batch["batch_id"], wait_for="all")
+    assert {row["prompt"]: row["status"] for row in found["runs"]} == {
+        "one": "not_sent",
+        "two": "complete",
+    }
+
+
+async def test_a_crash_while_one_is_sent_leaves_the_other_runs_of_the_batch_and_the_server(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute_inference = crashing_once(LayerClient.execute_inference, RuntimeError("a fault"))
+    monkeypatch.setattr(LayerClient, "execute_inference", execute_inference)
+    async with connected(environment) as client:
+        batch = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
+        found = await listed(client, batch_id=batch["batch_id"], wait_for="all")
+    assert sorted(row["status"] for row in batch["runs"]) == ["in_progress", "unknown"]
+    assert sorted(row["status"] for row in found["runs"]) == ["complete", "unknown"]
+
+
+async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Path) -> None:
+    with stub_layer() as stub:
+        stub.answers["/inferences"] = Reply({"inference_id": RUN_ID.upper()}, status=500)
+        stub.finish(actual_price_creative_units=2)
+        async with connected(stub.environment(tmp_path)) as client:
+            unknown = await client.call_tool("execute_inference", PRICED)
+            await client.call_tool("get_status", {"inference_id": RUN_ID})
+            [row] = (await listed(client))["runs"]
+            again = content_of(await client.call_tool("execute_inference", PRICED))
+        sent = [one for one in stub.asked_for("/inferences") if one.method == "POST"]
+    assert error_code(unknown) == "OUTCOME_UNKNOWN"
+    assert (row["status"], row["actual_price_creative_units"]) == ("complete", 2)
+    assert (again["inference_id"], again["duplicate"]) == (RUN_ID, True)
+    assert len(sent) == 1

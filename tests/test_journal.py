@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -525,3 +526,28 @@ def test_several_processes_bring_a_first_version_up_to_date_once(
         [version] = database.execute("PRAGMA user_version").fetchone()
     assert runs == [("run-1",), ("run-2",)]
     assert version == SCHEMA_VERSION
+
+
+async def test_a_journal_whose_folder_was_deleted_is_begun_anew_and_shared_again(
+    make_journal: MakeJournal, folder: Path
+) -> None:
+    first, second = make_journal(), make_journal()
+    for journal in (first, second):
+        await journal.uploads.note("w1", SHA, "file-1")
+    shutil.rmtree(folder)
+    await first.uploads.note("w1", SHA, "file-2")
+    assert await second.uploads.file_id("w1", SHA) == "file-2"
+    assert (first.problem, second.problem) == (None, None)
+
+
+async def test_a_journal_whose_folder_was_deleted_tells_servers_apart_again(
+    make_journal: MakeJournal, folder: Path
+) -> None:
+    first, second = make_journal(), make_journal()
+    for journal in (first, second):
+        await journal.uploads.note("w1", SHA, "file-1")
+    shutil.rmtree(folder)
+    intent = Intent("inference", "w1", "model", "fingerprint", {})
+    [reservation] = await first.runs.reserve([intent], lambda _: None)
+    [entry] = await second.runs.listed(RunFilter(), 10)
+    assert entry == reservation.entry

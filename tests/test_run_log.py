@@ -1037,3 +1037,16 @@ async def test_a_journal_that_was_closed_and_opened_again_owns_what_it_writes_th
     assert {one.delivery for one in found} == {"intended", "not_sent"}
     assert (await journal.runs.known(entry)).delivery == "intended"
     journal.close()
+
+
+async def test_a_server_that_was_taken_for_dead_does_not_send(
+    make_log: MakeLog, folder: Path
+) -> None:
+    first, second = make_log(), make_log()
+    entry = await new_entry(first)
+    for lock in locks(folder):
+        lock.unlink()
+    again = (await reserved(second)).entry
+    assert again.local_id != entry.local_id
+    assert not await first.note_sending(entry.local_id)
+    assert await second.note_sending(again.local_id)

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import platformdirs
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
+from layer_mcp.journal import database as database_module
 from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
-from .hosts import ALL_HOSTS, MEMORY, content_of, error_code, text_of
+from .hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, content_of, error_code, text_of
+from .sandbox_calls import api_of, png, uploaded
+from .stub_layer import Reply, stub_layer
 
 pytestmark = pytest.mark.anyio
 
@@ -323,6 +327,62 @@ async def test_a_journal_that_is_damaged_while_the_server_runs_stops_the_spendin
         refused = await start(client, cheap("after"))
     assert error_code(refused) == "JOURNAL_UNAVAILABLE"
     assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_without_a_home_folder_nothing_is_spent(
+    environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_home(name: str, *, appauthor: bool) -> Path:
+        """What some versions answer when the system knows of no home."""
+        return Path("~/state")
+
+    monkeypatch.setattr(platformdirs, "user_state_path", without_home)
+    del environment["LAYER_STATE_DIR"]
+    async with MEMORY.connect(environment) as client:
+        refused = await start(client, cheap())
+    assert error_code(refused) == "JOURNAL_UNAVAILABLE"
+    assert "there is no home folder" in text_of(refused)
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+async def test_a_run_without_a_journal_is_told_with_a_warning(
+    locked: sqlite3.Connection,
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("BUSY_SECONDS", "OPEN_SECONDS"):
+        monkeypatch.setattr(database_module, name, 0.05)
+    async with MEMORY.connect(environment | {"LAYER_JOURNAL": "optional"}) as client:
+        started = await start(client, cheap())
+    assert [content_of(started)["inference_id"]] == list(sandbox.state.runs)
+    assert "keep the id of this run" in content_of(started)["warning"]
+    assert locked.in_transaction
+
+
+async def test_a_negative_estimate_counts_as_no_price(tmp_path: Path) -> None:
+    with stub_layer() as stub:
+        stub.answers["/inferences/estimate"] = Reply({"estimated_price_creative_units": -1000})
+        limits = {"LAYER_MAX_PRICE": "5", "LAYER_MAX_SPEND_PER_DAY": "5"}
+        async with MEMORY.connect(stub.environment(tmp_path, **limits)) as client:
+            refused = await start(client, cheap())
+        sent = stub.asked_for("/inferences")
+    assert error_code(refused) == "PRICE_UNKNOWN"
+    assert sent == []
+
+
+@pytest.mark.parametrize("limit", ["LAYER_MAX_PRICE", "LAYER_MAX_SPEND_PER_DAY"])
+async def test_references_that_layer_does_not_price_are_above_any_limit(
+    limit: str, sandbox: RunningSandbox, environment: dict[str, str]
+) -> None:
+    sandbox.state.knobs.estimate_refuses_references = True
+    with api_of(sandbox) as api:
+        reference = {"file_id": uploaded(api, png("red")), "type": "reference_image"}
+    call = SMALL_IMAGE | {"guidance_files": [reference], "max_price_creative_units": 1000}
+    async with MEMORY.connect(environment | {limit: "1000"}) as client:
+        refused = await start(client, call)
+    assert error_code(refused) == "PRICE_UNKNOWN"
+    assert sandbox.state.arrived["execute_inference"] == 0
 
 
 async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_layer(
