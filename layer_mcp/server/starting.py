@@ -6,7 +6,7 @@ from ..api.errors import LayerError
 from ..journal.entries import RunEntry
 from .following import StateT, told, told_after_start
 from .orders import Started
-from .paying import Plan
+from .planning import Plan
 from .prices import excluded_references
 from .refreshing import run_of
 from .results import Illustrated

@@ -20,7 +20,8 @@ from ..batches import Batch, Result, send_batch
 from ..common import WORKSPACE, counted, short, spending
 from ..generation import GenerationArguments
 from ..orders import Order, Started, inference_order
-from ..paying import Plan, SpendingArguments, asked, planned, reserved
+from ..paying import reserved
+from ..planning import Plan, SpendingArguments, asked, planned
 from ..prices import excluded_references
 from ..references import bring_references
 from ..results import Answer

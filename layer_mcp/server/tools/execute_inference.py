@@ -14,7 +14,8 @@ from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..generation import GenerationArguments
 from ..orders import inference_order
-from ..paying import Plan, SpendingArguments, asked, paid, planned
+from ..paying import paid
+from ..planning import Plan, SpendingArguments, asked, planned
 from ..references import bring_references
 from ..results import Illustrated
 from ..run_results import RunAnswer, RunStateAnswer

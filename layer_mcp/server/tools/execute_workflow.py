@@ -13,7 +13,8 @@ from ...api.models import WorkflowRun, WorkflowRunRequest
 from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..orders import workflow_order
-from ..paying import Plan, SpendingArguments, asked, paid, planned
+from ..paying import paid
+from ..planning import Plan, SpendingArguments, asked, planned
 from ..results import Illustrated
 from ..run_results import RunStateAnswer
 from ..starting import told_of_payment
