@@ -578,7 +578,6 @@ async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Pa
     assert len(sent) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a crash in line is told like one while it was sent")
 async def test_a_run_that_crashed_in_line_is_told_as_not_sent(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -257,7 +257,6 @@ def journal_file(scene: Scene) -> Path:
     return Path(scene.environment["LAYER_STATE_DIR"]) / FILE_NAME
 
 
-@pytest.mark.xfail(strict=True, reason="the second goes on once the first was answered")
 async def test_two_repeats_at_the_same_moment_are_paid_once(scene: Scene) -> None:
     scene.sandbox.state.knobs.fail_next("execute_inference", LATE)
     answers: list[CallToolResult] = []

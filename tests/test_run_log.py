@@ -578,7 +578,7 @@ async def test_the_minute_begins_with_the_turn_and_not_with_the_call(
     await given_a_turn(log, entry)
     clock.now += MINUTE_SECONDS - 1
     assert [age for _, _, age in (await traffic(log)).minute] == [MINUTE_SECONDS - 1]
-    clock.now += 1.5
+    clock.now += 1
     assert (await traffic(log)).minute == []
 
 

@@ -37,13 +37,13 @@ def traffic(
     """
     under_way = entries(
         connection,
-        "api_url = ? AND account = ? AND workspace_id = ? AND slot_at BETWEEN ? AND ? "
+        "api_url = ? AND account = ? AND workspace_id = ? AND slot_at > ? AND slot_at <= ? "
         "AND has_ended = 0 AND (delivery != 'unknown' OR slot_at > ?) ORDER BY slot_at",
         (api_url, account, workspace_id, now - LONGEST_RUN_SECONDS, now, now - UNKNOWN_SECONDS),
     )
     minute = connection.execute(
         "SELECT kind, subject_id, ? - slot_at FROM runs "
-        "WHERE api_url = ? AND account = ? AND slot_at BETWEEN ? AND ? "
+        "WHERE api_url = ? AND account = ? AND slot_at > ? AND slot_at <= ? "
         "AND delivery != 'not_sent' ORDER BY slot_at",
         (now, api_url, account, now - MINUTE_SECONDS, now),
     ).fetchall()

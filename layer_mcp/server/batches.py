@@ -22,6 +22,8 @@ from .turns import take_turn
 PAUSE_AFTER_REFUSAL_SECONDS = 5.0
 MAX_REFUSALS = 60
 
+CRASHED_IN_LINE = LayerError("NOT_SENT", "It failed in the server while it waited in line.")
+
 logger = logging.getLogger(__name__)
 
 Result = Started[Inference] | LayerError
@@ -87,7 +89,7 @@ async def _turn(
     # One that crashes must not take the others with it, nor the server.
     except Exception:
         logger.exception("A run of a batch crashed in line")
-        return CRASHED
+        return CRASHED_IN_LINE
     return None
 
 

@@ -184,6 +184,9 @@ async def _surely(app: App, write: Callable[[], Awaitable[None]]) -> bool:
     """Write what must not be forgotten: now, or as soon as the disk lets us. False for later."""
     try:
         await write()
+    # The row is gone: it would be no more there later.
+    except sqlite3.IntegrityError:
+        return False
     except sqlite3.Error as error:
         logger.warning("The journal cannot be used: %s", error)
         app.background.start_soon(_later, write)

@@ -35,12 +35,18 @@ async def known_twin(
         LayerError: JOURNAL_UNAVAILABLE.
     """
     pause_seconds = FIRST_PAUSE_SECONDS
+    awaited: RunEntry | None = None
     while True:
         entry = await kept(app, app.journal.runs.twin(intent, repeat=repeat), None)
+        if entry is None and awaited is not None:
+            # Once answered it stands in no later repeat's way, but in that of this one.
+            answered = await app.journal.runs.known(awaited)
+            return None if answered.delivery == "not_sent" else answered
         if entry is None:
             return None
         on_its_way = wait_for_answer and entry.is_on_its_way
         if on_its_way and anyio.current_time() + pause_seconds < deadline:
+            awaited = entry if repeat else None
             await anyio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
             continue
