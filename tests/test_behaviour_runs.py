@@ -73,6 +73,24 @@ async def test_ten_pictures_are_started_and_waited_for_in_two_calls(
     assert all(row["files"] for row in found["runs"])
 
 
+async def test_a_wait_for_several_tells_how_many_have_ended(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = 0.3
+    told: list[tuple[float, float | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        assert message
+        told.append((progress, total))
+
+    async with connected(environment) as client:
+        batch = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
+        wait = {"batch_id": batch["batch_id"], "wait_for": "all"}
+        await client.call_tool("list_runs", wait, progress_callback=note)
+    assert told[-1] == (2, 2)
+    assert [progress for progress, _ in told] == sorted({progress for progress, _ in told})
+
+
 async def test_the_newest_run_comes_first(environment: dict[str, str]) -> None:
     async with connected(environment) as client:
         for prompt in ("one", "two", "three"):

@@ -4,6 +4,8 @@ Progress must only grow within one call (basic/utilities/progress of the specifi
 count as the first unit of a call, the wait for the run as one unit a second after it.
 """
 
+from collections.abc import Awaitable, Callable
+
 from ..api.local_files import MEGABYTE
 from ..api.polling import OnProgress, RunState
 from .state import ToolContext
@@ -22,6 +24,19 @@ def wait_reporter(
         message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
         done, total = units_before + waited, units_before + wait_seconds
         await context.report_progress(done, total, message)
+
+    return report
+
+
+def ended_reporter(context: ToolContext, runs: int) -> Callable[[int], Awaitable[None]]:
+    """Tells the host how many of several runs have ended, whenever there are more."""
+    told = 0
+
+    async def report(ended: int) -> None:
+        nonlocal told
+        if ended > told:
+            told = ended
+            await context.report_progress(ended, runs, f"{ended} of {runs} runs have ended")
 
     return report
 

@@ -14,6 +14,7 @@ from ..api.polling import DONE_STATUSES
 from ..journal.entries import RunEntry, RunFilter, RunTotals
 from .following import told
 from .journal_use import journal_error
+from .progress import ended_reporter
 from .refreshing import refreshed, run_of
 from .state import App, ToolContext, app_of
 
@@ -43,6 +44,7 @@ async def watch(
     under_way = await listed(running, MAX_WATCHED, context)
     at_first = _ids(under_way)
     tried: set[str] = set()
+    report = ended_reporter(context, len(at_first))
     least_seconds = LOOK_SECONDS
     while True:
         with anyio.move_on_after(max(deadline - anyio.current_time(), least_seconds)):
@@ -53,6 +55,7 @@ async def watch(
             await _each(unsaved, partial(_bring_home, context, began))
         least_seconds = 0.0
         still = under_way = await listed(running, MAX_WATCHED, context)
+        await report(len(at_first - _ids(still)))
         enough = not still or (wait_for == "any" and not at_first <= _ids(still))
         left_seconds = deadline - anyio.current_time()
         if wait_for == "none" or enough or left_seconds <= 0:
