@@ -37,7 +37,7 @@ def traffic(
     """
     under_way = entries(
         connection,
-        "api_url = ? AND account = ? AND workspace_id = ? AND slot_at > ? AND slot_at <= ? "
+        "api_url = ? AND account = ? AND workspace_id = ? AND slot_at BETWEEN ? AND ? "
         "AND has_ended = 0 AND (delivery != 'unknown' OR slot_at > ?) ORDER BY slot_at",
         (api_url, account, workspace_id, now - LONGEST_RUN_SECONDS, now, now - UNKNOWN_SECONDS),
     )
