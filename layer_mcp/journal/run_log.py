@@ -34,6 +34,9 @@ from .usage import spending, traffic
 
 ObstacleT = TypeVar("ObstacleT")
 
+MayGo = Callable[[Traffic], bool]
+"""Whether Layer's limits have room for one more run."""
+
 GONE = "not_found"
 TWIN_SECONDS = 120
 STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
@@ -65,13 +68,13 @@ class RunLog:
         check: Callable[[Spending], None],
         *,
         repeat: bool = False,
-        may_go: Callable[[Traffic], bool] = lambda _traffic: False,
+        may_go: MayGo | None = None,
     ) -> list[Reservation]:
         """Write intents down, all or none; an intent with a twin gets its twin's row instead.
 
         A twin is on its way, of unknown outcome, running, or younger than two minutes. `check` is
         called only when something is new, and nothing is written when it raises. A new one for
-        which `may_go` holds has its turn already.
+        which `may_go` holds has its turn already; without it all have to wait in line.
 
         Raises:
             sqlite3.Error: nothing was written.
@@ -327,7 +330,7 @@ class RunLog:
         self,
         connection: sqlite3.Connection,
         intent: Intent,
-        may_go: Callable[[Traffic], bool],
+        may_go: MayGo | None,
     ) -> Reservation:
         values: dict[str, Any] = {
             "local_id": uuid4().hex,
@@ -348,7 +351,7 @@ class RunLog:
         names = ", ".join(values)
         marks = ", ".join(f":{name}" for name in values)
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", values)
-        has_turn = may_go(self._traffic(connection, intent.workspace_id))
+        has_turn = may_go is not None and may_go(self._traffic(connection, intent.workspace_id))
         if has_turn:
             self._note_turn(connection, values["local_id"])
         [entry] = entries(connection, "local_id = ?", (values["local_id"],))

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from .database import Database, Work
+from .database import Database
 from .lenient import or_nothing
 
 FIND = "SELECT file_id FROM uploads WHERE api_url = ? AND workspace_id = ? AND sha256 = ?"
@@ -42,5 +42,4 @@ class UploadLog:
     async def forget(self, workspace_id: str, sha256: str) -> None:
         """Forget a file that Layer does not have any more."""
         key = (self._api_url, workspace_id, sha256)
-        forget: Work[object] = lambda connection: connection.execute(FORGET, key)  # noqa: E731
-        await or_nothing(self._database.write(forget))
+        await or_nothing(self._database.write(lambda connection: connection.execute(FORGET, key)))

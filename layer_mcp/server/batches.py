@@ -14,15 +14,13 @@ from ..api.errors import LayerError
 from ..api.models import Inference
 from ..journal.entries import RunEntry
 from .orders import Order, Started
-from .paying import CRASHED, never_sent_if_it_fails, note_failure, sent
+from .paying import crashed, never_sent_if_it_fails, note_failure, sent
 from .state import App
 from .turns import take_turn
 
 # Layer may count runs that were not started from here.
 PAUSE_AFTER_REFUSAL_SECONDS = 5.0
 MAX_REFUSALS = 60
-
-CRASHED_IN_LINE = LayerError("NOT_SENT", "It failed in the server while it waited in line.")
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +87,7 @@ async def _turn(
     # One that crashes must not take the others with it, nor the server.
     except Exception:
         logger.exception("A run of a batch crashed in line")
-        return CRASHED_IN_LINE
+        return LayerError("NOT_SENT", "It failed in the server while it waited in line.")
     return None
 
 
@@ -119,4 +117,4 @@ async def _result(app: App, order: Order[Inference], entry: RunEntry) -> Result:
         return error
     except Exception:
         logger.exception("A run of a batch crashed while it was sent")
-        return CRASHED
+        return crashed()

@@ -34,6 +34,18 @@ async def kept(app: App, work: Awaitable[ResultT], instead: ResultT) -> ResultT:
     return result
 
 
+async def read(work: Awaitable[ResultT]) -> ResultT:
+    """What the journal holds.
+
+    Raises:
+        LayerError: JOURNAL_UNAVAILABLE.
+    """
+    try:
+        return await work
+    except sqlite3.Error as error:
+        raise journal_error(error) from None
+
+
 def check_journal(app: App) -> None:
     """Make sure that what is written down outlives the process, if it must.
 

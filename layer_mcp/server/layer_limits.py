@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ..api.errors import LayerError
 from ..journal.entries import RunEntry, Traffic
+from ..journal.usage import MINUTE_SECONDS
 
 RUNS_AT_ONCE = 5
 GENERATIONS_A_MINUTE = 60
 VIDEOS_A_MINUTE = 30
-MINUTE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,6 @@ def obstacle(
 def has_room(traffic: Traffic, model_id: str | None) -> bool:
     """Whether a run may be started now without looking anything up."""
     return obstacle(traffic, model_id, {}) is None
-
-
-def in_line(_traffic: Traffic) -> bool:
-    """No run may be started now: each has to wait for its turn."""
-    return False
 
 
 def _minute_is_full(ages: Sequence[float], limit: int, what: str) -> Obstacle:

@@ -16,17 +16,15 @@ from anyio.lowlevel import checkpoint
 from mcp.server.elicitation import ElicitationResult
 
 from ..api.errors import LayerError
-from ..journal.entries import Delivery, Intent, Reservation, RunEntry, Spending, Traffic
+from ..journal.entries import Delivery, Intent, Reservation, RunEntry, Spending
+from ..journal.run_log import MayGo
 from .approval import Approval, disagreement
 from .following import StateT
 from .journal_use import check_journal, kept
-from .layer_limits import has_room, in_line
+from .layer_limits import has_room
 from .orders import Order, Started
 from .planning import Plan
-from .price_gate import (
-    price_limits,
-    spending_refusal,
-)
+from .price_gate import price_limits, spending_refusal
 from .shielding import shielded
 from .state import App, ToolContext, app_of
 from .turns import take_turn
@@ -37,8 +35,6 @@ LATER_ATTEMPTS = 60
 LATER_SECONDS = 10.0
 PRICE = "estimated_price_creative_units"
 NOT_KEPT = "The journal could not be written, so keep the id of this run."
-CANCELLED = LayerError("CANCELLED", "The call ended before it was sent.")
-CRASHED = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +70,11 @@ async def reserved(
     approval: ElicitationResult[Approval],
     *,
     batch_id: str | None = None,
-    may_go: Callable[[Traffic], bool] = in_line,
+    may_go: MayGo | None = None,
 ) -> list[Reservation]:
     """Write down the orders of a plan that have no twin, within the limits, all or none.
 
-    Those for which `may_go` holds have their turn; the others have to wait in line.
+    Those for which `may_go` holds have their turn; the others have to wait in line, all without it.
 
     Raises:
         LayerError: DECLINED, SPENDING_LIMIT_REACHED, INSUFFICIENT_BALANCE, JOURNAL_UNAVAILABLE.
@@ -144,7 +140,7 @@ async def sent(
             await note_failure(app, entry, "unknown" if unknown else "not_sent", error)
             raise
         except Exception:
-            await note_failure(app, entry, "unknown", CRASHED)
+            await note_failure(app, entry, "unknown", crashed())
             raise
 
 
@@ -154,11 +150,22 @@ async def never_sent_if_it_fails(app: App, entry: RunEntry) -> AsyncGenerator[No
     try:
         yield
     except BaseException as error:
-        crashed = isinstance(error, Exception)
-        why = error if isinstance(error, LayerError) else CRASHED if crashed else CANCELLED
         with shielded():
-            await note_failure(app, entry, "not_sent", why)
+            await note_failure(app, entry, "not_sent", _why_not_sent(error))
         raise
+
+
+def crashed() -> LayerError:
+    """What is said of a submission that failed in the server, whether it went out or not."""
+    return LayerError("TOOL_CRASHED", "Sending it failed in the server.")
+
+
+def _why_not_sent(error: BaseException) -> LayerError:
+    if isinstance(error, LayerError):
+        return error
+    if isinstance(error, Exception):
+        return LayerError("NOT_SENT", "It failed in the server before it was sent.")
+    return LayerError("CANCELLED", "The call ended before it was sent.")
 
 
 async def note_failure(app: App, entry: RunEntry, delivery: Delivery, error: LayerError) -> None:

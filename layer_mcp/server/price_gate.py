@@ -59,8 +59,10 @@ def refusal(quote: Quote, limits: PriceLimits, max_price: float | None) -> Layer
     if total is None:
         return _unknown(quote) if has_hard_limit or max_price is not None else None
     if has_hard_limit and quote.references_refused:
-        sentence = "Layer did not price the references, and LAYER_MAX_PRICE or "
-        sentence += "LAYER_MAX_SPEND_PER_DAY is set. Nothing was sent."
+        sentence = (
+            "Layer did not price the references, and LAYER_MAX_PRICE or LAYER_MAX_SPEND_PER_DAY "
+            "is set. Nothing was sent."
+        )
         step = "Leave the references out, or ask the user to lift the limit."
         return LayerError("PRICE_UNKNOWN", sentence, next_step=step)
     dearest = max((price for price in quote.prices if price is not None), default=0.0)

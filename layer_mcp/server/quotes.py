@@ -7,10 +7,10 @@ import anyio
 
 from ..api.errors import LayerError
 from ..api.models import PriceEstimate
+from .at_once import each
 from .orders import Order
 from .price_gate import Quote
 
-ESTIMATES_AT_ONCE = 8
 # Not a refusal of the request, which would be refused when it is sent too.
 WITHOUT_PRICE = ("UNEXPECTED_RESPONSE", "UNEXPECTED_REDIRECT", "NOT_FOUND")
 
@@ -22,20 +22,16 @@ async def quoted(orders: Sequence[Order[Any]], total_seconds: float) -> Quote:
         LayerError: Layer refuses one of the requests.
     """
     answers: dict[int, PriceEstimate | LayerError] = {}
-    at_once = anyio.Semaphore(ESTIMATES_AT_ONCE)
 
     async def estimate(number: int) -> None:
-        async with at_once:
-            try:
-                answers[number] = await orders[number].estimate()
-            except LayerError as error:
-                error.message = f"{orders[number].label}{error.message}"
-                answers[number] = error
+        try:
+            answers[number] = await orders[number].estimate()
+        except LayerError as error:
+            error.message = f"{orders[number].label}{error.message}"
+            answers[number] = error
 
     with anyio.move_on_after(total_seconds):
-        async with anyio.create_task_group() as tasks:
-            for number in range(len(orders)):
-                tasks.start_soon(estimate, number)
+        await each(range(len(orders)), estimate)
     late = LayerError("TIMEOUT", "Layer did not send the price in time.", transient=True)
     found = [answers.get(number, late) for number in range(len(orders))]
     return _quote(found, orders[0].intent.workspace_id)

@@ -1,11 +1,14 @@
-"""What a call that starts a run answers: the run, or the earlier one that stands for it."""
+"""A call that starts one run, from its plan to its answer."""
 
 from typing import Any
 
+from mcp.server.elicitation import ElicitationResult
+
 from ..api.errors import LayerError
 from ..journal.entries import RunEntry
+from .approval import Approval
 from .following import StateT, told, told_after_start
-from .orders import Started
+from .paying import paid
 from .planning import Plan
 from .prices import excluded_references
 from .refreshing import run_of
@@ -15,19 +18,22 @@ from .state import ToolContext, app_of
 from .twins import twin_warning
 
 
-async def told_of_payment(
-    payment: Started[StateT] | RunEntry,
+async def started(
     plan: Plan[StateT],
+    approval: ElicitationResult[Approval],
     context: ToolContext,
     *,
     wait_seconds: float,
     preview: bool,
 ) -> Illustrated[RunStateAnswer]:
-    """The state of a run after the wait that was asked for.
+    """Pay once, then wait as long as asked; what fails after that does not hide the run.
+
+    The answer may be about an earlier run that stands for this one.
 
     Raises:
-        LayerError: no state of an earlier run came.
+        LayerError: nothing was sent, OUTCOME_UNKNOWN, or no state of an earlier run came.
     """
+    payment = await paid(plan, approval, context)
     if isinstance(payment, RunEntry):
         return await _told_of_twin(payment, plan, context, wait_seconds, preview)
     refused = plan.quote.references_refused if plan.quote else None

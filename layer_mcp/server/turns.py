@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 
 from ..journal.entries import RunEntry
+from .at_once import each
 from .following import StateT
 from .journal_use import kept
 from .layer_limits import Obstacle, obstacle
@@ -65,7 +66,5 @@ async def _one_has_ended(app: App, found: Obstacle, deadline: float | None) -> b
             ended.append(entry)
 
     with anyio.move_on_after(LOOK_SECONDS if deadline is None else deadline - anyio.current_time()):
-        async with anyio.create_task_group() as tasks:
-            for entry in found.under_way:
-                tasks.start_soon(look, entry)
+        await each(found.under_way, look)
     return bool(ended)

@@ -1,7 +1,6 @@
 """Looking at several runs at once: each no oftener than Layer asks, until any or all have ended."""
 
-import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,17 +10,17 @@ import anyio
 
 from ..api.errors import LayerError
 from ..api.polling import DONE_STATUSES
-from ..journal.entries import RunEntry, RunFilter, RunTotals
+from ..journal.entries import RunEntry, RunFilter
+from .at_once import each
 from .following import told
-from .journal_use import journal_error
+from .journal_use import read
 from .progress import ended_reporter
 from .refreshing import refreshed, run_of
-from .state import App, ToolContext, app_of
+from .state import ToolContext, app_of
 
 WaitFor = Literal["none", "any", "all"]
 
 MAX_WATCHED = 100
-LOOKS_AT_ONCE = 8
 LOOK_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS = 0.05
@@ -48,11 +47,10 @@ async def watch(
     least_seconds = LOOK_SECONDS
     while True:
         with anyio.move_on_after(max(deadline - anyio.current_time(), least_seconds)):
-            await _each(under_way, partial(refreshed, app))
-            ended = await listed(wanted, MAX_WATCHED, context)
-            unsaved = [run for run in ended if run.local_id not in tried and _wants(app, run)]
+            await each(under_way, partial(refreshed, app))
+            unsaved = await _unsaved(wanted, tried, context)
             tried |= _ids(unsaved)
-            await _each(unsaved, partial(_bring_home, context, began))
+            await each(unsaved, partial(_bring_home, context, began))
         least_seconds = 0.0
         still = under_way = await listed(running, MAX_WATCHED, context)
         await report(len(at_first - _ids(still)))
@@ -71,48 +69,25 @@ async def listed(wanted: RunFilter, limit: int, context: ToolContext) -> list[Ru
     Raises:
         LayerError: JOURNAL_UNAVAILABLE.
     """
-    try:
-        return await app_of(context).journal.runs.listed(wanted, limit)
-    except sqlite3.Error as error:
-        raise journal_error(error) from None
+    return await read(app_of(context).journal.runs.listed(wanted, limit))
 
 
-async def totals_of(wanted: RunFilter, context: ToolContext) -> RunTotals:
-    """What all of the wanted runs come to.
-
-    Raises:
-        LayerError: JOURNAL_UNAVAILABLE.
-    """
-    try:
-        return await app_of(context).journal.runs.totals(wanted)
-    except sqlite3.Error as error:
-        raise journal_error(error) from None
+async def _unsaved(wanted: RunFilter, tried: set[str], context: ToolContext) -> list[RunEntry]:
+    """The finished runs whose files the settings want here, and that were not tried before."""
+    if app_of(context).settings.output_dir is None:
+        return []
+    return [
+        entry
+        for entry in await listed(wanted, MAX_WATCHED, context)
+        if entry.local_id not in tried
+        and entry.status in DONE_STATUSES
+        and entry.folder is None
+        and entry.outcome.outputs
+    ]
 
 
 def _ids(entries: Sequence[RunEntry]) -> set[str]:
     return {entry.local_id for entry in entries}
-
-
-async def _each(entries: Sequence[RunEntry], work: Callable[[RunEntry], Awaitable[object]]) -> None:
-    at_once = anyio.Semaphore(LOOKS_AT_ONCE)
-
-    async def one(entry: RunEntry) -> None:
-        async with at_once:
-            await work(entry)
-
-    async with anyio.create_task_group() as tasks:
-        for entry in entries:
-            tasks.start_soon(one, entry)
-
-
-def _wants(app: App, entry: RunEntry) -> bool:
-    """Whether the settings want the files of a run and they are not here yet."""
-    return (
-        app.settings.output_dir is not None
-        and entry.status in DONE_STATUSES
-        and entry.folder is None
-        and bool(entry.outcome.outputs)
-    )
 
 
 async def _bring_home(context: ToolContext, began: float, entry: RunEntry) -> None:

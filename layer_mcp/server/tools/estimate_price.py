@@ -15,11 +15,7 @@ Price and balance before a generation; free of charge. Arguments as in execute_i
 references are uploaded, so that they count."""
 
 
-class EstimatePriceArguments(GenerationArguments):
-    """The request's fields and where to run it."""
-
-
-async def estimate_price(arguments: EstimatePriceArguments, context: ToolContext) -> PriceAnswer:
+async def estimate_price(arguments: GenerationArguments, context: ToolContext) -> PriceAnswer:
     """Bring the references to Layer, then ask for the price with them."""
     began = anyio.current_time()
     app = app_of(context)
@@ -43,7 +39,7 @@ def estimate_price_tool() -> Tool:
         estimate_price,
         title="Price of a generation",
         description=DESCRIPTION,
-        arguments=EstimatePriceArguments,
+        arguments=GenerationArguments,
         answer=PriceAnswer,
         annotations=adding(),
         described_elsewhere=True,

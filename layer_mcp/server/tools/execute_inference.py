@@ -14,12 +14,11 @@ from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..generation import GenerationArguments
 from ..orders import inference_order
-from ..paying import paid
 from ..planning import Plan, SpendingArguments, asked, planned
 from ..references import bring_references
 from ..results import Illustrated
 from ..run_results import RunAnswer, RunStateAnswer
-from ..starting import told_of_payment
+from ..starting import started
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 
@@ -61,11 +60,10 @@ async def execute_inference(
     approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
     context: ToolContext,
 ) -> Illustrated[RunStateAnswer]:
-    """Submit once, then wait as long as asked; what fails after that does not hide the run."""
-    payment = await paid(plan, approval, context)
-    return await told_of_payment(
-        payment,
+    """Submit once, then wait as long as asked."""
+    return await started(
         plan,
+        approval,
         context,
         wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,

@@ -13,11 +13,10 @@ from ...api.models import WorkflowRun, WorkflowRunRequest
 from ..approval import Answered, Approval
 from ..common import PREVIEW, spending
 from ..orders import workflow_order
-from ..paying import paid
 from ..planning import Plan, SpendingArguments, asked, planned
 from ..results import Illustrated
 from ..run_results import RunStateAnswer
-from ..starting import told_of_payment
+from ..starting import started
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 from ..workflow_calls import WorkflowArguments, workflow_call
@@ -69,11 +68,10 @@ async def execute_workflow(
     approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
     context: ToolContext,
 ) -> Illustrated[RunStateAnswer]:
-    """Submit once, then wait as long as asked; what fails after that does not hide the run."""
-    payment = await paid(plan, approval, context)
-    return await told_of_payment(
-        payment,
+    """Submit once, then wait as long as asked."""
+    return await started(
         plan,
+        approval,
         context,
         wait_seconds=arguments.wait_seconds,
         preview=arguments.preview,

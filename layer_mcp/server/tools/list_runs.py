@@ -13,13 +13,14 @@ from ...api.errors import LayerError
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
 from ...journal.entries import RunEntry, RunFilter, RunState
 from ..common import WORKSPACE, adding, counted, fitting, next_page, reading
+from ..journal_use import read
 from ..results import Answer
 from ..run_rows import RunRow, run_row
 from ..since import seconds_since_1970
 from ..state import ToolContext, app_of
 from ..tool import make_tool
 from ..waiting import capped_wait_seconds
-from ..watching import WaitFor, listed, totals_of, watch
+from ..watching import WaitFor, listed, watch
 
 DESCRIPTION = """\
 Runs started from this machine, newest first, with prices and files; also those whose answer was \
@@ -72,7 +73,7 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
     page = replace(wanted, before=_before(arguments))
     entries = await listed(page, arguments.limit + 1, context)
     rows = await to_thread.run_sync(_rows, entries[: arguments.limit], arguments)
-    totals = await totals_of(wanted, context)
+    totals = await read(app_of(context).journal.runs.totals(wanted))
     shown = fitting(rows)
     more = len(entries) > len(shown)
     cursor = _cursor(entries[len(shown) - 1]) if more and shown else None
