@@ -10,10 +10,12 @@ from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .instructions import instructions
-from .resources import ServerWithRuns, add_resources
+from .resources.runs import ServerWithRuns, add_resources
+from .run_tasks import RunTasks
 from .shielding import shielded
 from .state import App, journal_of, new_app
 from .submissions import Submissions
+from .tasks import Tasks
 from .tools import tools_of
 
 
@@ -59,6 +61,7 @@ def create_server(
         )
         + notes,
         tools=tools_of(settings.toolsets, saves_by_itself=saves_by_itself),
+        extensions=[Tasks(RunTasks())],
         lifespan=lifespan,
         log_level=settings.log_level,
     )

@@ -9,9 +9,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Resource
 
-from ..journal.entries import RunEntry, RunFilter
-from .run_rows import run_row
-from .state import App, ToolContext, app_of
+from ...journal.entries import RunEntry, RunFilter
+from ..run_rows import run_row
+from ..state import App, ToolContext, app_of
 
 RUNS = "layer://runs"
 RUN = "layer://runs/{inference_id}"
