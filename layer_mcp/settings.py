@@ -159,6 +159,12 @@ class Settings:
         parse=log_level,
         help="DEBUG, INFO, WARNING, ERROR or CRITICAL; logs go to stderr.",
     )
+    trace_prompts: bool = _setting(
+        "LAYER_TRACE_PROMPTS",
+        default=False,
+        parse=flag,
+        help="`1` writes prompts into the spans of OpenTelemetry; else they are left out.",
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

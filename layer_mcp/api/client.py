@@ -83,10 +83,13 @@ class LayerClient:
         media_hosts: Iterable[str] = (),
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
+        trace_prompts: bool = False,
     ) -> None:
         self._workspace = workspace
         self._api_url = normal_api_url(api_url)
-        self._connection = Connection(token, self._api_url, limits or Limits())
+        self._connection = Connection(
+            token, self._api_url, limits or Limits(), trace_prompts=trace_prompts
+        )
         self._host_rules = host_rules(self._api_url, media_hosts)
         self._max_upload_bytes = max_upload_bytes
         self._max_download_bytes = max_download_bytes
@@ -118,6 +121,7 @@ class LayerClient:
             media_hosts=settings.media_hosts,
             max_upload_bytes=settings.max_upload_mb * MEGABYTE,
             max_download_bytes=settings.max_download_mb * MEGABYTE,
+            trace_prompts=settings.trace_prompts,
         )
 
     async def __aenter__(self) -> Self:

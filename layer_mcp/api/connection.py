@@ -27,10 +27,13 @@ BeforeSending = Callable[[], Awaitable[None]]
 class Connection:
     """One token, one pool of connections to the API host, opened at the first call."""
 
-    def __init__(self, token: str | None, api_url: str, limits: Limits) -> None:
+    def __init__(
+        self, token: str | None, api_url: str, limits: Limits, *, trace_prompts: bool = False
+    ) -> None:
         self._token = token
         self._api_url = api_url
         self._limits = limits
+        self._trace_prompts = trace_prompts
         self._pool: Pool | None = None
 
     async def close(self) -> None:
@@ -59,7 +62,14 @@ class Connection:
         limit_seconds = self._limits.read_total_seconds
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
-            outcome = await self._exchange(method, path, limit_seconds, json=json, params=params)
+            outcome = await self._exchange(
+                method,
+                path,
+                limit_seconds,
+                resend_count=patience.resend_count,
+                json=json,
+                params=params,
+            )
             if outcome.delivery == "accepted":
                 answer = _parse(model, outcome.body)
                 if answer is not None:
@@ -94,8 +104,9 @@ class Connection:
                 "POST",
                 path,
                 limit_seconds,
+                resend_count=patience.resend_count,
                 json=json,
-                paid=True,
+                id_name=id_name,
                 before_sending=before_sending,
             )
             started = _started(model, outcome, id_name)
@@ -112,27 +123,38 @@ class Connection:
         path: str,
         limit_seconds: float,
         *,
+        resend_count: int,
         json: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
-        paid: bool = False,
+        id_name: str | None = None,
         before_sending: BeforeSending | None = None,
     ) -> "Outcome":
+        """What came of one request; it is paid when its answer names a run by `id_name`."""
         # Only the first call needs httpx: a server that lists its tools starts without it.
+        from .tracing import api_span, record_outcome  # noqa: PLC0415
         from .transport import exchange  # noqa: PLC0415
 
         if not self._token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set.")
-        outcome = await exchange(
-            self._open_pool(self._token),
-            method,
-            path,
-            json=json,
-            params=params,
-            total_seconds=limit_seconds,
-            paid=paid,
-            before_sending=before_sending,
-        )
-        return replace(outcome, body=_without(self._token, outcome.body))
+        prompt = (json or {}).get("prompt") if self._trace_prompts else None
+        with api_span(
+            method, self._api_url, path, resend_count=resend_count, prompt=prompt
+        ) as span:
+            outcome = await exchange(
+                self._open_pool(self._token),
+                method,
+                path,
+                json=json,
+                params=params,
+                total_seconds=limit_seconds,
+                paid=id_name is not None,
+                before_sending=before_sending,
+            )
+            outcome = replace(outcome, body=_without(self._token, outcome.body))
+            record_outcome(span, outcome)
+            if id_name is not None and (run_id := _id_in(outcome.body, id_name)):
+                span.set_attribute(f"layer.{id_name}", run_id)
+            return outcome
 
     def _open_pool(self, token: str) -> "Pool":
         from .transport import open_pool  # noqa: PLC0415

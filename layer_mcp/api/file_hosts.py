@@ -15,6 +15,7 @@ from .. import __version__
 from ..loopback import LOOPBACK_HOSTS
 from .errors import LayerError, one_sentence
 from .host_rules import LAYERS_ADDRESS, HostRules, may_connect
+from .tracing import file_span
 from .transport import is_untrusted_certificate, tls_context
 
 FILES_AT_ONCE = 4
@@ -71,11 +72,13 @@ class FileHosts:
         Raises:
             LayerError: HOST_NOT_ALLOWED, before anything is sent.
         """
-        response = await self._send(method, address, headers or {}, content)
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        with file_span(method, address, headers or {}) as answers:
+            response = await self._send(method, address, headers or {}, content)
+            answers.append(response)
+            try:
+                yield response
+            finally:
+                await response.aclose()
 
     async def _send(
         self,

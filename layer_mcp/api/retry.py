@@ -74,6 +74,11 @@ class Patience:
         self._deadline = anyio.current_time() + budget_seconds
         self._attempts = 1
 
+    @property
+    def resend_count(self) -> int:
+        """How often the request was sent again."""
+        return self._attempts - 1
+
     async def pause(self, retry_after_seconds: float | None) -> bool:
         """Wait before the next attempt; False, at once, when there is no time for one."""
         left = self._deadline - anyio.current_time()

@@ -1,0 +1,129 @@
+"""OpenTelemetry: one span for each HTTP request, to Layer and to the hosts of files.
+
+Nothing is recorded unless the process has an OpenTelemetry SDK. Names and attributes are those of
+the semantic conventions for HTTP clients; what is Layer's own begins with `layer.`. Spans hold no
+token, no query and no address of a file; requests get no headers for tracing.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_tracer
+
+from .. import __version__
+from .errors import LayerError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .transport import Outcome
+
+TRACER = "layer-mcp"
+ID_AFTER = {
+    "workspaces": "workspace_id",
+    "models": "model_id",
+    "inferences": "inference_id",
+    "workflows": "workflow_id",
+    "runs": "run_id",
+}
+NO_ID = "estimate"
+PORTS = {"https": 443, "http": 80}
+
+
+def template_of(path: str) -> tuple[str, dict[str, str]]:
+    """The path of an operation as Layer's contract writes it, and the ids that are in it."""
+    parts: list[str] = []
+    ids: dict[str, str] = {}
+    name: str | None = None
+    for part in path.split("/"):
+        if name is None or part == NO_ID:
+            parts.append(part)
+            name = ID_AFTER.get(part)
+        else:
+            parts.append(f"{{{name}}}")
+            ids[name] = unquote(part)
+            name = None
+    return "/" + "/".join(parts), ids
+
+
+@contextmanager
+def api_span(
+    method: str, api_url: str, path: str, *, resend_count: int = 0, prompt: str | None = None
+) -> Generator[Span]:
+    """The span of one request to Layer; `resend_count` says how often it was sent before."""
+    template, ids = template_of(path)
+    attributes = _server(method, urlsplit(api_url)) | {
+        "url.full": f"{api_url}/{path}",
+        "url.template": template,
+        **{f"layer.{name}": value for name, value in ids.items()},
+    }
+    if resend_count:
+        attributes["http.request.resend_count"] = resend_count
+    if prompt is not None:
+        attributes["layer.prompt"] = prompt
+    with _client_span(f"{method} {template}", attributes) as span:
+        yield span
+
+
+def record_outcome(span: Span, outcome: "Outcome") -> None:
+    """Write down what came of a request to Layer."""
+    if outcome.status is not None:
+        span.set_attribute("http.response.status_code", outcome.status)
+    if outcome.fault is not None:
+        _record_error(span, outcome.fault.code)
+    elif outcome.delivery != "accepted":
+        _record_error(span, str(outcome.status))
+
+
+@contextmanager
+def file_span(
+    method: str, address: SplitResult, headers: Mapping[str, str]
+) -> Generator[list["httpx.Response"]]:
+    """The span of one request to a host of files; the block puts the answer into the list."""
+    attributes = _server(method, address)
+    size = headers.get("Content-Length", "0")
+    if size != "0":
+        attributes["http.request.body.size"] = int(size)
+    answers: list[httpx.Response] = []
+    with _client_span(method, attributes) as span:
+        try:
+            yield answers
+        finally:
+            for answer in answers:
+                span.set_attribute("http.response.status_code", answer.status_code)
+                span.set_attribute("http.response.body.size", answer.num_bytes_downloaded)
+                if answer.status_code >= 400:
+                    _record_error(span, str(answer.status_code))
+
+
+def _server(method: str, address: SplitResult) -> dict[str, str | int]:
+    return {
+        "http.request.method": method,
+        "server.address": address.hostname or "",
+        "server.port": address.port or PORTS[address.scheme],
+    }
+
+
+@contextmanager
+def _client_span(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
+    # The text of an exception may hold an address or what a host said.
+    with get_tracer(TRACER, __version__).start_as_current_span(
+        name,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except BaseException as error:
+            known = isinstance(error, LayerError)
+            _record_error(span, error.code if known else type(error).__qualname__)
+            raise
+
+
+def _record_error(span: Span, error_type: str) -> None:
+    span.set_attribute("error.type", error_type)
+    span.set_status(Status(StatusCode.ERROR))
