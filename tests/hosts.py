@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import anyio
 from anyio.streams.text import TextReceiveStream
 from mcp import Client, StdioServerParameters
+from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult
 
@@ -45,10 +46,19 @@ class Host:
 
     @asynccontextmanager
     async def connect(
-        self, environment: dict[str, str], *, elicitation_callback: ElicitationFnT | None = None
+        self,
+        environment: dict[str, str],
+        *,
+        elicitation_callback: ElicitationFnT | None = None,
+        extensions: Sequence[ClientExtension] = (),
     ) -> AsyncGenerator[Client]:
         """A client of a server with these settings; with a callback it can ask its user."""
-        connected = partial(Client, mode=self.era, elicitation_callback=elicitation_callback)
+        connected = partial(
+            Client,
+            mode=self.era,
+            elicitation_callback=elicitation_callback,
+            extensions=extensions,
+        )
         if self.transport == "memory":
             server = create_server(Settings.from_env(environment))
             async with connected(server) as client:

@@ -117,8 +117,7 @@ async def told(
     """
     app = app_of(context)
     wait_seconds = capped_wait_seconds(wait_seconds, began, context)
-    state = await run.wait(wait_seconds, on_progress=wait_reporter(context, wait_seconds))
-    app.polls.note(run.run_id, state)
+    state = await _waited(run, wait_seconds, context)
     # While a run goes on nothing of its start is needed, and the look costs a hop to a thread.
     record = await app.journal.runs.record(run.run_id) if is_terminal(state.status) else None
     record = record or RunRecord({"workspace_id": run.workspace_id})
@@ -163,8 +162,26 @@ async def _followed(
     """The run's state after the wait, or at once if it has ended: with its files or its reason."""
     if is_terminal(state.status):
         return await run.wait(0)
-    report = wait_reporter(context, wait_seconds, units_before=UPLOAD_UNITS)
-    return await run.wait(wait_seconds, known=state, on_progress=report)
+    return await _waited(run, wait_seconds, context, known=state, units_before=UPLOAD_UNITS)
+
+
+async def _waited(
+    run: Run[StateT],
+    wait_seconds: float,
+    context: ToolContext,
+    *,
+    known: StateT | None = None,
+    units_before: float = 0.0,
+) -> StateT:
+    """The last state after a wait that may be stopped before its time."""
+    app = app_of(context)
+    report = wait_reporter(context, wait_seconds, units_before=units_before)
+    state: StateT | None = None
+    with app.waits.of(run.run_id):
+        state = await run.wait(wait_seconds, known=known, on_progress=report)
+    state = state or await run.wait(0)
+    app.polls.note(run.run_id, state)
+    return state
 
 
 async def _with_files(

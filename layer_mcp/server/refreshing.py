@@ -35,11 +35,16 @@ async def refreshed(app: App, entry: RunEntry) -> RunEntry:
         state = await run_of(app, entry).wait(0)
     except LayerError as error:
         app.polls.pause(run_id, poll_interval_seconds(error.retry_after_seconds))
-        # A run that was just started may not be everywhere yet.
-        if error.code in GONE_CODES and time.time() - entry.created_at > GONE_AFTER_SECONDS:
+        if is_gone(entry, error):
             await app.journal.runs.note_end(run_id, GONE, None, Outcome(), has_failed=False)
         return await app.journal.runs.known(entry)
     app.polls.note(run_id, state)
     if is_terminal(state.status):
         await note_end(app, state, run_id)
     return await app.journal.runs.known(entry)
+
+
+def is_gone(entry: RunEntry, error: LayerError) -> bool:
+    """Whether Layer does not have a run any more; one just started may not be everywhere yet."""
+    is_old = time.time() - entry.created_at > GONE_AFTER_SECONDS
+    return is_old and error.code in GONE_CODES

@@ -50,6 +50,11 @@ def finished_call(
     return _result(answer.facts(), facts, answer.next_step, simulated, picture)
 
 
+def shown_call(shown: Illustrated[Answer], *, simulated: bool) -> CallToolResult:
+    """The result of such a call, with its picture."""
+    return finished_call(shown.answer, simulated=simulated, picture=shown.picture)
+
+
 def failed_call(error: LayerError, *, simulated: bool, hint: str = "") -> CallToolResult:
     """The result of a call that failed: its code, one sentence, one next step, the run's id.
 

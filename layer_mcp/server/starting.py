@@ -15,6 +15,7 @@ from .refreshing import run_of
 from .results import Illustrated
 from .run_results import RunStateAnswer, remarked
 from .state import ToolContext, app_of
+from .tasks import takes_tasks
 from .twins import twin_warning
 
 
@@ -34,6 +35,9 @@ async def started(
         LayerError: nothing was sent, OUTCOME_UNKNOWN, or no state of an earlier run came.
     """
     payment = await paid(plan, approval, context)
+    if takes_tasks(context.protocol_version, context.client_capabilities):
+        # The run is handed over as a task, whose client waits for it.
+        wait_seconds, preview = 0, False
     if isinstance(payment, RunEntry):
         return await _told_of_twin(payment, plan, context, wait_seconds, preview)
     refused = plan.quote.references_refused if plan.quote else None

@@ -18,6 +18,7 @@ from .model_facts import ModelLookup
 from .poll_times import PollTimes
 from .submissions import Submissions
 from .uploads import Uploads
+from .waits import Waits
 
 ACCOUNT_LENGTH = 16
 
@@ -40,6 +41,7 @@ class App:
     sheets: anyio.CapacityLimiter
     models: ModelLookup
     polls: PollTimes
+    waits: Waits
     background: TaskGroup
     submissions: Submissions
     asked: dict[str, str]
@@ -76,6 +78,7 @@ def new_app(
         sheets=anyio.CapacityLimiter(1),
         models=ModelLookup(client),
         polls=PollTimes(),
+        waits=Waits(),
         background=background,
         submissions=submissions,
         asked={},

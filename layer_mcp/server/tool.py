@@ -18,7 +18,7 @@ from ..api.errors import LayerError
 from ..setting_values import Toolset
 from .approval import UNREADABLE
 from .arguments import parse_arguments
-from .results import Answer, Illustrated, failed_call, finished_call
+from .results import Answer, Illustrated, failed_call, finished_call, shown_call
 from .schema import JsonObject, answer_schema, outline, portable_schema
 from .state import app_of
 
@@ -96,8 +96,7 @@ class AnsweringTool(Tool):
         if isinstance(answer, InputRequiredResult):
             return answer
         if isinstance(answer, Illustrated):
-            shown = cast("Illustrated[Answer]", answer)
-            return finished_call(shown.answer, simulated=simulated, picture=shown.picture)
+            return shown_call(cast("Illustrated[Answer]", answer), simulated=simulated)
         return finished_call(answer, simulated=simulated)
 
     def _layer_error(self, error: ToolError) -> LayerError:
