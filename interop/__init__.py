@@ -1,0 +1,1 @@
+"""Clients that others wrote, each doing the whole job against the sandbox: `python -m interop`."""

@@ -1,0 +1,32 @@
+"""Which clients there are, and how each is run."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Transport = Literal["stdio", "http"]
+Era = Literal["modern", "legacy"]
+
+TRANSPORTS: tuple[Transport, ...] = ("stdio", "http")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that does the job through one client.
+
+    `folder` is below interop/. It holds `requirements.txt` and `client.py`, or `package-lock.json`
+    and `client.mjs`. `eras` are those of the protocol that the client can be told to speak; without
+    any it is run once and speaks what it chooses. `conversions` are the steps for schemas of
+    other services that its program runs besides the job.
+    """
+
+    folder: str
+    eras: tuple[Era, ...] = ()
+    conversions: tuple[str, ...] = ()
+
+    @property
+    def is_python(self) -> bool:
+        """Whether its program is Python; else it is JavaScript."""
+        return not self.folder.startswith("node/")
+
+
+CLIENTS = (Client("python_sdk_2", eras=("modern", "legacy")),)

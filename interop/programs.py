@@ -1,0 +1,122 @@
+"""Running a client's program, and judging what it reports."""
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from .clients import TRANSPORTS, Client, Era, Transport
+from .environments import ROOT, program_of
+from .job import NOT_OFFERED, WORKED
+from .servers import REQUESTS, Place, place_for
+
+PROGRAM_SECONDS = 180
+JOB_STEPS = (
+    "list_tools",
+    "find_model",
+    "price",
+    "generate",
+    "wait",
+    "save",
+    "list_runs",
+    "nested_arguments",
+    "failing_call",
+    "confirmation_no",
+    "confirmation_yes",
+)
+EXTRA_STEPS = ("progress", "resources", "prompts", "cancel")
+REPORT_KEYS = {"client", "version", "protocol", "transport", "confirmation", "steps"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of one program: its report, and what was wrong."""
+
+    report: dict[str, Any]
+    problems: tuple[str, ...]
+
+
+def results_of(client: Client) -> list[Result]:
+    """The client's program over every transport and each of its eras, in its own environment.
+
+    Raises:
+        InteropError: the environment cannot be made or a server does not start.
+    """
+    program = program_of(client)
+    eras: tuple[Era, ...] = client.eras or ("modern",)
+    return [run(client, program, transport, era) for era in eras for transport in TRANSPORTS]
+
+
+def run(client: Client, program: list[str], transport: Transport, era: Era) -> Result:
+    """One run of a client's program against a sandbox of its own."""
+    with tempfile.TemporaryDirectory(prefix="interop-") as folder:
+        with place_for(Path(folder), transport, era) as place:
+            report, complaint = _report_of(program, place, Path(folder))
+        where = f"{client.folder} over {transport}" + (f" ({era})" if client.eras else "")
+        if not report:
+            return Result({}, (f"{where}: no report. {complaint}",))
+        problems = [*problems_of(report, client), *miscounted(report, place)]
+        return Result(report, tuple(f"{where}: {problem}" for problem in problems))
+
+
+def problems_of(report: dict[str, Any], client: Client) -> list[str]:
+    """What is wrong with a report: a step that failed, that is missing or that nobody knows."""
+    if report.keys() != REPORT_KEYS:
+        return [f"the report has {sorted(report)}"]
+    steps = cast("dict[str, str]", report["steps"])
+    needed = {*JOB_STEPS, *client.conversions}
+    known = needed | {*EXTRA_STEPS}
+    problems = [f"{name}: {how}" for name, how in steps.items() if how not in (WORKED, NOT_OFFERED)]
+    problems += [f"{name} has to work" for name in needed if steps.get(name) == NOT_OFFERED]
+    problems += [f"{name} is missing" for name in sorted(known - steps.keys())]
+    return problems + [f"{name} is no step" for name in sorted(steps.keys() - known)]
+
+
+def miscounted(report: dict[str, Any], place: Place) -> list[str]:
+    """What the sandbox has seen otherwise than once: each run that was asked for, and no other."""
+    steps = report["steps"]
+    wanted = {
+        request["prompt"]: 1
+        for step, request in REQUESTS.items()
+        if steps.get(step) == WORKED and step != "confirmation_no"
+    }
+    problems = [] if place.submitted == wanted else [f"submitted {dict(place.submitted)}"]
+    return problems + ([] if place.polls else ["no status was asked for"])
+
+
+def _report_of(program: list[str], place: Place, folder: Path) -> tuple[dict[str, Any], str]:
+    """The last line that a program printed, and else what it said."""
+    job = folder / "job.json"
+    job.write_text(json.dumps(asdict(place.job)), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [*program, str(job)],
+            cwd=ROOT,
+            env=_environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {}, f"It took over {PROGRAM_SECONDS} s."
+    lines = done.stdout.strip().splitlines()
+    try:
+        return json.loads(lines[-1]), ""
+    except (IndexError, ValueError):
+        return {}, (done.stdout + done.stderr)[-4000:]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """What a program inherits; whatever it would send to other machines finds no way out."""
+    nowhere = "http://127.0.0.1:9"
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(folder / "home"),
+        "HTTP_PROXY": nowhere,
+        "HTTPS_PROXY": nowhere,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
