@@ -9,6 +9,7 @@ from mcp.server.mcpserver import MCPServer
 from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
+from .gallery import gallery
 from .instructions import instructions
 from .resources.runs import ServerWithRuns, add_resources
 from .run_tasks import RunTasks
@@ -61,7 +62,7 @@ def create_server(
         )
         + notes,
         tools=tools_of(settings.toolsets, saves_by_itself=saves_by_itself),
-        extensions=[Tasks(RunTasks())],
+        extensions=[Tasks(RunTasks()), gallery(settings)],
         lifespan=lifespan,
         log_level=settings.log_level,
     )

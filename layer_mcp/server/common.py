@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 WORKSPACE: Any = Field(
     default=None,
     max_length=255,
-    description="Default: the configured or only one.",
+    description="Default: as configured.",
 )
 PREVIEW: Any = Field(default=True, description="false: no small picture in the answer.")
 

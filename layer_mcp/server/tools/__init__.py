@@ -6,6 +6,7 @@ from functools import partial
 from mcp.server.mcpserver.tools import Tool
 
 from ...setting_values import DEFAULT_TOOLSETS, Toolset
+from ..gallery import shown_in_gallery
 from .estimate_price import estimate_price_tool
 from .estimate_workflow import estimate_workflow_tool
 from .execute_batch import execute_batch_tool
@@ -46,4 +47,5 @@ def tools_of(
             partial(get_workflow_status_tool, saves_by_itself=saves_by_itself),
         ),
     }
-    return [make() for group, makers in groups.items() if group in toolsets for make in makers]
+    chosen = [make for group, makers in groups.items() if group in toolsets for make in makers]
+    return [shown_in_gallery(make()) for make in chosen]

@@ -14,9 +14,8 @@ from ..state import ToolContext, app_of
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Wait for a run and return its state, price and output files. "in_progress" is a normal answer: \
-call again with the same inference_id. Free of charge. A finished run comes with one small \
-picture of its outputs."""
+Wait for a run and return its state, price and output files, with one small picture of them. \
+"in_progress" is a normal answer: call again with the same inference_id. Free of charge."""
 
 
 class GetStatusArguments(Request, ArgModelBase):
