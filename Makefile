@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format types bench install lock clean
+.PHONY: demo test lint format types bench conformance install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
@@ -27,6 +27,9 @@ types: .venv/dev.stamp  ## Strict type checking
 bench: .venv/dev.stamp  ## Measure against references; writes benchmarks/results.json and .png
 	$(BIN)/python -m benchmarks
 
+conformance: .venv/conformance.stamp  ## The protocol's public suite, over HTTP, and its tasks scenarios
+	$(BIN)/python -m conformance
+
 lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	$(INSTALL) uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -35,7 +38,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf .venv tests/inspector/node_modules
+	rm -rf .venv tests/inspector/node_modules conformance/node_modules
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -49,4 +52,8 @@ clean:
 
 .venv/inspector.stamp: tests/inspector/package-lock.json .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix tests/inspector
+	@touch $@
+
+.venv/conformance.stamp: conformance/package-lock.json .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix conformance
 	@touch $@

@@ -1,0 +1,1 @@
+"""The protocol's public conformance suite, run against this server: `python -m conformance`."""

@@ -1,0 +1,88 @@
+"""What counts as passing: everything but what the committed list names."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .suite import Check, Results
+
+FAULTY = ("FAILURE", "WARNING")
+LIST = Path(__file__).with_name("needs_fixture_tools.json")
+
+
+@dataclass(frozen=True)
+class Exceptions:
+    """The committed list. Its keys are a scenario, or one check of it: "scenario/check".
+
+    `fixtures` names the tool, prompt or resource of the suite's own that each one wants; that some
+    of them pass all the same says nothing. `not_offered` says why another one cannot pass.
+    """
+
+    fixtures: dict[str, str]
+    not_offered: dict[str, str]
+
+    def covers(self, scenario: str, check: str = "") -> bool:
+        """Whether a scenario is listed, or one check of it."""
+        keys = {scenario, f"{scenario}/{check}"}
+        return not keys.isdisjoint(self.fixtures.keys() | self.not_offered.keys())
+
+
+def committed_list() -> Exceptions:
+    """The list beside this file."""
+    return Exceptions(**json.loads(LIST.read_text(encoding="utf-8")))
+
+
+def passing(results: Results, exceptions: Exceptions) -> list[str]:
+    """The scenarios that pass and are not listed; single checks of them may be."""
+    return [
+        name
+        for name, checks in results.items()
+        if not exceptions.covers(name)
+        and not _faults(name, checks, exceptions)
+        and any(check.status == "SUCCESS" for check in checks)
+    ]
+
+
+def problems(results: Results, exceptions: Exceptions) -> list[str]:
+    """What neither passes nor is listed."""
+    return [
+        fault
+        for name, checks in results.items()
+        if not exceptions.covers(name)
+        for fault in _faults(name, checks, exceptions)
+    ]
+
+
+def mistakes(
+    exceptions: Exceptions, results: Iterable[Results], known: Collection[str], program: str
+) -> list[str]:
+    """What is wrong with the list, after everything was run.
+
+    `known` are the suite's scenarios; `program` is its code, which must know each fixture.
+    """
+    reported = {
+        f"{name}/{check.name}"
+        for run in results
+        for name, checks in run.items()
+        for check in checks
+    }
+    keys = [*exceptions.fixtures, *exceptions.not_offered]
+    unknown = [key for key in keys if key not in known and key not in reported]
+    strange = [name for name in exceptions.fixtures.values() if name not in program]
+    return [
+        *(f"{key} is listed, but the suite does not know it." for key in unknown),
+        *(f"{name} is listed as a fixture, but the suite has none such." for name in strange),
+    ]
+
+
+def _faults(scenario: str, checks: list[Check], exceptions: Exceptions) -> list[str]:
+    faults = [
+        f"{scenario}/{check.name}: {check.message}"
+        for check in checks
+        if check.status in FAULTY and not exceptions.covers(scenario, check.name)
+    ]
+    listed = any(exceptions.covers(scenario, check.name) for check in checks)
+    if not listed and not any(check.status in {"SUCCESS", *FAULTY} for check in checks):
+        faults.append(f"{scenario} checked nothing.")
+    return faults
