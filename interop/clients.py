@@ -29,4 +29,8 @@ class Client:
         return not self.folder.startswith("node/")
 
 
-CLIENTS = (Client("python_sdk_2", eras=("modern", "legacy")),)
+CLIENTS = (
+    Client("python_sdk_2", eras=("modern", "legacy")),
+    Client("python_sdk_1"),
+    Client("fastmcp", eras=("modern", "legacy")),
+)

@@ -197,12 +197,11 @@ class _Work:
         _check(bool(told) and told == sorted(told), f"progress was {told}")
 
     async def wait(self) -> None:
+        said = await self._status(wait_seconds=5)
         for _ in range(MAX_POLLS):
-            arguments = {"inference_id": self.inference_id, "wait_seconds": 5}
-            said = await self._worked("get_status", arguments)
-            _check(_run_of(said) == self.inference_id, said.text)
             if "in_progress" not in said.text:
                 break
+            said = await self._status(wait_seconds=5)
         _first(r"\b(complete)\b", said.text)
 
     async def save(self) -> None:
@@ -280,6 +279,12 @@ class _Work:
     async def _worked(self, tool: str, arguments: JsonObject) -> Said:
         said = await self.connection.call(tool, arguments)
         _check(not said.is_error, said.text)
+        return said
+
+    async def _status(self, *, wait_seconds: float) -> Said:
+        arguments = {"inference_id": self.inference_id, "wait_seconds": wait_seconds}
+        said = await self._worked("get_status", arguments)
+        _check(_run_of(said) == self.inference_id, said.text)
         return said
 
     async def _asked(self, request: JsonObject, *, agrees: bool) -> Said:

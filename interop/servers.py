@@ -90,6 +90,7 @@ def _environment(folder: Path, sandbox: RunningSandbox) -> dict[str, str]:
         "LAYER_STATE_DIR": str(folder / "state"),
         "LAYER_INPUT_DIRS": str(pictures),
         "LAYER_CONFIRM_ABOVE": CONFIRM_ABOVE,
+        "LAYER_TOOLSETS": "all",
     }
 
 
