@@ -6,7 +6,7 @@ token, no query and no address of a file; requests get no headers for tracing.
 """
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -63,7 +63,7 @@ def api_span(
         attributes["http.request.resend_count"] = resend_count
     if prompt is not None:
         attributes["layer.prompt"] = prompt
-    with _client_span(f"{method} {template}", attributes) as span:
+    with _client_span(f"{method} {template}", attributes) as span, _failing(span):
         yield span
 
 
@@ -89,7 +89,8 @@ def file_span(
     answers: list[httpx.Response] = []
     with _client_span(method, attributes) as span:
         try:
-            yield answers
+            with _failing(span):
+                yield answers
         finally:
             for answer in answers:
                 span.set_attribute("http.response.status_code", answer.status_code)
@@ -106,22 +107,28 @@ def _server(method: str, address: SplitResult) -> dict[str, str | int]:
     }
 
 
-@contextmanager
-def _client_span(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
+def _client_span(
+    name: str, attributes: Mapping[str, str | int]
+) -> AbstractContextManager[Span, bool | None]:
     # The text of an exception may hold an address or what a host said.
-    with get_tracer(TRACER, __version__).start_as_current_span(
+    return get_tracer(TRACER, __version__).start_as_current_span(
         name,
         kind=SpanKind.CLIENT,
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
-    ) as span:
-        try:
-            yield span
-        except BaseException as error:
-            known = isinstance(error, LayerError)
-            _record_error(span, error.code if known else type(error).__qualname__)
-            raise
+    )
+
+
+@contextmanager
+def _failing(span: Span) -> Generator[None]:
+    """What ends the block is the span's error, by its code or its class."""
+    try:
+        yield
+    except BaseException as error:
+        is_ours = isinstance(error, LayerError)
+        _record_error(span, error.code if is_ours else type(error).__qualname__)
+        raise
 
 
 def _record_error(span: Span, error_type: str) -> None:
