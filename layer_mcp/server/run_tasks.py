@@ -109,7 +109,8 @@ def _without_state(app: App, run_id: str, entry: RunEntry | None, error: LayerEr
         return Task(run_id, "completed", entry.created_at, time.time(), result=result)
     if entry is not None and (error.transient or error.code in GONE_CODES):
         app.polls.pause(run_id, poll_interval_seconds(error.retry_after_seconds))
-        return _working(app, run_id, entry.created_at, error.message)
+        message = f"Layer could not be asked: {error.message}"
+        return _working(app, run_id, entry.created_at, message)
     raise MCPError(code=INTERNAL_ERROR, message=str(error))
 
 
