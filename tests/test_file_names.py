@@ -5,7 +5,7 @@ import posixpath
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layer_mcp import LayerError
@@ -167,6 +167,7 @@ def test_a_folder_never_leads_out_of_its_place(folder: str) -> None:
 
 
 @given(FOLDERS)
+@example("./~")
 def test_accepted_parts_are_accepted_again(folder: str) -> None:
     try:
         parts = safe_folder_parts(folder)

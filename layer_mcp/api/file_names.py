@@ -59,7 +59,7 @@ def safe_folder_parts(folder: str) -> tuple[str, ...]:
         LayerError: INVALID_FOLDER when a part could lead elsewhere or is no name on some system.
     """
     path = folder.replace("\\", "/")
-    if path.startswith(("/", "~")):
+    if path.startswith("/"):
         raise _invalid(f"The folder {_quoted(folder)} is not a relative one.")
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
     if len(parts) > MAX_PARTS:
@@ -78,6 +78,7 @@ def _problem_of(part: str) -> str | None:
     device = RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))
     problems = (
         (part == "..", "leads out of the output folder"),
+        (part.startswith("~"), "stands for a home folder"),
         (not FORBIDDEN_CHARACTERS.isdisjoint(part), 'has one of < > : " | ? *'),
         (not FORBIDDEN_CATEGORIES.isdisjoint(categories), "has a control character"),
         (part.endswith((".", " ")), "ends in a dot or a space"),
