@@ -81,9 +81,9 @@ MEMORY = ALL_HOSTS[0]
 
 
 @asynccontextmanager
-async def http_server(environment: dict[str, str]) -> AsyncGenerator[str]:
-    """The address of a `layer-mcp serve --http` child process."""
-    command = [SCRIPT, "serve", "--http", "--port", "0"]
+async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGenerator[str]:
+    """The address of a `layer-mcp serve --http` child process; a launcher may start it."""
+    command = [*launcher, SCRIPT, "serve", "--http", "--port", "0"]
     async with await anyio.open_process(command, env=child_environment(environment)) as process:
         assert process.stderr is not None
         try:
