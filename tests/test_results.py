@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, ResourceLink
 
 from layer_mcp import Inference, InferenceRequest, LayerError
-from layer_mcp.server.results import failed_call, finished_call
+from layer_mcp.server.results import Illustrated, failed_call, finished_call
 from layer_mcp.server.run_results import changed_parameters, run_answer
 
 from .hosts import content_of, text_of
 
+NEWEST = "2026-07-28"
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 OUTPUT = {
     "file_id": ID,
@@ -27,7 +28,7 @@ def answer(
 ) -> CallToolResult:
     run = Inference.model_validate({"inference_id": ID, **state})
     answered = run_answer(run, workspace_id="ws", started=started or {}, can_save=can_save)
-    return finished_call(answered, simulated=False)
+    return finished_call(Illustrated(answered), simulated=False, protocol_version=NEWEST)
 
 
 def test_a_complete_run_says_price_url_size_and_type() -> None:
@@ -38,6 +39,26 @@ def test_a_complete_run_says_price_url_size_and_type() -> None:
         "Next: Save the files with save_outputs, or fetch them from their URLs; "
         "no token is needed."
     )
+
+
+def test_each_output_that_has_an_id_is_a_link() -> None:
+    result = answer(status="complete", outputs=[OUTPUT, {"url": "https://media.test/b.png"}])
+    [link] = [block for block in result.content if block.type == "resource_link"]
+    assert link == ResourceLink(
+        uri=f"layer://outputs/{ID}", name="output 1", mime_type="image/png", size=812_345
+    )
+
+
+@pytest.mark.parametrize(
+    ("protocol_version", "links"), [("2025-03-26", 0), ("2025-06-18", 1), (None, 0)]
+)
+def test_clients_of_revisions_without_links_get_none(
+    protocol_version: str | None, links: int
+) -> None:
+    run = Inference.model_validate({"inference_id": ID, "status": "complete", "outputs": [OUTPUT]})
+    answered = Illustrated(run_answer(run, workspace_id="ws", started={}, can_save=True))
+    result = finished_call(answered, simulated=False, protocol_version=protocol_version)
+    assert [block.type for block in result.content] == ["text"] + ["resource_link"] * links
 
 
 def test_without_the_tool_that_saves_the_next_step_is_to_fetch() -> None:

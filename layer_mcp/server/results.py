@@ -1,16 +1,19 @@
-"""What a tool answers: the facts, then the next step, then at most one small picture."""
+"""What a tool answers: the facts, the next step, at most one small picture, then links."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel
 
 from ..api.errors import LayerError
 
 SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 PICTURE_TYPE = "image/jpeg"
+# The first revision of the protocol that has links in results.
+LINKS_SINCE = "2025-06-18"
 
 
 class ErrorInfo(BaseModel):
@@ -30,6 +33,10 @@ class Answer(BaseModel):
         """The lines that a person reads before the next step."""
         raise NotImplementedError
 
+    def links(self) -> list[ResourceLink]:
+        """The resources that the answer is about."""
+        return []
+
 
 AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
 
@@ -43,16 +50,18 @@ class Illustrated(Generic[AnswerT_co]):
 
 
 def finished_call(
-    answer: Answer, *, simulated: bool, picture: bytes | None = None
+    shown: Illustrated[Answer], *, simulated: bool, protocol_version: str | None
 ) -> CallToolResult:
     """The result of a call that did what it was asked; the run itself may have failed."""
+    answer = shown.answer
     facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
-    return _result(answer.facts(), facts, answer.next_step, simulated, picture)
-
-
-def shown_call(shown: Illustrated[Answer], *, simulated: bool) -> CallToolResult:
-    """The result of such a call, with its picture."""
-    return finished_call(shown.answer, simulated=simulated, picture=shown.picture)
+    more: list[ContentBlock] = []
+    if shown.picture is not None:
+        data = base64.b64encode(shown.picture).decode()
+        more.append(ImageContent(type="image", data=data, mime_type=PICTURE_TYPE))
+    if protocol_version is not None and protocol_version >= LINKS_SINCE:
+        more += answer.links()
+    return _result(answer.facts(), facts, answer.next_step, simulated, more)
 
 
 def failed_call(error: LayerError, *, simulated: bool, hint: str = "") -> CallToolResult:
@@ -75,16 +84,13 @@ def _result(
     facts: dict[str, Any],
     next_step: str,
     simulated: bool,
-    picture: bytes | None = None,
+    more: Sequence[ContentBlock] = (),
 ) -> CallToolResult:
     mark = {"simulated": True} if simulated else {}
     lines = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
     # Foreign text must not begin a line that looks like ours.
     text = [" ".join(line.splitlines()) for line in lines]
-    content: list[TextContent | ImageContent] = [TextContent(type="text", text="\n".join(text))]
-    if picture is not None:
-        data = base64.b64encode(picture).decode()
-        content.append(ImageContent(type="image", data=data, mime_type=PICTURE_TYPE))
     return CallToolResult(
-        content=list(content), structured_content=facts | {"next_step": next_step} | mark
+        content=[TextContent(type="text", text="\n".join(text)), *more],
+        structured_content=facts | {"next_step": next_step} | mark,
     )

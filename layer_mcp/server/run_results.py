@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
+from mcp.types import ResourceLink
 from pydantic import BaseModel, Field
 
 from ..api.errors import next_step_for_run, one_sentence
@@ -11,6 +13,7 @@ from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from .common import fitting
 from .price_gate import price_difference
+from .resources.addresses import output_uri
 from .results import Answer, ErrorInfo, Illustrated
 
 MAX_CODE_LENGTH = 60
@@ -50,6 +53,11 @@ class RunStateAnswer(Answer):
         """The same with more to say about what went wrong beside the run."""
         said = [self.warning] if self.warning else []
         return self.model_copy(update={"warning": " ".join([*said, *sentences]) or None})
+
+    def links(self) -> list[ResourceLink]:
+        """A link to each output that has an id."""
+        files = enumerate(self.outputs or [], 1)
+        return [_link(number, file, file.file_id) for number, file in files if file.file_id]
 
     def file_lines(self) -> list[str]:
         """A line for each output."""
@@ -189,6 +197,15 @@ def size_in_words(size_bytes: int) -> str:
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"
     return f"{size_bytes} bytes"
+
+
+def _link(number: int, file: OutputFile, file_id: str) -> ResourceLink:
+    return ResourceLink(
+        uri=output_uri(file_id),
+        name=Path(file.path).name if file.path else f"output {number}",
+        mime_type=file.content_type,
+        size=file.file_size_bytes,
+    )
 
 
 def _file_line(file: OutputFile) -> str:

@@ -24,7 +24,7 @@ from ..journal.entries import RunEntry, RunFilter
 from ..journal.lenient import or_nothing
 from .following import inference_run, told
 from .refreshing import GONE_CODES, is_gone, run_of
-from .results import failed_call, shown_call
+from .results import failed_call, finished_call
 from .state import App, ToolContext
 from .tasks import RequestContext, Task
 
@@ -83,7 +83,9 @@ async def _looked(context: RequestContext, run_id: str, entry: RunEntry | None) 
         run = inference_run(app, run_id, await app.client.workspace_id(None))
     tool_context: ToolContext = Context(request_context=context)
     shown = await told(run, tool_context, wait_seconds=0, preview=True, began=began)
-    answer = shown_call(shown, simulated=app.settings.sandbox)
+    answer = finished_call(
+        shown, simulated=app.settings.sandbox, protocol_version=context.protocol_version
+    )
     status, now = shown.answer.status or "", time.time()
     created_at = entry.created_at if entry else now
     message = _facts_in_words(answer)

@@ -18,7 +18,7 @@ from ..api.errors import LayerError
 from ..setting_values import Toolset
 from .approval import UNREADABLE
 from .arguments import parse_arguments
-from .results import Answer, Illustrated, failed_call, finished_call, shown_call
+from .results import Answer, Illustrated, failed_call, finished_call
 from .schema import JsonObject, answer_schema, outline, portable_schema
 from .state import app_of
 
@@ -95,9 +95,12 @@ class AnsweringTool(Tool):
             return failed_call(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
         if isinstance(answer, InputRequiredResult):
             return answer
-        if isinstance(answer, Illustrated):
-            return shown_call(cast("Illustrated[Answer]", answer), simulated=simulated)
-        return finished_call(answer, simulated=simulated)
+        shown = (
+            cast("Illustrated[Answer]", answer)
+            if isinstance(answer, Illustrated)
+            else Illustrated(cast("Answer", answer))
+        )
+        return finished_call(shown, simulated=simulated, protocol_version=context.protocol_version)
 
     def _layer_error(self, error: ToolError) -> LayerError:
         cause = error.__cause__
