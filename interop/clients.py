@@ -33,4 +33,7 @@ CLIENTS = (
     Client("python_sdk_2", eras=("modern", "legacy")),
     Client("python_sdk_1"),
     Client("fastmcp", eras=("modern", "legacy")),
+    Client("langchain", conversions=("schema_anthropic", "schema_gemini")),
+    Client("openai_agents", conversions=("schema_openai_strict",)),
+    Client("pydantic_ai", conversions=("schema_gemini", "schema_openai_strict")),
 )

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 JsonObject = dict[str, Any]
+OPEN_TOOLS = ("estimate_workflow", "execute_batch", "execute_workflow")
+"""Tools with an argument whose own arguments nobody can name beforehand."""
+
 Convert = Callable[[str, JsonObject], JsonObject]
 
 

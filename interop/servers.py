@@ -120,7 +120,7 @@ def _http_server(settings: dict[str, str], folder: Path) -> Generator[str]:
     try:
         url = process.stderr.readline().strip()
         if not url.startswith("http://"):
-            raise InteropError(f"The server did not start: {url}")
+            raise InteropError(f"The server did not start: {url}\n{process.stderr.read()}")
         yield url
     finally:
         process.terminate()

@@ -27,7 +27,9 @@ class PythonSdk(Connection):
         server = StdioServerParameters(
             command=job.command[0], args=job.command[1:], env=job.environment
         )
-        streams = stdio_client(server) if job.transport == "stdio" else streamablehttp_client(job.url)
+        streams = (
+            stdio_client(server) if job.transport == "stdio" else streamablehttp_client(job.url)
+        )
         read, write, *_ = await stack.enter_async_context(streams)
         session = ClientSession(read, write, elicitation_callback=self.elicit)
         self.session = await stack.enter_async_context(session)
