@@ -36,4 +36,6 @@ CLIENTS = (
     Client("langchain", conversions=("schema_anthropic", "schema_gemini")),
     Client("openai_agents", conversions=("schema_openai_strict",)),
     Client("pydantic_ai", conversions=("schema_gemini", "schema_openai_strict")),
+    Client("node/typescript_sdk_2", eras=("modern", "legacy")),
+    Client("node/typescript_sdk_1"),
 )
