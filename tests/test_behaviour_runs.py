@@ -410,8 +410,9 @@ async def test_a_batch_above_the_limit_of_the_day_starts_nothing(
 async def test_the_runs_are_a_resource(environment: dict[str, str], host: Host) -> None:
     async with host.connect(environment) as client:
         assert [str(one.uri) for one in (await client.list_resources()).resources] == [
-            "ui://gallery",
             "layer://runs",
+            "layer://workspaces",
+            "ui://gallery",
         ]
         run = await start(client, "a resource")
         [content] = (await client.read_resource("layer://runs")).contents

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .database import Database
+from .output_log import OutputLog
 from .run_log import RunLog
 from .upload_log import UploadLog
 
 
 @dataclass(frozen=True)
 class Journal:
-    """The uploads and the runs, in one database."""
+    """The uploads, the runs and their outputs, in one database."""
 
     database: Database
     uploads: UploadLog
     runs: RunLog
+    outputs: OutputLog
 
     @property
     def problem(self) -> str | None:
@@ -33,4 +35,9 @@ def new_journal(place: Callable[[], Path | None], api_url: str, account: str = "
     `account` tells callers apart and must be no secret.
     """
     database = Database(place)
-    return Journal(database, UploadLog(database, api_url), RunLog(database, api_url, account))
+    return Journal(
+        database,
+        UploadLog(database, api_url),
+        RunLog(database, api_url, account),
+        OutputLog(database, api_url),
+    )

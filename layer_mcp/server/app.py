@@ -11,7 +11,8 @@ from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .gallery import gallery
 from .instructions import instructions
-from .resources.runs import ServerWithRuns, add_resources
+from .layer_server import CACHE_HINTS, LayerServer
+from .prompts.offering import offers
 from .run_tasks import RunTasks
 from .shielding import shielded
 from .state import App, journal_of, new_app
@@ -50,7 +51,8 @@ def create_server(
                     with shielded():
                         await submissions.finished()
 
-    server = ServerWithRuns(
+    tools = tools_of(settings.toolsets, saves_by_itself=saves_by_itself)
+    server = LayerServer(
         "layer-mcp",
         title="Layer",
         version=__version__,
@@ -61,10 +63,11 @@ def create_server(
             confirm_above=settings.confirm_above,
         )
         + notes,
-        tools=tools_of(settings.toolsets, saves_by_itself=saves_by_itself),
+        tools=tools,
         extensions=[Tasks(RunTasks()), gallery(settings)],
+        cache_hints=CACHE_HINTS,
         lifespan=lifespan,
         log_level=settings.log_level,
     )
-    add_resources(server)
+    server.offer(offers([tool.name for tool in tools], saves_by_itself=saves_by_itself))
     return server

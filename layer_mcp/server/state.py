@@ -13,6 +13,7 @@ from ..api.client import LayerClient
 from ..folders import state_folder
 from ..journal import Journal, new_journal
 from ..settings import Settings
+from .choices import ChoiceLists
 from .locks import KeyedLocks
 from .model_facts import ModelLookup
 from .poll_times import PollTimes
@@ -40,6 +41,7 @@ class App:
     saving: KeyedLocks
     sheets: anyio.CapacityLimiter
     models: ModelLookup
+    choices: ChoiceLists
     polls: PollTimes
     waits: Waits
     background: TaskGroup
@@ -77,6 +79,7 @@ def new_app(
         saving=KeyedLocks(),
         sheets=anyio.CapacityLimiter(1),
         models=ModelLookup(client),
+        choices=ChoiceLists(client, background),
         polls=PollTimes(),
         waits=Waits(),
         background=background,

@@ -1,77 +1,81 @@
 """The journal as resources: the newest runs, and all that is known of one."""
 
-import json
 import sqlite3
-from typing import Any
+from collections.abc import Mapping
 
 from anyio import to_thread
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.types import Resource
 
+from ...api.errors import LayerError
 from ...journal.entries import RunEntry, RunFilter
 from ..run_rows import run_row
-from ..state import App, ToolContext, app_of
+from ..state import ToolContext, app_of
+from .addresses import RUN, RUNS, RUNS_WITH_LIMIT
+from .resource import LayerResource, Reading, as_json
 
-RUNS = "layer://runs"
-RUN = "layer://runs/{inference_id}"
 MAX_RUNS = 50
-RUNS_TITLE = "Runs started from this machine"
-RUNS_TEXT = "The newest first, with status, price and files."
-JSON_TYPE = "application/json"
+MAX_ID_LENGTH = 60
 
 
-class ServerWithRuns(MCPServer[App]):
-    """A server that lists the runs among its resources.
+async def read_runs(context: ToolContext, values: Mapping[str, str]) -> Reading:
+    """The newest runs.
 
-    The SDK gives a resource of a fixed address no context, so a template answers it.
+    Raises:
+        LayerError: INVALID_ARGUMENTS or JOURNAL_UNAVAILABLE.
     """
-
-    async def list_resources(self) -> list[Resource]:
-        """The fixed addresses."""
-        runs = Resource(
-            uri=RUNS, name="runs", title=RUNS_TITLE, description=RUNS_TEXT, mime_type=JSON_TYPE
-        )
-        return [*await super().list_resources(), runs]
+    entries = await _listed(context, RunFilter(), _limit(values.get("limit", "")))
+    rows = await to_thread.run_sync(lambda: [run_row(entry) for entry in entries])
+    return Reading(as_json([row.model_dump(exclude_none=True) for row in rows]))
 
 
-def add_resources(server: MCPServer[App]) -> None:
-    """Let clients read the journal without a tool."""
+async def read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
+    """All that is known of one run.
 
-    @server.resource(
-        RUNS + "{?limit}",
-        name="runs",
-        title=RUNS_TITLE,
-        description=RUNS_TEXT,
-        mime_type=JSON_TYPE,
-    )
-    async def runs(context: ToolContext, limit: int = MAX_RUNS) -> str:  # pyright: ignore[reportUnusedFunction]
-        entries = await _read(context, RunFilter(), min(max(limit, 1), MAX_RUNS))
-        rows = await to_thread.run_sync(lambda: [run_row(entry) for entry in entries])
-        return _json([row.model_dump(exclude_none=True) for row in rows])
-
-    @server.resource(
-        RUN,
-        name="run",
-        title="One run",
-        description="What was asked, what it cost, what it made; also for a workflow's run_id.",
-        mime_type=JSON_TYPE,
-    )
-    async def run(inference_id: str, context: ToolContext) -> str:  # pyright: ignore[reportUnusedFunction]
-        found = await _read(context, RunFilter(run_ids=(inference_id.lower(),)), 1)
-        if not found:
-            raise ResourceNotFoundError(f"No run {inference_id[:60]} was started from here.")
-        row = await to_thread.run_sync(run_row, found[0])
-        facts = {"facts": found[0].facts, "outputs": found[0].outcome.outputs}
-        return _json(row.model_dump(exclude_none=True) | facts)
+    Raises:
+        LayerError: RUN_NOT_FOUND or JOURNAL_UNAVAILABLE.
+    """
+    run_id = values["inference_id"]
+    found = await _listed(context, RunFilter(run_ids=(run_id.lower(),)), 1)
+    if not found:
+        sentence = f"No run {run_id[:MAX_ID_LENGTH]} was started from here."
+        raise LayerError("RUN_NOT_FOUND", sentence, next_step=f"Read {RUNS} for those that were.")
+    row = await to_thread.run_sync(run_row, found[0])
+    facts = {"facts": found[0].facts, "outputs": found[0].outcome.outputs}
+    return Reading(as_json(row.model_dump(exclude_none=True) | facts))
 
 
-async def _read(context: ToolContext, wanted: RunFilter, limit: int) -> list[RunEntry]:
+def journal_error(error: sqlite3.Error) -> LayerError:
+    """What a reader gets when the journal cannot be read."""
+    return LayerError("JOURNAL_UNAVAILABLE", f"The journal of runs cannot be used: {error}.")
+
+
+async def _listed(context: ToolContext, wanted: RunFilter, limit: int) -> list[RunEntry]:
     try:
         return await app_of(context).journal.runs.listed(wanted, limit)
     except sqlite3.Error as error:
-        raise ResourceError(f"The journal of runs cannot be used: {error}") from None
+        raise journal_error(error) from None
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
+def _limit(text: str) -> int:
+    if not text:
+        return MAX_RUNS
+    try:
+        return min(max(int(text), 1), MAX_RUNS)
+    except ValueError:
+        raise LayerError("INVALID_ARGUMENTS", "limit must be a whole number.") from None
+
+
+RUNS_RESOURCE = LayerResource(
+    name="runs",
+    title="Runs started from this machine",
+    description="The newest first, with status, price and files.",
+    read=read_runs,
+    address=RUNS,
+    template=RUNS_WITH_LIMIT,
+)
+RUN_RESOURCE = LayerResource(
+    name="run",
+    title="One run",
+    description="What was asked, what it cost, what it made; also for a workflow's run_id.",
+    read=read_run,
+    template=RUN,
+)

@@ -1,0 +1,107 @@
+"""The server as clients see it beside its tools: prompts, resources, completions, cache hints."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptResult,
+    InputRequiredResult,
+    Prompt,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+)
+
+from ..api.errors import LayerError
+from .completion import completed
+from .prompts.offering import Offer
+from .resources.reading import read
+from .resources.table import RESOURCES
+from .state import App
+
+MAX_NAME_LENGTH = 60
+# Lists follow from the settings and not from the caller, and stay while the server runs. It may be
+# started again with others, so they are not kept for long.
+LIST_HINT = CacheHint(ttl_ms=300_000, scope="public")
+LISTS: tuple[CacheableMethod, ...] = (
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+)
+CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = MappingProxyType(dict.fromkeys(LISTS, LIST_HINT))
+
+
+class LayerServer(MCPServer[App]):
+    """A server whose prompts, resources and completions come from the tables of this package.
+
+    The SDK's own ways fall short: a resource of a fixed address and a completion get no context, a
+    resource has one media type, and what is wrong with a prompt's arguments is an internal error.
+    """
+
+    _offers: Mapping[str, Offer] = MappingProxyType({})
+
+    def offer(self, offers: Mapping[str, Offer]) -> None:
+        """Offer these prompts, in this order, and complete what is typed for them."""
+        self._offers = offers
+
+        async def complete(
+            context: ServerRequestContext[App, Any], params: CompleteRequestParams
+        ) -> CompleteResult:
+            return await completed(context.lifespan_context, params, offers)
+
+        self._lowlevel_server.add_request_handler(
+            "completion/complete", CompleteRequestParams, complete
+        )
+
+    async def list_prompts(self) -> list[Prompt]:
+        """The prompts whose tools are there."""
+        return [offer.listed() for offer in self._offers.values()]
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[App, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """A prompt with the arguments that were given.
+
+        Raises:
+            MCPError: invalid params.
+        """
+        offer = self._offers.get(name)
+        if offer is None:
+            there_are = ", ".join(self._offers) or "none"
+            shown = " ".join(name[:MAX_NAME_LENGTH].split())
+            sentence = f"There is no prompt {shown}. There are: {there_are}."
+            raise MCPError(code=INVALID_PARAMS, message=sentence)
+        try:
+            return offer.prompt(arguments or {})
+        except LayerError as error:
+            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+
+    async def list_resources(self) -> list[Resource]:
+        """The resources of fixed addresses; those of extensions come last."""
+        ours = [row for resource in RESOURCES for row in resource.listed()]
+        return [*ours, *await super().list_resources()]
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """The addresses with something to fill in."""
+        ours = [row for resource in RESOURCES for row in resource.listed_template()]
+        return [*ours, *await super().list_resource_templates()]
+
+    async def _handle_read_resource(
+        self, ctx: ServerRequestContext[App], params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        context = Context[App, Any](request_context=ctx, mcp_server=self)
+        found = await read(str(params.uri), context)
+        return found or await super()._handle_read_resource(ctx, params)
