@@ -10,6 +10,8 @@ from typing import Any, cast
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES = "/v1/traces"
 
 
@@ -26,10 +28,7 @@ class SpanCollector(ThreadingHTTPServer):
     @property
     def environment(self) -> dict[str, str]:
         """The settings with which a process exports its spans here."""
-        return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        }
+        return {PROTOCOL: "http/protobuf", ENDPOINT: f"http://127.0.0.1:{self.server_port}"}
 
     def spans(self) -> list[Span]:
         return [
@@ -45,11 +44,11 @@ class SpanCollector(ThreadingHTTPServer):
             self.bodies.append(body)
             self.arrived.notify_all()
 
-    def one(self, start: str) -> Span:
-        """The span whose name begins so, once it has arrived; its process may have to end first."""
+    def one(self, name: str) -> Span:
+        """The span of this name, once it has arrived; its process may have to end first."""
 
         def found() -> list[Span]:
-            return [span for span in self.spans() if span.name.startswith(start)]
+            return [span for span in self.spans() if span.name == name]
 
         with self.arrived:
             self.arrived.wait_for(found, timeout=20)

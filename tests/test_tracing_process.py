@@ -13,7 +13,7 @@ from mcp.types import CallToolResult
 from layer_mcp.sandbox import RunningSandbox
 
 from .hosts import SCRIPT, SMALL_IMAGE, child_environment, content_of, http_server
-from .span_collector import SpanCollector, span_collector, texts_of
+from .span_collector import ENDPOINT, PROTOCOL, SpanCollector, span_collector, texts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,7 @@ async def test_the_calls_to_layer_are_exported_as_children_of_the_hosts_call(
 ) -> None:
     async with traced_client(transport, environment | collector.environment) as client:
         started = content_of(await executed(client))
-    call, request = collector.one("tools/call"), collector.one(EXECUTE)
+    call, request = collector.one("tools/call execute_inference"), collector.one(EXECUTE)
     assert request.parent_span_id == call.span_id
     assert {call.trace_id.hex(), request.trace_id.hex()} == {TRACE_ID}
     assert texts_of(request)["layer.inference_id"] == started["inference_id"]
@@ -101,8 +101,8 @@ def test_the_readme_names_what_these_tests_start_and_set() -> None:
     for name in (
         "`opentelemetry-distro`",
         "`opentelemetry-exporter-otlp-proto-http`",
-        "opentelemetry-instrument",
-        *SpanCollector().environment,
-        "http/protobuf",
+        "`opentelemetry-instrument layer-mcp`",
+        f"`{PROTOCOL}=http/protobuf`",
+        f"`{ENDPOINT}`",
     ):
         assert name in text, name
