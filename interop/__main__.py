@@ -5,14 +5,14 @@ not those that are committed. `--write` commits them to results.json and the REA
 """
 
 import argparse
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .clients import CLIENTS, Client
-from .environments import InteropError, installer
-from .programs import Result, results_of
+from .clients import CLIENTS
+from .environments import InteropError, prepare
+from .job import WORKED
+from .programs import Attempt, Result, attempts_of, run
 from .report import README, RESULTS, committed, with_table, written
 
 AT_ONCE = 3
@@ -20,14 +20,17 @@ AT_ONCE = 3
 
 def main() -> int:
     """Run, print, compare."""
-    options = _parser().parse_args()
-    clients = [
-        client for client in CLIENTS if not options.folder or client.folder in options.folder
-    ]
+    parser = _parser()
+    options = parser.parse_args()
+    folders = {client.folder for client in CLIENTS}
+    if (options.write and options.folder) or not folders.issuperset(options.folder):
+        parser.error(f"name some of {', '.join(sorted(folders))}, or --write and none")
+    clients = [c for c in CLIENTS if not options.folder or c.folder in options.folder]
     try:
-        installer()
+        prepare(clients)
+        attempts = [attempt for client in clients for attempt in attempts_of(client)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = [result for each in pool.map(_told, clients) for result in each]
+            results = list(pool.map(_told, attempts))
     except InteropError as error:
         print(f"interop: {error}", file=sys.stderr)
         return 1
@@ -42,33 +45,30 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def _told(client: Client) -> list[Result]:
-    results = results_of(client)
-    for result in results:
-        if result.report:
-            print(_line(result.report), flush=True)
-    return results
+def _told(attempt: Attempt) -> Result:
+    result = run(attempt)
+    if result.report:
+        print(_line(result.report), flush=True)
+    return result
 
 
 def _line(report: dict[str, Any]) -> str:
-    words = [f"{name} {how}" for name, how in report["steps"].items()]
+    steps: dict[str, str] = report["steps"]
+    others = [f"{name} {how}" for name, how in steps.items() if how != WORKED]
     names = [report[name] for name in ("client", "version", "protocol", "transport")]
-    return f"{' '.join(names)}: {', '.join(words)}"
+    return f"{' '.join(names)}: {len(steps) - len(others)} steps worked" + ", ".join(["", *others])
 
 
 def _write(reports: list[dict[str, Any]]) -> None:
-    """Put these results in the place of those that the same clients had before."""
-    names = {report["client"] for report in reports}
-    before = [report for report in json.loads(committed() or "[]") if report["client"] not in names]
-    RESULTS.write_text(written([*before, *reports]), encoding="utf-8")
+    RESULTS.write_text(written(reports), encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
-    README.write_text(with_table(readme, [*before, *reports]), encoding="utf-8")
+    README.write_text(with_table(readme, reports), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m interop", description="Try other clients.")
     parser.add_argument("--write", action="store_true", help="write results.json and the README")
-    parser.add_argument("folder", nargs="*", choices=[client.folder for client in CLIENTS])
+    parser.add_argument("folder", nargs="*", metavar="FOLDER", help="a client below interop/")
     return parser
 
 

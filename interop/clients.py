@@ -15,8 +15,8 @@ class Client:
 
     `folder` is below interop/. It holds `requirements.txt` and `client.py`, or `package-lock.json`
     and `client.mjs`. `eras` are those of the protocol that the client can be told to speak; without
-    any it is run once and speaks what it chooses. `conversions` are the steps for schemas of
-    other services that its program runs besides the job.
+    any it is run once and speaks what it chooses. `conversions` are the steps that its program
+    runs besides the job, such as those for schemas of other services.
     """
 
     folder: str
@@ -38,4 +38,9 @@ CLIENTS = (
     Client("pydantic_ai", conversions=("schema_gemini", "schema_openai_strict")),
     Client("node/typescript_sdk_2", eras=("modern", "legacy")),
     Client("node/typescript_sdk_1"),
+    Client(
+        "node/inspector",
+        eras=("modern", "legacy"),
+        conversions=("strict", "app_info", "load", "picture"),
+    ),
 )

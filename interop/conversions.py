@@ -59,12 +59,12 @@ def required_in(schema: JsonObject) -> set[str]:
         f"{path}{name}"
         for path, part in [("", schema), *inner]
         for branch in _branches(part)
-        for name in branch.get("required") or []
+        for name in _list(branch.get("required"))
     } | {
         f"{path[:-1]}[].{name}"
         for path, part in inner
         for branch in _branches(part)
-        for name in _object(branch.get("items")).get("required") or []
+        for name in _list(_object(branch.get("items")).get("required"))
     }
 
 
@@ -73,7 +73,7 @@ def _choices(schema: JsonObject) -> set[str]:
         str(choice)
         for branch in _branches(schema)
         for part in (branch, _object(branch.get("items")))
-        for choice in part.get("enum") or []
+        for choice in _list(part.get("enum"))
         if choice is not None
     }
 
@@ -82,8 +82,12 @@ def _branches(schema: JsonObject) -> Iterator[JsonObject]:
     """A schema and the alternatives that it names."""
     yield schema
     for word in ("anyOf", "any_of", "oneOf", "allOf"):
-        for alternative in schema.get(word) or []:
+        for alternative in _list(schema.get(word)):
             yield from _branches(alternative)
+
+
+def _list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _object(value: object) -> JsonObject:

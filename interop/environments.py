@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .clients import Client
@@ -12,7 +14,9 @@ from .clients import Client
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "interop"
 CACHE = ROOT / ".interop"
+PYTHON_FILE, NODE_FILE = "requirements.txt", "package-lock.json"
 STAMP = "requirements.sha256"
+AT_ONCE = 4
 INSTALL_SECONDS = 300
 
 
@@ -20,19 +24,33 @@ class InteropError(Exception):
     """Something of the frame failed, not of a client."""
 
 
-def program_of(client: Client) -> list[str]:
-    """The command that runs a client's program in its environment, which is made if need be.
+def prepare(clients: Iterable[Client]) -> None:
+    """Make the environments of these clients, as far as they are not there.
 
     Raises:
-        InteropError: it cannot be made.
+        InteropError: one cannot be made.
     """
+    required = sorted({required_by(client) for client in clients})
+    if any(path.name == PYTHON_FILE for path in required):
+        installer()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(_environment, required))
+
+
+def required_by(client: Client) -> Path:
+    """The file that pins what a client needs; clients in JavaScript may share one."""
     folder = FOLDER / client.folder
     if client.is_python:
-        python = _python_environment(client.folder, folder / "requirements.txt")
+        return folder / PYTHON_FILE
+    return next(p for p in (folder / NODE_FILE, folder.parent / NODE_FILE) if p.exists())
+
+
+def program_of(client: Client) -> list[str]:
+    """The command that runs a client's program in its environment."""
+    if client.is_python:
+        python = CACHE / client.folder / "bin" / "python"
         return [str(python), "-m", f"interop.{client.folder}.client"]
-    lock = next(p for p in (folder, folder.parent) if (p / "package-lock.json").exists())
-    _node_environment(lock)
-    return [_program("node"), str(folder / "client.mjs")]
+    return [_program("node"), str(FOLDER / client.folder / "client.mjs")]
 
 
 def installer() -> Path:
@@ -41,7 +59,7 @@ def installer() -> Path:
     Raises:
         InteropError: it cannot be installed.
     """
-    place, requirements = CACHE / "uv", FOLDER / "requirements.txt"
+    place, requirements = CACHE / "uv", FOLDER / PYTHON_FILE
     if not _is_current(place, requirements):
         _run([sys.executable, "-m", "venv", str(place)])
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
@@ -50,8 +68,15 @@ def installer() -> Path:
     return place / "bin" / "uv"
 
 
-def _python_environment(name: str, requirements: Path) -> Path:
-    place = CACHE / name
+def _environment(required: Path) -> None:
+    if required.name == PYTHON_FILE:
+        _python_environment(required)
+    else:
+        _node_environment(required)
+
+
+def _python_environment(requirements: Path) -> None:
+    place = CACHE / requirements.parent.name
     python = place / "bin" / "python"
     if not _is_current(place, requirements):
         uv = str(installer())
@@ -59,11 +84,11 @@ def _python_environment(name: str, requirements: Path) -> Path:
         install = [uv, "pip", "install", "--quiet", "--python", str(python)]
         _run([*install, "--require-hashes", "-r", str(requirements)])
         _remember(place, requirements)
-    return python
 
 
-def _node_environment(folder: Path) -> None:
-    place, lock = CACHE / f"node-{folder.name}", folder / "package-lock.json"
+def _node_environment(lock: Path) -> None:
+    folder = lock.parent
+    place = CACHE / f"node-{folder.name}"
     if not (_is_current(place, lock) and (folder / "node_modules").exists()):
         _run([_program("npm"), "ci", "--silent", "--ignore-scripts", "--prefix", str(folder)])
         place.mkdir(parents=True, exist_ok=True)

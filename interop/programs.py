@@ -39,27 +39,38 @@ class Result:
     problems: tuple[str, ...]
 
 
-def results_of(client: Client) -> list[Result]:
-    """The client's program over every transport and each of its eras, in its own environment.
+@dataclass(frozen=True)
+class Attempt:
+    """One client over one transport; `era` is the client's to choose when it has none."""
+
+    client: Client
+    transport: Transport
+    era: Era
+
+    def __str__(self) -> str:
+        return f"{self.client.folder} over {self.transport} ({self.era})"
+
+
+def attempts_of(client: Client) -> list[Attempt]:
+    """Every transport in each of the client's eras."""
+    eras: tuple[Era, ...] = client.eras or ("modern",)
+    return [Attempt(client, transport, era) for transport in TRANSPORTS for era in eras]
+
+
+def run(attempt: Attempt) -> Result:
+    """One run of a client's program against a sandbox of its own.
 
     Raises:
-        InteropError: the environment cannot be made or a server does not start.
+        InteropError: the server does not start.
     """
-    program = program_of(client)
-    eras: tuple[Era, ...] = client.eras or ("modern",)
-    return [run(client, program, transport, era) for era in eras for transport in TRANSPORTS]
-
-
-def run(client: Client, program: list[str], transport: Transport, era: Era) -> Result:
-    """One run of a client's program against a sandbox of its own."""
-    with tempfile.TemporaryDirectory(prefix="interop-") as folder:
-        with place_for(Path(folder), transport, era) as place:
-            report, complaint = _report_of(program, place, Path(folder))
-        where = f"{client.folder} over {transport}" + (f" ({era})" if client.eras else "")
+    with tempfile.TemporaryDirectory(prefix="interop-") as name:
+        folder = Path(name)
+        with place_for(folder, attempt.transport, attempt.era) as place:
+            report, complaint = _report_of(program_of(attempt.client), place, folder)
         if not report:
-            return Result({}, (f"{where}: no report. {complaint}",))
-        problems = [*problems_of(report, client), *miscounted(report, place)]
-        return Result(report, tuple(f"{where}: {problem}" for problem in problems))
+            return Result({}, (f"{attempt}: no report. {complaint}",))
+        problems = [*problems_of(report, attempt.client), *miscounted(report, place)]
+        return Result(report, tuple(f"{attempt}: {problem}" for problem in problems))
 
 
 def problems_of(report: dict[str, Any], client: Client) -> list[str]:

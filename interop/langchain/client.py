@@ -27,7 +27,7 @@ from interop.job import Connection, Job, JsonObject, Said, do_job, outcome, prin
 class OneTool(BaseChatModel):
     """Asks for the next tool; the end of the run is up to what it said."""
 
-    next: dict[str, Any] = {}
+    next: dict[str, Any] | None = None
 
     def bind_tools(self, tools: Any, **settings: Any) -> "OneTool":
         return self

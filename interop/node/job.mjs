@@ -16,14 +16,15 @@ const ONE_STEP_MS = 100_000;
 const PNG = [0x89, 0x50, 0x4e, 0x47];
 const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
-class NotOffered extends Error {}
+/** The client has no such thing. */
+export class NotOffered extends Error {}
 
 /** What every connection starts with. */
 export class Connection {
   confirmation = "in chat";
   agrees = true;
   questions = [];
-  gives_up = true;
+  givesUp = true;
 
   /** What the person says to a question. */
   answer(question) {
@@ -54,11 +55,11 @@ export async function versionOf(folder) {
   return JSON.parse(await readFile(new URL("package.json", folder), "utf-8")).version;
 }
 
-/** Do every step in its order, and print what the frame reads. */
-export async function report(job, connection) {
+/** Do every step in its order, then the client's own checks, and print what the frame reads. */
+export async function report(job, connection, checks = {}) {
   const steps = {};
   const found = { modelId: "", inferenceId: "" };
-  for (const [name, step] of Object.entries(STEPS)) {
+  for (const [name, step] of Object.entries({ ...STEPS, ...checks })) {
     steps[name] = await outcome(() => step(job, connection, found));
   }
   const { name: client, version, protocol, confirmation } = connection;
@@ -187,7 +188,7 @@ const STEPS = {
 
   /** A wait that is given up ends neither the connection nor the run. */
   async cancel(job, connection, found) {
-    if (!connection.gives_up) throw new NotOffered();
+    if (!connection.givesUp) throw new NotOffered();
     const started = await worked(connection, "execute_inference", request(job, found, "cancel"));
     const run = { inference_id: runOf(started) };
     const giveUp = new AbortController();
@@ -244,6 +245,7 @@ function first(pattern, text) {
   return match[1];
 }
 
-function check(holds, otherwise) {
+/** Fail a step, unless something holds. */
+export function check(holds, otherwise) {
   if (!holds) throw new Error(otherwise);
 }

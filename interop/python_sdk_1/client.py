@@ -1,8 +1,9 @@
 """The official Python client before 2.0, which speaks the protocol of 2025."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
+from typing import Any
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -24,13 +25,7 @@ class PythonSdk(Connection):
         self.confirmation = "form" if job.transport == "stdio" else "in chat"
 
     async def connect(self, job: Job, stack: AsyncExitStack) -> None:
-        server = StdioServerParameters(
-            command=job.command[0], args=job.command[1:], env=job.environment
-        )
-        streams = (
-            stdio_client(server) if job.transport == "stdio" else streamablehttp_client(job.url)
-        )
-        read, write, *_ = await stack.enter_async_context(streams)
+        read, write, *_ = await stack.enter_async_context(streams_of(job))
         session = ClientSession(read, write, elicitation_callback=self.elicit)
         self.session = await stack.enter_async_context(session)
         self.protocol = (await self.session.initialize()).protocolVersion
@@ -64,6 +59,14 @@ class PythonSdk(Connection):
         if self.answer(params.message):
             return ElicitResult(action="accept", content={"approve": True})
         return ElicitResult(action="decline")
+
+
+def streams_of(job: Job) -> AbstractAsyncContextManager[Any]:
+    if job.transport == "http":
+        return streamablehttp_client(job.url)
+    command, *arguments = job.command
+    server = StdioServerParameters(command=command, args=arguments, env=job.environment)
+    return stdio_client(server)
 
 
 def said(result: CallToolResult) -> Said:
