@@ -38,7 +38,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf .venv tests/inspector/node_modules conformance/node_modules
+	rm -rf .venv interop/node/inspector/node_modules conformance/node_modules
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -50,8 +50,8 @@ clean:
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv/inspector.stamp: tests/inspector/package-lock.json .venv/dev.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix tests/inspector
+.venv/inspector.stamp: interop/node/inspector/package-lock.json .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix interop/node/inspector
 	@touch $@
 
 .venv/conformance.stamp: conformance/package-lock.json .venv/dev.stamp

@@ -32,7 +32,7 @@ from .hosts import SCRIPT, SMALL_IMAGE, content_of
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
-INSPECTOR = ROOT / "tests" / "inspector"
+INSPECTOR = ROOT / "interop" / "node" / "inspector"
 
 
 def blocks(language: str) -> list[str]:

@@ -20,7 +20,7 @@ class Inspector extends Connection {
   constructor(job) {
     super();
     const variables = Object.entries(job.environment).flatMap(([k, v]) => ["-e", `${k}=${v}`]);
-    this.target = job.transport === "stdio" ? [...variables, "--", ...job.command] : [job.url];
+    this.target = job.transport === "stdio" ? [...variables, "--", ...job.command] : ["--server-url", job.url];
     this.era = job.era;
     // It follows a task to its end, so there is no run to give up the wait for.
     this.givesUp = job.era === "legacy";
