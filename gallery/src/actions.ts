@@ -1,0 +1,99 @@
+/** What can be done with a run: save it, repeat it with another seed, use a file as reference. */
+
+import { button, fill, h } from "./dom";
+import type { Facts, OutputFile, Run, RunRecord } from "./facts";
+import type { Model } from "./model";
+import { order, type Wanted } from "./order";
+import type { Page } from "./page";
+import { referenceForm } from "./reference_form";
+import { runView } from "./run_view";
+import { saving } from "./saving";
+import { meaning } from "./status";
+
+export interface Subject {
+  run: Run;
+  known?: RunRecord;
+  model?: Model;
+}
+
+interface Actions {
+  element: HTMLElement;
+  draw: () => void;
+  useAsReference: (file: OutputFile, number: number) => void;
+}
+
+const MOST_SEED = 2 ** 31 - 1;
+
+export function actions(page: Page, { current }: { current: () => Subject }): Actions {
+  const panel = h("div", {});
+  const reason = h("p", { class: "meta" });
+  const save = saving(page, () => current().run);
+  const again = button("Again with another seed", { icon: "again", onclick: repeat });
+  const element = h("div", { class: "actions" }, save.element, again, reason, panel);
+  // After an unclear answer the same call must be made again: the server recognises it.
+  let repetition: Facts | undefined;
+
+  function close(focus: HTMLElement): void {
+    fill(panel);
+    draw();
+    focus.focus();
+  }
+
+  function show(wanted: Omit<Wanted, "closed" | "started">, focus: HTMLElement): void {
+    const started = (run: Run): void => {
+      repetition = undefined;
+      fill(panel);
+      draw();
+      const prompt = typeof wanted.given.prompt === "string" ? wanted.given.prompt : undefined;
+      page.open(() => runView(page, { run, prompt }));
+    };
+    again.disabled = true;
+    fill(panel, order(page, { ...wanted, started, closed: () => close(focus) }));
+  }
+
+  function repeat(): void {
+    const { run, known } = current();
+    if (again.disabled || !known?.asked) return;
+    repetition ??= { ...known.asked, workspace_id: workspaceOf(run, known), seed: newSeed() };
+    show({ words: `Again with seed ${String(repetition.seed)}`, given: repetition }, again);
+  }
+
+  function useAsReference(file: OutputFile, number: number): void {
+    const opener = document.activeElement instanceof HTMLElement ? document.activeElement : again;
+    const { run, known, model } = current();
+    const form = referenceForm(page, {
+      file,
+      number,
+      known,
+      model,
+      workspaceId: workspaceOf(run, known),
+      priced: (given) => show({ words: `File ${number} as reference`, given }, opener),
+      closed: () => close(opener),
+    });
+    again.disabled = true;
+    fill(panel, form);
+    form.scrollIntoView({ block: "nearest" });
+    form.querySelector("textarea")?.focus();
+  }
+
+  function draw(): void {
+    const { run, known } = current();
+    save.draw();
+    const over = meaning(run.status).phase !== "running";
+    again.hidden = !over || run.workflowId !== undefined;
+    again.disabled = !known?.asked || panel.childElementCount > 0;
+    const elsewhere = known !== undefined && !known.asked;
+    reason.hidden = again.hidden || !elsewhere;
+    reason.textContent = "Only runs that were started from this machine can be repeated here.";
+  }
+
+  return { element, draw, useAsReference };
+}
+
+function workspaceOf(run: Run, known: RunRecord | undefined): string | undefined {
+  return run.workspaceId ?? known?.workspaceId;
+}
+
+function newSeed(): number {
+  return Math.floor(Math.random() * MOST_SEED);
+}

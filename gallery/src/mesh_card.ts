@@ -1,0 +1,82 @@
+/** A 3D model in its card: shown when asked, one at a time, with words where it cannot be. */
+
+import { button, fill, h, icon } from "./dom";
+import type { OutputFile } from "./facts";
+import { address } from "./media_kind";
+import { unavailable } from "./outputs";
+import type { Page } from "./page";
+
+interface Shown {
+  file: OutputFile;
+  url: string;
+  name: string;
+  /** How to stop what is on show: browsers draw few 3D views at once. */
+  active: Set<() => void>;
+}
+
+interface MeshCard {
+  element: HTMLElement;
+  start: () => void;
+}
+
+const MOST_BYTES = 100_000_000;
+const NO_WEBGL = "This browser shows no 3D here. Save the file and open it in another program.";
+const BROKEN = "This 3D model cannot be shown here. Save the file and open it in another program.";
+const NO_ANSWER = "This file no longer answers at its address.";
+
+export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCard {
+  const element = h("div", { class: "frame" });
+
+  function rest(): void {
+    const poster = address(file.previewUrl);
+    fill(
+      element,
+      poster !== undefined
+        ? h("img", { src: poster, alt: name, loading: "lazy", onerror: (event: Event) => (event.target as Element).remove() })
+        : icon("cube"),
+      button("Show in 3D", { icon: "cube", onclick: start }),
+    );
+  }
+
+  function start(): void {
+    for (const stop of active) stop();
+    active.clear();
+    const stop = new AbortController();
+    active.add(() => {
+      stop.abort();
+      rest();
+    });
+    fill(element, h("p", { class: "meta", role: "status" }, "Loading the 3D model…"));
+    void show(stop.signal);
+  }
+
+  async function show(stop: AbortSignal): Promise<void> {
+    const { drawsMeshes, meshViewer } = await import("./mesh_viewer");
+    if (!drawsMeshes()) return fill(element, unavailable(NO_WEBGL));
+    const bytes = await load(stop).catch(() => undefined);
+    if (stop.aborted) return;
+    if (!bytes) return fill(element, unavailable(NO_ANSWER, start));
+    try {
+      const viewer = await meshViewer(bytes, { name, stop });
+      if (!stop.aborted) fill(element, viewer);
+    } catch {
+      if (!stop.aborted) fill(element, unavailable(BROKEN));
+    }
+  }
+
+  /** The bytes from their address; where a browser may not read that, through the host. */
+  async function load(stop: AbortSignal): Promise<ArrayBuffer> {
+    if ((file.sizeBytes ?? 0) > MOST_BYTES) throw new Error("too large");
+    try {
+      const answer = await fetch(url, { credentials: "omit", signal: stop });
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      return await answer.arrayBuffer();
+    } catch (error) {
+      if (!file.fileId || stop.aborted) throw error;
+      return await page.server.bytes(`layer://outputs/${encodeURIComponent(file.fileId)}`);
+    }
+  }
+
+  rest();
+  return { element, start };
+}

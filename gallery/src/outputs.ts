@@ -1,0 +1,155 @@
+/** The files of a run as cards: pictures, players, a mesh that turns. */
+
+import { button, fill, h, icon } from "./dom";
+import type { OutputFile } from "./facts";
+import { counted, measures } from "./format";
+import { address, type Kind, kindOf } from "./media_kind";
+import { meshCard } from "./mesh_card";
+import type { Page } from "./page";
+import { openZoom, type Zoomed } from "./zoom";
+
+interface Cards {
+  show: (files: OutputFile[], more: number) => HTMLElement;
+  dispose: () => void;
+}
+
+interface CardActions {
+  useAsReference: (file: OutputFile, number: number) => void;
+}
+
+const AT_ONCE = 24;
+const NOUNS: Record<Kind, string> = {
+  picture: "Picture",
+  video: "Video",
+  sound: "Sound",
+  mesh: "3D model",
+  other: "File",
+};
+
+export function outputCards(page: Page, { useAsReference }: CardActions): Cards {
+  const meshes = new Set<() => void>();
+
+  function show(files: OutputFile[], more: number): HTMLElement {
+    dispose();
+    const pictures = files
+      .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: measures(file) }))
+      .filter((one, index) => one.url && kindOf(files[index] ?? {}) === "picture");
+    const grid = h("div", { class: files.length === 1 ? "cards one" : "cards" });
+    const rest = h("div", { class: "rest" });
+    let shown = 0;
+
+    function addMore(): void {
+      const next = files.slice(shown, shown + AT_ONCE);
+      grid.append(...next.map((file, index) => card(file, shown + index + 1, pictures)));
+      shown += next.length;
+      const hidden = files.length - shown;
+      fill(
+        rest,
+        hidden > 0 && button(`Show ${Math.min(hidden, AT_ONCE)} more`, { onclick: addMore }),
+        hidden === 0 && more > 0 && h("p", { class: "meta" }, `${counted(more, "more file")} not listed here.`),
+      );
+    }
+
+    addMore();
+    return h("div", {}, grid, rest);
+  }
+
+  function card(file: OutputFile, number: number, pictures: Zoomed[]): HTMLElement {
+    const kind = kindOf(file);
+    const url = address(file.url);
+    const name = `${NOUNS[kind]} ${number}`;
+    const openLink = page.openLink;
+    return h(
+      "figure",
+      { class: `card ${kind}` },
+      h("div", { class: "media" }, media(file, { kind, url, name, number, pictures })),
+      h(
+        "figcaption",
+        {},
+        h("span", { class: "measures" }, measures(file)),
+        h("span", { class: "tools" },
+          kind === "picture" && file.fileId !== undefined &&
+            button("", { icon: "reference", class: "tool", label: `Use file ${number} as reference`, onclick: () => useAsReference(file, number) }),
+          openLink && url !== undefined &&
+            button("", { icon: "open", class: "tool", label: `Open file ${number} in the browser`, onclick: () => openLink(url) }),
+        ),
+      ),
+    );
+  }
+
+  interface Shown {
+    kind: Kind;
+    url?: string;
+    name: string;
+    number: number;
+    pictures: Zoomed[];
+  }
+
+  function media(file: OutputFile, { kind, url, name, number, pictures }: Shown): HTMLElement {
+    if (!url) return unavailable("This file has no address that can be shown here.");
+    switch (kind) {
+      case "picture":
+        return picture(file, url, name, () => openZoom(pictures, number));
+      case "video":
+        return player("video", url, name);
+      case "sound":
+        return h("div", { class: "sounding" }, icon("sound"), player("audio", url, name));
+      case "mesh": {
+        const mesh = meshCard(page, { file, url, name, active: meshes });
+        if (meshes.size === 0) mesh.start();
+        return mesh.element;
+      }
+      case "other":
+        return unavailable("This kind of file has no viewer here. Save it to look at it.");
+    }
+  }
+
+  function dispose(): void {
+    for (const stop of meshes) stop();
+    meshes.clear();
+  }
+
+  return { show, dispose };
+}
+
+function picture(file: OutputFile, url: string, name: string, zoom: () => void): HTMLElement {
+  const frame = h("div", { class: "frame" });
+  const load = (): void => {
+    const image = h("img", {
+      src: url,
+      alt: name,
+      width: file.width,
+      height: file.height,
+      loading: "lazy",
+      decoding: "async",
+      onerror: () => fill(frame, unavailable(NO_ANSWER, load)),
+    });
+    fill(frame, h("button", { type: "button", class: "zoomable", "aria-label": `Zoom ${name.toLowerCase()}`, onclick: zoom }, image));
+  };
+  load();
+  return frame;
+}
+
+const NO_ANSWER = "This file no longer answers at its address.";
+
+function player(name: "video" | "audio", url: string, words: string): HTMLElement {
+  const frame = h("div", { class: "frame" });
+  const load = (): void => {
+    const common = { src: url, controls: true, preload: "metadata", "aria-label": words };
+    const onerror = (): void => fill(frame, unavailable(NO_ANSWER, load));
+    fill(frame, name === "video" ? h("video", { ...common, playsinline: true, loop: true, onerror }) : h("audio", { ...common, onerror }));
+  };
+  load();
+  return frame;
+}
+
+/** A place for a file that cannot be shown, with the reason. */
+export function unavailable(words: string, again?: () => void): HTMLElement {
+  return h(
+    "div",
+    { class: "unavailable" },
+    icon("warning"),
+    h("p", {}, words),
+    again && button("Try again", { class: "link", onclick: again }),
+  );
+}

@@ -1,0 +1,100 @@
+/** Asking what to make from a file: the model, what the file is to it, and the words. */
+
+import { button, fill, h } from "./dom";
+import { type Facts, list, type OutputFile, record, type RunRecord, text } from "./facts";
+import { label } from "./format";
+import { type Model, modelOf } from "./model";
+import type { Page } from "./page";
+
+interface Asked {
+  file: OutputFile;
+  number: number;
+  known?: RunRecord;
+  model?: Model;
+  workspaceId?: string;
+  priced: (given: Facts) => void;
+  closed: () => void;
+}
+
+const USUAL_TYPE = "reference_image";
+const OWN_TO_THE_RUN = ["seed", "mask", "guidance_files", "prompt"];
+
+/** A form whose answer is the arguments of a new run. */
+export function referenceForm(page: Page, asked: Asked): HTMLElement {
+  const models = h("select", { id: "reference-model", onchange: () => void showTypes() });
+  const types = h("select", { id: "reference-type" });
+  const prompt = h("textarea", { id: "reference-prompt", rows: 3, required: true, maxlength: 10_000 });
+  const count = h("input", { id: "reference-count", type: "number", min: 1, max: 8, value: 1, required: true });
+  const own = asked.known?.modelId;
+
+  async function showModels(): Promise<void> {
+    const found = await page.server
+      .call("list_models", { supports_reference_images: true, limit: 50, workspace_id: asked.workspaceId })
+      .catch((): Facts => ({}));
+    const named = new Map<string, string>();
+    if (own && takesReferences(asked.model)) named.set(own, asked.model?.name ?? own);
+    for (const row of list(found.models)) {
+      const facts = record(row) ?? {};
+      const modelId = text(facts.model_id);
+      if (modelId) named.set(modelId, text(facts.name) ?? modelId);
+    }
+    fill(models, ...[...named].map(([modelId, name]) => h("option", { value: modelId }, name)));
+    await showTypes();
+  }
+
+  async function showTypes(): Promise<void> {
+    const chosen = models.value;
+    const model = chosen ? await modelOf(page.server, chosen, asked.workspaceId) : undefined;
+    if (chosen !== models.value) return;
+    const known = model?.guidanceTypes ?? [USUAL_TYPE];
+    const first = known.includes(USUAL_TYPE) ? [USUAL_TYPE] : [];
+    const sorted = [...new Set([...first, ...known])];
+    fill(types, ...sorted.map((type) => h("option", { value: type }, label(type))));
+  }
+
+  function given(): Facts {
+    const modelId = models.value;
+    const kept = modelId === own ? { ...asked.known?.asked } : {};
+    for (const name of OWN_TO_THE_RUN) delete (kept as Facts)[name];
+    return {
+      ...kept,
+      model_id: modelId,
+      prompt: prompt.value.trim(),
+      batch_size: count.valueAsNumber,
+      guidance_files: [{ file_id: asked.file.fileId, type: types.value }],
+      workspace_id: asked.workspaceId,
+    };
+  }
+
+  const form = h(
+    "form",
+    {
+      class: "panel",
+      "aria-label": `Use file ${asked.number} as reference`,
+      onsubmit: (event: SubmitEvent) => {
+        event.preventDefault();
+        if (models.value && types.value && prompt.value.trim()) asked.priced(given());
+      },
+    },
+    h("h2", {}, `Use file ${asked.number} as reference`),
+    field("Prompt", prompt),
+    field("Model", models),
+    h("div", { class: "pair" }, field("Use it as", types), field("How many", count)),
+    h(
+      "div",
+      { class: "buttons" },
+      h("button", { type: "submit", class: "button strong" }, "See the price"),
+      button("Cancel", { class: "button quiet", onclick: asked.closed }),
+    ),
+  );
+  void showModels();
+  return form;
+}
+
+function takesReferences(model: Model | undefined): boolean {
+  return model !== undefined && !model.ignores.includes("guidance_files");
+}
+
+function field(words: string, input: HTMLElement): HTMLElement {
+  return h("div", { class: "field" }, h("label", { for: input.id }, words), input);
+}
