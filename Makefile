@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format types bench conformance install lock clean
+.PHONY: demo test lint format types bench conformance gallery install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
@@ -10,7 +10,7 @@ install: .venv/run.stamp  ## The server and what it needs, in .venv
 demo: .venv/run.stamp  ## Make one simulated picture through the server, as a host would
 	$(BIN)/layer-mcp demo
 
-test: .venv/dev.stamp .venv/inspector.stamp  ## The whole suite
+test: .venv/dev.stamp .venv/inspector.stamp .venv/gallery.stamp  ## The whole suite
 	$(BIN)/python -m pytest -n 2 tests
 
 lint: .venv/dev.stamp  ## Lint and formatting
@@ -21,14 +21,18 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: .venv/dev.stamp  ## Strict type checking
+types: .venv/dev.stamp .venv/gallery.stamp  ## Strict type checking
 	$(BIN)/pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent --prefix gallery check
 
 bench: .venv/dev.stamp  ## Measure against references; writes benchmarks/results.json and .png
 	$(BIN)/python -m benchmarks
 
 conformance: .venv/conformance.stamp  ## The protocol's public suite, over HTTP, and its tasks scenarios
 	$(BIN)/python -m conformance
+
+gallery: .venv/gallery.stamp  ## Build the page that hosts show for a run
+	$(BIN)/node gallery/build.mjs
 
 lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	$(INSTALL) uv
@@ -38,7 +42,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf .venv interop/node/inspector/node_modules conformance/node_modules
+	rm -rf .venv interop/node/inspector/node_modules conformance/node_modules gallery/node_modules
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -56,4 +60,8 @@ clean:
 
 .venv/conformance.stamp: conformance/package-lock.json .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix conformance
+	@touch $@
+
+.venv/gallery.stamp: gallery/package-lock.json .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix gallery
 	@touch $@
