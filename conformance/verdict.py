@@ -1,11 +1,12 @@
 """What counts as passing: everything but what the committed list names."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .suite import Check, Results
+from .suite import Check, Results, Status
 
 FAULTY = ("FAILURE", "WARNING")
 LIST = Path(__file__).with_name("needs_fixture_tools.json")
@@ -44,6 +45,15 @@ def passing(results: Results, exceptions: Exceptions) -> list[str]:
     ]
 
 
+def table(runs: Mapping[str, Results], exceptions: Exceptions) -> str:
+    """What passes, as the README says it."""
+    rows = "".join(
+        f"| {title} | {', '.join(sorted(passing(results, exceptions)))} |\n"
+        for title, results in runs.items()
+    )
+    return "| scenarios of | that pass |\n|---|---|\n" + rows
+
+
 def problems(results: Results, exceptions: Exceptions) -> list[str]:
     """What neither passes nor is listed."""
     return [
@@ -61,18 +71,20 @@ def mistakes(
 
     `known` are the suite's scenarios; `program` is its code, which must know each fixture.
     """
-    reported = {
-        f"{name}/{check.name}"
-        for run in results
-        for name, checks in run.items()
-        for check in checks
-    }
+    statuses: dict[str, set[Status]] = defaultdict(set)
+    for run in results:
+        for name, checks in run.items():
+            for check in checks:
+                statuses[name].add(check.status)
+                statuses[f"{name}/{check.name}"].add(check.status)
     keys = [*exceptions.fixtures, *exceptions.not_offered]
-    unknown = [key for key in keys if key not in known and key not in reported]
+    unknown = [key for key in keys if key not in known and key not in statuses]
     strange = [name for name in exceptions.fixtures.values() if name not in program]
+    needless = [key for key in exceptions.not_offered if statuses[key] == {"SUCCESS"}]
     return [
         *(f"{key} is listed, but the suite does not know it." for key in unknown),
         *(f"{name} is listed as a fixture, but the suite has none such." for name in strange),
+        *(f"{key} is listed as not offered, but it passes." for key in needless),
     ]
 
 
