@@ -98,8 +98,9 @@ def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
         "make demo",
         "make install",
         INSPECT,
-        ".venv/bin/layer-mcp serve --http --port 8750",
-        ".venv/bin/layer-mcp sandbox --port 8751",
+        SERVE,
+        INSPECT_TASK,
+        SANDBOX,
         "make test",
         "make bench",
     ]
@@ -109,6 +110,14 @@ INSPECT = (
     'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
     "--method tools/list"
 )
+INSPECT_TASK = (
+    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
+    "--protocol-era modern --method tools/call --tool-name execute_inference "
+    "--tool-arg model_id=00000000-0000-4000-8000-000000000001 "
+    '--tool-arg "prompt=a red potion" --tool-arg batch_size=1'
+)
+SERVE = ".venv/bin/layer-mcp serve --http --port 8750"
+SANDBOX = ".venv/bin/layer-mcp sandbox --port 8751"
 
 
 def test_make_demo_saves_a_picture() -> None:
@@ -146,6 +155,14 @@ def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) 
     assert json.loads(answer)["structuredContent"]["status"] == "complete"
 
 
+def test_the_inspector_drives_a_task_to_its_picture() -> None:
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    command = INSPECT_TASK.replace("$PWD", str(ROOT))
+    answer = json.loads(shell(command, INSPECTOR, PATH=path))
+    assert answer["structuredContent"]["status"] == "complete"
+    assert "image" in [block["type"] for block in answer["content"]]
+
+
 def test_make_test_is_what_ci_runs() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
 
@@ -163,12 +180,12 @@ def test_the_http_server_answers_at_the_address_in_the_readme() -> None:
         async with Client("http://127.0.0.1:8750/mcp") as client:
             return len((await client.list_tools()).tools)
 
-    with running(commands()[3], 8750):
+    with running(SERVE, 8750):
         assert anyio.run(count_tools) == len(tools_of())
 
 
 def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
-    with running(commands()[4], 8751):
+    with running(SANDBOX, 8751):
         answer = httpx.get("http://127.0.0.1:8751/api/v1/workspaces", trust_env=False)
     assert answer.json()["status"] == 401
 
@@ -185,7 +202,7 @@ def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the README's session prints, with the small picture of its last answer in a file."""
     picture = tmp_path_factory.mktemp("session") / "session.jpg"
     keep = (
-        "for block in result.content[1:]:\n"
+        "for block in (one for one in result.content if one.type == 'image'):\n"
         f"                open({str(picture)!r}, 'wb').write(b64decode(block.data))\n"
         "            if result.is_error:"
     )
