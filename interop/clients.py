@@ -15,13 +15,13 @@ class Client:
 
     `folder` is below interop/. It holds `requirements.txt` and `client.py`, or `package-lock.json`
     and `client.mjs`. `eras` are those of the protocol that the client can be told to speak; without
-    any it is run once and speaks what it chooses. `conversions` are the steps that its program
+    any it is run once and speaks what it chooses. `checks` are the steps that its program
     runs besides the job, such as those for schemas of other services.
     """
 
     folder: str
     eras: tuple[Era, ...] = ()
-    conversions: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def is_python(self) -> bool:
@@ -33,14 +33,14 @@ CLIENTS = (
     Client("python_sdk_2", eras=("modern", "legacy")),
     Client("python_sdk_1"),
     Client("fastmcp", eras=("modern", "legacy")),
-    Client("langchain", conversions=("schema_anthropic", "schema_gemini")),
-    Client("openai_agents", conversions=("schema_openai_strict",)),
-    Client("pydantic_ai", conversions=("schema_gemini", "schema_openai_strict")),
+    Client("langchain", checks=("schema_anthropic", "schema_gemini")),
+    Client("openai_agents", checks=("schema_openai_strict",)),
+    Client("pydantic_ai", checks=("schema_gemini", "schema_openai_strict")),
     Client("node/typescript_sdk_2", eras=("modern", "legacy")),
     Client("node/typescript_sdk_1"),
     Client(
         "node/inspector",
         eras=("modern", "legacy"),
-        conversions=("strict", "app_info", "load", "picture"),
+        checks=("strict", "app_info", "load", "picture"),
     ),
 )

@@ -33,7 +33,7 @@ def differences(before: JsonObject, after: JsonObject) -> list[str]:
     missing = [f"{path} is lost" for path in was.keys() - became.keys()]
     added = [f"{path} is new" for path in became.keys() - was.keys()]
     changed = [
-        f"{path} has {_choices(became[path])} for {_choices(was[path])}"
+        f"{path} has {sorted(_choices(became[path]))} for {sorted(_choices(was[path]))}"
         for path in was.keys() & became.keys()
         if _choices(was[path]) != _choices(became[path])
     ]

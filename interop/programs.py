@@ -78,7 +78,7 @@ def problems_of(report: dict[str, Any], client: Client) -> list[str]:
     if report.keys() != REPORT_KEYS:
         return [f"the report has {sorted(report)}"]
     steps = cast("dict[str, str]", report["steps"])
-    needed = {*JOB_STEPS, *client.conversions}
+    needed = {*JOB_STEPS, *client.checks}
     known = needed | {*EXTRA_STEPS}
     problems = [f"{name}: {how}" for name, how in steps.items() if how not in (WORKED, NOT_OFFERED)]
     problems += [f"{name} has to work" for name in needed if steps.get(name) == NOT_OFFERED]

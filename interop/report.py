@@ -14,10 +14,14 @@ RESULTS = FOLDER / "results.json"
 README = ROOT / "README.md"
 TABLE = re.compile(r"(?<=<!-- interop -->\n).*?(?=<!-- /interop -->)", re.DOTALL)
 HEAD = "| client | version | protocol | transports | what worked |\n|---|---|---|---|---|\n"
-CONVERSIONS = {
-    "schema_anthropic": "Anthropic",
-    "schema_gemini": "Gemini",
-    "schema_openai_strict": "OpenAI strict",
+CHECKS = {
+    "picture": "the picture",
+    "app_info": "pages of tools",
+    "load": "500 calls at once",
+    "strict": "portable schemas",
+    "schema_anthropic": "schemas for Anthropic",
+    "schema_gemini": "schemas for Gemini",
+    "schema_openai_strict": "schemas for OpenAI strict",
 }
 
 Report = dict[str, Any]
@@ -73,8 +77,6 @@ def _in_words(report: Report) -> str:
     steps: dict[str, str] = report["steps"]
     worked = {name for name, how in steps.items() if how == WORKED}
     job = ["the job"] if worked.issuperset(JOB_STEPS) else []
-    yes = ["price agreed in a form" if report["confirmation"] == "form" else "price agreed in chat"]
+    yes = f"the price agreed in {'a form' if report['confirmation'] == 'form' else 'the chat'}"
     extras = [name for name in EXTRA_STEPS if name in worked]
-    schemas = [said for name, said in CONVERSIONS.items() if name in worked]
-    last = [f"schemas for {' and '.join(schemas)}"] if schemas else []
-    return ", ".join(job + yes + extras + last)
+    return ", ".join([*job, yes, *extras, *(CHECKS[name] for name in CHECKS if name in worked)])
