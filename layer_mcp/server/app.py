@@ -10,6 +10,7 @@ from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
 from .gallery import gallery
+from .icon import server_icon
 from .instructions import instructions
 from .layer_server import CACHE_HINTS, LayerServer
 from .prompts.offering import offers
@@ -57,6 +58,7 @@ def create_server(
         title="Layer",
         version=__version__,
         website_url="https://layer.ai",
+        icons=[server_icon()],
         instructions=instructions(
             settings.toolsets,
             saves_by_itself=saves_by_itself,
