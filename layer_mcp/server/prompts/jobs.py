@@ -103,9 +103,10 @@ def jobs() -> tuple[Job, ...]:
                 ),
                 GENERATE,
                 Step(
-                    ("get_status",),
+                    ("get_status", "execute_inference"),
                     "Check: call `get_status` and look at the edges of both: left must go on at "
-                    "right, top at bottom. If neither does, try another `seed`, once.",
+                    "right, top at bottom. If neither does, call `execute_inference` once more "
+                    "with another `seed`.",
                 ),
             ),
             folder="textures",
@@ -189,8 +190,8 @@ def jobs() -> tuple[Job, ...]:
                 Step(
                     ("get_status", "list_models"),
                     "Check: call `get_status` and look at the size and the background. If the "
-                    "background is still there, find a model that cuts out, and give it the "
-                    "output's `file_id` as reference.",
+                    'background is still there, call `list_models` with `search` "background", '
+                    "and give the output's `file_id` to a model that cuts out.",
                 ),
             ),
             folder="cut-outs",
