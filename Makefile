@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format types bench conformance gallery install lock clean
+.PHONY: demo test lint format types bench interop conformance gallery install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
@@ -28,6 +28,9 @@ types: .venv/dev.stamp .venv/gallery.stamp  ## Strict type checking
 bench: .venv/dev.stamp  ## Measure against references; writes benchmarks/results.json and .png
 	$(BIN)/python -m benchmarks
 
+interop: .venv/dev.stamp  ## Other people's clients, each doing the whole job; fails on new results
+	$(BIN)/python -m interop
+
 conformance: .venv/conformance.stamp  ## The protocol's public suite, over HTTP, and its tasks scenarios
 	$(BIN)/python -m conformance
 
@@ -40,9 +43,13 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header --group build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	for wanted in interop/requirements.in interop/*/requirements.in; do \
+	    $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	        --no-header --python-version 3.11 $$wanted -o $${wanted%.in}.txt || exit 1; \
+	done
 
 clean:
-	rm -rf .venv interop/node/inspector/node_modules conformance/node_modules gallery/node_modules
+	rm -rf .venv .interop interop/node/node_modules interop/node/inspector/node_modules conformance/node_modules gallery/node_modules
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -29,18 +29,19 @@ class Client:
         return not self.folder.startswith("node/")
 
 
+# The slowest come first, so that none of them is left over at the end.
 CLIENTS = (
-    Client("python_sdk_2", eras=("modern", "legacy")),
-    Client("python_sdk_1"),
-    Client("fastmcp", eras=("modern", "legacy")),
-    Client("langchain", checks=("schema_anthropic", "schema_gemini")),
-    Client("openai_agents", checks=("schema_openai_strict",)),
-    Client("pydantic_ai", checks=("schema_gemini", "schema_openai_strict")),
-    Client("node/typescript_sdk_2", eras=("modern", "legacy")),
-    Client("node/typescript_sdk_1"),
     Client(
         "node/inspector",
         eras=("modern", "legacy"),
         checks=("strict", "app_info", "load", "picture"),
     ),
+    Client("langchain", checks=("schema_anthropic", "schema_gemini")),
+    Client("node/typescript_sdk_2", eras=("modern", "legacy")),
+    Client("node/typescript_sdk_1"),
+    Client("openai_agents", checks=("schema_openai_strict",)),
+    Client("pydantic_ai", checks=("schema_gemini", "schema_openai_strict")),
+    Client("fastmcp", eras=("modern", "legacy")),
+    Client("python_sdk_1"),
+    Client("python_sdk_2", eras=("modern", "legacy")),
 )

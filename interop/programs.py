@@ -13,7 +13,7 @@ from .environments import ROOT, program_of
 from .job import NOT_OFFERED, WORKED
 from .servers import REQUESTS, Place, place_for
 
-PROGRAM_SECONDS = 180
+PROGRAM_SECONDS = 420
 JOB_STEPS = (
     "list_tools",
     "find_model",

@@ -101,6 +101,7 @@ def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
         SERVE,
         INSPECT_TASK,
         SANDBOX,
+        "make interop",
         "make test",
         "make bench",
     ]
