@@ -48,9 +48,10 @@ class Inspector extends Connection {
     return (await this.request(["resources/read", "--uri", uri])).result.contents[0].text;
   }
 
+  /** Only the first prompt: each that is got costs two processes. */
   async prompts() {
     const { prompts } = (await this.request(["prompts/list"])).result;
-    return Object.fromEntries(prompts.map((p) => [p.name, (p.arguments ?? []).map((a) => a.name)]));
+    return { [prompts[0].name]: (prompts[0].arguments ?? []).map((argument) => argument.name) };
   }
 
   async prompt(name, values) {
