@@ -9,75 +9,21 @@ import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from .hosts import SCRIPT, SMALL_IMAGE, child_environment
+from .hosts import SCRIPT, SMALL_IMAGE
 from .sandbox_calls import png
+from .stdio_child import Child, child
 from .stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
 
 SIGNATURE = "c2lnbmF0dXJl"
 SECRET = "pat_0123456789abcdef0123456789abcdef"
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 TOOLS = ("execute_inference", "execute_batch")
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-
-
-class Child:
-    """A server process and its pipes."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.pipe(self.process.stdin).write(json.dumps(message).encode() + b"\n")
-        self.pipe(self.process.stdin).flush()
-
-    def call(self, number: int, tool: str, arguments: dict[str, Any]) -> None:
-        params = {"name": tool, "arguments": arguments}
-        self.send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-
-    def receive(self) -> dict[str, Any]:
-        return json.loads(self.pipe(self.process.stdout).readline())
-
-    def initialize(self) -> dict[str, Any]:
-        self.send(INITIALIZE)
-        answer = self.receive()
-        self.send(INITIALIZED)
-        return answer["result"]
-
-    @staticmethod
-    def pipe(stream: IO[bytes] | None) -> IO[bytes]:
-        assert stream is not None
-        return stream
-
-
-@contextmanager
-def child(environment: dict[str, str], *arguments: str) -> Generator[Child]:
-    with subprocess.Popen(
-        [SCRIPT, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=child_environment(environment),
-    ) as process:
-        try:
-            yield Child(process)
-        finally:
-            process.kill()
 
 
 @contextmanager

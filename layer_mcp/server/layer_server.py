@@ -27,6 +27,7 @@ from .prompts.offering import Offer
 from .resources.reading import read
 from .resources.table import RESOURCES
 from .state import App
+from .stdio import serve_stdio
 
 MAX_NAME_LENGTH = 60
 # Lists follow from the settings and not from the caller, and stay while the server runs. It may be
@@ -62,6 +63,10 @@ class LayerServer(MCPServer[App]):
         self._lowlevel_server.add_request_handler(
             "completion/complete", CompleteRequestParams, complete
         )
+
+    async def run_stdio_async(self) -> None:
+        """Serve stdin and stdout until stdin ends."""
+        await serve_stdio(self._lowlevel_server)
 
     async def list_prompts(self) -> list[Prompt]:
         """The prompts whose tools are there."""
