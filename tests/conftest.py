@@ -1,7 +1,8 @@
 """Fixtures: a sandbox for each test, and the server over every transport and protocol era."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,10 +11,15 @@ from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandb
 from . import fault_table
 from .hosts import ALL_HOSTS, Host
 
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from .gallery_host import GalleryHost
+
 pytest_terminal_summary = fault_table.pytest_terminal_summary
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -43,3 +49,23 @@ def environment(
         "LAYER_API_KEY": sandbox.token,
         "LAYER_WORKSPACE_ID": sandbox.workspace_id,
     }
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
+    """A real browser for the tests of a file."""
+    from .gallery_host import chromium
+
+    async with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+async def gallery(
+    browser: "Browser", environment: dict[str, str]
+) -> "AsyncIterator[GalleryHost]":
+    """A host that shows answers in the gallery."""
+    from .gallery_host import gallery_host
+
+    async with gallery_host(browser, environment) as opened:
+        yield opened

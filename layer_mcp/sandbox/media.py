@@ -8,13 +8,16 @@ from .preview import has_preview, make_preview
 from .records import StoredFile
 from .state import SandboxState
 
+# A page of any origin may read a file, as a 3D viewer does.
+FOR_PAGES = {"Access-Control-Allow-Origin": "*"}
+
 
 async def media(state: SandboxState, request: Request) -> Response:
     """GET a file."""
     file = _file(state, request)
     if file is None:
         return Response("Not found", 404)
-    return Response(file.data, media_type=file.content_type)
+    return Response(file.data, headers=FOR_PAGES, media_type=file.content_type)
 
 
 async def preview(state: SandboxState, request: Request) -> Response:

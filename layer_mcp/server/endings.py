@@ -11,7 +11,7 @@ async def note_end(app: App, state: Inference | WorkflowRun, run_id: str) -> Non
     """Write down how a run ended."""
     error = run_error(state)
     outputs = [
-        output.model_dump(include={"file_id", "url", "content_type"}, exclude_none=True)
+        output.model_dump(include={"file_id", "url", "content_type", "preview_url"}, exclude_none=True)
         for output in state.outputs
     ]
     await app.journal.runs.note_end(

@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from mcp import Client
-from playwright.async_api import Browser, BrowserContext, FrameLocator, Page, Route, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Page,
+    Route,
+    async_playwright,
+    expect,
+)
 
 from layer_mcp.server.gallery import GALLERY_URI
 
@@ -42,6 +50,7 @@ CAPABILITIES: dict[str, Any] = {
     "openLinks": {},
     "updateModelContext": {"text": {}},
 }
+MOST_MS = 30_000
 Json = dict[str, Any]
 
 
@@ -142,7 +151,8 @@ async def gallery_host(
         color_scheme="dark" if dark else "light",
         reduced_motion="reduce",
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(MOST_MS)
+    expect.set_options(timeout=MOST_MS)
     try:
         async with connection.connect(environment) as client:
             yield await _opened(context, client)
