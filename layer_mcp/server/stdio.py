@@ -84,8 +84,13 @@ def _is_answer(part: Any) -> bool:
 
 def _ids_of(parts: Iterable[Any]) -> Iterable[RequestId]:
     for part in parts:
-        given: object = cast("dict[str, Any]", part).get("id") if isinstance(part, dict) else None
-        is_number = isinstance(given, int) and not isinstance(given, bool)
-        # Half a character in an id could not be sent back.
-        if is_number or (isinstance(given, str) and given.isprintable()):
-            yield given
+        match part:
+            case {"id": bool()}:
+                continue
+            # Half a character in an id could not be sent back.
+            case {"id": str(given)} if given.isprintable():
+                yield given
+            case {"id": int(given)}:
+                yield given
+            case _:
+                continue
