@@ -151,14 +151,14 @@ def test_a_schema_that_stays_as_it_is_has_no_differences() -> None:
 def test_a_lost_inner_argument_is_found() -> None:
     after = json.loads(json.dumps(SCHEMA).replace('"weight"', '"strength"'))
     assert differences(SCHEMA, after) == [
-        "guidance_files[].strength is new",
         "guidance_files[].weight is lost",
+        "guidance_files[].strength is new",
     ]
 
 
 def test_a_lost_choice_is_found() -> None:
     after = json.loads(json.dumps(SCHEMA).replace('["low", "high"]', '["low"]'))
-    assert differences(SCHEMA, after) == ["quality has ['low'] for ['high', 'low']"]
+    assert differences(SCHEMA, after) == ["quality has ['low'], had ['high', 'low']"]
 
 
 @pytest.mark.parametrize(
@@ -176,3 +176,16 @@ def test_a_service_may_require_more_and_write_alternatives() -> None:
     after["required"] = list(after["properties"])
     after["properties"]["quality"] = {"anyOf": [SCHEMA["properties"]["quality"], {"type": "null"}]}
     assert differences(SCHEMA, after) == []
+
+
+def test_another_type_is_found() -> None:
+    after = json.loads(json.dumps(SCHEMA).replace("number", "string"))
+    assert differences(SCHEMA, after) == ["guidance_files[].weight is ['string'], was ['number']"]
+
+
+def test_an_object_that_takes_nothing_any_more_is_found() -> None:
+    before: dict[str, Any] = {"properties": {"inputs": {"type": "object"}}}
+    after: dict[str, Any] = {
+        "properties": {"inputs": {"type": "object", "additionalProperties": False}}
+    }
+    assert differences(before, after) == ["inputs takes nothing, took anything"]

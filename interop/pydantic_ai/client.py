@@ -4,6 +4,7 @@ The schemas are converted by the profiles that it keeps for the models of OpenAI
 """
 
 import asyncio
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -96,17 +97,17 @@ class PydanticAi(Connection):
         return ElicitResult(action="decline")
 
     async def openai_strict(self) -> None:
-        check_conversion(await self.tools(), _openai)
+        """As it does by itself, and strict wherever a tool can be."""
+        tools = await self.tools()
+        check_conversion(tools, lambda _, schema: OpenAIJsonSchemaTransformer(schema).walk())
+        closed = {name: schema for name, schema in tools.items() if name not in OPEN_TOOLS}
+        strict = partial(OpenAIJsonSchemaTransformer, strict=True)
+        check_conversion(closed, lambda _, schema: strict(schema).walk())
 
     async def gemini(self) -> None:
         tools = await self.tools()
         check_conversion(tools, lambda _, schema: GoogleJsonSchemaTransformer(schema).walk())
         check_conversion(tools, lambda _, schema: GoogleOpenAPISchemaTransformer(schema).walk())
-
-
-def _openai(name: str, schema: JsonObject) -> JsonObject:
-    """Strict where the tool can be; what a call leaves open cannot."""
-    return OpenAIJsonSchemaTransformer(schema, strict=name not in OPEN_TOOLS).walk()
 
 
 async def main() -> None:
