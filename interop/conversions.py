@@ -41,10 +41,7 @@ def differences(before: JsonObject, after: JsonObject) -> list[str]:
         *[f"{path} is lost" for path in sorted(was.keys() - became.keys())],
         *[f"{path} is new" for path in sorted(became.keys() - was.keys())],
         *[f"{path} {change}" for path in both if (change := _change(was[path], became[path]))],
-        *[
-            f"{path} is required no more"
-            for path in sorted(required_in(before) - required_in(after))
-        ],
+        *[f"{path} is required no more" for path in sorted(freed)],
     ]
 
 
