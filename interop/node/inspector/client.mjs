@@ -9,6 +9,8 @@ const PACKAGE = new URL("node_modules/@modelcontextprotocol/inspector/", import.
 const PROGRAM = fileURLToPath(new URL("node_modules/.bin/mcp-inspector", import.meta.url));
 const EXIT_OK = 0;
 const EXIT_TOOL_ERROR = 5;
+// A server of its own for each request takes long to start on a busy machine.
+const CONNECT_MS = "60000";
 const LOAD_CALLS = 500;
 const MAX_OUTPUT = 16 * 1024 * 1024;
 const APP_TOOLS = ["execute_inference", "get_status", "list_runs"];
@@ -20,7 +22,8 @@ class Inspector extends Connection {
   constructor(job) {
     super();
     const variables = Object.entries(job.environment).flatMap(([k, v]) => ["-e", `${k}=${v}`]);
-    this.target = job.transport === "stdio" ? [...variables, "--", ...job.command] : ["--server-url", job.url];
+    const overStdio = [...variables, "--", ...job.command];
+    this.target = job.transport === "stdio" ? overStdio : ["--server-url", job.url];
     this.era = job.era;
     // It follows a task to its end, so there is no run to give up the wait for.
     this.givesUp = job.era === "legacy";
@@ -69,7 +72,8 @@ class Inspector extends Connection {
 
   async run(method, signal) {
     const args = ["--cli", "--quiet", "--format", "json", "--protocol-era", this.era];
-    const line = [...args, "--method", ...method, ...this.target];
+    const patience = ["--connect-timeout", CONNECT_MS];
+    const line = [...args, ...patience, "--method", ...method, ...this.target];
     return await new Promise((resolve, reject) => {
       const options = { maxBuffer: MAX_OUTPUT, signal };
       execFile(PROGRAM, line, options, (error, output, complaint) => {
