@@ -23,7 +23,7 @@ const OWN_TO_THE_RUN = ["seed", "mask", "guidance_files", "prompt"];
 export function referenceForm(page: Page, asked: Asked): HTMLElement {
   const models = h("select", { id: "reference-model", onchange: () => void showTypes() });
   const types = h("select", { id: "reference-type" });
-  const prompt = h("textarea", { id: "reference-prompt", rows: 3, required: true, maxlength: 10_000 });
+  const prompt = h("textarea", { id: "reference-prompt", rows: 3, maxlength: 10_000 });
   const count = h("input", { id: "reference-count", type: "number", min: 1, max: 8, value: 1, required: true });
   const own = asked.known?.modelId;
 
@@ -66,15 +66,17 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     };
   }
 
+  // Hosts need not let frames submit forms, so a plain button does it.
+  function finish(): void {
+    prompt.setCustomValidity(prompt.value.trim() ? "" : "Say what to make.");
+    if (form.reportValidity() && models.value && types.value) asked.priced(given());
+  }
+
   const form = h(
     "form",
     {
       class: "panel",
       "aria-label": `Use file ${asked.number} as reference`,
-      onsubmit: (event: SubmitEvent) => {
-        event.preventDefault();
-        if (models.value && types.value && prompt.value.trim()) asked.priced(given());
-      },
     },
     h("h2", {}, `Use file ${asked.number} as reference`),
     field("Prompt", prompt),
@@ -83,7 +85,7 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     h(
       "div",
       { class: "buttons" },
-      h("button", { type: "submit", class: "button strong" }, "See the price"),
+      button("See the price", { class: "button strong", onclick: finish }),
       button("Cancel", { class: "button quiet", onclick: asked.closed }),
     ),
   );

@@ -1,0 +1,212 @@
+"""What a person can do in the gallery: save, pay for another, use a file as reference."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, expect
+
+from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.sandbox.catalog import sandbox_models
+
+from .gallery_host import GalleryHost, gallery_host
+from .hosts import SMALL_IMAGE
+
+pytestmark = pytest.mark.anyio
+
+READY: dict[str, Any] = SMALL_IMAGE | {
+    "wait_seconds": 20,
+    "seed": 7,
+    "batch_size": 2,
+    "width": 256,
+    "height": 256,
+}
+MESH = sandbox_models()[3].model_id
+
+
+def again(gallery: GalleryHost) -> Locator:
+    return gallery.app.get_by_role("button", name="Again with another seed")
+
+
+def start(gallery: GalleryHost) -> Locator:
+    return gallery.app.get_by_role("button", name="Start for")
+
+
+def seeds(sandbox: RunningSandbox) -> list[int]:
+    return [run.request.seed for run in sandbox.state.runs.values()]
+
+
+async def test_saving_names_the_files_and_their_folder(
+    gallery: GalleryHost, environment: dict[str, str], tmp_path: Path
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Save files").click()
+    await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
+    saved = sorted((tmp_path / "home" / "Layer").glob("*.png"))
+    assert len(saved) == 2
+    for path in saved:
+        await expect(gallery.app.get_by_text(path.name, exact=True)).to_be_visible()
+    await expect(gallery.app.get_by_text(str(saved[0].parent), exact=True)).to_be_visible()
+
+
+async def test_the_agent_learns_what_was_saved(gallery: GalleryHost) -> None:
+    run = await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Save files").click()
+    await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
+    [[told]] = gallery.shown.contexts
+    assert run["inference_id"] in told["text"]
+
+
+async def test_a_failed_save_says_why_and_can_be_tried_again(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    save = gallery.app.get_by_role("button", name="Save files")
+    await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
+    sandbox.state.knobs.fail_next("get_inference", Fault("status", status=404, code="NOT_FOUND"))
+    await save.click()
+    await expect(gallery.app.get_by_role("alert")).to_be_visible()
+    await save.click()
+    await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
+
+
+async def test_what_is_saved_by_itself_is_named_without_a_button(
+    browser: Browser, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment |= {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}
+    async with gallery_host(browser, environment) as gallery:
+        await gallery.call("execute_inference", READY)
+        await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
+        await expect(gallery.app.get_by_role("button", name="Save files")).to_have_count(0)
+
+
+async def test_again_shows_the_price_and_starts_nothing_yet(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await again(gallery).click()
+    await expect(start(gallery)).to_be_visible()
+    await expect(gallery.app.get_by_text("Balance 999.99 CU")).to_be_visible()
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_a_confirmed_price_starts_exactly_one_run_with_another_seed(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await again(gallery).click()
+    await start(gallery).dblclick()
+    await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
+    await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
+    first, second = seeds(sandbox)
+    assert first == 7 != second
+    [paid] = gallery.shown.calls_of("execute_inference")
+    assert paid["max_price_creative_units"] == pytest.approx(0.01, abs=0.01)
+
+
+async def test_the_new_run_asks_for_all_that_the_first_asked_for(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await again(gallery).click()
+    await start(gallery).click()
+    await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
+    first, second = (run.request for run in sandbox.state.runs.values())
+    assert second.model_copy(update={"seed": first.seed}).body() == first.body()
+
+
+async def test_a_cancelled_price_gives_the_focus_back(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await again(gallery).click()
+    await gallery.app.get_by_role("button", name="Cancel").click()
+    await expect(again(gallery)).to_be_focused()
+    await expect(start(gallery)).to_have_count(0)
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_a_balance_too_low_leaves_nothing_to_start(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    sandbox.state.workspaces[0].balance_creative_units = 0
+    await again(gallery).click()
+    await expect(gallery.app.get_by_text("CU are missing.")).to_be_visible()
+    await expect(start(gallery)).to_have_count(0)
+
+
+async def test_without_a_price_nothing_can_be_started(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await expect(again(gallery)).to_be_enabled()
+    faults = [Fault("status", status=500)] * 20
+    sandbox.state.knobs.fail_next("estimate_price", *faults)
+    await again(gallery).click()
+    await expect(gallery.app.get_by_role("alert")).to_be_visible()
+    await expect(start(gallery)).to_have_count(0)
+
+
+async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    sandbox.state.knobs.fail_next("execute_inference", Fault("drop", accepted=True))
+    await again(gallery).click()
+    await start(gallery).click()
+    await expect(gallery.app.get_by_text("OUTCOME_UNKNOWN")).to_be_visible()
+    await gallery.app.get_by_role("button", name="Close").click()
+    await again(gallery).click()
+    await start(gallery).click()
+    await expect(gallery.app.get_by_role("alert")).to_be_visible()
+    assert len(seeds(sandbox)) == 2
+    one, other = gallery.shown.calls_of("execute_inference")
+    assert one["seed"] == other["seed"]
+
+
+async def test_a_picture_becomes_the_reference_of_a_new_run(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    run = await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Use file 2 as reference").click()
+    form = gallery.app.get_by_role("form", name="Use file 2 as reference")
+    await expect(form.get_by_label("Prompt")).to_be_focused()
+    await form.get_by_label("Prompt").fill("the same in blue")
+    await expect(form.get_by_label("Use it as")).to_have_value("reference_image")
+    await form.get_by_role("button", name="See the price").click()
+    await start(gallery).click()
+    await expect(gallery.app.get_by_role("heading", name="the same in blue")).to_be_visible()
+    made = list(sandbox.state.runs.values())[-1].request
+    assert [str(file.file_id) for file in made.guidance_files] == [run["outputs"][1]["file_id"]]
+    assert (made.prompt, made.batch_size, made.width) == ("the same in blue", 1, 256)
+
+
+async def test_a_picture_becomes_the_reference_of_another_model(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
+    form = gallery.app.get_by_role("form")
+    await form.get_by_label("Model").select_option(MESH)
+    await form.get_by_label("Prompt").fill("as a mesh")
+    await form.get_by_role("button", name="See the price").click()
+    await expect(gallery.app.get_by_role("button", name="Start for 2.2 CU")).to_be_visible()
+    await start(gallery).click()
+    await expect(gallery.app.get_by_role("heading", name="as a mesh")).to_be_visible()
+    assert list(sandbox.state.runs.values())[-1].model.model_id == MESH
+
+
+async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
+    await gallery.app.get_by_role("button", name="See the price").click()
+    await expect(gallery.app.get_by_label("Prompt")).to_be_focused()
+    assert gallery.shown.calls_of("estimate_price") == []
+
+
+async def test_a_file_is_opened_by_the_host(gallery: GalleryHost) -> None:
+    run = await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Open file 1 in the browser").click()
+    await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
+    assert gallery.shown.links == [run["outputs"][0]["url"]]
