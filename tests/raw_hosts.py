@@ -1,0 +1,170 @@
+"""Hosts that speak to a server in messages of their own making, over stdio and over HTTP."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+import httpx
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from .hosts import SCRIPT, Era, child_environment, http_server
+from .stdio_child import INITIALIZE, INITIALIZED
+
+Message = dict[str, Any]
+
+MAX_LINE_BYTES = 1_000_000
+LIMIT_SECONDS = 60
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+HTTP_HEADERS = {"Accept": "application/json, text/event-stream"}
+
+
+def request(number: int | str, method: str, **params: Any) -> Message:
+    """A request as it is on the wire, without what an era adds."""
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+def call(number: int | str, tool: str, arguments: Any) -> Message:
+    """A call of a tool."""
+    return request(number, "tools/call", name=tool, arguments=arguments)
+
+
+def notification(method: str, **params: Any) -> Message:
+    """A message that wants no answer."""
+    return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+@dataclass
+class StdioWire:
+    """The pipes of a child process."""
+
+    process: Process
+    lines: BufferedByteReceiveStream
+
+    async def send(self, message: Message) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send(json.dumps(message).encode() + b"\n")
+
+    async def receive(self) -> Message:
+        return json.loads(await self.lines.receive_until(b"\n", MAX_LINE_BYTES))
+
+    async def exchange(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            await self.send(message)
+        return [await self.receive() for message in messages if "id" in message]
+
+
+@dataclass
+class HttpWire:
+    """One POST for each message."""
+
+    url: str
+    http: httpx.AsyncClient
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def post(self, message: Message) -> httpx.Response:
+        headers = self.headers.copy()
+        if "io.modelcontextprotocol/protocolVersion" in message["params"].get("_meta", {}):
+            headers["Mcp-Method"] = message["method"]
+            if isinstance(message["params"].get("name"), str):
+                headers["Mcp-Name"] = message["params"]["name"]
+        return await self.http.post(self.url, json=message, headers=headers)
+
+    async def exchange(self, messages: list[Message]) -> list[Message]:
+        answers: list[Message] = []
+
+        async def one(message: Message) -> None:
+            response = await self.post(message)
+            if "id" in message:
+                answers.append(_body(response))
+
+        async with anyio.create_task_group() as tasks:
+            for message in messages:
+                tasks.start_soon(one, message)
+        return answers
+
+
+def _body(response: httpx.Response) -> Message:
+    """The answer in a body, which may be an event of a stream."""
+    events = [line[6:] for line in response.text.splitlines() if line.startswith("data: {")]
+    return json.loads(events[-1] if events else response.text)
+
+
+@dataclass(frozen=True)
+class RawHost:
+    """A transport and an era of the protocol."""
+
+    transport: Literal["stdio", "http"]
+    era: Era
+
+    def __str__(self) -> str:
+        return f"{self.transport}-{self.era}"
+
+    @asynccontextmanager
+    async def connect(self, environment: dict[str, str]) -> AsyncGenerator["RawConnection"]:
+        """A connection to a new server with these settings, ready for requests."""
+        if self.transport == "http":
+            async with http_server(environment) as url, raw_http(url, self.era) as wire:
+                yield RawConnection(wire, self.era)
+        else:
+            async with raw_stdio(environment) as wire:
+                if self.era == "legacy":
+                    await wire.exchange([INITIALIZE, INITIALIZED])
+                yield RawConnection(wire, self.era)
+
+
+RAW_HOSTS = [
+    RawHost(transport, era) for transport in ("stdio", "http") for era in ("2026-07-28", "legacy")
+]
+
+
+@dataclass(frozen=True)
+class RawConnection:
+    """What a test says and hears."""
+
+    wire: StdioWire | HttpWire
+    era: Era
+
+    async def exchange(self, *messages: Message) -> list[Message]:
+        """Send all at once; the answers to those that want one, as they come."""
+        with anyio.fail_after(LIMIT_SECONDS):
+            return await self.wire.exchange([self._of_the_era(message) for message in messages])
+
+    async def ask(self, message: Message) -> Message:
+        """The answer to one request."""
+        [answer] = await self.exchange(message)
+        return answer
+
+    def _of_the_era(self, message: Message) -> Message:
+        if self.era == "legacy":
+            return message
+        return message | {"params": {"_meta": ENVELOPE} | message["params"]}
+
+
+@asynccontextmanager
+async def raw_stdio(environment: dict[str, str]) -> AsyncGenerator[StdioWire]:
+    """A child process that has heard nothing yet."""
+    async with await anyio.open_process(
+        [SCRIPT], env=child_environment(environment), stderr=None
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield StdioWire(process, BufferedByteReceiveStream(process.stdout))
+        finally:
+            process.kill()
+
+
+@asynccontextmanager
+async def raw_http(url: str, era: Era) -> AsyncGenerator[HttpWire]:
+    """A client that sends the headers of an era."""
+    version = "2025-11-25" if era == "legacy" else era
+    headers = HTTP_HEADERS | {"MCP-Protocol-Version": version}
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_SECONDS) as http:
+        yield HttpWire(url, http, headers)
