@@ -91,7 +91,8 @@ const STEPS = {
       check(name in tools, `${name} is not in ${Object.keys(tools)}`);
     }
     const nested = tools.execute_inference.properties.guidance_files;
-    check(JSON.stringify(nested).includes("file_id"), "guidance_files has lost its inner arguments");
+    const inner = JSON.stringify(nested);
+    check(inner.includes("file_id"), `guidance_files has lost its inner arguments: ${inner}`);
   },
 
   async find_model(job, connection, found) {

@@ -49,7 +49,8 @@ class TypeScriptSdk extends Connection {
   }
 
   async call(tool, values, signal) {
-    return said(await this.client.callTool({ name: tool, arguments: values }, undefined, { signal }));
+    const called = { name: tool, arguments: values };
+    return said(await this.client.callTool(called, undefined, { signal }));
   }
 
   async progress(tool, values) {
