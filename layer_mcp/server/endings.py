@@ -10,10 +10,7 @@ from .state import App
 async def note_end(app: App, state: Inference | WorkflowRun, run_id: str) -> None:
     """Write down how a run ended."""
     error = run_error(state)
-    outputs = [
-        output.model_dump(include={"file_id", "url", "content_type", "preview_url"}, exclude_none=True)
-        for output in state.outputs
-    ]
+    outputs = [output.model_dump(exclude_none=True) for output in state.outputs]
     await app.journal.runs.note_end(
         run_id,
         state.status,
