@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .commands.attaching import add_attaching
+from .commands.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from .loopback import is_loopback
 from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
 from .settings import Settings
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from .server.state import App
     from .server.submissions import Submissions
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_PORT = 8750
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 DEFAULT_PROMPT = "a red potion in a round bottle"
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         help="how long a run takes",
     )
     command.set_defaults(run=sandbox)
+    add_attaching(commands.add_parser)
     return top
 
 

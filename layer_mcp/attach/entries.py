@@ -1,0 +1,157 @@
+"""Our entry among a client's servers: put in, taken out, compared; nothing is written here."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from .clients import Client
+from .errors import AttachError, ConfigSyntaxError, NotEditableError
+from .formats import Format, format_of, inner
+from .launch import Launch
+
+TOKEN_NAMES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
+# What an install says anew each time; settings beside them stay from the last one.
+DECIDED_NAMES = (*TOKEN_NAMES, "LAYER_SANDBOX", "LAYER_API_URL")
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The servers of a client's file as it is, and what our entry in it is called."""
+
+    client: Client
+    path: Path
+    text: str
+    name: str
+
+    def checked(self) -> dict[str, Any]:
+        """The servers that there are.
+
+        Raises:
+            AttachError: the text is not of its format, or the servers are no object.
+        """
+        try:
+            servers = inner(self._format.parse(self.text), self.client.place)
+        except ConfigSyntaxError as error:
+            raise AttachError(
+                f"{self.path}, line {error.line}, column {error.column}: {error.problem}. "
+                "Nothing was changed.",
+                "Correct that place and run the same command again.",
+            ) from None
+        except TypeError as error:
+            raise self._no_object(str(error)) from None
+        if servers is None:
+            return {}
+        if not isinstance(servers, dict):
+            raise self._no_object(".".join(self.client.place))
+        return cast("dict[str, Any]", servers)
+
+    def ours(self) -> dict[str, Any] | None:
+        """Our entry; None when there is none.
+
+        Raises:
+            AttachError: as `checked`, or what has our name is no object.
+        """
+        found = self.checked().get(self.name)
+        if found is None and self.name not in self.checked():
+            return None
+        if not isinstance(found, dict):
+            raise self._no_object(".".join((*self.client.place, self.name)))
+        return cast("dict[str, Any]", found)
+
+    def with_entry(self, entry: dict[str, Any]) -> str:
+        """The text with this entry; checked to say what it said, beside the entry.
+
+        Raises:
+            AttachError: the text cannot be edited without touching what is not ours.
+        """
+        expected = copy.deepcopy(self._format.parse(self.text))
+        servers = expected
+        for key in self.client.place:
+            if servers.get(key) is None:
+                servers[key] = {}
+            servers = servers[key]
+        servers[self.name] = entry
+        return self._edited(
+            lambda: self._format.put(self.text, self.client.place, self.name, entry), expected
+        )
+
+    def without_entry(self) -> str:
+        """The text without our entry; checked in the same way.
+
+        Raises:
+            AttachError: the text cannot be edited without touching what is not ours.
+        """
+        expected = copy.deepcopy(self._format.parse(self.text))
+        del inner(expected, self.client.place)[self.name]
+        return self._edited(
+            lambda: self._format.take_out(self.text, self.client.place, self.name), expected
+        )
+
+    @property
+    def _format(self) -> Format:
+        return format_of(self.client.format)
+
+    def _edited(self, edit: Any, expected: Any) -> str:
+        try:
+            text = edit()
+            why = "" if self._says(text, expected) else "its form is not one that is edited here"
+        except NotEditableError as error:
+            text, why = "", str(error)
+        if why:
+            place = ".".join((*self.client.place, self.name))
+            raise AttachError(
+                f"{self.path}: {place} cannot be changed, as {why}. Nothing was changed.",
+                f"Do it by hand; layer-mcp config {self.client.id} prints the entry.",
+            )
+        return text
+
+    def _says(self, text: str, expected: Any) -> bool:
+        try:
+            return self._without_empty_place(self._format.parse(text)) == (
+                self._without_empty_place(expected)
+            )
+        except ConfigSyntaxError:
+            return False
+
+    def _without_empty_place(self, data: Any) -> Any:
+        """TOML has no table left when its last one is gone."""
+        [*outer, last] = self.client.place
+        around = inner(data, tuple(outer))
+        if isinstance(around, dict) and not around.get(last):  # pyright: ignore[reportUnknownMemberType]
+            around.pop(last, None)  # pyright: ignore[reportUnknownMemberType]
+        return data
+
+    def _no_object(self, place: str) -> AttachError:
+        return AttachError(
+            f"{self.path}: {place} is not an object of servers. Nothing was changed.",
+            "Correct it or move the file away, and run the same command again.",
+        )
+
+
+def entry_text(client: Client, name: str, entry: dict[str, Any]) -> str:
+    """The entry as it would stand in an empty file of the client."""
+    return format_of(client.format).put("", client.place, name, entry)
+
+
+def merged(client: Client, old: dict[str, Any] | None, launch: Launch) -> dict[str, Any]:
+    """The entry for a launch, with what somebody added to the old one.
+
+    Limits and folders of the old environment stay unless they are given anew; the token, the
+    sandbox and the address are what this launch says.
+    """
+    new = client.entry(launch)
+    if old is None:
+        return new
+    old_env = old.get(client.env_key)
+    kept = (
+        {
+            key: value
+            for key, value in cast("dict[str, Any]", old_env or {}).items()
+            if key not in DECIDED_NAMES
+        }
+        if isinstance(old_env, dict)
+        else {}
+    )
+    env = {**kept, **new[client.env_key]}
+    return {**old, **new, client.env_key: env}

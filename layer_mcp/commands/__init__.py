@@ -1,0 +1,1 @@
+"""The commands beside the server's own, one file for each subject: parse, call, print."""
