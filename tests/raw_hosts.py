@@ -158,7 +158,8 @@ async def raw_stdio(environment: dict[str, str]) -> AsyncGenerator[StdioWire]:
         try:
             yield StdioWire(process, BufferedByteReceiveStream(process.stdout))
         finally:
-            process.kill()
+            if process.returncode is None:
+                process.kill()
 
 
 @asynccontextmanager
