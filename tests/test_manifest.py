@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from layer_mcp import Settings, __version__
+from layer_mcp.server.prompts.jobs import jobs
 from layer_mcp.server.tools import tools_of
 
 MANIFEST: dict[str, Any] = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
@@ -31,6 +32,21 @@ def test_the_version_is_the_packages() -> None:
 def test_the_tools_are_the_servers() -> None:
     expected = [{"name": tool.name, "description": tool.title} for tool in tools_of()]
     assert MANIFEST["tools"] == expected
+
+
+def test_the_prompts_are_the_servers() -> None:
+    expected = [
+        {
+            "name": job.name,
+            "description": job.title,
+            "arguments": [argument.name for argument in job.arguments],
+            "text": job.goal,
+        }
+        for job in jobs()
+    ]
+    assert MANIFEST["prompts"] == expected
+    # The whole text depends on the arguments and on the settings.
+    assert MANIFEST["prompts_generated"] is True
 
 
 def test_it_starts_through_uv_from_its_own_folder() -> None:
