@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { gzipSync } from "fflate";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = process.argv[2] ?? join(here, "../layer_mcp/server/gallery/gallery.html");
@@ -17,51 +18,57 @@ const onlyEnglish = {
   },
 };
 
+/** One bundle: its text, and the packages that are in it. */
+async function bundle(entry, options = {}) {
+  const result = await build({
+    absWorkingDir: here,
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    format: "iife",
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "error",
+    plugins: [onlyEnglish],
+    ...options,
+  });
+  const [{ inputs }] = Object.values(result.metafile.outputs);
+  const used = Object.entries(inputs).filter(([, input]) => input.bytesInOutput > 0);
+  return { text: result.outputFiles[0].text.trim(), packages: used.map(([path]) => packageOf(path)) };
+}
+
 function packageOf(input) {
-  const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
-  return found?.[1];
+  return /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
 }
 
 /** The licence texts of the packages that are in the page. */
-function notices(inputs) {
-  const bundled = Object.entries(inputs).filter(([, input]) => input.bytesInOutput > 0);
-  const names = new Set(bundled.map(([path]) => packageOf(path)).filter(Boolean));
-  const texts = [...names].sort().map((name) => {
+function notices(packages) {
+  const texts = [...new Set(packages.filter(Boolean))].sort().map((name) => {
     const folder = join(here, "node_modules", name);
     const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     const text = file ? readFileSync(join(folder, file), "utf8").trim() : "";
     return `${name} ${version} (${license})\n\n${text}`;
   });
-  return texts.join("\n\n----\n\n").replaceAll("--", "- -").replaceAll("\r\n", "\n");
+  return texts.join("\n\n\n").replaceAll("--", "- -").replaceAll("\r\n", "\n");
 }
 
-const result = await build({
-  absWorkingDir: here,
-  entryPoints: ["src/main.ts"],
-  bundle: true,
-  minify: true,
-  write: false,
-  metafile: true,
-  format: "iife",
-  target: "es2022",
-  charset: "utf8",
-  legalComments: "none",
-  logLevel: "error",
-  plugins: [onlyEnglish],
-});
-const style = await build({
-  absWorkingDir: here,
-  entryPoints: ["src/style.css"],
-  minify: true,
-  write: false,
-  bundle: true,
-  charset: "utf8",
-  logLevel: "error",
-});
-const [output] = Object.values(result.metafile.outputs);
-const page = readFileSync(join(here, "src/page.html"), "utf8")
-  .replace("/* style */", () => style.outputFiles[0].text.trim())
-  .replace("/* script */", () => result.outputFiles[0].text.trim())
-  .replace("notices", () => `\n${notices(output.inputs)}\n`);
+function packed(text) {
+  return Buffer.from(gzipSync(Buffer.from(text), { level: 9, mtime: 0 })).toString("base64");
+}
+
+const style = await bundle("src/style.css");
+const script = await bundle("src/main.ts");
+const viewer = await bundle("src/mesh_viewer.ts", { globalName: "meshViewerPart" });
+const parts = {
+  "/* style */": style.text,
+  "/* script */": script.text,
+  "/* mesh viewer */": packed(viewer.text),
+  notices: `\n${notices([...script.packages, ...viewer.packages])}\n`,
+};
+let page = readFileSync(join(here, "src/page.html"), "utf8");
+for (const [place, text] of Object.entries(parts)) page = page.replace(place, () => text);
 writeFileSync(target, page);

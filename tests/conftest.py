@@ -61,9 +61,7 @@ async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
 
 
 @pytest.fixture
-async def gallery(
-    browser: "Browser", environment: dict[str, str]
-) -> "AsyncIterator[GalleryHost]":
+async def gallery(browser: "Browser", environment: dict[str, str]) -> "AsyncIterator[GalleryHost]":
     """A host that shows answers in the gallery."""
     from .gallery_host import gallery_host
 

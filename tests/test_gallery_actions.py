@@ -115,6 +115,16 @@ async def test_the_new_run_asks_for_all_that_the_first_asked_for(
     assert second.model_copy(update={"seed": first.seed}).body() == first.body()
 
 
+async def test_a_run_that_is_free_can_be_started_again(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY | {"width": 64, "height": 64})
+    await again(gallery).click()
+    await gallery.app.get_by_role("button", name="Start for 0 CU").click()
+    await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
+    assert sandbox.state.arrived["execute_inference"] == 2
+
+
 async def test_a_cancelled_price_gives_the_focus_back(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:

@@ -48,11 +48,13 @@ async def test_an_empty_list_says_what_it_is_for(gallery: GalleryHost) -> None:
 
 
 async def test_of_a_huge_list_a_part_is_drawn_and_the_rest_on_request(gallery: GalleryHost) -> None:
-    rows = [{"inference_id": f"run-{n}", "status": "failed", "prompt": f"p {n}"} for n in range(5000)]
+    rows = [
+        {"inference_id": f"run-{n}", "status": "failed", "prompt": f"p {n}"} for n in range(5000)
+    ]
     await gallery.show(answer(runs=rows, total=5000, running=0))
     cards = gallery.app.get_by_role("listitem")
     await expect(cards).to_have_count(24)
-    await gallery.app.get_by_role("button", name="Show 24 more").click()
+    await gallery.app.get_by_role("button", name="Show 24 more").press("Enter")
     await expect(cards).to_have_count(48)
 
 
@@ -63,7 +65,7 @@ async def test_of_many_files_a_part_is_drawn_and_the_rest_on_request(
     await gallery.show(complete(*files, more_outputs=3))
     cards = gallery.app.get_by_role("figure")
     await expect(cards).to_have_count(24)
-    await gallery.app.get_by_role("button", name="Show 24 more").click()
+    await gallery.app.get_by_role("button", name="Show 24 more").press("Enter")
     await expect(cards).to_have_count(48)
 
 
@@ -73,7 +75,7 @@ async def test_a_half_finished_run_shows_what_there_is_and_goes_on(
     run = await gallery.call("execute_inference", READY)
     half = answer(**run | {"status": "in_progress"})
     sandbox.state.knobs.run_seconds = 3_600
-    list(sandbox.state.runs.values())[0].status = "in_progress"
+    next(iter(sandbox.state.runs.values())).status = "in_progress"
     await gallery.show(half)
     await expect(gallery.app.get_by_role("img", name="Picture 1")).to_be_visible()
     await expect(gallery.app.get_by_role("progressbar")).to_be_visible()
@@ -112,7 +114,8 @@ async def test_bytes_that_are_no_mesh_are_named(
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "data:image/png;base64,AAAA", "file:///etc/hostname", "no url", 7]
+    "url",
+    ["javascript:alert(1)", "data:image/png;base64,AAAA", "file:///etc/hostname", "no url", 7],
 )
 async def test_an_address_that_is_not_of_a_file_is_never_loaded(
     gallery: GalleryHost, url: Any
@@ -123,7 +126,9 @@ async def test_an_address_that_is_not_of_a_file_is_never_loaded(
 
 
 async def test_a_file_of_another_host_is_not_loaded(gallery: GalleryHost) -> None:
-    await gallery.show(complete({"url": "https://elsewhere.example/a.png", "content_type": "image/png"}))
+    await gallery.show(
+        complete({"url": "https://elsewhere.example/a.png", "content_type": "image/png"})
+    )
     await expect(gallery.app.get_by_text("This file no longer answers")).to_be_visible()
     assert any("elsewhere.example" in refusal for refusal in gallery.shown.refused)
 

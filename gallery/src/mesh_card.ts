@@ -3,7 +3,9 @@
 import { button, fill, h, icon } from "./dom";
 import type { OutputFile } from "./facts";
 import { address } from "./media_kind";
+import type * as MeshViewer from "./mesh_viewer";
 import { unavailable } from "./outputs";
+import { unpacked } from "./packed";
 import type { Page } from "./page";
 
 interface Shown {
@@ -51,12 +53,12 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
   }
 
   async function show(stop: AbortSignal): Promise<void> {
-    const { drawsMeshes, meshViewer } = await import("./mesh_viewer");
     if (!drawsMeshes()) return fill(element, unavailable(NO_WEBGL));
     const bytes = await load(stop).catch(() => undefined);
     if (stop.aborted) return;
     if (!bytes) return fill(element, unavailable(NO_ANSWER, start));
     try {
+      const { meshViewer } = await unpacked<typeof MeshViewer>("mesh-viewer", "meshViewerPart");
       const viewer = await meshViewer(bytes, { name, stop });
       if (!stop.aborted) fill(element, viewer);
     } catch {
@@ -79,4 +81,12 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
 
   rest();
   return { element, start };
+}
+
+function drawsMeshes(): boolean {
+  try {
+    return document.createElement("canvas").getContext("webgl2") !== null;
+  } catch {
+    return false;
+  }
 }

@@ -28,14 +28,6 @@ const KEY_TURN = Math.PI / 12;
 const KEY_ZOOM = 0.85;
 const HELP = "Arrow keys turn it, plus and minus zoom, 0 resets.";
 
-export function drawsMeshes(): boolean {
-  try {
-    return document.createElement("canvas").getContext("webgl2") !== null;
-  } catch {
-    return false;
-  }
-}
-
 /** The viewer of a file's bytes; it stops and frees its memory with `stop`. */
 export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Promise<HTMLElement> {
   const { scene: model } = await parsed(bytes);

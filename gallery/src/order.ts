@@ -64,7 +64,8 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
     if (start.disabled) return;
     start.disabled = true;
     start.textContent = "Starting…";
-    const given = { ...wanted.given, max_price_creative_units: price.price, preview: false };
+    const most = price.price > 0 ? { max_price_creative_units: price.price } : {};
+    const given = { ...wanted.given, ...most, preview: false };
     try {
       const run = runOf(await page.server.call("execute_inference", given));
       if (!run) throw new Problem("NO_RUN", "The server named no run.", "See list_runs.");

@@ -16,6 +16,7 @@ from mcp import Client
 from playwright.async_api import (
     Browser,
     BrowserContext,
+    Frame,
     FrameLocator,
     Page,
     Route,
@@ -73,7 +74,9 @@ class Shown:
     def origins(self) -> set[str]:
         """The origins of everything that was requested over the network."""
         parts = [urlsplit(url) for url in self.requested]
-        return {f"{part.scheme}://{part.netloc}" for part in parts if part.scheme.startswith("http")}
+        return {
+            f"{part.scheme}://{part.netloc}" for part in parts if part.scheme.startswith("http")
+        }
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ class GalleryHost:
     def app(self) -> FrameLocator:
         """The gallery inside its two frames."""
         return self.page.frame_locator("iframe").frame_locator("iframe")
+
+    @property
+    def frame(self) -> Frame:
+        """The gallery's own document."""
+        return self.page.frames[-1]
 
     async def call(self, tool: str, given: Json, **options: Any) -> Json:
         """Call a tool as an agent would, and show its answer."""
@@ -114,7 +122,7 @@ class GalleryHost:
                 "sandbox": SANDBOX,
                 "given": given or {},
                 "result": result,
-                "context": {"theme": "light", "displayMode": "inline"} | (context or {}),
+                "context": _given({"theme": "light", "displayMode": "inline"} | (context or {})),
                 "capabilities": CAPABILITIES if capabilities is None else capabilities,
                 "refuses": list(refuses),
             },
@@ -167,16 +175,26 @@ async def _opened(context: BrowserContext, client: Client) -> GalleryHost:
     async def ask(method: str, params: Json) -> Json:
         if method == "resources/read":
             return as_json(await client.read_resource(params["uri"]))
-        given = params.get("arguments") or {}
+        given: Json = params.get("arguments") or {}
         shown.calls.append((params["name"], given))
         return as_json(await client.call_tool(params["name"], given))
 
-    await page.expose_function("askServer", ask)
-    await page.expose_function("noteLink", lambda url: shown.links.append(url))
-    await page.expose_function("noteContext", lambda content: shown.contexts.append(content))
+    async def note_link(url: str) -> None:
+        shown.links.append(url)
+
+    async def note_context(content: Any) -> None:
+        shown.contexts.append(content)
+
+    # Its own types are not complete.
+    exposing: Any = page
+    await exposing.expose_function("askServer", ask)
+    await exposing.expose_function("noteLink", note_link)
+    await exposing.expose_function("noteContext", note_context)
     page.on("request", lambda request: shown.requested.append(request.url))
     page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on("console", lambda said: shown.refused.append(said.text) if _is_refusal(said.text) else None)
+    page.on(
+        "console", lambda said: shown.refused.append(said.text) if _is_refusal(said.text) else None
+    )
     await context.route(f"{HOST}**", _host_files)
     await context.route(f"{SANDBOX}**", _sandbox_files)
     await page.goto(HOST)
@@ -186,6 +204,10 @@ async def _opened(context: BrowserContext, client: Client) -> GalleryHost:
 def as_json(value: Any) -> Json:
     """A result of the SDK as it goes over the wire."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _given(facts: Json) -> Json:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _is_refusal(words: str) -> bool:
