@@ -23,7 +23,10 @@ ENVELOPE = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-HTTP_HEADERS = {"Accept": "application/json, text/event-stream"}
+HTTP_HEADERS = {
+    "Accept": "application/json, text/event-stream",
+    "Content-Type": "application/json",
+}
 
 
 def request(number: int | str, method: str, **params: Any) -> Message:
@@ -75,7 +78,8 @@ class HttpWire:
             headers["Mcp-Method"] = message["method"]
             if isinstance(message["params"].get("name"), str):
                 headers["Mcp-Name"] = message["params"]["name"]
-        return await self.http.post(self.url, json=message, headers=headers)
+        # As JavaScript writes it; httpx would write half a character as bytes that are no UTF-8.
+        return await self.http.post(self.url, content=json.dumps(message), headers=headers)
 
     async def exchange(self, messages: list[Message]) -> list[Message]:
         answers: list[Message] = []

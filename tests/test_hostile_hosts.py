@@ -97,6 +97,16 @@ async def test_a_call_of_the_wrong_shape_is_refused_and_nothing_is_sent(
     assert not sandbox.state.arrived
 
 
+async def test_a_prompt_with_half_an_emoji_is_refused_and_nothing_is_sent(
+    raw: RawConnection, sandbox: RunningSandbox
+) -> None:
+    halved = SMALL_IMAGE | {"prompt": "a potion \ud83d"}
+    answer = await raw.ask(call(3, "execute_inference", halved))
+    assert "error" in answer or answer["result"]["isError"]
+    assert not sandbox.state.arrived
+    await assert_still_answers(raw)
+
+
 async def test_notifications_about_nothing_are_ignored(raw: RawConnection) -> None:
     await raw.exchange(
         notification("notifications/cancelled", requestId=777),
@@ -197,8 +207,7 @@ async def test_a_post_that_is_no_message_is_refused_by_its_status_and_the_server
     statuses: list[int] = []
     async with http_server(environment) as url, raw_http(url, era) as wire:
         for content, headers in posts:
-            sent = {"Content-Type": "application/json"} | wire.headers | headers
-            response = await wire.http.post(url, content=content, headers=sent)
+            response = await wire.http.post(url, content=content, headers=wire.headers | headers)
             statuses.append(response.status_code)
         await assert_still_answers(RawConnection(wire, era))
     assert statuses == [400, 400, 400, 400, 400, 400, 406, 413]
