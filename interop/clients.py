@@ -42,6 +42,7 @@ CLIENTS = (
     Client("openai_agents", checks=("schema_openai_strict",)),
     Client("pydantic_ai", checks=("schema_gemini", "schema_openai_strict")),
     Client("fastmcp", eras=("modern", "legacy")),
+    Client("fastmcp_tasks", checks=("task",)),
     Client("python_sdk_1"),
     Client("python_sdk_2", eras=("modern", "legacy")),
 )

@@ -68,7 +68,7 @@ class Connection:
     """What a program gives the job; what its client does not offer stays as it is here.
 
     `agrees` is what the person answers to the next question about a price; `questions` are those
-    that were asked.
+    that were asked. A client that follows a paid call to the end of its run never `gives_up`.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Connection:
     protocol: str
     confirmation = "in chat"
     agrees = True
+    gives_up = True
 
     def __init__(self) -> None:
         self.questions: list[str] = []
@@ -260,6 +261,8 @@ class _Work:
 
     async def cancel(self) -> None:
         """A wait that is given up ends neither the connection nor the run."""
+        if not self.connection.gives_up:
+            raise NotOfferedError
         said = await self._worked("execute_inference", self._request("cancel"))
         arguments = {"inference_id": _run_of(said)}
         waiting = asyncio.ensure_future(

@@ -15,6 +15,7 @@ README = ROOT / "README.md"
 TABLE = re.compile(r"(?<=<!-- interop -->\n).*?(?=<!-- /interop -->)", re.DOTALL)
 HEAD = "| client | version | protocol | transports | what worked |\n|---|---|---|---|---|\n"
 CHECKS = {
+    "task": "tasks",
     "picture": "the picture",
     "app_info": "pages of tools",
     "load": "500 calls at once",

@@ -73,4 +73,5 @@ async def main() -> None:
         print_report(job, connection, await do_job(job, connection))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
