@@ -98,7 +98,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
     const pill = h("span", { class: "pill" });
     const prompt = h("span", { class: "prompt" });
     const facts = h("span", { class: "meta" });
-    const picture = h("span", { class: "thumbnail" }, icon("picture"));
+    const picture = h("span", { class: "thumbnail" });
     const inside = [picture, pill, prompt, facts];
     const opens = row.runId !== undefined;
     const body = opens
@@ -112,6 +112,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
       const cost = now.actualPrice ?? now.estimatedPrice;
       const parts = [cost === undefined ? undefined : units(cost), moment(now.askedAt, page.locale), now.error];
       facts.textContent = parts.filter(Boolean).join(" · ");
+      fill(picture, phase === "running" ? h("span", { class: "place" }) : icon(phase === "done" ? "picture" : "warning"));
       if (phase === "done" && now.runId) thumbnails.want(picture, now.runId);
     };
     draw(row);
@@ -195,7 +196,11 @@ function thumbnailLoader(page: Page, stop: AbortSignal): { want: (place: Element
     const url = address(first.previewUrl) ?? (kind === "picture" ? address(first.url) : undefined);
     const drawing = icon(({ picture: "picture", video: "film", sound: "sound", mesh: "cube", other: "picture" } as const)[kind]);
     fill(place, url !== undefined ? h("img", { src: url, alt: "", loading: "lazy", onerror: () => fill(place, drawing) }) : drawing);
-    if (outputs.length > 1) place.append(h("span", { class: "count" }, String(outputs.length)));
+    const badge = [
+      url !== undefined && kind !== "picture" && drawing.cloneNode(true),
+      outputs.length > 1 && String(outputs.length),
+    ];
+    if (badge.some(Boolean)) place.append(h("span", { class: "count" }, ...badge));
   }
 
   const sight = new IntersectionObserver((entries) => {

@@ -1,11 +1,11 @@
 /** A GLB file on a canvas: it turns by itself, by pointer and by keys. */
 
 import {
-  ACESFilmicToneMapping,
   Box3,
   Group,
   LinearFilter,
   LinearMipmapLinearFilter,
+  NeutralToneMapping,
   type Object3D,
   PerspectiveCamera,
   PMREMGenerator,
@@ -33,7 +33,7 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
   const { scene: model } = await parsed(bytes);
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": `${name}, turning. ${HELP}` });
   const renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
-  renderer.toneMapping = ACESFilmicToneMapping;
+  renderer.toneMapping = NeutralToneMapping;
   renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
   const scene = litScene(renderer);
   const turned = centred(model);
@@ -48,7 +48,7 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
 
   function reset(): void {
     turned.rotation.set(0, 0, 0);
-    camera.position.set(2.2, 1.4, 3.2);
+    camera.position.set(1.9, 1.1, 2.8);
     controls.target.set(0, 0, 0);
     controls.update();
   }
