@@ -16,6 +16,7 @@ import anyio
 from anyio import to_thread
 
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
+from ..token_store import TokenSource, token_source
 from .connection import BeforeSending, Connection
 from .errors import LayerError
 from .fields import is_uuid
@@ -75,7 +76,7 @@ class LayerClient:
 
     def __init__(
         self,
-        token: str | None,
+        token: str | TokenSource | None,
         *,
         workspace: str | None = None,
         api_url: str = DEFAULT_API_URL,
@@ -99,7 +100,7 @@ class LayerClient:
 
     @classmethod
     def from_env(cls) -> Self:
-        """A client with the environment's token, workspace and address.
+        """A client with the environment's workspace, address and token, else the stored token.
 
         Raises:
             SettingsError: a setting that cannot be used.
@@ -107,15 +108,15 @@ class LayerClient:
         return cls.from_settings(Settings.from_env())
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """A client with the given settings.
+    def from_settings(cls, settings: Settings, token: TokenSource | None = None) -> Self:
+        """A client with the given settings; without a token there, that of the system's keyring.
 
         Raises:
             SettingsError: the sandbox is wanted, but the address is not one.
         """
         refuse_paid_sandbox(settings)
         return cls(
-            settings.api_token,
+            token or token_source(settings),
             workspace=settings.workspace,
             api_url=settings.api_url,
             media_hosts=settings.media_hosts,

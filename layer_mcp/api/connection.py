@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
 from pydantic import BaseModel, ValidationError
 
+from ..token_store import TokenSource
 from .errors import LayerError, one_sentence
 from .retry import Limits, Patience, may_submit_again
 
@@ -28,7 +30,12 @@ class Connection:
     """One token, one pool of connections to the API host, opened at the first call."""
 
     def __init__(
-        self, token: str | None, api_url: str, limits: Limits, *, trace_prompts: bool = False
+        self,
+        token: str | TokenSource | None,
+        api_url: str,
+        limits: Limits,
+        *,
+        trace_prompts: bool = False,
     ) -> None:
         self._token = token
         self._api_url = api_url
@@ -134,14 +141,13 @@ class Connection:
         from .tracing import api_span, record_outcome  # noqa: PLC0415
         from .transport import exchange  # noqa: PLC0415
 
-        if not self._token:
-            raise LayerError("MISSING_TOKEN", "No Layer token is set.")
+        token = await self._known_token()
         prompt = (json or {}).get("prompt") if self._trace_prompts else None
         with api_span(
             method, self._api_url, path, resend_count=resend_count, prompt=prompt
         ) as span:
             outcome = await exchange(
-                self._open_pool(self._token),
+                self._open_pool(token),
                 method,
                 path,
                 json=json,
@@ -150,11 +156,21 @@ class Connection:
                 paid=id_name is not None,
                 before_sending=before_sending,
             )
-            outcome = replace(outcome, body=_without(self._token, outcome.body))
+            outcome = replace(outcome, body=_without(token, outcome.body))
             record_outcome(span, outcome)
             if id_name is not None and (run_id := _id_in(outcome.body, id_name)):
                 span.set_attribute(f"layer.{id_name}", run_id)
             return outcome
+
+    async def _known_token(self) -> str:
+        if callable(self._token):
+            token = await anyio.to_thread.run_sync(self._token)
+            self._token = token or self._token
+        else:
+            token = self._token
+        if not token:
+            raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
+        return token
 
     def _open_pool(self, token: str) -> "Pool":
         from .transport import open_pool  # noqa: PLC0415

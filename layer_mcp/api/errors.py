@@ -19,9 +19,10 @@ CHANGE_INPUTS = "Change the prompt or the references; the same inputs are refuse
 
 NEXT_STEPS = {
     "MISSING_TOKEN": "Create a Personal Access Token at app.layer.ai > Settings > Personal Access "
-    "Tokens, set it as LAYER_API_KEY and start the server again.",
-    "UNAUTHENTICATED": "Create a new Personal Access Token at app.layer.ai > Settings, set it as "
-    "LAYER_API_KEY and start the server again.",
+    "Tokens and store it with layer-mcp login; or set it as LAYER_API_KEY and start the server "
+    "again.",
+    "UNAUTHENTICATED": "Create a new Personal Access Token at app.layer.ai > Settings, store it "
+    "with layer-mcp login or set it as LAYER_API_KEY, and start the server again.",
     "INSUFFICIENT_BALANCE": "Add Creative Units at app.layer.ai, or make fewer or smaller outputs.",
     "USAGE_LIMIT_EXCEEDED": "Ask the workspace's owner to raise the usage limit.",
     "FORBIDDEN": "Ask the workspace's owner for access, or use another workspace.",

@@ -29,10 +29,13 @@ class Journal:
         self.database.close()
 
 
-def new_journal(place: Callable[[], Path | None], api_url: str, account: str = "") -> Journal:
+def new_journal(
+    place: Callable[[], Path | None], api_url: str, account: str | Callable[[], str] = ""
+) -> Journal:
     """A journal that `place` says the folder of; opened at the first use.
 
-    `account` tells callers apart and must be no secret.
+    `account` tells callers apart and must be no secret; a function is called in a thread when a
+    run is looked for or written down.
     """
     database = Database(place)
     return Journal(

@@ -53,14 +53,19 @@ class RunLog:
         self,
         database: Database,
         api_url: str,
-        account: str,
+        account: str | Callable[[], str],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._api_url = api_url
-        self._account = account
+        self._account_given = account
         self._clock = clock
+
+    @property
+    def _account(self) -> str:
+        given = self._account_given
+        return given if isinstance(given, str) else given()
 
     async def reserve(
         self,

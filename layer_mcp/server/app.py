@@ -9,6 +9,7 @@ from mcp.server.mcpserver import MCPServer
 from .. import __version__
 from ..api.client import LayerClient
 from ..settings import Settings, refuse_paid_sandbox
+from ..token_store import token_source
 from .gallery import gallery
 from .icon import server_icon
 from .instructions import instructions
@@ -39,10 +40,11 @@ def create_server(
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
+        token = token_source(settings)
         # What is cancelled in the background still writes down what it did not send.
-        with closing(journal_of(settings)) as journal:
+        with closing(journal_of(settings, token)) as journal:
             async with (
-                LayerClient.from_settings(settings) as client,
+                LayerClient.from_settings(settings, token) as client,
                 anyio.create_task_group() as background,
             ):
                 try:

@@ -13,6 +13,7 @@ from ..api.client import LayerClient
 from ..folders import state_folder
 from ..journal import Journal, new_journal
 from ..settings import Settings
+from ..token_store import TokenSource, token_source
 from .choices import ChoiceLists
 from .locks import KeyedLocks
 from .model_facts import ModelLookup
@@ -57,10 +58,11 @@ class App:
 ToolContext = Context[App, Any]
 
 
-def journal_of(settings: Settings) -> Journal:
-    """The journal that the settings lead to; nothing is opened yet."""
-    account = account_of(settings.api_token)
-    return new_journal(partial(state_folder, settings), settings.api_url, account)
+def journal_of(settings: Settings, token: TokenSource | None = None) -> Journal:
+    """The journal that the settings and the token lead to; nothing is opened yet."""
+    known = token or token_source(settings)
+    place = partial(state_folder, settings)
+    return new_journal(place, settings.api_url, lambda: account_of(known()))
 
 
 def new_app(
