@@ -23,6 +23,7 @@ from mcp.types import (
 
 from ..api.errors import LayerError
 from .completion import completed
+from .lenient_params import with_text_arguments
 from .prompts.offering import Offer
 from .resources.reading import read
 from .resources.table import RESOURCES
@@ -54,6 +55,7 @@ class LayerServer(MCPServer[App]):
     def offer(self, offers: Mapping[str, Offer]) -> None:
         """Offer these prompts, in this order, and complete what is typed for them."""
         self._offers = offers
+        self.middleware.append(with_text_arguments)
 
         async def complete(
             context: ServerRequestContext[App, Any], params: CompleteRequestParams

@@ -1,0 +1,69 @@
+"""Requests for prompts and completions as odd hosts write them, over stdio and over HTTP."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from .raw_hosts import RAW_HOSTS, Message, RawConnection, RawHost, request
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=RAW_HOSTS, ids=str)
+async def raw(
+    request: pytest.FixtureRequest, environment: dict[str, str]
+) -> AsyncGenerator[RawConnection]:
+    host: RawHost = request.param
+    async with host.connect(environment) as connection:
+        yield connection
+
+
+def prompt(number: int, arguments: Any, name: str = "sound_effect") -> Message:
+    return request(number, "prompts/get", name=name, arguments=arguments)
+
+
+def complete(number: int, name: str, value: Any, **more: Any) -> Message:
+    reference = {"type": "ref/prompt", "name": "icon_set"}
+    argument = {"name": name, "value": value}
+    return request(number, "completion/complete", ref=reference, argument=argument, **more)
+
+
+def text_of(answer: Message) -> str:
+    return answer["result"]["messages"][0]["content"]["text"]
+
+
+async def test_arguments_that_are_no_text_are_understood(raw: RawConnection) -> None:
+    plain = text_of(await raw.ask(prompt(1, {"sound": "a door", "seconds": "5"})))
+    for number, arguments in enumerate(
+        (
+            {"sound": "a door", "seconds": 5},
+            {"sound": "a door", "seconds": "5", "model_id": None, "workspace_id": ""},
+            '{"sound": "a door", "seconds": 5, "model_id": "null"}',
+        ),
+        start=2,
+    ):
+        assert text_of(await raw.ask(prompt(number, arguments))) == plain
+
+
+@pytest.mark.parametrize("arguments", [None, {}, [], 7, "{", "[" * 100_000, {"sound": None}])
+async def test_arguments_that_are_none_are_refused(raw: RawConnection, arguments: Any) -> None:
+    assert (await raw.ask(prompt(1, arguments)))["error"]["code"] == -32602
+    assert text_of(await raw.ask(prompt(2, {"sound": "a door"})))
+
+
+async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
+    odd = "a door \ud83d"
+    await raw.ask(prompt(1, {"sound": odd}))
+    await raw.ask(prompt(2, {odd: "a door"}))
+    await raw.ask(complete(3, "model_id", odd))
+    await raw.ask(complete(4, "model_id", "", context={"arguments": {"workspace_id": odd}}))
+    await raw.ask(complete(5, odd, ""))
+    assert text_of(await raw.ask(prompt(6, {"sound": "a door"})))
+
+
+@pytest.mark.parametrize("value", [None, 7, True, ["a"], {"a": 1}, "\x00"])
+async def test_a_key_press_is_answered_whatever_is_sent(raw: RawConnection, value: Any) -> None:
+    known = {"arguments": {"workspace_id": None, "style": 7}}
+    answer = await raw.ask(complete(1, "subjects", value, context=known))
+    assert answer["result"]["completion"]["values"] == []
