@@ -153,10 +153,10 @@ class RawConnection:
 
 
 @asynccontextmanager
-async def raw_stdio(environment: dict[str, str]) -> AsyncGenerator[StdioWire]:
-    """A child process that has heard nothing yet."""
+async def raw_stdio(environment: dict[str, str], *launcher: str) -> AsyncGenerator[StdioWire]:
+    """A child process that has heard nothing yet; a launcher may start it."""
     async with await anyio.open_process(
-        [SCRIPT], env=child_environment(environment), stderr=None
+        [*launcher, SCRIPT], env=child_environment(environment), stderr=None
     ) as process:
         assert process.stdout is not None
         try:

@@ -6,16 +6,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
+import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp.types import CallToolResult
 
 from layer_mcp.sandbox import RunningSandbox
 
-from .hosts import SCRIPT, SMALL_IMAGE, child_environment, content_of, http_server
+from .hosts import SCRIPT, SMALL_IMAGE, http_server
+from .raw_hosts import RawConnection, call, raw_http, raw_stdio
 from .span_collector import ENDPOINT, PROTOCOL, SpanCollector, span_collector, texts_of
+from .stdio_child import INITIALIZE, INITIALIZED
 
 pytestmark = pytest.mark.anyio
+
+Transport = Literal["stdio", "http"]
 
 README = Path(__file__).parents[1] / "README.md"
 INSTRUMENT = str(Path(sys.executable).with_name("opentelemetry-instrument"))
@@ -31,46 +35,50 @@ def collector() -> Generator[SpanCollector]:
 
 
 @asynccontextmanager
-async def traced_client(
-    transport: Literal["stdio", "http"], environment: dict[str, str]
-) -> AsyncGenerator[Client]:
-    """A client of a server that was started with `opentelemetry-instrument`."""
+async def traced_server(
+    transport: Transport, environment: dict[str, str]
+) -> AsyncGenerator[RawConnection]:
+    """A connection to a server that was started with `opentelemetry-instrument`.
+
+    A raw one: the SDK's client would tell of spans of this process.
+    """
     if transport == "http":
-        async with http_server(environment, INSTRUMENT) as url, Client(url) as client:
-            yield client
-    else:
-        child = StdioServerParameters(
-            command=INSTRUMENT, args=[SCRIPT], env=child_environment(environment)
-        )
-        async with Client(child) as client:
-            yield client
+        async with http_server(environment, INSTRUMENT) as url, raw_http(url, "legacy") as wire:
+            yield RawConnection(wire, "legacy")
+        return
+    async with raw_stdio(environment, INSTRUMENT) as wire:
+        raw = RawConnection(wire, "legacy")
+        await raw.exchange(INITIALIZE, INITIALIZED)
+        yield raw
+        assert wire.process.stdin is not None
+        await wire.process.stdin.aclose()
+        with anyio.fail_after(30):
+            await wire.process.wait()
 
 
-async def executed(client: Client) -> CallToolResult:
-    return await client.call_tool(
-        "execute_inference", SMALL_IMAGE, meta={"traceparent": TRACEPARENT}
-    )
+async def started_run(raw: RawConnection) -> str:
+    message = call(2, "execute_inference", SMALL_IMAGE)
+    message["params"]["_meta"] = {"traceparent": TRACEPARENT}
+    return (await raw.ask(message))["result"]["structuredContent"]["inference_id"]
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 async def test_the_calls_to_layer_are_exported_as_children_of_the_hosts_call(
-    transport: Literal["stdio", "http"],
-    environment: dict[str, str],
-    collector: SpanCollector,
+    transport: Transport, environment: dict[str, str], collector: SpanCollector
 ) -> None:
-    async with traced_client(transport, environment | collector.environment) as client:
-        started = content_of(await executed(client))
+    async with traced_server(transport, environment | collector.environment) as raw:
+        run_id = await started_run(raw)
     call, request = collector.one("tools/call execute_inference"), collector.one(EXECUTE)
     assert request.parent_span_id == call.span_id
     assert {call.trace_id.hex(), request.trace_id.hex()} == {TRACE_ID}
-    assert texts_of(request)["layer.inference_id"] == started["inference_id"]
+    assert texts_of(request)["layer.inference_id"] == run_id
 
 
 async def test_what_is_exported_holds_no_prompt_and_no_token(
     environment: dict[str, str], collector: SpanCollector, sandbox: RunningSandbox
 ) -> None:
-    async with traced_client("stdio", environment | collector.environment) as client:
-        await executed(client)
+    async with traced_server("stdio", environment | collector.environment) as raw:
+        await started_run(raw)
     exported = b"".join(collector.bodies)
     assert EXECUTE.encode() in exported
     assert sandbox.token.encode() not in exported
@@ -82,9 +90,9 @@ async def test_a_collector_that_is_not_there_changes_no_answer(
 ) -> None:
     with span_collector() as gone:
         nowhere = gone.environment
-    async with traced_client("stdio", environment | nowhere) as client:
-        started = content_of(await executed(client))
-    assert list(sandbox.state.runs) == [started["inference_id"]]
+    async with traced_server("stdio", environment | nowhere) as raw:
+        run_id = await started_run(raw)
+    assert list(sandbox.state.runs) == [run_id]
 
 
 async def test_without_an_exporter_the_server_exports_nothing(
@@ -92,7 +100,7 @@ async def test_without_an_exporter_the_server_exports_nothing(
 ) -> None:
     child = StdioServerParameters(command=SCRIPT, env=environment | collector.environment)
     async with Client(child) as client:
-        await executed(client)
+        await client.call_tool("execute_inference", SMALL_IMAGE)
     assert collector.bodies == []
 
 
