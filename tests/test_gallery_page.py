@@ -17,11 +17,13 @@ from layer_mcp.server.gallery import GALLERY_URI, PAGE, media_sources
 from layer_mcp.server.tools import tools_of
 from layer_mcp.setting_values import TOOLSETS
 
-from .hosts import Host
+from .hosts import SCRIPT, Host
 
 pytestmark = pytest.mark.anyio
 
 GALLERY = Path(__file__).parents[1] / "gallery"
+INSPECTOR = GALLERY.parent / "interop" / "node" / "inspector"
+INSPECTOR_COMMAND = ["npx", "@modelcontextprotocol/inspector@2.12", "--cli"]
 NODE = Path(sys.executable).with_name("node")
 OF_THIS_MACHINE = {"http://127.0.0.1:*", "http://localhost:*"}
 
@@ -91,6 +93,38 @@ def test_the_page_is_what_a_fresh_build_makes(tmp_path: Path) -> None:
     fresh = tmp_path / "gallery.html"
     subprocess.run([NODE, GALLERY / "build.mjs", fresh], check=True, timeout=100)
     assert fresh.read_bytes() == PAGE.read_bytes()
+
+
+def test_make_gallery_builds_the_page() -> None:
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "--dry-run", "gallery"],
+        cwd=GALLERY.parent,
+        env=outer,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert "node gallery/build.mjs" in done.stdout
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_inspector_finds_the_page(era: str) -> None:
+    path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"
+    probe = f"--protocol-era {era} --method tools/call --tool-name get_status --app-info"
+    done = subprocess.run(
+        [*INSPECTOR_COMMAND, SCRIPT, "--sandbox", *probe.split()],
+        cwd=INSPECTOR,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    found = json.loads(done.stdout)
+    assert (found["hasApp"], found["resourceUri"]) == (True, GALLERY_URI)
+    assert found["resourceMimeType"] == APP_MIME_TYPE
 
 
 def test_the_page_is_small_enough_for_clients_that_take_a_megabyte_in_one_message() -> None:

@@ -34,11 +34,12 @@ export function moment(iso: string | undefined, locale?: string): string | undef
   }
 }
 
-export function measures(file: OutputFile): string {
+/** Kind, sides, length and weight, as far as they are known. */
+export function measures(file: OutputFile): string[] {
   const sides = file.width && file.height ? `${file.width} × ${file.height}` : undefined;
   const length = file.durationSeconds ? `${Number(file.durationSeconds.toFixed(1))} s` : undefined;
   const weight = file.sizeBytes === undefined ? undefined : size(file.sizeBytes);
-  return [kindName(file), sides, length, weight].filter(Boolean).join(" · ");
+  return [kindName(file), sides, length, weight].filter((part) => part !== undefined);
 }
 
 export function fileName(path: string): string {

@@ -32,7 +32,7 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
   function show(files: OutputFile[], more: number): HTMLElement {
     dispose();
     const pictures = files
-      .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: measures(file) }))
+      .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: measures(file).join(" · ") }))
       .filter((one, index) => one.url && kindOf(files[index] ?? {}) === "picture");
     const grid = h("div", { class: files.length === 1 ? "cards one" : "cards" });
     const rest = h("div", { class: "rest" });
@@ -66,7 +66,7 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
       h(
         "figcaption",
         {},
-        h("span", { class: "measures" }, measures(file)),
+        h("span", { class: "measures" }, ...measures(file).map((part) => h("span", {}, part))),
         h("span", { class: "tools" },
           kind === "picture" && file.fileId !== undefined &&
             button("", { icon: "reference", class: "tool", label: `Use file ${number} as reference`, onclick: () => useAsReference(file, number) }),
