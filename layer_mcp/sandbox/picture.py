@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 GRID = 32
 ROWS = 24
+SIMULATED = "(simulated)"
+CAPTION_SHARE = 0.94
 HUES = {
     "red": 0.0,
     "orange": 0.07,
@@ -145,6 +147,11 @@ def _write_caption(image: Image.Image, caption: str) -> None:
     draw = ImageDraw.Draw(image)
     # The font has no accents: "é" is written as "e".
     plain = unicodedata.normalize("NFKD", " ".join(caption.split())[:60])
-    text = f"{plain.encode('ascii', 'ignore').decode()}  (simulated)"
+    words = plain.encode("ascii", "ignore").decode()
+    texts = [f"{words}  {SIMULATED}"]
+    texts += [f"{words[:end].rstrip()}...  {SIMULATED}" for end in range(len(words) - 1, 0, -1)]
+    widest = image.width * CAPTION_SHARE
+    fitting = (text for text in texts if draw.textlength(text, font=font) <= widest)
     place = (image.width / 2, image.height - size * 1.8)
+    text = next(fitting, SIMULATED)
     draw.text(place, text, font=font, fill=(255, 255, 255, 220), anchor="mm")
