@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .commands.attaching import add_attaching
 from .commands.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from .commands.login import add_login
 from .loopback import is_loopback
 from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
 from .settings import Settings
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=sandbox)
     add_attaching(commands.add_parser)
+    add_login(commands.add_parser)
     return top
 
 

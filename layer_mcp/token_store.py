@@ -31,9 +31,9 @@ class Keyring(Protocol):
     name: str
     priority: float
 
-    def get_password(self, service: str, username: str) -> str | None: ...  # noqa: D102
-    def set_password(self, service: str, username: str, password: str) -> None: ...  # noqa: D102
-    def delete_password(self, service: str, username: str) -> None: ...  # noqa: D102
+    def get_password(self, service: str, username: str) -> str | None: ...
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+    def delete_password(self, service: str, username: str) -> None: ...
 
 
 class NoKeyringError(Exception):

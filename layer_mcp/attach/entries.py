@@ -13,6 +13,7 @@ from .launch import Launch
 TOKEN_NAMES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
 # What an install says anew each time; settings beside them stay from the last one.
 DECIDED_NAMES = (*TOKEN_NAMES, "LAYER_SANDBOX", "LAYER_API_URL")
+HIDDEN = "..."
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,32 @@ def entry_text(client: Client, name: str, entry: dict[str, Any]) -> str:
     return format_of(client.format).put("", client.place, name, entry)
 
 
+def token_in(client: Client, entry: dict[str, Any] | None) -> str | None:
+    """The token that an entry holds itself; None when it leaves it to the keyring."""
+    environment: Any = (entry or {}).get(client.env_key)
+    if not isinstance(environment, dict):
+        return None
+    found = cast("dict[str, Any]", environment)
+    named = (found.get(name) for name in TOKEN_NAMES)
+    return next((value for value in named if value and isinstance(value, str)), None)
+
+
+def without_secrets(client: Client, entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with only those values of its environment that are no secrets."""
+    environment: Any = entry.get(client.env_key)
+    if not isinstance(environment, dict):
+        return entry
+    shown = {
+        name: value if _is_open(name) else HIDDEN
+        for name, value in cast("dict[str, Any]", environment).items()
+    }
+    return {**entry, client.env_key: shown}
+
+
+def _is_open(name: str) -> bool:
+    return name.startswith("LAYER_") and name not in TOKEN_NAMES
+
+
 def merged(client: Client, old: dict[str, Any] | None, launch: Launch) -> dict[str, Any]:
     """The entry for a launch, with what somebody added to the old one.
 
@@ -143,15 +170,9 @@ def merged(client: Client, old: dict[str, Any] | None, launch: Launch) -> dict[s
     new = client.entry(launch)
     if old is None:
         return new
-    old_env = old.get(client.env_key)
-    kept = (
-        {
-            key: value
-            for key, value in cast("dict[str, Any]", old_env or {}).items()
-            if key not in DECIDED_NAMES
-        }
-        if isinstance(old_env, dict)
-        else {}
-    )
-    env = {**kept, **new[client.env_key]}
-    return {**old, **new, client.env_key: env}
+    old_env: Any = old.get(client.env_key)
+    kept: dict[str, Any] = {}
+    if isinstance(old_env, dict):
+        named = cast("dict[str, Any]", old_env)
+        kept = {name: value for name, value in named.items() if name not in DECIDED_NAMES}
+    return {**old, **new, client.env_key: {**kept, **new[client.env_key]}}

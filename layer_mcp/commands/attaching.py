@@ -1,4 +1,4 @@
-"""layer-mcp config, install and uninstall: the server's entry in a client's configuration."""
+"""layer-mcp config, and the command line of install and uninstall."""
 
 import argparse
 import re
@@ -26,34 +26,59 @@ def add_attaching(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     _add_choices(command)
     command.set_defaults(run=_reporting(config))
 
+    command = add_command("install", help="write the entry into a client's configuration")
+    command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
+    _add_choices(command)
+    _add_dry_run(command)
+    command.set_defaults(run=_reporting(_install))
+
+    command = add_command("uninstall", help="take the entry out of a client's configuration")
+    command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
+    _add_entry_options(command)
+    _add_dry_run(command)
+    command.set_defaults(run=_reporting(_uninstall))
+
 
 def config(options: argparse.Namespace) -> int:
     """Print the entry for a client, or the clients that there are."""
-    from ..attach.clients import CLIENTS, client_of  # noqa: PLC0415
+    from ..attach.clients import CLIENTS  # noqa: PLC0415
     from ..attach.entries import entry_text  # noqa: PLC0415
     from ..attach.platforms import this_platform  # noqa: PLC0415
 
-    platform = this_platform()
     if options.client is None:
+        platform = this_platform()
         for client in CLIENTS:
             print(f"{client.id:<15} {client.file(platform)}")
         return EXIT_OK
-    client = client_of(options.client)
-    path = _file(options, client)
-    print(entry_text(client, options.name, client.entry(_launch(options))), end="")
+    client, path = client_and_file(options)
+    entry = client.entry(chosen_launch(options))
+    print(entry_text(client, options.name, entry), end="", flush=True)
     print(f"\n{client.title} reads it from {path}.", file=sys.stderr)
     if not options.sandbox:
         print("The server takes the token that layer-mcp login stores.", file=sys.stderr)
     return EXIT_OK
 
 
-def _file(options: argparse.Namespace, client: "Client") -> Path:
+def client_and_file(options: argparse.Namespace) -> "tuple[Client, Path]":
+    """The client that is named, and its file or the one that is named instead.
+
+    Raises:
+        AttachError: there is no such client, or no home folder.
+    """
+    from ..attach.clients import client_of  # noqa: PLC0415
     from ..attach.platforms import this_platform  # noqa: PLC0415
 
-    return options.file.absolute() if options.file else client.file(this_platform())
+    client = client_of(options.client)
+    return client, options.file.absolute() if options.file else client.file(this_platform())
 
 
-def _launch(options: argparse.Namespace) -> "Launch":
+def chosen_launch(options: argparse.Namespace) -> "Launch":
+    """How the client is to start the server.
+
+    Raises:
+        AttachError: this installation does not stay.
+        SettingsError: a choice that the server would refuse.
+    """
     from ..attach.launch import Choices, Launch, this_command  # noqa: PLC0415
 
     outer = Settings.from_env()
@@ -69,6 +94,18 @@ def _launch(options: argparse.Namespace) -> "Launch":
     )
     command, args = this_command()
     return Launch(command, args, choices.environment())
+
+
+def _install(options: argparse.Namespace) -> int:
+    from .installing import install  # noqa: PLC0415
+
+    return install(options)
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    from .installing import uninstall  # noqa: PLC0415
+
+    return uninstall(options)
 
 
 def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -111,6 +148,12 @@ def _add_entry_options(command: argparse.ArgumentParser) -> None:
         "--name", type=_name, default=DEFAULT_NAME, help="name of the server there (%(default)s)"
     )
     command.add_argument("--file", type=Path, metavar="PATH", help="another file of the client")
+
+
+def _add_dry_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dry-run", action="store_true", help="show the changed lines, write nothing"
+    )
 
 
 def _name(text: str) -> str:

@@ -1,0 +1,145 @@
+"""layer-mcp install and uninstall: write the entry, take it out, place the token."""
+
+import argparse
+import os
+import stat
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+from .attaching import chosen_launch, client_and_file
+from .exit_codes import EXIT_OK
+
+if TYPE_CHECKING:
+    from ..attach.clients import Client
+    from ..attach.installing import Change
+
+NOBODY_TO_ASK = (
+    "Run layer-mcp login first, set LAYER_API_KEY for this one command, or try it with --sandbox."
+)
+
+
+@dataclass(frozen=True)
+class PlacedToken:
+    """Where the token is kept: `in_entry` is it for the client's file, `said` tells the user."""
+
+    in_entry: str | None
+    said: str
+
+
+def install(options: argparse.Namespace) -> int:
+    """Put the entry into a client's configuration."""
+    from ..attach.installing import installation  # noqa: PLC0415
+
+    client, path = client_and_file(options)
+    launch = chosen_launch(options)
+    # What is wrong with the file is said before a token is asked for or stored.
+    change = installation(client, path, options.name, launch)
+    placed = PlacedToken(None, "") if options.sandbox else _placed_token(options, change)
+    if placed.in_entry is not None:
+        launch = replace(launch, env={**launch.env, "LAYER_API_KEY": placed.in_entry})
+        change = installation(client, path, options.name, launch)
+    if options.dry_run:
+        return _show(change)
+    _apply(change)
+    if placed.said:
+        print(placed.said)
+    if placed.in_entry is not None:
+        print(_warning(path, client))
+    if not change.is_none:
+        print(client.then)
+    return EXIT_OK
+
+
+def _apply(change: "Change") -> None:
+    where = f"as {change.name} in {change.file.path}"
+    if change.is_none:
+        print(f"{change.client.title}: already installed {where}.")
+        return
+    change.apply()
+    print(f"{change.client.title}: {'updated' if change.old else 'installed'} {where}.")
+    if change.makes_backup:
+        print(f"The file as it was: {change.file.backup}")
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """Take the entry out of a client's configuration."""
+    from ..attach.installing import uninstallation  # noqa: PLC0415
+
+    client, path = client_and_file(options)
+    change = uninstallation(client, path, options.name)
+    if options.dry_run:
+        return _show(change)
+    if change.is_none:
+        print(f"{client.title}: there is no entry {options.name} in {path}.")
+        return EXIT_OK
+    change.apply()
+    gone = ", which is gone, as nothing else was in it" if change.after is None else ""
+    print(f"{client.title}: took {options.name} out of {path}{gone}.")
+    print(f"Restart {client.title}, or have it read its servers again.")
+    return EXIT_OK
+
+
+def _show(change: "Change") -> int:
+    if change.is_none:
+        print(f"{change.client.title}: nothing would change in {change.file.path}.")
+    else:
+        print(change.diff(), end="")
+    return EXIT_OK
+
+
+def _placed_token(options: argparse.Namespace, change: "Change") -> PlacedToken:
+    """The token in the keyring, or for the entry where there is no keyring.
+
+    Raises:
+        AttachError: there is no token and nobody to ask, or it is of the wrong kind.
+    """
+    from ..attach.entries import token_in  # noqa: PLC0415
+    from ..attach.errors import AttachError  # noqa: PLC0415
+    from ..token_store import (  # noqa: PLC0415
+        NoKeyringError,
+        keyring_name,
+        store_token,
+        stored_token,
+    )
+    from ..token_text import TokenTextError  # noqa: PLC0415
+    from .token_input import NoTokenError, asked_token, token_of_environment  # noqa: PLC0415
+
+    settings = Settings.from_env()
+    keyring = keyring_name()
+    stored = stored_token(settings.api_url) if keyring else None
+    try:
+        token = token_of_environment(settings) or stored or token_in(change.client, change.old)
+        if token is None and not options.dry_run:
+            token = asked_token()
+    except TokenTextError as error:
+        raise AttachError(f"{error}", "Nothing was changed.") from None
+    except NoTokenError:
+        raise AttachError("There is no token.", NOBODY_TO_ASK) from None
+    if keyring is None:
+        return PlacedToken(token, "")
+    if token in (None, stored) or options.dry_run:
+        return PlacedToken(None, f"The token is in {keyring}." if stored else "")
+    try:
+        return PlacedToken(None, f"The token is stored in {store_token(settings.api_url, token)}.")
+    except NoKeyringError as error:
+        print(f"layer-mcp: {error}", file=sys.stderr)
+        return PlacedToken(token, "")
+
+
+def _warning(path: Path, client: "Client") -> str:
+    return (
+        f"Warning: no keyring is used here, so the token stands in {path}, which {_readers(path)} "
+        f"can read. To take it out again: layer-mcp uninstall {client.id}"
+    )
+
+
+def _readers(path: Path) -> str:
+    if os.name != "posix":
+        return "whoever may open your user folder"
+    mode = path.stat().st_mode
+    if mode & stat.S_IROTH:
+        return "every user of this machine"
+    return "your group" if mode & stat.S_IRGRP else "every program of yours"
