@@ -1,7 +1,7 @@
 """Run every client, or those that are named: `python -m interop [--write] [FOLDER ...]`.
 
 Ends with 1 when a step fails, when a run was submitted otherwise than once, or when the results are
-not those that are committed. `--write` commits them to results.json and the README instead.
+not those that are committed. `--write` puts them into results.json and the README instead.
 """
 
 import argparse
