@@ -40,7 +40,7 @@ async def test_saving_names_the_files_and_their_folder(
     gallery: GalleryHost, environment: dict[str, str], tmp_path: Path
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Save files").click()
+    await gallery.app.get_by_role("button", name="Save files").press("Enter")
     await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
     saved = sorted((tmp_path / "home" / "Layer").glob("*.png"))
     assert len(saved) == 2
@@ -51,7 +51,7 @@ async def test_saving_names_the_files_and_their_folder(
 
 async def test_the_agent_learns_what_was_saved(gallery: GalleryHost) -> None:
     run = await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Save files").click()
+    await gallery.app.get_by_role("button", name="Save files").press("Enter")
     await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
     [[told]] = gallery.shown.contexts
     assert run["inference_id"] in told["text"]
@@ -64,9 +64,9 @@ async def test_a_failed_save_says_why_and_can_be_tried_again(
     save = gallery.app.get_by_role("button", name="Save files")
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
     sandbox.state.knobs.fail_next("get_inference", Fault("status", status=404, code="NOT_FOUND"))
-    await save.click()
+    await save.press("Enter")
     await expect(gallery.app.get_by_role("alert")).to_be_visible()
-    await save.click()
+    await save.press("Enter")
     await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
 
 
@@ -84,7 +84,7 @@ async def test_again_shows_the_price_and_starts_nothing_yet(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).click()
+    await again(gallery).press("Enter")
     await expect(start(gallery)).to_be_visible()
     await expect(gallery.app.get_by_text("Balance 999.99 CU")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 1
@@ -94,7 +94,7 @@ async def test_a_confirmed_price_starts_exactly_one_run_with_another_seed(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).click()
+    await again(gallery).press("Enter")
     await start(gallery).dblclick()
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
@@ -108,8 +108,8 @@ async def test_the_new_run_asks_for_all_that_the_first_asked_for(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).click()
-    await start(gallery).click()
+    await again(gallery).press("Enter")
+    await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     first, second = (run.request for run in sandbox.state.runs.values())
     assert second.model_copy(update={"seed": first.seed}).body() == first.body()
@@ -119,8 +119,8 @@ async def test_a_run_that_is_free_can_be_started_again(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY | {"width": 64, "height": 64})
-    await again(gallery).click()
-    await gallery.app.get_by_role("button", name="Start for 0 CU").click()
+    await again(gallery).press("Enter")
+    await gallery.app.get_by_role("button", name="Start for 0 CU").press("Enter")
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 2
 
@@ -129,8 +129,8 @@ async def test_a_cancelled_price_gives_the_focus_back(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).click()
-    await gallery.app.get_by_role("button", name="Cancel").click()
+    await again(gallery).press("Enter")
+    await gallery.app.get_by_role("button", name="Cancel").press("Enter")
     await expect(again(gallery)).to_be_focused()
     await expect(start(gallery)).to_have_count(0)
     assert sandbox.state.arrived["execute_inference"] == 1
@@ -141,7 +141,7 @@ async def test_a_balance_too_low_leaves_nothing_to_start(
 ) -> None:
     await gallery.call("execute_inference", READY)
     sandbox.state.workspaces[0].balance_creative_units = 0
-    await again(gallery).click()
+    await again(gallery).press("Enter")
     await expect(gallery.app.get_by_text("CU are missing.")).to_be_visible()
     await expect(start(gallery)).to_have_count(0)
 
@@ -153,7 +153,7 @@ async def test_without_a_price_nothing_can_be_started(
     await expect(again(gallery)).to_be_enabled()
     faults = [Fault("status", status=500)] * 20
     sandbox.state.knobs.fail_next("estimate_price", *faults)
-    await again(gallery).click()
+    await again(gallery).press("Enter")
     await expect(gallery.app.get_by_role("alert")).to_be_visible()
     await expect(start(gallery)).to_have_count(0)
 
@@ -163,12 +163,12 @@ async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice
 ) -> None:
     await gallery.call("execute_inference", READY)
     sandbox.state.knobs.fail_next("execute_inference", Fault("drop", accepted=True))
-    await again(gallery).click()
-    await start(gallery).click()
+    await again(gallery).press("Enter")
+    await start(gallery).press("Enter")
     await expect(gallery.app.get_by_text("OUTCOME_UNKNOWN")).to_be_visible()
-    await gallery.app.get_by_role("button", name="Close").click()
-    await again(gallery).click()
-    await start(gallery).click()
+    await gallery.app.get_by_role("button", name="Close").press("Enter")
+    await again(gallery).press("Enter")
+    await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("alert")).to_be_visible()
     assert len(seeds(sandbox)) == 2
     one, other = gallery.shown.calls_of("execute_inference")
@@ -179,13 +179,13 @@ async def test_a_picture_becomes_the_reference_of_a_new_run(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     run = await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 2 as reference").click()
+    await gallery.app.get_by_role("button", name="Use file 2 as reference").press("Enter")
     form = gallery.app.get_by_role("form", name="Use file 2 as reference")
     await expect(form.get_by_label("Prompt")).to_be_focused()
     await form.get_by_label("Prompt").fill("the same in blue")
     await expect(form.get_by_label("Use it as")).to_have_value("reference_image")
-    await form.get_by_role("button", name="See the price").click()
-    await start(gallery).click()
+    await form.get_by_role("button", name="See the price").press("Enter")
+    await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("heading", name="the same in blue")).to_be_visible()
     made = list(sandbox.state.runs.values())[-1].request
     assert [str(file.file_id) for file in made.guidance_files] == [run["outputs"][1]["file_id"]]
@@ -196,27 +196,27 @@ async def test_a_picture_becomes_the_reference_of_another_model(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
     form = gallery.app.get_by_role("form")
     await form.get_by_label("Model").select_option(MESH)
     await form.get_by_label("Prompt").fill("as a mesh")
-    await form.get_by_role("button", name="See the price").click()
+    await form.get_by_role("button", name="See the price").press("Enter")
     await expect(gallery.app.get_by_role("button", name="Start for 2.2 CU")).to_be_visible()
-    await start(gallery).click()
+    await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("heading", name="as a mesh")).to_be_visible()
     assert list(sandbox.state.runs.values())[-1].model.model_id == MESH
 
 
 async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
-    await gallery.app.get_by_role("button", name="See the price").click()
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="See the price").press("Enter")
     await expect(gallery.app.get_by_label("Prompt")).to_be_focused()
     assert gallery.shown.calls_of("estimate_price") == []
 
 
 async def test_a_file_is_opened_by_the_host(gallery: GalleryHost) -> None:
     run = await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Open file 1 in the browser").click()
+    await gallery.app.get_by_role("button", name="Open file 1 in the browser").press("Enter")
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
     assert gallery.shown.links == [run["outputs"][0]["url"]]

@@ -90,7 +90,7 @@ async def test_a_file_that_no_longer_answers_is_named_and_tried_again(
     await gallery.show(run.model_dump(mode="json", by_alias=True, exclude_none=True))
     await expect(gallery.app.get_by_text("This file no longer answers")).to_be_visible()
     sandbox.state.files[file_id] = file
-    await gallery.app.get_by_role("button", name="Try again").click()
+    await gallery.app.get_by_role("button", name="Try again").press("Enter")
     await expect(gallery.app.get_by_role("img", name="Picture 1")).to_be_visible()
 
 
@@ -165,7 +165,7 @@ async def test_a_host_that_refuses_calls_is_named_and_not_asked_for_ever(
 async def test_a_host_that_refuses_calls_still_shows_the_files(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY, refuses=["*"])
     await expect(gallery.app.get_by_role("img", name="Picture 1")).to_be_visible()
-    await gallery.app.get_by_role("button", name="Save files").click()
+    await gallery.app.get_by_role("button", name="Save files").press("Enter")
     await expect(gallery.app.get_by_role("alert")).to_contain_text("Ask in the chat instead.")
 
 

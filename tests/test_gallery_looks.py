@@ -71,11 +71,11 @@ async def test_a_run_fits_its_width(
     async with gallery_host(browser, environment, width=width) as gallery:
         await gallery.call("execute_inference", given)
         await expect(gallery.app.get_by_role("img", name="Picture 4")).to_be_visible()
-        await gallery.app.get_by_text("Parameters").click()
-        await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
+        await gallery.app.get_by_text("Parameters").press("Enter")
+        await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
         await expect(gallery.app.get_by_label("Prompt")).to_be_visible()
         assert await overflow(gallery) <= 0
-        await gallery.app.get_by_role("button", name="Zoom picture 1").click()
+        await gallery.app.get_by_role("button", name="Zoom picture 1").press("Enter")
         await expect(gallery.app.get_by_role("dialog")).to_be_visible()
         assert await overflow(gallery) <= 0
 
@@ -98,8 +98,8 @@ async def test_a_run_has_names_contrast_and_order_for_everyone(
 ) -> None:
     await gallery.call("execute_inference", PICTURES, context={"theme": theme})
     await expect(gallery.app.get_by_role("img", name="Picture 4")).to_be_visible()
-    await gallery.app.get_by_text("Parameters").click()
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").click()
+    await gallery.app.get_by_text("Parameters").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
     await expect(gallery.app.get_by_label("Use it as")).to_have_value("reference_image")
     assert await faults_by_axe(gallery) == []
 
@@ -131,7 +131,7 @@ async def test_the_dialog_and_the_mesh_have_names_for_everyone(gallery: GalleryH
     await expect(gallery.app.get_by_role("img", name="3D model 1")).to_be_visible()
     assert await faults_by_axe(gallery) == []
     await gallery.call("execute_inference", PICTURES)
-    await gallery.app.get_by_role("button", name="Zoom picture 1").click()
+    await gallery.app.get_by_role("button", name="Zoom picture 1").press("Enter")
     await expect(gallery.app.get_by_role("dialog")).to_be_visible()
     assert await faults_by_axe(gallery) == []
 
@@ -166,3 +166,10 @@ async def test_the_end_of_a_run_is_said_aloud(
     sandbox.state.knobs.run_seconds = 0
     voice = gallery.app.locator("[aria-live=polite]").last
     await expect(voice).to_have_text("Complete. 1 file.")
+
+
+async def test_a_host_with_full_screen_has_a_button_for_it(gallery: GalleryHost) -> None:
+    modes = {"availableDisplayModes": ["inline", "fullscreen"]}
+    await gallery.call("execute_inference", PICTURES, context=modes)
+    await gallery.app.get_by_role("button", name="Full screen").press("Enter")
+    await expect(gallery.app.get_by_role("button", name="Leave full screen")).to_be_visible()

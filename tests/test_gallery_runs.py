@@ -1,16 +1,17 @@
 """A run in the gallery: followed to its end, and its files of every kind on show."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 from playwright.async_api import Browser, Locator, expect
 
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
-from .gallery_host import GalleryHost, chromium, gallery_host
+from .gallery_host import GalleryHost, as_json, chromium, gallery_host, textured_square
 from .hosts import ALL_HOSTS, SMALL_IMAGE
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +57,7 @@ async def test_a_run_that_has_ended_is_not_asked_for_again(
     sandbox.state.knobs.run_seconds = 0
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
     looks = len(gallery.shown.calls_of("get_status"))
-    await gallery.app.get_by_role("button", name="Save files").click()
+    await gallery.app.get_by_role("button", name="Save files").press("Enter")
     await expect(gallery.app.get_by_text("1 file saved", exact=True)).to_be_visible()
     assert len(gallery.shown.calls_of("get_status")) == looks
 
@@ -86,7 +87,7 @@ async def test_price_model_and_parameters_are_named(gallery: GalleryHost) -> Non
     await gallery.call("execute_inference", wanted(seed=77))
     await expect(gallery.app.get_by_text("0.01 CU")).to_be_visible()
     await expect(gallery.app.get_by_text("Sandbox Image ·")).to_be_visible()
-    await gallery.app.get_by_text("Parameters").click()
+    await gallery.app.get_by_text("Parameters").press("Enter")
     await expect(gallery.app.locator("dd", has_text="77")).to_be_visible()
 
 
@@ -117,7 +118,7 @@ async def test_pictures_are_zoomed_by_keyboard(gallery: GalleryHost) -> None:
 
 async def test_a_picture_is_zoomed_by_wheel_and_moved_by_pointer(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", wanted(width=1024, height=1024))
-    await gallery.app.get_by_role("button", name="Zoom picture 1").click()
+    await gallery.app.get_by_role("button", name="Zoom picture 1").press("Enter")
     picture = gallery.app.get_by_role("dialog").get_by_role("img")
     await is_drawn(picture)
     await picture.hover()
@@ -162,6 +163,24 @@ async def test_a_mesh_is_drawn_and_turns_by_keys(gallery: GalleryHost) -> None:
     assert gallery.shown.refused == []
 
 
+async def test_a_mesh_wears_the_picture_inside_its_file(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    run = await gallery.client.call_tool("execute_inference", wanted(MESH))
+    [(file_id, file)] = sandbox.state.files.items()
+    sandbox.state.files[file_id] = replace(file, data=textured_square())
+    await gallery.show(as_json(run))
+    canvas = gallery.app.get_by_role("img", name="3D model 1")
+    await expect(canvas).to_have_attribute("data-drawn", "true")
+    with Image.open(io.BytesIO(await canvas.screenshot())) as picture:
+        middle = (picture.width // 2, picture.height // 2)
+        red, green, blue = ImageStat.Stat(
+            picture.convert("RGB").crop((*middle, middle[0] + 1, middle[1] + 1))
+        ).mean
+    assert green > 2 * max(red, blue)
+    assert gallery.shown.refused == []
+
+
 async def test_a_browser_without_webgl_says_so(environment: dict[str, str]) -> None:
     async with (
         chromium("--disable-3d-apis") as browser,
@@ -186,9 +205,9 @@ async def test_the_runs_are_a_grid_from_which_one_opens(gallery: GalleryHost) ->
     await gallery.call("list_runs", {})
     await expect(gallery.app.get_by_role("heading", name="2 runs")).to_be_visible()
     await expect(gallery.app.locator(".thumbnail img")).to_have_count(2)
-    await gallery.app.get_by_role("button", name="a red potion").click()
+    await gallery.app.get_by_role("button", name="a red potion").press("Enter")
     await is_drawn(gallery.app.get_by_role("img", name="Picture 1"))
-    await gallery.app.get_by_role("button", name="Back").click()
+    await gallery.app.get_by_role("button", name="Back").press("Enter")
     await expect(gallery.app.get_by_role("heading", name="2 runs")).to_be_visible()
 
 
@@ -209,7 +228,7 @@ async def test_older_runs_come_when_asked_for(gallery: GalleryHost) -> None:
         await gallery.client.call_tool("execute_inference", wanted(prompt=f"potion {number}"))
     await gallery.call("list_runs", {"limit": 2})
     await expect(gallery.app.get_by_role("listitem")).to_have_count(2)
-    await gallery.app.get_by_role("button", name="Older runs").click()
+    await gallery.app.get_by_role("button", name="Older runs").press("Enter")
     await expect(gallery.app.get_by_role("listitem")).to_have_count(3)
 
 

@@ -37,8 +37,13 @@ export async function follow({ look, failed, stop }: Followed): Promise<void> {
 
 function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
-    stop.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
+    const wake = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener("abort", wake);
+      done();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    stop.addEventListener("abort", wake);
   });
 }
 

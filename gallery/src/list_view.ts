@@ -13,6 +13,7 @@ import { meaning } from "./status";
 const AT_ONCE = 24;
 const MOST_FOLLOWED = 100;
 const THUMBNAILS_AT_ONCE = 4;
+const CODE = /^[A-Z_]+: /;
 
 interface Card {
   element: HTMLElement;
@@ -110,7 +111,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
       fill(pill, h("span", { class: "dot" }), words);
       prompt.textContent = now.prompt ?? (now.workflowId ? "Workflow run" : "Run without a prompt");
       const cost = now.actualPrice ?? now.estimatedPrice;
-      const parts = [cost === undefined ? undefined : units(cost), moment(now.askedAt, page.locale), now.error];
+      const parts = [cost === undefined ? undefined : units(cost), moment(now.askedAt, page.locale), now.error?.replace(CODE, "")];
       facts.textContent = parts.filter(Boolean).join(" · ");
       fill(picture, phase === "running" ? h("span", { class: "place" }) : icon(phase === "done" ? "picture" : "warning"));
       if (phase === "done" && now.runId) thumbnails.want(picture, now.runId);

@@ -89,7 +89,7 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
     const timer = setInterval(() => (elapsed.isConnected ? tick() : clearInterval(timer)), 1_000);
     stop.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
     const places = Array.from({ length: count }, () => h("div", { class: "place" }));
-    const usual = model?.timing ? `usually ${model.timing}` : undefined;
+    const usual = model?.timing ? `usually ${model.timing.replace(/(\d)s$/, "$1 s")}` : undefined;
     return h(
       "div",
       { class: "waiting" },

@@ -1,5 +1,6 @@
 """A host of MCP Apps in a real browser: the public bridge, a sandboxed frame, the real server."""
 
-from .host import GalleryHost, Shown, chromium, gallery_host
+from .host import GalleryHost, Shown, as_json, chromium, gallery_host
+from .textured import textured_square
 
-__all__ = ["GalleryHost", "Shown", "chromium", "gallery_host"]
+__all__ = ["GalleryHost", "Shown", "as_json", "chromium", "gallery_host", "textured_square"]

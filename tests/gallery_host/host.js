@@ -23,7 +23,10 @@ window.show = async ({ html, csp, sandbox, given, result, context, capabilities,
   bridge.onreadresource = (params) => asked("resources/read", params);
   bridge.onopenlink = async ({ url }) => (await window.noteLink(url), {});
   bridge.onupdatemodelcontext = async ({ content }) => (await window.noteContext(content), {});
-  bridge.onrequestdisplaymode = async ({ mode }) => ({ mode });
+  bridge.onrequestdisplaymode = async ({ mode }) => {
+    bridge.setHostContext({ ...context, displayMode: mode });
+    return { mode };
+  };
   bridge.addEventListener("sizechange", ({ height }) => {
     if (height) frame.style.height = `${height}px`;
   });
