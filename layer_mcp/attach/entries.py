@@ -1,13 +1,12 @@
 """Our entry among a client's servers: put in, taken out, compared; nothing is written here."""
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from .clients import Client
 from .errors import AttachError, ConfigSyntaxError, NotEditableError
-from .formats import Format, format_of, inner
+from .formats import Format, Place, format_of, inner
 from .launch import Launch
 
 TOKEN_NAMES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
@@ -66,13 +65,8 @@ class Entries:
         Raises:
             AttachError: the text cannot be edited without touching what is not ours.
         """
-        expected = copy.deepcopy(self._format.parse(self.text))
-        servers = expected
-        for key in self.client.place:
-            if servers.get(key) is None:
-                servers[key] = {}
-            servers = servers[key]
-        servers[self.name] = entry
+        servers = {**self.checked(), self.name: entry}
+        expected = _with_inner(self._format.parse(self.text), self.client.place, servers)
         return self._edited(
             lambda: self._format.put(self.text, self.client.place, self.name, entry), expected
         )
@@ -83,8 +77,8 @@ class Entries:
         Raises:
             AttachError: the text cannot be edited without touching what is not ours.
         """
-        expected = copy.deepcopy(self._format.parse(self.text))
-        del inner(expected, self.client.place)[self.name]
+        servers = {name: one for name, one in self.checked().items() if name != self.name}
+        expected = _with_inner(self._format.parse(self.text), self.client.place, servers)
         return self._edited(
             lambda: self._format.take_out(self.text, self.client.place, self.name), expected
         )
@@ -128,6 +122,14 @@ class Entries:
             f"{self.path}: {place} is not an object of servers. Nothing was changed.",
             "Correct it or move the file away, and run the same command again.",
         )
+
+
+def _with_inner(data: Any, place: Place, value: Any) -> Any:
+    """The data with another value at a place; nothing that aliases may share is changed."""
+    if not place:
+        return value
+    outer: dict[str, Any] = data or {}
+    return {**outer, place[0]: _with_inner(outer.get(place[0]), place[1:], value)}
 
 
 def entry_text(client: Client, name: str, entry: dict[str, Any]) -> str:

@@ -58,8 +58,10 @@ def put(text: str, place: Place, name: str, entry: dict[str, Any]) -> str:
         start = found.value_start
         # Above the entry, what is no object is null.
         if depth + 1 == len(path) or plain[start] != "{":
+            spread = "\n" in text[members[0].start : members[-1].end]
             indent = line_indent(text, found.start)
-            return text[:start] + _dumped(value, text, indent) + text[found.end :]
+            new = _dumped(value, text, indent) if spread else _on_one_line(value)
+            return text[:start] + new + text[found.end :]
     return text
 
 
@@ -89,7 +91,7 @@ def _inserted(text: str, start: int, members: list[Member], key: str, value: Any
     if members or text[start + 1 : close].strip():
         at = end if members else close
         before = ", " if members else ""
-        member = f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+        member = f"{json.dumps(key)}: {_on_one_line(value)}"
         return f"{text[:at]}{before}{member}{text[at:]}"
     newline, outer = newline_of(text), line_indent(text, start)
     member = _member_line(text, outer + _indent_unit(text), key, value)
@@ -140,6 +142,10 @@ def _without(text: str, start: int, members: list[Member], index: int) -> str:
 def _dumped(value: Any, text: str, indent: str) -> str:
     lines = json.dumps(value, indent=_indent_unit(text), ensure_ascii=False).split("\n")
     return f"{newline_of(text)}{indent}".join(lines)
+
+
+def _on_one_line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _indent_unit(text: str) -> str:

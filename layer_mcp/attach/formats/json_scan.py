@@ -32,7 +32,7 @@ class Member:
 def plain_json(text: str) -> str:
     """The text with spaces for its comments and trailing commas."""
     without_comments = COMMENT_OR_STRING.sub(_blank_unless_string, text)
-    return TRAILING_COMMA_OR_STRING.sub(_blank_unless_string, without_comments)
+    return TRAILING_COMMA_OR_STRING.sub(_blank_if_trailing, without_comments)
 
 
 def after_blank(plain: str, position: int) -> int:
@@ -73,6 +73,15 @@ def line_indent(text: str, position: int) -> str:
 
 def _blank_unless_string(found: re.Match[str]) -> str:
     return found[0] if found[0][0] == '"' else NOT_A_LINE_END.sub(" ", found[0])
+
+
+def _blank_if_trailing(found: re.Match[str]) -> str:
+    """A comma is one too many only after a value."""
+    position = found.start() - 1
+    while position >= 0 and found.string[position] in " \t\r\n":
+        position -= 1
+    is_after_value = position >= 0 and found.string[position] not in "{[:,"
+    return " " if found[0] == "," and is_after_value else found[0]
 
 
 def _members(plain: str, start: int) -> Iterator[Member]:

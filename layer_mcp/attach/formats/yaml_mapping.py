@@ -14,6 +14,11 @@ from .json_scan import comma_after
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 USUAL_INDENT = 2
+# What YAML takes within quotes as it is; a line separator would be folded to a blank.
+AS_IT_IS = (
+    "\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff"
+)
+NOT_AS_IT_IS = re.compile(f"[^{AS_IT_IS}]")
 
 Pair = tuple[yaml.Node, yaml.Node]
 
@@ -66,7 +71,7 @@ def put(text: str, place: Place, name: str, entry: dict[str, Any]) -> str:
         return _replaced(text, value, ours, name, entry)
     indent = servers[0].start_mark.column + USUAL_INDENT
     if _is_flow(root):
-        flow = json.dumps({name: entry}, ensure_ascii=False)
+        flow = _flow({name: entry})
         before = "" if text[value.start_mark.index - 1].isspace() else " "
         return text[: value.start_mark.index] + before + flow + text[value.end_mark.index :]
     after_key = text.index(":", servers[0].end_mark.index) + 1
@@ -130,13 +135,13 @@ def _put_first(text: str, servers: Pair, name: str, entry: dict[str, Any]) -> st
 def _put_into_flow(text: str, node: Any, name: str, value: Any) -> str:
     at = text.index("{", node.start_mark.index) + 1
     comma = ", " if node.value else ""
-    member = f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}{comma}"
+    member = f"{_flow(name)}: {_flow(value)}{comma}"
     return text[:at] + member + text[at:]
 
 
 def _replaced(text: str, servers: Any, ours: Pair, name: str, entry: dict[str, Any]) -> str:
     if _is_flow(servers):
-        flow = json.dumps(entry, ensure_ascii=False)
+        flow = _flow(entry)
         start, end = ours[1].start_mark.index, ours[1].end_mark.index
         return text[:start] + flow + text[end:]
     start, end = _lines_of(text, ours)
@@ -186,7 +191,7 @@ def _lines(values: Mapping[str, Any], indent: int) -> list[str]:
             inner = cast("dict[str, Any]", value)
             lines += [head, *_lines(inner, indent + USUAL_INDENT)]
         elif isinstance(value, dict | list):
-            lines.append(f"{head} {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{head} {_flow(value)}")
         else:
             lines.append(f"{head} {_scalar(value)}")
     return lines
@@ -195,5 +200,11 @@ def _lines(values: Mapping[str, Any], indent: int) -> list[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         is_plain = PLAIN.fullmatch(value) and value.lower() not in NOT_PLAIN
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
-    return json.dumps(value)
+        return value if is_plain else _flow(value)
+    return _flow(value)
+
+
+def _flow(value: Any) -> str:
+    """A value as JSON, which YAML reads too."""
+    text = json.dumps(value, ensure_ascii=False)
+    return NOT_AS_IT_IS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
