@@ -1,0 +1,42 @@
+"""A keyring for tests: it keeps its passwords in the file that TEST_KEYRING names.
+
+Each fault is a file beside it: `locked` never answers, `broken` raises.
+"""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+
+class FileKeyring(KeyringBackend):
+    """Passwords by service and user name."""
+
+    priority = 5  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+    name = "Test keyring"  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._kept().get(f"{service} {username}")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        kept = {**self._kept(), f"{service} {username}": password}
+        self._file().write_text(json.dumps(kept))
+
+    def delete_password(self, service: str, username: str) -> None:
+        kept = self._kept()
+        if kept.pop(f"{service} {username}", None) is None:
+            raise PasswordDeleteError
+        self._file().write_text(json.dumps(kept))
+
+    def _kept(self) -> dict[str, str]:
+        if self._file().with_name("locked").exists():
+            threading.Event().wait()
+        if self._file().with_name("broken").exists():
+            raise RuntimeError("a secret in a message")
+        return json.loads(self._file().read_text()) if self._file().exists() else {}
+
+    def _file(self) -> Path:
+        return Path(os.environ["TEST_KEYRING"])
