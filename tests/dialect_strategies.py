@@ -12,6 +12,11 @@ Schema = dict[str, Any]
 Values = st.SearchStrategy[Any]
 
 
+# The schemas do not say how long a text may be; the models do.
+MAX_TEXT_LENGTH = 64
+TEXT_LENGTHS = (3, 64, 100, 200, 255, 4096)
+
+
 def allowed_by(schema: Schema) -> Values:
     """Values that the schema allows."""
     if "enum" in schema:
@@ -22,13 +27,13 @@ def allowed_by(schema: Schema) -> Values:
 def near_the_limits(schema: Schema) -> Values:
     """Values around the limits of a property, and of other types; many are not allowed."""
     numbers = [schema[key] for key in ("minimum", "maximum") if key in schema] or [0]
-    lengths = [schema[key] for key in ("minLength", "maxLength", "maxItems") if key in schema] or [
-        3
-    ]
+    lengths = [schema[key] for key in ("minLength", "maxItems") if key in schema]
     return st.one_of(
         allowed_by(schema),
         st.sampled_from([n + step for n in numbers for step in (-1, -0.5, 0, 0.5, 1)]),
-        st.sampled_from(["x" * max(n + step, 0) for n in lengths for step in (-1, 0, 1)]),
+        st.sampled_from(
+            ["x" * max(n + step, 0) for n in [*lengths, *TEXT_LENGTHS] for step in (-1, 0, 1)]
+        ),
         st.sampled_from([True, False, None, "null", "5", "high", SOME_ID, [], {}, [{}]]),
         st.lists(allowed_by(schema), min_size=19, max_size=22),
     )
@@ -65,5 +70,5 @@ def _allowed_of_type(kind: str, schema: Schema) -> Values:
     return st.text(
         st.characters(codec="utf-8"),
         min_size=schema.get("minLength", 0),
-        max_size=schema.get("maxLength"),
+        max_size=MAX_TEXT_LENGTH,
     )

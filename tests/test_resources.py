@@ -330,3 +330,17 @@ async def test_lists_may_be_kept_by_anyone_and_reads_by_their_reader(
         (300_000, "private"),
         (3_600_000, "private"),
     ]
+
+
+async def test_only_what_can_be_read_is_linked(environment: dict[str, str], tmp_path: Path) -> None:
+    async with MEMORY.connect(environment) as client:
+        started = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 20})
+    elsewhere = environment | {"LAYER_STATE_DIR": str(tmp_path / "elsewhere")}
+    run = {"inference_id": content_of(started)["inference_id"]}
+    async with MEMORY.connect(elsewhere) as client:
+        unknown = await client.call_tool("get_status", run)
+    linked = [
+        [block.type for block in answer.content].count("resource_link")
+        for answer in (started, unknown)
+    ]
+    assert linked == [1, 0]

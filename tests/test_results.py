@@ -28,7 +28,8 @@ def answer(
 ) -> CallToolResult:
     run = Inference.model_validate({"inference_id": ID, **state})
     answered = run_answer(run, workspace_id="ws", started=started or {}, can_save=can_save)
-    return finished_call(Illustrated(answered), simulated=False, protocol_version=NEWEST)
+    shown = Illustrated(answered, links=answered.links())
+    return finished_call(shown, simulated=False, protocol_version=NEWEST)
 
 
 def test_a_complete_run_says_price_url_size_and_type() -> None:
@@ -56,8 +57,9 @@ def test_clients_of_revisions_without_links_get_none(
     protocol_version: str | None, links: int
 ) -> None:
     run = Inference.model_validate({"inference_id": ID, "status": "complete", "outputs": [OUTPUT]})
-    answered = Illustrated(run_answer(run, workspace_id="ws", started={}, can_save=True))
-    result = finished_call(answered, simulated=False, protocol_version=protocol_version)
+    answered = run_answer(run, workspace_id="ws", started={}, can_save=True)
+    shown = Illustrated(answered, links=answered.links())
+    result = finished_call(shown, simulated=False, protocol_version=protocol_version)
     assert [block.type for block in result.content] == ["text"] + ["resource_link"] * links
 
 

@@ -110,7 +110,7 @@ def test_names_and_texts_keep_to_the_limits_of_clients(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 20_000), (TOOLSETS, 27_000)], ids=str
+    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 20_000), (TOOLSETS, 26_600)], ids=str
 )
 async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_bytes: int) -> None:
     async with Client(create_server(Settings(toolsets=toolsets))) as client:

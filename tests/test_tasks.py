@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from mcp import Client
 from mcp.client import ClientRequestContext
@@ -22,8 +23,9 @@ from mcp.types import (
 
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.knobs import Operation
+from layer_mcp.server.tasks import EXTENSION_ID
 
-from .hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, Host, content_of, error_code
+from .hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, Host, content_of, error_code, http_server
 from .task_client import TakesTasks, call, get_task, task_of, tell_task, until_ended
 
 pytestmark = pytest.mark.anyio
@@ -291,3 +293,26 @@ async def test_a_token_that_is_refused_is_an_error_that_says_so(
             await get_task(client, handle.task_id)
     assert refused.value.error.code == INTERNAL_ERROR
     assert refused.value.error.message.startswith("UNAUTHENTICATED: ")
+
+
+@pytest.mark.parametrize(("named", "status"), [({}, 200), ({"Mcp-Name": UNKNOWN}, 400)])
+async def test_a_header_may_be_missing_but_not_name_another_task(
+    environment: dict[str, str], named: dict[str, str], status: int
+) -> None:
+    async with taking_tasks(environment) as client:
+        handle = await task_of(client, "execute_inference", SMALL_IMAGE)
+    meta: dict[str, Any] = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "a test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"extensions": {EXTENSION_ID: {}}},
+    }
+    params = {"taskId": handle.task_id, "_meta": meta}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": params}
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tasks/get",
+    }
+    async with http_server(environment) as url, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(url, json=body, headers=headers | named)
+    assert answer.status_code == status, answer.text

@@ -79,11 +79,12 @@ class RunEntry:
 class RunRecord:
     """What only the start of a run knows, and the folder its outputs were last saved to.
 
-    `is_open` says that the run was started here and its end is not written down.
+    `is_known` says that the run was started here, `is_open` that its end is not written down.
     """
 
     facts: dict[str, Any]
     folder: Path | None = None
+    is_known: bool = True
     is_open: bool = False
 
 

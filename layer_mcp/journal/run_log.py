@@ -241,6 +241,7 @@ class RunLog:
             return RunRecord(
                 facts=json_object(run["facts"]) if run else {},
                 folder=Path(folder["folder"]) if folder else None,
+                is_known=run is not None,
                 is_open=run is not None and (not run["has_ended"] or run["status"] == GONE),
             )
 

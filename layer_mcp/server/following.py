@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -120,7 +120,7 @@ async def told(
     state = await _waited(run, wait_seconds, context)
     # While a run goes on nothing of its start is needed, and the look costs a hop to a thread.
     record = await app.journal.runs.record(run.run_id) if is_terminal(state.status) else None
-    record = record or RunRecord({"workspace_id": run.workspace_id})
+    record = record or RunRecord({"workspace_id": run.workspace_id}, is_known=False)
     return await _with_files(run, state, record, context, preview=preview, began=began)
 
 
@@ -197,4 +197,6 @@ async def _with_files(
         await note_end(app_of(context), state, run.run_id)
     finished = finished_run(run.run_id, state.outputs, record.facts, end_facts(state))
     answer = run.answer(state, record.facts)
-    return await bring_home(answer, finished, record, context, began=began, preview=preview)
+    shown = await bring_home(answer, finished, record, context, began=began, preview=preview)
+    # Only what the journal knows can be read by its link.
+    return replace(shown, links=shown.answer.links()) if record.is_known else shown

@@ -6,9 +6,8 @@ from mcp.types import Icon
 
 # Each answer of 2026-07-28 names the server, icon included: so it is small.
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#7657ff" '
-    'stroke-width="2" stroke-linejoin="round">'
-    '<path d="m12 3 9 4.5-9 4.5-9-4.5zm-9 9 9 4.5 9-4.5m-18 4.5 9 4.5 9-4.5"/></svg>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#7657ff" '
+    'd="m12 2 10 5-10 5L2 7zM2 11l10 5 10-5v3l-10 5-10-5zm0 5 10 5 10-5v3l-10 5-10-5z"/></svg>'
 )
 
 

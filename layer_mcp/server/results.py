@@ -33,20 +33,17 @@ class Answer(BaseModel):
         """The lines that a person reads before the next step."""
         raise NotImplementedError
 
-    def links(self) -> list[ResourceLink]:
-        """The resources that the answer is about."""
-        return []
-
 
 AnswerT_co = TypeVar("AnswerT_co", bound=Answer, covariant=True)
 
 
 @dataclass(frozen=True)
 class Illustrated(Generic[AnswerT_co]):
-    """An answer with one small JPEG for the model's eyes."""
+    """An answer with one small JPEG for the model's eyes, and links for the host."""
 
     answer: AnswerT_co
     picture: bytes | None = None
+    links: Sequence[ResourceLink] = ()
 
 
 def finished_call(
@@ -60,7 +57,7 @@ def finished_call(
         data = base64.b64encode(shown.picture).decode()
         more.append(ImageContent(type="image", data=data, mime_type=PICTURE_TYPE))
     if protocol_version is not None and protocol_version >= LINKS_SINCE:
-        more += answer.links()
+        more += shown.links
     return _result(answer.facts(), facts, answer.next_step, simulated, more)
 
 

@@ -2,7 +2,8 @@
 
 Flat, one plain `type` on each property, nested models written in place; no `$ref`, `anyOf`,
 `const`, `format`, titles, null branches or null defaults. A limit that the dialect cannot say
-(above 0 for a number) stays in the description and in the model.
+(above 0 for a number) stays in the description and in the model, and so does the greatest length of
+a text: agents do not count letters, and each list of tools costs tokens.
 """
 
 from functools import cache
@@ -21,7 +22,6 @@ KEPT_KEYWORDS = frozenset(
         "minimum",
         "maximum",
         "minLength",
-        "maxLength",
         "minItems",
         "maxItems",
         "pattern",
@@ -30,6 +30,7 @@ KEPT_KEYWORDS = frozenset(
     }
 )
 OUTLINE_KEYWORDS = frozenset({"type", "enum", "required", "additionalProperties"})
+ANSWER_KEYWORDS = frozenset({"type", "enum"})
 # In answers of the sandbox only, and the same in all of them.
 UNLISTED_FACTS = frozenset({"simulated"})
 
@@ -51,22 +52,22 @@ def answer_schema(model: type[BaseModel]) -> JsonObject:
     Some clients check the structured content of a failed call against it; hardly one shows it to
     the model.
     """
-    schema = outline(portable_schema(model))
+    schema = outline(portable_schema(model), ANSWER_KEYWORDS)
     listed = {
         name: fact for name, fact in schema["properties"].items() if name not in UNLISTED_FACTS
     }
     return {**schema, "properties": listed, "required": ["next_step"]}
 
 
-def outline(schema: JsonObject) -> JsonObject:
+def outline(schema: JsonObject, keywords: frozenset[str] = OUTLINE_KEYWORDS) -> JsonObject:
     """The names and types of a schema; its limits hold all the same."""
-    result = {key: value for key, value in schema.items() if key in OUTLINE_KEYWORDS}
+    result = {key: value for key, value in schema.items() if key in keywords}
     if "properties" in schema:
         result["properties"] = {
-            name: outline(value) for name, value in schema["properties"].items()
+            name: outline(value, keywords) for name, value in schema["properties"].items()
         }
     if "items" in schema:
-        result["items"] = outline(schema["items"])
+        result["items"] = outline(schema["items"], keywords)
     return result
 
 
@@ -79,8 +80,6 @@ def _portable(schema: JsonObject, definitions: JsonObject) -> JsonObject:
     result = {key: value for key, value in schema.items() if key in KEPT_KEYWORDS}
     if result.get("default") in (None, [], {}):
         result.pop("default", None)
-    if result.get("additionalProperties") is True:
-        del result["additionalProperties"]
     if "exclusiveMinimum" in schema:
         step = 1 if schema.get("type") == "integer" else 0
         result["minimum"] = schema["exclusiveMinimum"] + step

@@ -5,7 +5,7 @@ connections of 2026-07-28: older ones cannot carry the shape, although clients m
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -147,14 +147,15 @@ def takes_tasks(protocol_version: str | None, capabilities: ClientCapabilities |
 def _check(context: RequestContext, params: TaskParams) -> None:
     """Make sure that a request may name the task that it names.
 
-    Over HTTP the header by which requests are routed must name it too; the SDK checks that for its
-    own methods only.
+    Over HTTP the header by which requests are routed must not name another one; the SDK checks
+    that for its own methods only. Some clients leave it out, and have a paid run to ask for.
 
     Raises:
         MCPError: HEADER_MISMATCH or MISSING_REQUIRED_CLIENT_CAPABILITY.
     """
-    headers = getattr(context.request, "headers", None)
-    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != params.task_id:
+    headers: Mapping[str, str] = getattr(context.request, "headers", {})
+    name = headers.get(MCP_NAME_HEADER)
+    if name is not None and decode_header_value(name) != params.task_id:
         raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} does not name the task.")
     require_client_extension(context, EXTENSION_ID)
 

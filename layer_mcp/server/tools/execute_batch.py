@@ -9,7 +9,7 @@ import anyio
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.tools import Tool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from ...api.errors import LayerError
 from ...api.models import Inference
@@ -40,15 +40,28 @@ Start up to 50 paid generations in one call, priced as a whole before the first 
 runs 5 at once; the others wait in line here. list_runs then waits for all."""
 
 
+# Any of the arguments. One is named, because Gemini refuses an object without properties.
+SomeArguments = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"prompt": {"type": "string", "description": "What to make."}},
+            "additionalProperties": True,
+        }
+    ),
+]
+
+
 class ExecuteBatchArguments(SpendingArguments):
     """The runs, where to start them, and what they may cost in all."""
 
-    requests: list[dict[str, Any]] = Field(
+    requests: list[SomeArguments] = Field(
         min_length=1,
         max_length=MAX_REQUESTS,
         description="What differs: arguments of execute_inference for each run.",
     )
-    defaults: dict[str, Any] = Field(default={}, description="What all of them share.")
+    defaults: SomeArguments = Field(default={}, description="What all of them share.")
     workspace_id: str | None = WORKSPACE
 
 
