@@ -11,24 +11,29 @@ import pytest
 import layer_mcp
 
 PACKAGE = Path(layer_mcp.__file__).parent
+COMMANDS = ("layer_mcp.cli", "layer_mcp.commands", "layer_mcp.demo")
 FORBIDDEN = {
     "api": (
         "mcp",
         "layer_mcp.journal",
         "layer_mcp.server",
         "layer_mcp.sandbox",
-        "layer_mcp.cli",
-        "layer_mcp.demo",
+        "layer_mcp.attach",
+        *COMMANDS,
     ),
-    "server": ("layer_mcp.sandbox", "layer_mcp.cli", "layer_mcp.demo"),
-    "sandbox": ("mcp", "layer_mcp.server", "layer_mcp.cli", "layer_mcp.demo"),
-    "journal": (
+    "server": ("layer_mcp.sandbox", "layer_mcp.attach", *COMMANDS),
+    "sandbox": ("mcp", "layer_mcp.server", "layer_mcp.attach", *COMMANDS),
+    "journal": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", "layer_mcp.attach", *COMMANDS),
+    "attach": (
         "mcp",
+        "layer_mcp.api",
+        "layer_mcp.journal",
         "layer_mcp.server",
         "layer_mcp.sandbox",
-        "layer_mcp.cli",
-        "layer_mcp.demo",
+        "layer_mcp.token_store",
+        *COMMANDS,
     ),
+    "commands": ("layer_mcp.cli",),
 }
 
 
@@ -56,7 +61,9 @@ def test_a_storey_imports_nothing_from_above(storey: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["httpx", "PIL", "tqdm", "layer_mcp.sandbox"])
+@pytest.mark.parametrize(
+    "name", ["httpx", "PIL", "tqdm", "keyring", "yaml", "layer_mcp.attach", "layer_mcp.sandbox"]
+)
 def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     code = (
         "import sys, layer_mcp; from layer_mcp.server.app import create_server;"
