@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Locator, expect
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
-from .gallery_host import GalleryHost, gallery_host
+from .gallery_host import GalleryHost, as_json, gallery_host
 from .hosts import SMALL_IMAGE
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +113,32 @@ async def test_the_new_run_asks_for_all_that_the_first_asked_for(
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     first, second = (run.request for run in sandbox.state.runs.values())
     assert second.model_copy(update={"seed": first.seed}).body() == first.body()
+
+
+async def test_a_yes_in_the_page_is_a_yes_for_the_server(
+    browser: Browser, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    environment |= {"LAYER_CONFIRM_ABOVE": "0.001"}
+    async with gallery_host(browser, environment) as gallery:
+        await gallery.call("execute_inference", READY | {"max_price_creative_units": 1})
+        await again(gallery).press("Enter")
+        await start(gallery).press("Enter")
+        await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
+    assert sandbox.state.arrived["execute_inference"] == 2
+
+
+async def test_the_limit_of_a_run_holds_in_the_page(
+    browser: Browser, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with gallery_host(browser, environment) as gallery:
+        run = await gallery.client.call_tool("execute_inference", READY)
+    environment |= {"LAYER_MAX_PRICE": "0.001"}
+    async with gallery_host(browser, environment) as gallery:
+        await gallery.show(as_json(run))
+        await again(gallery).press("Enter")
+        await start(gallery).press("Enter")
+        await expect(gallery.app.get_by_role("alert")).to_contain_text("LAYER_MAX_PRICE")
+    assert sandbox.state.arrived["execute_inference"] == 1
 
 
 async def test_a_run_that_is_free_can_be_started_again(

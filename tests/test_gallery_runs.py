@@ -12,7 +12,7 @@ from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
 from .gallery_host import GalleryHost, as_json, chromium, gallery_host, textured_square
-from .hosts import ALL_HOSTS, SMALL_IMAGE
+from .hosts import ALL_HOSTS, SMALL_IMAGE, content_of
 
 pytestmark = pytest.mark.anyio
 
@@ -221,6 +221,22 @@ async def test_the_running_ones_of_a_list_are_followed(
     sandbox.state.knobs.run_seconds = 0
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
     await expect(gallery.app.locator(".thumbnail img")).to_have_count(1)
+
+
+async def test_runs_that_wait_in_line_are_followed_too(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = NEVER
+    batch = {
+        "defaults": {"model_id": IMAGE, "width": 256, "height": 256, "batch_size": 1},
+        "requests": [{"prompt": f"potion {number}"} for number in range(7)],
+    }
+    started = await gallery.client.call_tool("execute_batch", batch)
+    await gallery.call("list_runs", {"batch_id": content_of(started)["batch_id"]})
+    await expect(gallery.app.get_by_text("In line")).to_have_count(2)
+    sandbox.state.knobs.run_seconds = 0
+    await expect(gallery.app.get_by_text("Complete", exact=True)).to_have_count(7)
+    await expect(gallery.app.get_by_role("button", name="potion")).to_have_count(7)
 
 
 async def test_older_runs_come_when_asked_for(gallery: GalleryHost) -> None:

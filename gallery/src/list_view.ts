@@ -24,7 +24,7 @@ interface Card {
 export function listView(page: Page, first: Runs, asked: Facts): View {
   const stop = new AbortController();
   const rows = [...first.rows];
-  const cards = new Map<string, Card>();
+  const cards: Card[] = [];
   let answer = first;
   let shown = 0;
 
@@ -62,7 +62,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
   function addMore(): void {
     for (const row of rows.slice(shown, shown + AT_ONCE)) {
       const card = runCard(row);
-      if (row.runId) cards.set(row.runId, card);
+      cards.push(card);
       grid.append(card.element);
     }
     shown = Math.min(shown + AT_ONCE, rows.length);
@@ -135,26 +135,39 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
   }
 
   async function look(): Promise<boolean> {
-    const running = rows.filter((row) => row.runId && meaning(row.status).phase === "running");
-    const ids = running.map((row) => row.runId as string).slice(0, MOST_FOLLOWED);
-    if (ids.length === 0) return true;
-    const given = { inference_ids: ids, wait_for: "any", wait_seconds: WAIT_SECONDS, limit: ids.length };
-    const found = runsOf(await page.server.call("list_runs", given));
+    const running = rows.filter(isRunning);
+    if (running.length === 0) return true;
+    const found = runsOf(await page.server.call("list_runs", lookAtRunning(running)));
     if (stop.signal.aborted) return true;
     trouble.hidden = true;
     for (const row of found?.rows ?? []) take(row);
-    answer = { ...answer, running: rows.filter((row) => meaning(row.status).phase === "running").length };
+    answer = { ...answer, running: rows.filter(isRunning).length };
     drawHead();
     return answer.running === 0;
   }
 
+  /** By their ids; those that wait in line have none yet, so the list itself is asked for again. */
+  function lookAtRunning(running: Row[]): Facts {
+    const wait = { wait_for: "any", wait_seconds: WAIT_SECONDS };
+    const ids = running.map((row) => row.runId).filter((id) => id !== undefined);
+    if (ids.length < running.length) return { ...asked, ...wait, status: undefined, cursor: undefined };
+    const first = ids.slice(0, MOST_FOLLOWED);
+    return { inference_ids: first, limit: first.length, ...wait };
+  }
+
   function take(row: Row): void {
-    const place = rows.findIndex((other) => other.runId === row.runId);
+    const place = rows.findIndex((other) => isSame(other, row));
     const before = rows[place];
-    if (!before || before.status === row.status) return;
+    if (!before || (before.status === row.status && before.runId === row.runId)) return;
     rows[place] = row;
     if (row.actualPrice !== undefined) answer = { ...answer, spent: answer.spent + row.actualPrice };
-    if (row.runId) cards.get(row.runId)?.draw(row);
+    if (before.runId === row.runId) {
+      cards[place]?.draw(row);
+    } else if (cards[place]) {
+      const card = runCard(row);
+      cards[place].element.replaceWith(card.element);
+      cards[place] = card;
+    }
     page.announce(`${row.prompt ?? "A run"}: ${meaning(row.status).words}.`);
   }
 
@@ -170,8 +183,18 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
 
   drawHead();
   addMore();
-  if (rows.some((row) => row.runId && meaning(row.status).phase === "running")) watch();
+  if (rows.some(isRunning)) watch();
   return { element, dispose: () => stop.abort() };
+}
+
+function isRunning(row: Row): boolean {
+  return meaning(row.status).phase === "running";
+}
+
+/** Whether two rows are of one run, which may have got its id meanwhile. */
+function isSame(before: Row, now: Row): boolean {
+  if (before.runId !== undefined) return before.runId === now.runId;
+  return before.askedAt === now.askedAt && before.prompt === now.prompt;
 }
 
 /** Pictures of the runs that come into sight, a few at a time. */
