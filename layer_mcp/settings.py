@@ -51,7 +51,8 @@ class Settings:
         "LAYER_TOKEN",
         default=None,
         parse=token,
-        help="Personal Access Token from app.layer.ai > Settings.",
+        help="Personal Access Token from app.layer.ai > Settings. Default: the one that "
+        "`layer-mcp login` stored.",
         secret=True,
     )
     workspace: str | None = _setting(

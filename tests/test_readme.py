@@ -23,10 +23,13 @@ from mcp.server.mcpserver.tools import Tool
 from PIL import Image, ImageChops, ImageStat
 
 from layer_mcp import InferenceRequest, Settings
+from layer_mcp.attach.clients import CLIENTS, client_of
+from layer_mcp.attach.platforms import Platform
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.tools import tools_of
 from layer_mcp.setting_values import TOOLSETS
 
+from .attach_home import AttachHome
 from .hosts import SCRIPT, SMALL_IMAGE, content_of
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +100,8 @@ def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
     assert commands() == [
         "make demo",
         "make install",
+        LOGIN,
+        INSTALL,
         INSPECT,
         SERVE,
         INSPECT_TASK,
@@ -107,6 +112,8 @@ def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
     ]
 
 
+LOGIN = ".venv/bin/layer-mcp login"
+INSTALL = ".venv/bin/layer-mcp install claude-desktop"
 INSPECT = (
     'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
     "--method tools/list"
@@ -272,14 +279,21 @@ def test_the_library_sample_makes_a_picture(environment: dict[str, str]) -> None
     assert printed.startswith("complete ['http://127.0.0.1")
 
 
-def test_the_entry_for_claude_desktop_starts_from_the_root_with_a_bare_path(
-    environment: dict[str, str], sandbox: RunningSandbox
+def test_after_login_and_install_the_client_starts_the_server_from_the_root_with_a_bare_path(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
-    entry: dict[str, Any] = json.loads(blocks("json")[0])["mcpServers"]["layer"]
-    assert entry["command"].endswith("/.venv/bin/layer-mcp")
-    assert set(entry["env"]) == {"LAYER_API_KEY"}
+    token = environment.pop("LAYER_API_KEY")
+    home = AttachHome(tmp_path, tmp_path / "keyring.json", {"LAYER_API_URL": sandbox.api_url})
+    shell(f"echo {token} | {LOGIN}", ROOT, **home.environment())
+    shell(INSTALL, ROOT, **home.environment())
+    client = client_of("claude-desktop")
+    written = json.loads(client.file(Platform("linux", tmp_path, {})).read_text())
+    entry: dict[str, Any] = written["mcpServers"]["layer"]
     child = StdioServerParameters(
-        command=SCRIPT, env=environment | {"PATH": "/usr/bin:/bin"}, cwd="/"
+        command=entry["command"],
+        args=entry["args"],
+        env=home.environment() | environment | {"PATH": "/usr/bin:/bin"} | entry["env"],
+        cwd="/",
     )
 
     async def host() -> dict[str, Any]:
@@ -287,6 +301,13 @@ def test_the_entry_for_claude_desktop_starts_from_the_root_with_a_bare_path(
             return content_of(await client.call_tool("execute_inference", SMALL_IMAGE))
 
     assert anyio.run(host)["inference_id"] in sandbox.state.runs
+
+
+def test_the_clients_are_those_that_install_knows() -> None:
+    platform = Platform("macos", Path("~"), {})
+    assert rows(table("clients")) == [
+        f"| {client.title} | `{client.id}` | `{client.file(platform)}` |" for client in CLIENTS
+    ]
 
 
 def arguments_in_words(tool: Tool) -> str:
