@@ -10,15 +10,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
 from .commands.attaching import add_attaching
+from .commands.doctor import add_doctor
 from .commands.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from .commands.login import add_login
-from .loopback import is_loopback
+from .own_sandbox import with_own_sandbox
 from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
 from .settings import Settings
 
@@ -95,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=sandbox)
     add_attaching(commands.add_parser)
     add_login(commands.add_parser)
+    add_doctor(commands.add_parser)
     return top
 
 
@@ -114,7 +116,7 @@ def serve(options: argparse.Namespace) -> int:
     # They would log headers and signed addresses.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with _with_own_sandbox(settings) as effective:
+    with with_own_sandbox(settings) as effective:
         submissions = Submissions()
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
@@ -211,23 +213,6 @@ def _sandbox_notes(settings: Settings) -> str:
 
     models = models_in_words(sandbox_models())
     return f"This is a sandbox: runs are simulated and free. Models: {models}.\n"
-
-
-@contextlib.contextmanager
-def _with_own_sandbox(settings: Settings) -> Generator[Settings]:
-    """The settings, pointed at a sandbox of their own if they want one and name none."""
-    if not settings.sandbox or is_loopback(settings.api_url):
-        yield settings
-        return
-    from .sandbox import running_sandbox  # noqa: PLC0415
-
-    with running_sandbox() as running:
-        yield dataclasses.replace(
-            settings,
-            api_url=running.api_url,
-            api_token=running.token,
-            workspace=running.workspace_id,
-        )
 
 
 def _add_sandbox_flag(command: argparse.ArgumentParser, default: object) -> None:

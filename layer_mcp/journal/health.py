@@ -1,0 +1,137 @@
+"""How the journal is, found out without changing it: no table is made, no row is settled."""
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .database import FILE_NAME, is_busy
+from .owners import FOLDER_NAME
+from .schema import SCHEMA_VERSION
+
+BUSY_SECONDS = 1.5
+INTEGRITY_SECONDS = 3.0
+STEPS_BETWEEN_LOOKS = 10_000
+# The lock of a server that is just starting is left alone.
+YOUNG_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """A journal that is there. `problem` says why it cannot be used, as the end of a sentence.
+
+    `is_held` says that another process keeps it from being written. `owner` is the user whose
+    file it is, where that is another one. `servers` counts those that run, `unknown` the runs of
+    which nobody knows whether Layer has them. `is_whole` is None when looking took too long.
+    """
+
+    file: Path
+    problem: str | None = None
+    is_held: bool = False
+    owner: str | None = None
+    servers: int = 0
+    unknown: int = 0
+    is_whole: bool | None = True
+
+
+def journal_health(folder: Path, api_url: str) -> Health | None:
+    """How the journal in a folder is; None when there is none yet. Takes at most 5 s."""
+    file = folder / FILE_NAME
+    if not os.path.lexists(file):
+        return None
+    owner = _other_owner(file)
+    try:
+        servers = running_servers(folder)
+        with closing(_opened(file)) as connection:
+            is_whole = _is_whole(connection)
+            problem = "it is damaged" if is_whole is False else None
+            _write_nothing(connection)
+            unknown = 0 if problem else _unknown(connection, api_url, servers)
+        return Health(
+            file,
+            problem,
+            owner=owner,
+            servers=len(servers),
+            unknown=unknown,
+            is_whole=is_whole,
+        )
+    except (sqlite3.Error, OSError) as error:
+        if is_busy(error):
+            return Health(file, "another program holds it", is_held=True, owner=owner)
+        reason = getattr(error, "strerror", None) or str(error)
+        return Health(file, f"it cannot be used ({reason})", owner=owner)
+
+
+def running_servers(folder: Path) -> set[str]:
+    """The ids of the servers that use the journal in a folder now."""
+    old = time.time() - YOUNG_SECONDS
+    files = (folder / FOLDER_NAME).glob("*.lock")
+    return {path.stem for path in files if path.stat().st_mtime > old or _is_locked(path)}
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    # Not made when it was taken away meanwhile.
+    address = f"{file.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    try:
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise sqlite3.NotSupportedError(f"it was written by a newer layer-mcp ({version})")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool | None:
+    """What SQLite's own check says; None when it takes too long."""
+    deadline = time.monotonic() + INTEGRITY_SECONDS
+    connection.set_progress_handler(
+        lambda: time.monotonic() > deadline,
+        STEPS_BETWEEN_LOOKS,
+    )
+    try:
+        [answer] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+    return answer == "ok"
+
+
+def _write_nothing(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _unknown(connection: sqlite3.Connection, api_url: str, servers: set[str]) -> int:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA_VERSION:
+        return 0
+    sql = "SELECT delivery, owner_id FROM runs WHERE api_url = ? AND delivery IN (?, ?)"
+    rows = connection.execute(sql, (api_url, "unknown", "sending"))
+    return sum(delivery == "unknown" or owner_id not in servers for delivery, owner_id in rows)
+
+
+def _is_locked(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error:
+            return True
+    return False
+
+
+def _other_owner(file: Path) -> str | None:
+    if os.name != "posix":
+        return None
+    try:
+        return None if file.stat().st_uid == os.geteuid() else file.owner()
+    except KeyError:
+        return "a user without name"
+    except OSError:
+        return None
