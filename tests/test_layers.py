@@ -12,6 +12,7 @@ import layer_mcp
 
 PACKAGE = Path(layer_mcp.__file__).parent
 COMMANDS = ("layer_mcp.cli", "layer_mcp.commands", "layer_mcp.demo")
+ABOVE = ("layer_mcp.doctor", *COMMANDS)
 FORBIDDEN = {
     "api": (
         "mcp",
@@ -19,11 +20,11 @@ FORBIDDEN = {
         "layer_mcp.server",
         "layer_mcp.sandbox",
         "layer_mcp.attach",
-        *COMMANDS,
+        *ABOVE,
     ),
-    "server": ("layer_mcp.sandbox", "layer_mcp.attach", *COMMANDS),
-    "sandbox": ("mcp", "layer_mcp.server", "layer_mcp.attach", *COMMANDS),
-    "journal": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", "layer_mcp.attach", *COMMANDS),
+    "server": ("layer_mcp.sandbox", "layer_mcp.attach", *ABOVE),
+    "sandbox": ("mcp", "layer_mcp.server", "layer_mcp.attach", *ABOVE),
+    "journal": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", "layer_mcp.attach", *ABOVE),
     "attach": (
         "mcp",
         "layer_mcp.api",
@@ -31,8 +32,9 @@ FORBIDDEN = {
         "layer_mcp.server",
         "layer_mcp.sandbox",
         "layer_mcp.token_store",
-        *COMMANDS,
+        *ABOVE,
     ),
+    "doctor": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", *COMMANDS),
     "commands": ("layer_mcp.cli",),
 }
 
