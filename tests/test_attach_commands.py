@@ -240,6 +240,49 @@ def test_what_is_wrong_with_a_file_is_said_before_a_token_is_stored(
     assert not keyring_home.keyring.exists()
 
 
+def test_a_file_that_cannot_be_written_is_said_before_a_token_is_stored(
+    keyring_home: AttachHome,
+) -> None:
+    file_of(keyring_home, "cursor").parent.mkdir(mode=0o555)
+    assert "is read-only" in keyring_home.failed("install", "cursor", LAYER_API_KEY="pat_1")
+    assert keyring_home.keyring is not None
+    assert not keyring_home.keyring.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX limits")
+def test_a_disk_that_takes_no_more_leaves_the_file_as_it_was_and_nothing_beside_it(
+    home: AttachHome,
+) -> None:
+    file = file_of(home, "cursor")
+    file.parent.mkdir()
+    file.write_text("{}")
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 0; exec '{SCRIPT}' install cursor --sandbox 2>&1 | cat"],
+        env=home.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "cannot be written" in done.stdout
+    assert [(one.name, one.read_text()) for one in file.parent.iterdir()] == [("mcp.json", "{}")]
+
+
+@pytest.mark.parametrize("placeholder", ["${env:LAYER_API_KEY}", "your token", ""])
+def test_what_is_no_token_in_an_old_entry_is_not_taken_for_one(
+    home: AttachHome, placeholder: str
+) -> None:
+    file_of(home, "cursor").parent.mkdir()
+    entry = {"command": "old", "env": {"LAYER_API_KEY": placeholder}}
+    file_of(home, "cursor").write_text(json.dumps({"mcpServers": {"layer": entry}}))
+    assert "There is no token" in home.failed("install", "cursor")
+
+
+def test_the_sandbox_may_be_wished_for_before_the_command_too(home: AttachHome) -> None:
+    home.done("--sandbox", "install", "cursor")
+    assert entry_of(home, "cursor")["env"] == {"LAYER_SANDBOX": "1"}
+
+
 @pytest.mark.parametrize("command", ["install", "uninstall"])
 def test_an_unknown_client_is_exit_code_2_with_the_nearest_name(
     home: AttachHome, command: str

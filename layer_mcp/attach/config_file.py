@@ -92,8 +92,8 @@ def replace_config(file: ConfigFile, raw: bytes, *, backup: bool) -> None:
         AttachError: it cannot be written, or was changed since it was read.
     """
     try:
+        refuse_read_only(file)
         file.target.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_read_only(file)
         if _bytes_of(file.target) != file.raw:
             raise AttachError(f"{file.path} was changed meanwhile.", "Run the same command again.")
         if backup and file.raw is not None:
@@ -110,7 +110,7 @@ def remove_config(file: ConfigFile) -> None:
         AttachError: its folder cannot be written.
     """
     try:
-        _refuse_read_only(file)
+        refuse_read_only(file)
         file.target.unlink()
     except OSError as error:
         raise AttachError(f"{file.path} cannot be removed: {_reason(error)}.", WRITE_STEP) from None
@@ -143,11 +143,21 @@ def _decoded(path: Path, raw: bytes) -> str:
         raise AttachError(f"{path} is not UTF-8 in line {line}.", "Save it as UTF-8.") from None
 
 
-def _refuse_read_only(file: ConfigFile) -> None:
-    """Renaming would replace a file that is marked read-only, and root may write anywhere."""
-    for path, name in ((file.target, file.path), (file.target.parent, file.target.parent)):
-        if path.exists() and not (path.stat().st_mode & ANY_WRITE and os.access(path, os.W_OK)):
-            raise AttachError(f"{name} is read-only.", WRITE_STEP)
+def refuse_read_only(file: ConfigFile) -> None:
+    """Make sure that the file and its folder may be written, or the first folder that is there.
+
+    Renaming would replace a file that is marked read-only, and root may write anywhere.
+
+    Raises:
+        AttachError: one of them may not.
+    """
+    try:
+        folder = next(path for path in file.target.parents if path.exists())
+        for path, name in ((file.target, file.path), (folder, folder)):
+            if path.exists() and not (path.stat().st_mode & ANY_WRITE and os.access(path, os.W_OK)):
+                raise AttachError(f"{name} is read-only.", WRITE_STEP)
+    except OSError as error:
+        raise AttachError(f"{file.path} cannot be written: {_reason(error)}.", WRITE_STEP) from None
 
 
 def _write_whole(path: Path, raw: bytes, *, like: Path) -> None:

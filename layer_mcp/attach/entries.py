@@ -1,9 +1,12 @@
 """Our entry among a client's servers: put in, taken out, compared; nothing is written here."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from ..token_text import TokenTextError, token_of
 from .clients import Client
 from .errors import AttachError, ConfigSyntaxError, NotEditableError
 from .formats import Format, Place, format_of, inner
@@ -31,7 +34,7 @@ class Entries:
             AttachError: the text is not of its format, or the servers are no object.
         """
         try:
-            servers = inner(self._format.parse(self.text), self.client.place)
+            servers = inner(self._data, self.client.place)
         except ConfigSyntaxError as error:
             raise AttachError(
                 f"{self.path}, line {error.line}, column {error.column}: {error.problem}. "
@@ -52,9 +55,10 @@ class Entries:
         Raises:
             AttachError: as `checked`, or what has our name is no object.
         """
-        found = self.checked().get(self.name)
-        if found is None and self.name not in self.checked():
+        servers = self.checked()
+        if self.name not in servers:
             return None
+        found = servers[self.name]
         if not isinstance(found, dict):
             raise self._no_object(".".join((*self.client.place, self.name)))
         return cast("dict[str, Any]", found)
@@ -66,7 +70,7 @@ class Entries:
             AttachError: the text cannot be edited without touching what is not ours.
         """
         servers = {**self.checked(), self.name: entry}
-        expected = _with_inner(self._format.parse(self.text), self.client.place, servers)
+        expected = _with_inner(self._data, self.client.place, servers)
         return self._edited(
             lambda: self._format.put(self.text, self.client.place, self.name, entry), expected
         )
@@ -78,7 +82,7 @@ class Entries:
             AttachError: the text cannot be edited without touching what is not ours.
         """
         servers = {name: one for name, one in self.checked().items() if name != self.name}
-        expected = _with_inner(self._format.parse(self.text), self.client.place, servers)
+        expected = _with_inner(self._data, self.client.place, servers)
         return self._edited(
             lambda: self._format.take_out(self.text, self.client.place, self.name), expected
         )
@@ -86,6 +90,10 @@ class Entries:
     @property
     def _format(self) -> Format:
         return format_of(self.client.format)
+
+    @cached_property
+    def _data(self) -> Any:
+        return self._format.parse(self.text)
 
     def _edited(self, edit: Any, expected: Any) -> str:
         try:
@@ -143,8 +151,11 @@ def token_in(client: Client, entry: dict[str, Any] | None) -> str | None:
     if not isinstance(environment, dict):
         return None
     found = cast("dict[str, Any]", environment)
-    named = (found.get(name) for name in TOKEN_NAMES)
-    return next((value for value in named if value and isinstance(value, str)), None)
+    for name in TOKEN_NAMES:
+        # A reference such as ${env:TOKEN} is none.
+        with suppress(TokenTextError):
+            return token_of(str(found.get(name) or ""))
+    return None
 
 
 def without_secrets(client: Client, entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from .config_file import (
     ConfigFile,
     backup_bytes,
     read_config,
+    refuse_read_only,
     remove_backup,
     remove_config,
     replace_config,
@@ -78,6 +79,7 @@ def installation(client: Client, path: Path, name: str, launch: Launch) -> Chang
     new = merged(client, old, launch)
     if new == old:
         return Change(client, name, file, old, new, file.raw)
+    refuse_read_only(file)
     return Change(client, name, file, old, new, file.encoded(entries.with_entry(new)))
 
 

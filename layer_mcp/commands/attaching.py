@@ -126,7 +126,10 @@ def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.N
 def _add_choices(command: argparse.ArgumentParser) -> None:
     _add_entry_options(command)
     command.add_argument(
-        "--sandbox", action="store_true", help="a simulated Layer: no account, no charge"
+        "--sandbox",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="a simulated Layer: no account, no charge",
     )
     command.add_argument("--workspace", metavar="NAME", help="workspace: id, slug or name")
     command.add_argument("--output-dir", metavar="DIR", help="finished runs are saved there")
