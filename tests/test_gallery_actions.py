@@ -28,6 +28,11 @@ def again(gallery: GalleryHost) -> Locator:
     return gallery.app.get_by_role("button", name="Again with another seed")
 
 
+async def repeat(gallery: GalleryHost) -> None:
+    await expect(again(gallery)).to_be_enabled()
+    await again(gallery).press("Enter")
+
+
 def start(gallery: GalleryHost) -> Locator:
     return gallery.app.get_by_role("button", name="Start for")
 
@@ -84,7 +89,7 @@ async def test_again_shows_the_price_and_starts_nothing_yet(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await expect(start(gallery)).to_be_visible()
     await expect(gallery.app.get_by_text("Balance 999.99 CU")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 1
@@ -94,7 +99,7 @@ async def test_a_confirmed_price_starts_exactly_one_run_with_another_seed(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).dblclick()
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
@@ -108,7 +113,7 @@ async def test_the_new_run_asks_for_all_that_the_first_asked_for(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     first, second = (run.request for run in sandbox.state.runs.values())
@@ -121,7 +126,7 @@ async def test_a_yes_in_the_page_is_a_yes_for_the_server(
     environment |= {"LAYER_CONFIRM_ABOVE": "0.001"}
     async with gallery_host(browser, environment) as gallery:
         await gallery.call("execute_inference", READY | {"max_price_creative_units": 1})
-        await again(gallery).press("Enter")
+        await repeat(gallery)
         await start(gallery).press("Enter")
         await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 2
@@ -135,7 +140,7 @@ async def test_the_limit_of_a_run_holds_in_the_page(
     environment |= {"LAYER_MAX_PRICE": "0.001"}
     async with gallery_host(browser, environment) as gallery:
         await gallery.show(as_json(run))
-        await again(gallery).press("Enter")
+        await repeat(gallery)
         await start(gallery).press("Enter")
         await expect(gallery.app.get_by_role("alert")).to_contain_text("LAYER_MAX_PRICE")
     assert sandbox.state.arrived["execute_inference"] == 1
@@ -145,7 +150,7 @@ async def test_a_run_that_is_free_can_be_started_again(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY | {"width": 64, "height": 64})
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await gallery.app.get_by_role("button", name="Start for 0 CU").press("Enter")
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 2
@@ -155,7 +160,7 @@ async def test_a_cancelled_price_gives_the_focus_back(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await gallery.app.get_by_role("button", name="Cancel").press("Enter")
     await expect(again(gallery)).to_be_focused()
     await expect(start(gallery)).to_have_count(0)
@@ -167,7 +172,7 @@ async def test_a_balance_too_low_leaves_nothing_to_start(
 ) -> None:
     await gallery.call("execute_inference", READY)
     sandbox.state.workspaces[0].balance_creative_units = 0
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await expect(gallery.app.get_by_text("CU are missing.")).to_be_visible()
     await expect(start(gallery)).to_have_count(0)
 
@@ -179,7 +184,7 @@ async def test_without_a_price_nothing_can_be_started(
     await expect(again(gallery)).to_be_enabled()
     faults = [Fault("status", status=500)] * 20
     sandbox.state.knobs.fail_next("estimate_price", *faults)
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await expect(gallery.app.get_by_role("alert")).to_be_visible()
     await expect(start(gallery)).to_have_count(0)
 
@@ -189,11 +194,11 @@ async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice
 ) -> None:
     await gallery.call("execute_inference", READY)
     sandbox.state.knobs.fail_next("execute_inference", Fault("drop", accepted=True))
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_text("OUTCOME_UNKNOWN")).to_be_visible()
     await gallery.app.get_by_role("button", name="Close").press("Enter")
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("alert")).to_be_visible()
     assert len(seeds(sandbox)) == 2
