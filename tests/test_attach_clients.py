@@ -155,6 +155,21 @@ def test_config_says_where_the_file_is(tmp_path: Path) -> None:
     assert str(tmp_path / ".codex/config.toml") in done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX users")
+def test_config_without_home_takes_the_folder_that_the_system_knows_of_the_user() -> None:
+    done = subprocess.run(
+        [SCRIPT, "config", "cursor", "--sandbox"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={},
+    )
+    path = Path(done.stderr.strip().partition(" reads it from ")[2].removesuffix("."))
+    assert path.is_absolute()
+    assert path.name == "mcp.json"
+
+
 def test_config_alone_names_every_client() -> None:
     assert [line.split()[0] for line in config().stdout.splitlines()] == IDS
 
