@@ -33,6 +33,12 @@ async def repeat(gallery: GalleryHost) -> None:
     await again(gallery).press("Enter")
 
 
+async def see_the_price(gallery: GalleryHost) -> None:
+    button = gallery.app.get_by_role("button", name="See the price")
+    await expect(button).to_be_enabled()
+    await button.press("Enter")
+
+
 def start(gallery: GalleryHost) -> Locator:
     return gallery.app.get_by_role("button", name="Start for")
 
@@ -215,7 +221,7 @@ async def test_a_picture_becomes_the_reference_of_a_new_run(
     await expect(form.get_by_label("Prompt")).to_be_focused()
     await form.get_by_label("Prompt").fill("the same in blue")
     await expect(form.get_by_label("Use it as")).to_have_value("reference_image")
-    await form.get_by_role("button", name="See the price").press("Enter")
+    await see_the_price(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("heading", name="the same in blue")).to_be_visible()
     made = list(sandbox.state.runs.values())[-1].request
@@ -231,7 +237,7 @@ async def test_a_picture_becomes_the_reference_of_another_model(
     form = gallery.app.get_by_role("form")
     await form.get_by_label("Model").select_option(MESH)
     await form.get_by_label("Prompt").fill("as a mesh")
-    await form.get_by_role("button", name="See the price").press("Enter")
+    await see_the_price(gallery)
     await expect(gallery.app.get_by_role("button", name="Start for 2.2 CU")).to_be_visible()
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("heading", name="as a mesh")).to_be_visible()
@@ -241,7 +247,7 @@ async def test_a_picture_becomes_the_reference_of_another_model(
 async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
     await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
-    await gallery.app.get_by_role("button", name="See the price").press("Enter")
+    await see_the_price(gallery)
     await expect(gallery.app.get_by_label("Prompt")).to_be_focused()
     assert gallery.shown.calls_of("estimate_price") == []
 

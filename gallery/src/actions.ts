@@ -24,7 +24,13 @@ interface Actions {
 
 const MOST_SEED = 2 ** 31 - 1;
 
-export function actions(page: Page, { current }: { current: () => Subject }): Actions {
+interface Source {
+  current: () => Subject;
+  /** Settles when all is known of the run that can be known. */
+  ready: () => Promise<void>;
+}
+
+export function actions(page: Page, { current, ready }: Source): Actions {
   const panel = h("div", {});
   const reason = h("p", { class: "meta" });
   const save = saving(page, () => current().run);
@@ -60,13 +66,14 @@ export function actions(page: Page, { current }: { current: () => Subject }): Ac
 
   function useAsReference(file: OutputFile, number: number): void {
     const opener = document.activeElement instanceof HTMLElement ? document.activeElement : again;
-    const { run, known, model } = current();
     const form = referenceForm(page, {
       file,
       number,
-      known,
-      model,
-      workspaceId: workspaceOf(run, known),
+      source: async () => {
+        await ready();
+        const { run, known, model } = current();
+        return { known, model, workspaceId: workspaceOf(run, known) };
+      },
       priced: (given) => show({ words: `File ${number} as reference`, given }, opener),
       closed: () => close(opener),
     });

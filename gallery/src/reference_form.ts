@@ -6,12 +6,17 @@ import { label } from "./format";
 import { type Model, modelOf } from "./model";
 import type { Page } from "./page";
 
-interface Asked {
-  file: OutputFile;
-  number: number;
+interface Source {
   known?: RunRecord;
   model?: Model;
   workspaceId?: string;
+}
+
+interface Asked {
+  file: OutputFile;
+  number: number;
+  /** What is known of the run that made the file. */
+  source: () => Promise<Source>;
   priced: (given: Facts) => void;
   closed: () => void;
 }
@@ -25,14 +30,17 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
   const types = h("select", { id: "reference-type" });
   const prompt = h("textarea", { id: "reference-prompt", rows: 3, maxlength: 10_000 });
   const count = h("input", { id: "reference-count", type: "number", min: 1, max: 8, value: 1, required: true });
-  const own = asked.known?.modelId;
+  const price = button("See the price", { class: "button strong", onclick: finish });
+  let source: Source = {};
 
   async function showModels(): Promise<void> {
+    source = await asked.source();
+    const own = source.known?.modelId;
     const found = await page.server
-      .call("list_models", { supports_reference_images: true, limit: 50, workspace_id: asked.workspaceId })
+      .call("list_models", { supports_reference_images: true, limit: 50, workspace_id: source.workspaceId })
       .catch((): Facts => ({}));
     const named = new Map<string, string>();
-    if (own && takesReferences(asked.model)) named.set(own, asked.model?.name ?? own);
+    if (own && takesReferences(source.model)) named.set(own, source.model?.name ?? own);
     for (const row of list(found.models)) {
       const facts = record(row) ?? {};
       const modelId = text(facts.model_id);
@@ -40,11 +48,12 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     }
     fill(models, ...[...named].map(([modelId, name]) => h("option", { value: modelId }, name)));
     await showTypes();
+    price.disabled = !models.value;
   }
 
   async function showTypes(): Promise<void> {
     const chosen = models.value;
-    const model = chosen ? await modelOf(page.server, chosen, asked.workspaceId) : undefined;
+    const model = chosen ? await modelOf(page.server, chosen, source.workspaceId) : undefined;
     if (chosen !== models.value) return;
     const known = model?.guidanceTypes ?? [USUAL_TYPE];
     const first = known.includes(USUAL_TYPE) ? [USUAL_TYPE] : [];
@@ -54,7 +63,7 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
 
   function given(): Facts {
     const modelId = models.value;
-    const kept = modelId === own ? { ...asked.known?.asked } : {};
+    const kept = modelId === source.known?.modelId ? { ...source.known?.asked } : {};
     for (const name of OWN_TO_THE_RUN) delete (kept as Facts)[name];
     return {
       ...kept,
@@ -62,7 +71,7 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
       prompt: prompt.value.trim(),
       batch_size: count.valueAsNumber,
       guidance_files: [{ file_id: asked.file.fileId, type: types.value }],
-      workspace_id: asked.workspaceId,
+      workspace_id: source.workspaceId,
     };
   }
 
@@ -85,10 +94,11 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     h(
       "div",
       { class: "buttons" },
-      button("See the price", { class: "button strong", onclick: finish }),
+      price,
       button("Cancel", { class: "button quiet", onclick: asked.closed }),
     ),
   );
+  price.disabled = true;
   void showModels();
   return form;
 }

@@ -36,7 +36,7 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   const stage = h("section", { class: "stage", "aria-label": "Files" });
   const price = h("p", { class: "price" });
   const facts = h("div", {});
-  const doing = actions(page, { current: () => ({ run, known, model }) });
+  const doing = actions(page, { current: () => ({ run, known, model }), ready: () => learned });
   const trouble = h("p", { class: "notice", role: "status", hidden: true });
   const files = outputCards(page, { useAsReference: doing.useAsReference });
   const element = h(
@@ -140,7 +140,7 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   }
 
   draw();
-  void learn();
+  const learned = learn();
   if (meaning(run.status).phase === "running") watch();
   return {
     element,
