@@ -225,6 +225,17 @@ async def test_a_price_above_a_limit_is_refused_without_a_question(
     assert sandbox.state.arrived == {"estimate_price": 1}
 
 
+@pytest.mark.parametrize(
+    ("call", "submitted"), [(SMALL_IMAGE, 1), (IMAGES, 0)], ids=["free", "not"]
+)
+async def test_a_call_that_may_cost_nothing_is_sent_if_it_is_free(
+    call: dict[str, Any], submitted: int, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        await client.call_tool("execute_inference", call | {"max_price_creative_units": 0})
+    assert sandbox.state.arrived["execute_inference"] == submitted
+
+
 async def test_a_price_above_the_limit_of_a_day_is_refused_without_a_question(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Elicit
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
-from ..api.fields import PositiveNumber, Request
+from ..api.fields import NonNegativeNumber, Request
 from ..journal.entries import RunEntry, Spending
 from .approval import Answered, Approval, Unasked, asked_person, can_ask
 from .common import counted
@@ -33,7 +33,7 @@ NAME_SECONDS = 3.0
 class SpendingArguments(Request, ArgModelBase):
     """What a call says about paying."""
 
-    max_price_creative_units: PositiveNumber | None = Field(
+    max_price_creative_units: NonNegativeNumber | None = Field(
         default=None,
         description="Refuse if it costs more. After the user's yes to a price: that price.",
     )
