@@ -96,6 +96,16 @@ def test_uninstalling_twice_is_no_failure(home: AttachHome) -> None:
     assert "there is no entry layer" in home.done("uninstall", "cursor")
 
 
+def test_a_backup_that_stays_is_named(home: AttachHome) -> None:
+    file = file_of(home, "cursor")
+    file.parent.mkdir()
+    file.write_text("{}")
+    home.done("install", "cursor", "--sandbox")
+    file.write_text(file.read_text().replace("}\n}", '},\n  "a": 1\n}'))
+    assert f"{file}.layer-mcp-backup" in home.done("uninstall", "cursor")
+    assert json.loads(file.read_text()) == {"mcpServers": {}, "a": 1}
+
+
 def test_choices_and_another_name_stand_in_the_entry(home: AttachHome) -> None:
     choices = ["--workspace", "team", "--output-dir", "out", "--input-dir", "a", "--input-dir", "b"]
     home.done("install", "zed", "--name", "art", *choices, LAYER_API_KEY="pat_1")

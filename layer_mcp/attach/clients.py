@@ -185,7 +185,7 @@ CLIENTS = (
         place=("mcpServers",),
         entry=_plain,
         env_key="env",
-        then="Start Gemini CLI again; /mcp shows the server.",
+        then="Start Gemini CLI again, in a folder that it trusts; /mcp shows the server.",
         source="https://geminicli.com/docs/tools/mcp-server",
     ),
     Client(

@@ -78,6 +78,8 @@ def uninstall(options: argparse.Namespace) -> int:
     change.apply()
     gone = ", which is gone, as nothing else was in it" if change.after is None else ""
     print(f"{client.title}: took {options.name} out of {path}{gone}.")
+    if change.file.backup.exists():
+        print(f"The file as it was before it was installed: {change.file.backup}")
     print(f"Restart {client.title}, or have it read its servers again.")
     return EXIT_OK
 
