@@ -49,7 +49,7 @@ CHECKS = (
     Row(network_checks.PROXY, network_checks.proxy, (SETTINGS,)),
     Row(network_checks.CERTIFICATES, network_checks.certificates, (SETTINGS,)),
     Row(network_checks.API, network_checks.api, WAY),
-    Row(network_checks.CLOCK, network_checks.clock, WAY),
+    Row(network_checks.CLOCK, network_checks.clock, (network_checks.API,)),
     Row(ACCEPTED, account_checks.token_accepted, (TOKEN, network_checks.API)),
     Row(WORKSPACE, account_checks.workspace, (ACCEPTED,)),
     Row(account_checks.BALANCE, account_checks.balance, (WORKSPACE,)),

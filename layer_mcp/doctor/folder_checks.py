@@ -40,8 +40,8 @@ def inputs(setup: Setup) -> Check:
         return INPUT_FOLDERS.failed(error.message, "Set LAYER_INPUT_DIRS to folders to read.")
     problems = {folder: reading_problem(folder) for folder in folders}
     if not setup.settings.input_dirs:
-        # The output folder is one of them, and made when it is needed.
-        problems = {folder: why for folder, why in problems.items() if folder.exists()}
+        # The output folder is one of them, and has a line of its own.
+        problems = {folder: why for folder, why in problems.items() if folder.is_dir()}
     wrong = [f"{folder}: {why}" for folder, why in problems.items() if why]
     if wrong:
         return INPUT_FOLDERS.failed("; ".join(wrong), fix)

@@ -18,7 +18,13 @@ SLOW_SECONDS = 2.0
 # Journals of several machines and the limit a day are kept by the clock.
 CLOCK_SECONDS = 120
 PORTS = {"http": 80, "https": 443}
-CODES_OF_OTHERS = ("UNEXPECTED_RESPONSE", "UNEXPECTED_REDIRECT", "TLS_FAILED", "CONNECTION_LOST")
+OWN_CODES = (
+    "CONNECTION_FAILED",
+    "CONNECTION_LOST",
+    "TLS_FAILED",
+    "UNEXPECTED_REDIRECT",
+    "UNEXPECTED_RESPONSE",
+)
 
 
 def proxy(setup: Setup) -> Check:
@@ -97,8 +103,9 @@ def clock(setup: Setup) -> Check:
 
 def in_own_words(error: LayerError) -> str:
     """The sentence of an error without anything that an answer said: it may repeat the token."""
-    is_ours = error.code in CODES_OF_OTHERS
-    return error.message if is_ours else SENTENCES.get(error.code, f"it answered {error.code}.")
+    if error.code in OWN_CODES:
+        return error.message
+    return SENTENCES.get(error.code, f"it answered {error.code}.")
 
 
 def _api_fix(error: LayerError) -> str:

@@ -34,16 +34,16 @@ async def _connecting_problem(host: str, port: int) -> str | None:
     except TimeoutError:
         return f"{host}:{port} does not answer in {CONNECT_SECONDS:g} s"
     except OSError as error:
-        refused = isinstance(error, ConnectionRefusedError) or "refused" in _reasons(error)
-        return f"{host}:{port} {'refuses connections' if refused else 'cannot be reached'}"
+        is_refused = _is_refused(error.__cause__ or error)
+        return f"{host}:{port} {'refuses connections' if is_refused else 'cannot be reached'}"
     with contextlib.suppress(OSError):
         await stream.aclose()
     return None
 
 
-def _reasons(error: BaseException | None) -> str:
-    """What each address of a name says, which anyio wraps."""
+def _is_refused(error: BaseException | None) -> bool:
+    """Whether every address said no; anyio wraps what they say."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return " ".join(map(_reasons, group.exceptions))
-    return f"{error} {_reasons(error.__cause__)}" if error else ""
+        return all(map(_is_refused, group.exceptions))
+    return isinstance(error, ConnectionRefusedError)
