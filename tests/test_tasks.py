@@ -239,6 +239,17 @@ async def test_an_unknown_task_is_an_invalid_parameter(
     assert len(refused.value.error.message) < 200
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, "NOT_FOUND"), (422, "INVALID_INPUTS")])
+async def test_what_layer_does_not_know_as_a_run_is_an_unknown_task(
+    environment: dict[str, str], sandbox: RunningSandbox, status: int, code: str
+) -> None:
+    sandbox.state.knobs.fail_next("get_inference", Fault("status", status=status, code=code))
+    async with taking_tasks(environment) as client:
+        with pytest.raises(MCPError) as refused:
+            await get_task(client, UNKNOWN)
+    assert refused.value.error.code == INVALID_PARAMS
+
+
 @pytest.mark.parametrize("method", ["tasks/update", "tasks/cancel"])
 async def test_requests_about_a_task_are_acknowledged(
     environment: dict[str, str], method: str
@@ -283,16 +294,30 @@ async def test_layer_down_leaves_a_task_working(
     assert task.status_message == "Layer could not be asked: Something broke."
 
 
-async def test_a_token_that_is_refused_is_an_error_that_says_so(
+@pytest.mark.parametrize("journal", ["state", "another"])
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"LAYER_API_KEY": "pat_wrong"}, "UNAUTHENTICATED"),
+        ({"LAYER_API_KEY": ""}, "MISSING_TOKEN"),
+    ],
+    ids=["a wrong token", "no token"],
+)
+async def test_a_paid_run_that_may_not_be_read_is_no_unknown_task(
+    settings: dict[str, str],
+    code: str,
+    journal: str,
     environment: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     async with taking_tasks(environment) as client:
         handle = await task_of(client, "execute_inference", SMALL_IMAGE)
-    async with taking_tasks(environment, LAYER_API_KEY="pat_wrong") as client:
+    settings = settings | {"LAYER_STATE_DIR": str(tmp_path / journal)}
+    async with taking_tasks(environment | settings) as client:
         with pytest.raises(MCPError) as refused:
             await get_task(client, handle.task_id)
     assert refused.value.error.code == INTERNAL_ERROR
-    assert refused.value.error.message.startswith("UNAUTHENTICATED: ")
+    assert refused.value.error.message.startswith(f"{code}: ")
 
 
 @pytest.mark.parametrize(("named", "status"), [({}, 200), ({"Mcp-Name": UNKNOWN}, 400)])

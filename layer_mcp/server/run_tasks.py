@@ -29,6 +29,8 @@ from .state import App, ToolContext
 from .tasks import RequestContext, Task
 
 TOOLS = ("execute_inference", "execute_workflow")
+# What Layer answers for an id that it does not have, or that is none.
+UNKNOWN_CODES = (*GONE_CODES, "NOT_FOUND", "INVALID_INPUTS")
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _without_state(app: App, run_id: str, entry: RunEntry | None, error: LayerEr
     Raises:
         MCPError: the run may be there, but asking again does not help.
     """
-    if entry is None and not error.transient:
+    if entry is None and error.code in UNKNOWN_CODES:
         return None
     if entry is not None and is_gone(entry, error):
         result = failed_call(error, simulated=app.settings.sandbox)
