@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -206,6 +205,8 @@ def test_without_a_token_and_a_terminal_the_ways_to_give_one_are_said(home: Atta
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 def test_at_a_terminal_the_token_is_asked_for_and_not_echoed(home: AttachHome) -> None:
+    import pty
+
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [SCRIPT, "install", "cursor"],
