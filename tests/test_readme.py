@@ -104,6 +104,7 @@ def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
         INSTALL,
         INSPECT,
         SERVE,
+        DOCTOR,
         INSPECT_TASK,
         SANDBOX,
         "make interop",
@@ -124,6 +125,7 @@ INSPECT_TASK = (
     "--tool-arg model_id=00000000-0000-4000-8000-000000000001 "
     '--tool-arg "prompt=a red potion" --tool-arg batch_size=1'
 )
+DOCTOR = ".venv/bin/layer-mcp doctor"
 SERVE = ".venv/bin/layer-mcp serve --http --port 8750"
 SANDBOX = ".venv/bin/layer-mcp sandbox --port 8751"
 
