@@ -346,6 +346,16 @@ def test_a_file_that_changes_between_reading_and_writing_is_left_alone(tmp_path:
     assert path.read_text() == '{"a": 1}'
 
 
+def test_a_file_that_gets_another_server_meanwhile_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    install("cursor", path)
+    change = uninstallation(client_of("cursor"), path, "layer")
+    path.write_text(others("cursor"))
+    with pytest.raises(AttachError, match="changed meanwhile"):
+        change.apply()
+    assert path.read_text() == others("cursor")
+
+
 SECRETS = {
     "cursor": '{"mcpServers": {"x": {"env": {"K": "hush \\" hush", "N": 4711}, "args": ["hush"]}}}',
     "vscode": '{\n  "servers": {\n    "x": {"env": {"K": "hush"}}\n  }\n}',

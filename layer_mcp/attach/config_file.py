@@ -94,8 +94,7 @@ def replace_config(file: ConfigFile, raw: bytes, *, backup: bool) -> None:
     try:
         refuse_read_only(file)
         file.target.parent.mkdir(parents=True, exist_ok=True)
-        if _bytes_of(file.target) != file.raw:
-            raise AttachError(f"{file.path} was changed meanwhile.", "Run the same command again.")
+        _refuse_changed(file)
         if backup and file.raw is not None:
             _write_whole(file.backup, file.raw, like=file.target)
         _write_whole(file.target, raw, like=file.target)
@@ -107,10 +106,11 @@ def remove_config(file: ConfigFile) -> None:
     """Remove a file that holds nothing but our entry.
 
     Raises:
-        AttachError: its folder cannot be written.
+        AttachError: its folder cannot be written, or it was changed since it was read.
     """
     try:
         refuse_read_only(file)
+        _refuse_changed(file)
         file.target.unlink()
     except OSError as error:
         raise AttachError(f"{file.path} cannot be removed: {_reason(error)}.", WRITE_STEP) from None
@@ -127,6 +127,11 @@ def remove_backup(file: ConfigFile) -> None:
     """Remove the backup, if there is one."""
     with contextlib.suppress(OSError):
         file.backup.unlink()
+
+
+def _refuse_changed(file: ConfigFile) -> None:
+    if _bytes_of(file.target) != file.raw:
+        raise AttachError(f"{file.path} was changed meanwhile.", "Run the same command again.")
 
 
 def _bytes_of(path: Path) -> bytes | None:
