@@ -94,6 +94,10 @@ class Jobs:
         job = self.by_id.get(task_id)
         return None if job is None else job.as_task(time.time())
 
+    async def knows(self, context: RequestContext, task_id: str) -> bool:
+        """Whether there is such a job."""
+        return task_id in self.by_id
+
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
         """End a job that has not ended."""
         job = self.by_id.get(task_id)

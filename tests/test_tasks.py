@@ -260,6 +260,18 @@ async def test_requests_about_a_task_are_acknowledged(
     assert answer == {}
 
 
+@pytest.mark.parametrize("method", ["tasks/update", "tasks/cancel"])
+async def test_a_run_of_the_journal_is_acknowledged_without_asking_layer(
+    environment: dict[str, str], sandbox: RunningSandbox, method: str
+) -> None:
+    async with taking_tasks(environment) as client:
+        handle = await task_of(client, "execute_inference", SMALL_IMAGE)
+        await ended(client, handle.task_id)
+        before = sandbox.state.arrived.copy()
+        await tell_task(client, method, handle.task_id)
+    assert sandbox.state.arrived == before
+
+
 async def test_a_cancelled_task_ends_the_wait_and_the_run_goes_on(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -67,12 +67,21 @@ class RunTasks:
         except LayerError as error:
             return _without_state(app, run_id, entry, error)
 
+    async def knows(self, context: RequestContext, task_id: str) -> bool:
+        """Whether a run is in the journal, else whether Layer has it.
+
+        Raises:
+            MCPError: Layer cannot be asked.
+        """
+        if await _entry(_app_of(context), task_id.lower()) is not None:
+            return True
+        return await self.look(context, task_id) is not None
+
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
         """Stop waiting for a run. The run goes on: Layer has no way to stop it."""
-        if await self.look(context, task_id) is None:
-            return False
+        # First, because Layer may be slow to say whether it knows the run.
         _app_of(context).waits.stop(task_id.lower())
-        return True
+        return await self.knows(context, task_id)
 
 
 async def _looked(context: RequestContext, run_id: str, entry: RunEntry | None) -> Task:

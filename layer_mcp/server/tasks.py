@@ -70,6 +70,10 @@ class TaskSource(Protocol):
         """A task as it is now, or None for an id that is not known."""
         ...
 
+    async def knows(self, context: RequestContext, task_id: str) -> bool:
+        """Whether there is such a task."""
+        ...
+
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
         """Stop what can be stopped; False for an id that is not known."""
         ...
@@ -117,11 +121,17 @@ class Tasks(Extension):
         return answer if task is None else {**_wire(task), "resultType": "task"}
 
     async def _get(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
-        return _outcome(await self._known(context, params))
+        _check(context, params)
+        task = await self._source.look(context, params.task_id)
+        if task is None:
+            raise _unknown(params)
+        return _outcome(task)
 
     async def _update(self, context: RequestContext, params: TaskUpdateParams) -> dict[str, Any]:
         # No task asks for anything, so there is nothing to be answered; late answers are ignored.
-        await self._known(context, params)
+        _check(context, params)
+        if not await self._source.knows(context, params.task_id):
+            raise _unknown(params)
         return {}
 
     async def _cancel(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
@@ -129,13 +139,6 @@ class Tasks(Extension):
         if not await self._source.cancel(context, params.task_id):
             raise _unknown(params)
         return {}
-
-    async def _known(self, context: RequestContext, params: TaskParams) -> Task:
-        _check(context, params)
-        task = await self._source.look(context, params.task_id)
-        if task is None:
-            raise _unknown(params)
-        return task
 
 
 def takes_tasks(protocol_version: str | None, capabilities: ClientCapabilities | None) -> bool:
