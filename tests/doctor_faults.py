@@ -95,6 +95,11 @@ def _setting(folder: Path) -> Home:
     yield from sound(folder, LAYER_MAX_PRICE="cheap")
 
 
+@fault("mistyped setting", "settings", "warning", "LAYER_OUTPUT_DIRS", "LAYER_OUTPUT_DIR instead")
+def _mistyped(folder: Path) -> Home:
+    yield from sound(folder, LAYER_OUTPUT_DIRS=str(folder))
+
+
 @fault("API that is down", "api", "failed", "refuses connections", "LAYER_API_URL")
 def _down(folder: Path) -> Home:
     yield doctor_home(folder, f"http://{CLOSED}/api")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 import trustme
@@ -21,7 +22,7 @@ from layer_mcp.sandbox import RunningSandbox, running_sandbox
 from layer_mcp.token_store import SERVICE
 
 from .attach_home import AttachHome
-from .doctor_faults import journal
+from .doctor_faults import CLOSED, journal
 from .doctor_home import TOKEN, DoctorHome, doctor_home, home_of, sandbox_state, shown_parts
 from .hosts import SCRIPT
 from .raw_servers import http_answer, raw_server
@@ -41,6 +42,9 @@ for name in ("HOME", "LAYER_SANDBOX"):
     os.environ.pop(name, None)
 sys.exit(main(["doctor", "--json"]))
 """
+
+
+OFFLINE = Settings(api_token=TOKEN, sandbox=True, api_url=f"http://{CLOSED}/api")
 
 
 @pytest.fixture
@@ -202,10 +206,33 @@ def test_a_check_that_breaks_does_not_hide_the_others(monkeypatch: pytest.Monkey
         raise RuntimeError(TOKEN)
 
     monkeypatch.setattr("layer_mcp.doctor.settings_checks.token_of", broken)
-    found = {check.id: check for check in examine(Setup(Settings(api_token=TOKEN, sandbox=True)))}
+    found = {check.id: check for check in examine(Setup(OFFLINE))}
     assert found["token"].state == "failed"
     assert found["token"].fact == "the check broke (RuntimeError)"
     assert found["journal"].state == "ok"
+
+
+def test_a_check_that_hangs_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("layer_mcp.doctor.examination.CHECK_SECONDS", 2)
+    hanging = Event()
+
+    def hang(_token: str) -> None:
+        hanging.wait()
+
+    monkeypatch.setattr("layer_mcp.doctor.settings_checks.token_of", hang)
+    found = {check.id: check for check in examine(Setup(OFFLINE))}
+    hanging.set()
+    assert (found["token"].state, found["clients"].state) == ("failed", "ok")
+    assert found["token"].fact == "it did not come to an end"
+
+
+def test_what_comes_after_the_time_of_all_checks_is_said_to_be_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("layer_mcp.doctor.examination.ALL_SECONDS", 0)
+    found = list(examine(Setup(Settings())))
+    assert {check.state for check in found} == {"skipped"}
+    assert found[0].fact == "not checked: 0 s are over"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from layer_mcp.doctor.report import columns
+
 from .doctor_faults import FAULTS
 from .doctor_home import WIDTH
 
@@ -30,4 +32,4 @@ def test_the_table_tells_a_fault_within_80_columns_and_no_secret(name: str, tmp_
     with make(tmp_path) as home:
         table = home.table()
     assert without_blanks(expected.fact) in without_blanks(table)
-    assert max(map(len, table.splitlines())) <= WIDTH
+    assert max(map(columns, table.splitlines())) <= WIDTH

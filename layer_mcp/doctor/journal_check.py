@@ -1,15 +1,22 @@
 """The journal: whether runs can be written down, and what is open in it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..folders import state_folder
-from ..journal.health import Health, journal_health
+from ..journal.health import Health, Trouble, journal_health
 from .check import Check, Subject
 from .folder_checks import writing_problem
 from .setup import Setup
 
 JOURNAL = Subject("journal", "Journal")
 FOLDER_FIX = "Set LAYER_STATE_DIR to a folder that can be written."
+TROUBLES: Mapping[Trouble, str] = {
+    "held": "another program holds it",
+    "newer": "it is of another version",
+    "read_only": "it cannot be written",
+    "damaged": "it is damaged",
+}
 
 
 def journal(setup: Setup) -> Check:
@@ -30,8 +37,10 @@ def journal(setup: Setup) -> Check:
 
 
 def _of_health(setup: Setup, folder: Path, found: Health) -> Check:
-    if found.problem is not None:
-        return _wrong(setup, _fact(found, found.problem), _fix(found, folder))
+    if found.trouble is not None:
+        what = TROUBLES[found.trouble]
+        told = what if found.trouble == "held" else f"{what} ({found.reason})"
+        return _wrong(setup, _fact(found, told), _fix(found.trouble, folder))
     if found.unknown:
         runs = "run is" if found.unknown == 1 else "runs are"
         return JOURNAL.warning(
@@ -49,12 +58,14 @@ def _fact(found: Health, what: str) -> str:
     return f"{found.file}{owned}: {what}"
 
 
-def _fix(found: Health, folder: Path) -> str:
-    if found.is_held:
-        return "End the program that has the file open, such as a database viewer or a backup."
-    if "newer" in (found.problem or ""):
-        return "Install the newest layer-mcp, or set LAYER_STATE_DIR to another folder."
-    return f"Move {folder} away; the next run begins a new journal. It loses the list of runs."
+def _fix(trouble: Trouble, folder: Path) -> str:
+    fixes: dict[Trouble, str] = {
+        "held": "End the program that has the file open, such as a database viewer or a backup.",
+        "newer": "Install the newest layer-mcp, or set LAYER_STATE_DIR to another folder.",
+        "read_only": f"Make the file writable. {FOLDER_FIX}",
+        "damaged": f"Move {folder} away; the next run begins a new journal, without the old runs.",
+    }
+    return fixes[trouble]
 
 
 def _wrong(setup: Setup, fact: str, fix: str) -> Check:

@@ -1,6 +1,10 @@
 """The settings, and the token in them or in the keyring."""
 
+from dataclasses import fields
+from difflib import get_close_matches
+
 from ..api.errors import next_step_for
+from ..settings import Settings
 from ..token_text import CREATE_STEP, TokenTextError, token_of
 from .check import Check, Subject
 from .setup import Setup
@@ -13,10 +17,22 @@ def settings(setup: Setup) -> Check:
     """Whether every setting of the environment can be used."""
     if setup.settings_problem:
         return SETTINGS.failed(setup.settings_problem, "Correct or remove that variable.")
-    names = sorted(
-        name for name, value in setup.environ.items() if name.startswith("LAYER_") and value.strip()
+    known = [name for one in fields(Settings) for name in one.metadata["names"]]
+    given = sorted(
+        name
+        for name, value in setup.environ.items()
+        if name.startswith("LAYER_") and value.strip() and not value.strip().startswith("${")
     )
-    return SETTINGS.ok(", ".join(names) or "none are set; the usual ones are used")
+    near = {name: get_close_matches(name, known, n=1, cutoff=0.8) for name in given}
+    mistyped = {name: near[name][0] for name in given if near[name] and name not in known}
+    if mistyped:
+        meant = "; ".join(f"{right} instead of {name}" for name, right in mistyped.items())
+        return SETTINGS.warning(
+            f"not read, as there is no such setting: {', '.join(mistyped)}",
+            f"If it is mistyped, correct it: {meant}.",
+        )
+    used = [name for name in given if name in known]
+    return SETTINGS.ok(", ".join(used) or "none are set; the usual ones are used")
 
 
 def token(setup: Setup) -> Check:

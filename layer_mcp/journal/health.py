@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .database import FILE_NAME, is_busy
 from .owners import FOLDER_NAME
@@ -18,18 +19,22 @@ STEPS_BETWEEN_LOOKS = 10_000
 YOUNG_SECONDS = 5.0
 
 
+Trouble = Literal["held", "newer", "read_only", "damaged"]
+"""Why a journal cannot be used; `held` is by another process."""
+
+
 @dataclass(frozen=True)
 class Health:
-    """A journal that is there. `problem` says why it cannot be used, as the end of a sentence.
+    """A journal that is there. `trouble` is why it cannot be used, `reason` what SQLite says of it.
 
-    `is_held` says that another process keeps it from being written. `owner` is the user whose
-    file it is, where that is another one. `servers` counts those that run, `unknown` the runs of
-    which nobody knows whether Layer has them. `is_whole` is None when looking took too long.
+    `owner` is the user whose file it is, where that is another one. `servers` counts those that
+    run, `unknown` the runs of which nobody knows whether Layer has them. `is_whole` is None when
+    looking took too long.
     """
 
     file: Path
-    problem: str | None = None
-    is_held: bool = False
+    trouble: Trouble | None = None
+    reason: str = ""
     owner: str | None = None
     servers: int = 0
     unknown: int = 0
@@ -46,35 +51,40 @@ def journal_health(folder: Path, api_url: str) -> Health | None:
         servers = running_servers(folder)
         with closing(_opened(file)) as connection:
             is_whole = _is_whole(connection)
-            problem = "it is damaged" if is_whole is False else None
+            if is_whole is False:
+                return Health(file, "damaged", "quick_check finds faults", owner=owner)
             _write_nothing(connection)
-            unknown = 0 if problem else _unknown(connection, api_url, servers)
-        return Health(
-            file,
-            problem,
-            owner=owner,
-            servers=len(servers),
-            unknown=unknown,
-            is_whole=is_whole,
-        )
-    except (sqlite3.Error, OSError) as error:
-        if is_busy(error):
-            return Health(file, "another program holds it", is_held=True, owner=owner)
-        reason = getattr(error, "strerror", None) or str(error)
-        return Health(file, f"it cannot be used ({reason})", owner=owner)
+            unknown = _unknown(connection, api_url, servers)
+        return Health(file, owner=owner, servers=len(servers), unknown=unknown, is_whole=is_whole)
+    except sqlite3.Error as error:
+        return Health(file, _trouble(error), str(error), owner=owner)
 
 
 def running_servers(folder: Path) -> set[str]:
     """The ids of the servers that use the journal in a folder now."""
     old = time.time() - YOUNG_SECONDS
     files = (folder / FOLDER_NAME).glob("*.lock")
-    return {path.stem for path in files if path.stat().st_mtime > old or _is_locked(path)}
+    return {path.stem for path in files if _is_young(path, old) or _is_locked(path)}
+
+
+def _trouble(error: sqlite3.Error) -> Trouble:
+    if is_busy(error):
+        return "held"
+    if isinstance(error, sqlite3.NotSupportedError):
+        return "newer"
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    is_denied = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+    return "read_only" if is_denied else "damaged"
+
+
+def _connected(file: Path, busy_seconds: float) -> sqlite3.Connection:
+    # Not made anew when it was taken away meanwhile.
+    address = f"{file.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(address, timeout=busy_seconds, isolation_level=None, uri=True)
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    # Not made when it was taken away meanwhile.
-    address = f"{file.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    connection = _connected(file, BUSY_SECONDS)
     try:
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
@@ -117,12 +127,19 @@ def _unknown(connection: sqlite3.Connection, api_url: str, servers: set[str]) ->
     return sum(delivery == "unknown" or owner_id not in servers for delivery, owner_id in rows)
 
 
+def _is_young(path: Path, old: float) -> bool:
+    try:
+        return path.stat().st_mtime > old
+    except OSError:
+        return False
+
+
 def _is_locked(path: Path) -> bool:
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        try:
+    try:
+        with closing(_connected(path, 0)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error:
-            return True
+    except sqlite3.Error as error:
+        return is_busy(error)
     return False
 
 
