@@ -22,6 +22,15 @@ READY: dict[str, Any] = SMALL_IMAGE | {
     "height": 256,
 }
 MESH = sandbox_models()[3].model_id
+# What the host does after the server has answered a paid call, in place of handing the answer on.
+AND_THEN = """() => {
+  const ask = window.askServer;
+  window.askServer = async (method, params) => {
+    const answer = await ask(method, params);
+    if (params.name === "execute_inference") WHAT;
+    return answer;
+  };
+}"""
 
 
 def again(gallery: GalleryHost) -> Locator:
@@ -210,6 +219,28 @@ async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice
     assert len(seeds(sandbox)) == 2
     one, other = gallery.shown.calls_of("execute_inference")
     assert one["seed"] == other["seed"]
+
+
+async def test_a_paid_call_that_the_host_brings_no_answer_to_may_have_been_paid(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.page.evaluate(AND_THEN.replace("WHAT", "throw new Error('late')"))
+    await again(gallery).press("Enter")
+    await start(gallery).press("Enter")
+    alert = gallery.app.get_by_role("alert")
+    await expect(alert).to_contain_text("The run may have been started and paid for.")
+    await expect(alert).to_contain_text("OUTCOME_UNKNOWN")
+    assert len(seeds(sandbox)) == 2
+
+
+async def test_what_is_being_paid_cannot_be_cancelled(gallery: GalleryHost) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.page.evaluate(AND_THEN.replace("WHAT", "await new Promise(() => {})"))
+    await again(gallery).press("Enter")
+    await start(gallery).press("Enter")
+    await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
+    await expect(gallery.app.get_by_role("button", name="Cancel")).to_be_disabled()
 
 
 async def test_a_picture_becomes_the_reference_of_a_new_run(

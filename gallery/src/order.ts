@@ -45,9 +45,10 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
       price.balance !== undefined && price.remaining !== undefined
         ? h("p", { class: "meta" }, `Balance ${units(price.balance)}, ${units(price.remaining)} after the run.`)
         : undefined;
+    const leave = cancel("Cancel");
     const start = button(`Start for ${units(price.price)}`, {
       class: "button strong",
-      onclick: () => void pay(price, start),
+      onclick: () => void pay(price, start, leave),
     });
     fill(
       body,
@@ -55,14 +56,16 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
       balance,
       price.warning !== undefined && h("p", { class: "notice" }, price.warning),
       !price.sufficient && h("p", { class: "notice bad" }, price.nextStep ?? "The balance is too low."),
-      h("div", { class: "buttons" }, price.sufficient && start, cancel("Cancel")),
+      h("div", { class: "buttons" }, price.sufficient && start, leave),
     );
     page.announce(`This costs ${units(price.price)}. Start or cancel.`);
   }
 
-  async function pay(price: Price, start: HTMLButtonElement): Promise<void> {
+  async function pay(price: Price, start: HTMLButtonElement, leave: HTMLButtonElement): Promise<void> {
     if (start.disabled) return;
     start.disabled = true;
+    // What has left cannot be cancelled.
+    leave.disabled = true;
     start.textContent = "Starting…";
     const most = price.price > 0 ? { max_price_creative_units: price.price } : {};
     const given = { ...wanted.given, ...most, preview: false };
@@ -72,13 +75,23 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
       page.tell(`${wanted.words}: the user confirmed ${units(price.price)} in the gallery. Run ${run.runId} was started.`);
       wanted.started(run);
     } catch (error) {
-      fill(body, trouble(error), h("div", { class: "buttons" }, cancel("Close")));
+      fill(body, trouble(afterPaying(error)), h("div", { class: "buttons" }, cancel("Close")));
       panel.focus();
     }
   }
 
   void ask();
   return panel;
+}
+
+/** Without an answer of the server nobody here knows whether the host handed the call on. */
+function afterPaying(error: unknown): unknown {
+  if (!(error instanceof Problem) || !error.byHost) return error;
+  return new Problem(
+    "OUTCOME_UNKNOWN",
+    "No answer came. The run may have been started and paid for.",
+    "Ask in the chat for the runs of today before you start it again.",
+  );
 }
 
 function trouble(error: unknown): HTMLElement {
