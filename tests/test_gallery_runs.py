@@ -18,6 +18,13 @@ pytestmark = pytest.mark.anyio
 
 IMAGE, _, VIDEO, MESH, SOUND, _, _ = (model.model_id for model in sandbox_models())
 NEVER = 3_600.0
+HOUR_MS = 3_600_000
+# The server waits for nothing.
+AT_ONCE = """() => {
+  const ask = window.askServer;
+  window.askServer = (method, params) =>
+    ask(method, { ...params, arguments: { ...params.arguments, wait_seconds: 0 } });
+}"""
 
 
 def wanted(model_id: str = IMAGE, **given: Any) -> dict[str, Any]:
@@ -76,6 +83,19 @@ async def test_a_look_waits_in_the_server_and_asks_for_no_picture(
         "wait_seconds": 20,
         "preview": False,
     }
+
+
+async def test_after_an_hour_the_page_stops_looking_and_says_so(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = NEVER
+    await gallery.page.evaluate(AT_ONCE)
+    await gallery.page.clock.install()
+    await gallery.call("execute_inference", wanted(wait_seconds=0))
+    await expect(gallery.app.get_by_text("Generating")).to_be_visible()
+    await gallery.page.clock.fast_forward(HOUR_MS)
+    await expect(gallery.app.get_by_text("This page has looked for an hour.")).to_be_visible()
+    await expect(gallery.app.get_by_role("button", name="Look again")).to_be_visible()
 
 
 async def test_the_prompt_is_there_before_the_answer(gallery: GalleryHost) -> None:

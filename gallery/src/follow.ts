@@ -1,5 +1,7 @@
 /** Looking again and again until something has ended, within bounds. */
 
+import { Problem } from "./server";
+
 const PAUSE_MS = 1_000;
 const MOST_FAILURES = 3;
 const MOST_MS = 3_600_000;
@@ -33,6 +35,7 @@ export async function follow({ look, failed, stop }: Followed): Promise<void> {
     }
     await pause(PAUSE_MS * 2 ** failures, stop);
   }
+  if (!stop.aborted) failed(new Problem("LOOKED_LONG", "This page has looked for an hour."), true);
 }
 
 function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
