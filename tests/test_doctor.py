@@ -110,6 +110,22 @@ def test_a_keyring_that_does_not_answer_is_not_waited_for(
     assert home.json_report().state("token") == "failed"
 
 
+def test_a_token_in_a_clients_entry_is_looked_at_too(home: DoctorHome) -> None:
+    AttachHome(home.folder, extra=home.environment).done("install", "goose")
+    report = home.json_report(LAYER_API_KEY="")
+    assert report.not_ok() == {}
+    assert report.fact("token") == "in the entry of Goose"
+
+
+def test_a_token_in_a_clients_entry_is_for_no_other_api(
+    home: DoctorHome, served: RunningSandbox
+) -> None:
+    AttachHome(home.folder).done("install", "goose", LAYER_API_KEY=TOKEN)
+    report = home.json_report(LAYER_API_KEY="")
+    assert report.state("token") == "failed"
+    assert not any("authorization" in arrival.headers for arrival in served.state.arrivals)
+
+
 def test_a_private_authority_is_told_and_trusted(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -262,6 +278,16 @@ def test_only_a_terminal_that_wants_colours_gets_them(
 def test_a_terminal_without_the_marks_gets_plain_ones(home: DoctorHome) -> None:
     table = home.table(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert table.startswith(f"{PLAIN_MARKS['ok']} Python")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_without_stdout_the_exit_code_still_tells(home: DoctorHome) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home.folder)}
+    command = ["sh", "-c", f"exec '{SCRIPT}' doctor --sandbox >&-"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_report_names_its_version(tmp_path: Path) -> None:

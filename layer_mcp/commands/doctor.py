@@ -62,7 +62,7 @@ def _report(setup: "Setup", options: argparse.Namespace) -> int:
     )
 
     checks: list[Check] = []
-    marks, coloured = marks_for(sys.stdout.encoding), _is_coloured()
+    marks, coloured = marks_for(getattr(sys.stdout, "encoding", None)), _is_coloured()
     for check in examine(setup):
         checks.append(check)
         if not options.json:
@@ -73,6 +73,5 @@ def _report(setup: "Setup", options: argparse.Namespace) -> int:
 
 def _is_coloured() -> bool:
     """Whether stdout is a terminal that wants colours (no-color.org)."""
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
+    is_unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout is not None and sys.stdout.isatty() and not is_unwanted

@@ -1,19 +1,22 @@
 """The clients on this machine whose configuration names layer-mcp."""
 
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, cast
 
 from ..attach.clients import CLIENTS, Client
 from ..attach.config_file import read_config
+from ..attach.entries import token_in
 from ..attach.errors import AttachError, ConfigSyntaxError
 from ..attach.formats import format_of, inner
 from ..attach.launch import Launch
 from ..attach.platforms import Platform, this_platform
+from ..settings import DEFAULT_API_URL, SettingsError, normal_api_url
 
 OWN_NAME = "layer"
 OURS = re.compile(r"layer[-_]mcp", re.IGNORECASE)
@@ -24,7 +27,8 @@ PLACEHOLDER = "?"
 class ConfiguredClient:
     """A client, its file, and the commands of its entries for layer-mcp by their names.
 
-    `problem` says why the file cannot be read; `is_named` whether it speaks of layer-mcp then.
+    `tokens` are those that stand in its entries, by the API's address. `problem` says why the file
+    cannot be read; `is_named` whether it speaks of layer-mcp then.
     """
 
     client: Client
@@ -32,6 +36,7 @@ class ConfiguredClient:
     commands: Mapping[str, str]
     problem: str | None = None
     is_named: bool = False
+    tokens: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def missing(self) -> dict[str, str]:
         """The commands that are not on this machine."""
@@ -66,16 +71,30 @@ def _configured(client: Client, platform: Platform) -> ConfiguredClient | None:
     except AttachError as error:
         problem = error.fact.removeprefix(f"{path} ").rstrip(".")
     else:
-        return ConfiguredClient(client, path, _commands(client, servers))
+        entries = _entries(client, servers)
+        commands = {name: _command(client, entry)[0] for name, entry in entries.items()}
+        tokens = dict(_tokens(client, entries.values()))
+        return ConfiguredClient(client, path, commands, tokens=tokens)
     return ConfiguredClient(client, path, {}, problem, is_named=bool(OURS.search(text)))
 
 
-def _commands(client: Client, servers: Any) -> dict[str, str]:
+def _entries(client: Client, servers: Any) -> dict[str, dict[str, Any]]:
+    """The entries that start layer-mcp."""
     if not isinstance(servers, dict):
         return {}
     named = cast("dict[str, Any]", servers)
-    commands = ((name, _command(client, entry)) for name, entry in named.items())
-    return {name: command[0] for name, command in commands if command and _is_ours(name, command)}
+    commands = ((name, entry, _command(client, entry)) for name, entry in named.items())
+    return {name: entry for name, entry, command in commands if _is_ours(name, command)}
+
+
+def _tokens(client: Client, entries: Iterable[dict[str, Any]]) -> Generator[tuple[str, str]]:
+    for entry in entries:
+        token = token_in(client, entry)
+        environment: dict[str, Any] = entry.get(client.env_key) or {}
+        if token is None or environment.get("LAYER_SANDBOX"):
+            continue
+        with contextlib.suppress(SettingsError):
+            yield normal_api_url(str(environment.get("LAYER_API_URL") or DEFAULT_API_URL)), token
 
 
 def _command(client: Client, entry: Any) -> list[str]:
@@ -93,5 +112,5 @@ def _command(client: Client, entry: Any) -> list[str]:
 
 
 def _is_ours(name: str, command: list[str]) -> bool:
-    words = [PurePath(command[0]).stem, *command[1:]]
-    return name == OWN_NAME or any(OURS.search(word) for word in words)
+    words = [PurePath(one).stem for one in command[:1]] + command[1:]
+    return bool(command) and (name == OWN_NAME or any(OURS.search(word) for word in words))

@@ -115,7 +115,8 @@ def _api_fix(error: LayerError) -> str:
         "UNEXPECTED_RESPONSE": "Correct LAYER_API_URL. A network with a sign-in page answers for "
         "Layer until you have signed in.",
         "TIMEOUT": "Try again in a minute; check the network and the proxy.",
-        "CONNECTION_FAILED": "Check the proxy: it may want a user name and password.",
+        "CONNECTION_FAILED": "Check the network, and that the proxy lets layer-mcp through; it may "
+        "want a user name and password.",
     }
     return fixes.get(error.code, error.next_step).replace(", then call again", "")
 

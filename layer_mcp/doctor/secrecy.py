@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from .check import Check
 from .route import credentials_of
-from .setup import TOKEN_VARIABLES, Setup
+from .setup import TOKEN_VARIABLES, FoundToken, Setup
 
 HIDDEN = "[hidden]"
 # A shorter one would take ordinary words out of the text.
@@ -15,7 +15,9 @@ MIN_LENGTH = 6
 def secrets_of(setup: Setup) -> set[str]:
     """The tokens and the proxies' credentials that are known by now."""
     known = {setup.environ.get(name, "").strip() for name in TOKEN_VARIABLES}
-    known |= {setup.settings.api_token or "", setup.__dict__.get("token") or ""}
+    # Not looked for here: that may take a while.
+    found: FoundToken | None = setup.__dict__.get("token")
+    known |= {setup.settings.api_token or "", found.value if found else ""}
     return {one for one in known | credentials_of(setup.environ) if len(one) >= MIN_LENGTH}
 
 

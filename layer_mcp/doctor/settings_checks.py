@@ -39,12 +39,12 @@ def token(setup: Setup) -> Check:
     """Whether there is a token that can be one of Layer's; says its place, never the token."""
     if setup.token is None:
         return TOKEN.failed("none is set, and none is stored", next_step_for("MISSING_TOKEN"))
-    place = setup.token_place
+    value, place = setup.token.value, setup.token.place
     try:
-        bare = token_of(setup.token)
+        bare = token_of(value)
     except TokenTextError as error:
         return TOKEN.failed(f"{place}. {error}".removesuffix(f" {CREATE_STEP}"), CREATE_STEP)
-    if bare != setup.token:
+    if bare != value:
         fix = "Set it without quotes and without Bearer, or run layer-mcp login."
         return TOKEN.failed(f"{place}, with quotes or Bearer around it", fix)
     return TOKEN.ok(place)

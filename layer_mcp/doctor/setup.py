@@ -19,6 +19,14 @@ TOKEN_VARIABLES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
 
 
 @dataclass(frozen=True)
+class FoundToken:
+    """A token, as it is written, and where."""
+
+    value: str = field(repr=False)
+    place: str
+
+
+@dataclass(frozen=True)
 class Setup:
     """An installation, its settings and the account behind them.
 
@@ -32,17 +40,25 @@ class Setup:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
     @cached_property
-    def token(self) -> str | None:
-        """The token as it is set or stored; takes at most 5 s."""
-        return token_source(self.settings)()
+    def token(self) -> "FoundToken | None":
+        """The token that is set, stored, or else in a client's entry; takes at most 10 s.
 
-    @cached_property
-    def token_place(self) -> str:
-        """Where the token comes from; takes at most 5 s."""
+        One of an entry counts only for the API that the entry names.
+        """
+        value = token_source(self.settings)()
+        if value is not None:
+            return FoundToken(value, self._place_of(value))
+        if self.settings.sandbox:
+            return None
+        found = ((one, one.tokens.get(self.settings.api_url)) for one in self.clients)
+        held = ((token, f"in the entry of {one.client.title}") for one, token in found if token)
+        return next((FoundToken(*one) for one in held), None)
+
+    def _place_of(self, token: str) -> str:
         if self.is_own_sandbox:
             return "the sandbox's own"
-        values = ((name, self.environ.get(name, "").strip()) for name in TOKEN_VARIABLES)
-        name = next((name for name, value in values if value and value == self.token), None)
+        names = (name for name in TOKEN_VARIABLES if self.environ.get(name, "").strip() == token)
+        name = next(names, None)
         return f"set as {name}" if name else f"stored in {keyring_name() or 'the keyring'}"
 
     @cached_property
@@ -70,7 +86,7 @@ class Setup:
         """
         from .account import workspaces_of  # noqa: PLC0415
 
-        return workspaces_of(self.token or "", self.settings.api_url)
+        return workspaces_of(self.token.value if self.token else "", self.settings.api_url)
 
     @cached_property
     def clients(self) -> "tuple[ConfiguredClient, ...]":
