@@ -21,8 +21,8 @@ READY: dict[str, Any] = SMALL_IMAGE | {
     "width": 256,
     "height": 256,
 }
-MESH = sandbox_models()[3].model_id
-# What the host does after the server has answered a paid call, in place of handing the answer on.
+MESH, UPSCALE = sandbox_models()[3].model_id, sandbox_models()[6].model_id
+# What the host does after the server has answered a call, in place of handing the answer on.
 AND_THEN = """() => {
   const ask = window.askServer;
   window.askServer = async (method, params) => {
@@ -273,6 +273,28 @@ async def test_a_picture_becomes_the_reference_of_another_model(
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_role("heading", name="as a mesh")).to_be_visible()
     assert list(sandbox.state.runs.values())[-1].model.model_id == MESH
+
+
+async def test_a_reference_is_used_only_as_its_model_takes_it(gallery: GalleryHost) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    form = gallery.app.get_by_role("form")
+    await form.get_by_label("Model").select_option(UPSCALE)
+    await expect(form.get_by_label("Use it as")).to_have_value("init")
+
+
+async def test_there_is_no_price_before_it_is_known_what_a_model_takes(
+    gallery: GalleryHost,
+) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    form = gallery.app.get_by_role("form")
+    price = form.get_by_role("button", name="See the price")
+    await expect(price).to_be_enabled()
+    forever = AND_THEN.replace("execute_inference", "get_model")
+    await gallery.page.evaluate(forever.replace("WHAT", "await new Promise(() => {})"))
+    await form.get_by_label("Model").select_option(UPSCALE)
+    await expect(price).to_be_disabled()
 
 
 async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:

@@ -48,17 +48,19 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     }
     fill(models, ...[...named].map(([modelId, name]) => h("option", { value: modelId }, name)));
     await showTypes();
-    price.disabled = !models.value;
   }
 
   async function showTypes(): Promise<void> {
     const chosen = models.value;
+    // Until they are known, those of another model stand here.
+    price.disabled = true;
     const model = chosen ? await modelOf(page.server, chosen, source.workspaceId) : undefined;
     if (chosen !== models.value) return;
     const known = model?.guidanceTypes ?? [USUAL_TYPE];
     const first = known.includes(USUAL_TYPE) ? [USUAL_TYPE] : [];
     const sorted = [...new Set([...first, ...known])];
     fill(types, ...sorted.map((type) => h("option", { value: type }, label(type))));
+    price.disabled = !chosen;
   }
 
   function given(): Facts {
