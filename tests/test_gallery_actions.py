@@ -31,6 +31,10 @@ AND_THEN = """() => {
     return answer;
   };
 }"""
+UNTIL_RELEASED = """{
+  await new Promise((done) => { window.release = done; });
+  throw new Error("late");
+}"""
 
 
 def again(gallery: GalleryHost) -> Locator:
@@ -169,6 +173,8 @@ async def test_a_run_that_is_free_can_be_started_again(
     await gallery.app.get_by_role("button", name="Start for 0 CU").press("Enter")
     await expect(gallery.app.get_by_role("button", name="Back")).to_be_visible()
     assert sandbox.state.arrived["execute_inference"] == 2
+    [paid] = gallery.shown.calls_of("execute_inference")
+    assert paid["max_price_creative_units"] == 0
 
 
 async def test_a_cancelled_price_gives_the_focus_back(
@@ -226,7 +232,7 @@ async def test_a_paid_call_that_the_host_brings_no_answer_to_may_have_been_paid(
 ) -> None:
     await gallery.call("execute_inference", READY)
     await gallery.page.evaluate(AND_THEN.replace("WHAT", "throw new Error('late')"))
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).press("Enter")
     alert = gallery.app.get_by_role("alert")
     await expect(alert).to_contain_text("The run may have been started and paid for.")
@@ -237,10 +243,41 @@ async def test_a_paid_call_that_the_host_brings_no_answer_to_may_have_been_paid(
 async def test_what_is_being_paid_cannot_be_cancelled(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
     await gallery.page.evaluate(AND_THEN.replace("WHAT", "await new Promise(() => {})"))
-    await again(gallery).press("Enter")
+    await repeat(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
     await expect(gallery.app.get_by_role("button", name="Cancel")).to_be_disabled()
+
+
+async def test_while_a_payment_is_out_its_panel_stays(gallery: GalleryHost) -> None:
+    await gallery.call("execute_inference", READY)
+    await gallery.page.evaluate(AND_THEN.replace("WHAT", UNTIL_RELEASED))
+    await repeat(gallery)
+    await start(gallery).press("Enter")
+    await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await expect(gallery.app.get_by_text("A run is being started.")).to_be_attached()
+    await expect(gallery.app.get_by_role("form")).to_have_count(0)
+    await expect(again(gallery)).to_be_disabled()
+    await gallery.page.evaluate("window.release()")
+    await expect(gallery.app.get_by_role("alert")).to_contain_text("OUTCOME_UNKNOWN")
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await expect(gallery.app.get_by_role("form")).to_be_visible()
+
+
+async def test_a_payment_that_fails_behind_another_answer_is_still_told(
+    gallery: GalleryHost,
+) -> None:
+    run = await gallery.client.call_tool("execute_inference", READY)
+    await gallery.show(as_json(run))
+    await gallery.page.evaluate(AND_THEN.replace("WHAT", UNTIL_RELEASED))
+    await repeat(gallery)
+    await start(gallery).press("Enter")
+    await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
+    await gallery.page.evaluate("result => window.bridge.sendToolResult(result)", as_json(run))
+    await expect(gallery.app.get_by_text("Starting…")).to_have_count(0)
+    await gallery.page.evaluate("window.release()")
+    await expect(gallery.app.get_by_role("alert")).to_contain_text("OUTCOME_UNKNOWN")
 
 
 async def test_a_picture_becomes_the_reference_of_a_new_run(

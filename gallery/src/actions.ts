@@ -38,6 +38,7 @@ export function actions(page: Page, { current, ready }: Source): Actions {
   const element = h("div", { class: "actions" }, save.element, again, reason, panel);
   // After an unclear answer the same call must be made again: the server recognises it.
   let repetition: Facts | undefined;
+  let paying = false;
 
   function close(focus: HTMLElement): void {
     fill(panel);
@@ -45,7 +46,7 @@ export function actions(page: Page, { current, ready }: Source): Actions {
     focus.focus();
   }
 
-  function show(wanted: Omit<Wanted, "closed" | "started">, focus: HTMLElement): void {
+  function show(wanted: Omit<Wanted, "closed" | "paying" | "started">, focus: HTMLElement): void {
     const started = (run: Run): void => {
       repetition = undefined;
       fill(panel);
@@ -54,7 +55,15 @@ export function actions(page: Page, { current, ready }: Source): Actions {
       page.open(() => runView(page, { run, prompt }));
     };
     again.disabled = true;
-    fill(panel, order(page, { ...wanted, started, closed: () => close(focus) }));
+    const toPay: Wanted = {
+      ...wanted,
+      paying: (out) => {
+        paying = out;
+      },
+      started,
+      closed: () => close(focus),
+    };
+    fill(panel, order(page, toPay));
   }
 
   function repeat(): void {
@@ -65,6 +74,10 @@ export function actions(page: Page, { current, ready }: Source): Actions {
   }
 
   function useAsReference(file: OutputFile, number: number): void {
+    if (paying) {
+      panel.scrollIntoView({ block: "nearest" });
+      return page.announce("A run is being started. Wait for its answer first.");
+    }
     const opener = document.activeElement instanceof HTMLElement ? document.activeElement : again;
     const form = referenceForm(page, {
       file,

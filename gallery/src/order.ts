@@ -10,6 +10,8 @@ export interface Wanted {
   /** Begins what is asked, as in "Again with seed 7". */
   words: string;
   given: Facts;
+  /** Whether a payment has left that is not yet answered. */
+  paying: (out: boolean) => void;
   started: (run: Run) => void;
   closed: () => void;
 }
@@ -67,17 +69,28 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
     // What has left cannot be cancelled.
     leave.disabled = true;
     start.textContent = "Starting…";
-    const most = price.price > 0 ? { max_price_creative_units: price.price } : {};
-    const given = { ...wanted.given, ...most, preview: false };
+    wanted.paying(true);
+    const given = { ...wanted.given, max_price_creative_units: price.price, preview: false };
     try {
       const run = runOf(await page.server.call("execute_inference", given));
       if (!run) throw new Problem("NO_RUN", "The server named no run.", "See list_runs.");
       page.tell(`${wanted.words}: the user confirmed ${units(price.price)} in the gallery. Run ${run.runId} was started.`);
+      wanted.paying(false);
       wanted.started(run);
     } catch (error) {
-      fill(body, trouble(afterPaying(error)), h("div", { class: "buttons" }, cancel("Close")));
-      panel.focus();
+      wanted.paying(false);
+      failed(trouble(afterPaying(error)));
     }
+  }
+
+  /** Says why nothing was started, also to someone who has left the panel. */
+  function failed(why: HTMLElement): void {
+    if (!panel.isConnected) {
+      const element = h("article", { class: "plain" }, h("h1", {}, wanted.words), why);
+      return page.open(() => ({ element, dispose: () => undefined }));
+    }
+    fill(body, why, h("div", { class: "buttons" }, cancel("Close")));
+    panel.focus();
   }
 
   void ask();
