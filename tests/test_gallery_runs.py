@@ -26,6 +26,8 @@ AT_ONCE = """() => {
     ask(method, { ...params, arguments: { ...params.arguments, wait_seconds: 0 } });
 }"""
 
+ANOTHER_ANSWER = "result => window.bridge.sendToolResult(result)"
+
 
 def wanted(model_id: str = IMAGE, **given: Any) -> dict[str, Any]:
     request = {"model_id": model_id, "prompt": "a red potion", "batch_size": 1, "wait_seconds": 20}
@@ -134,6 +136,16 @@ async def test_pictures_are_zoomed_by_keyboard(gallery: GalleryHost) -> None:
     await dialog.press("Escape")
     await expect(dialog).to_have_count(0)
     await expect(opener).to_be_focused()
+
+
+async def test_a_new_answer_closes_the_zoom(gallery: GalleryHost) -> None:
+    run = await gallery.client.call_tool("execute_inference", wanted())
+    await gallery.show(as_json(run))
+    await gallery.app.get_by_role("button", name="Zoom picture 1").press("Enter")
+    dialog = gallery.app.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
+    await gallery.page.evaluate(ANOTHER_ANSWER, as_json(run))
+    await expect(dialog).to_have_count(0)
 
 
 async def test_a_picture_is_zoomed_by_wheel_and_moved_by_pointer(gallery: GalleryHost) -> None:

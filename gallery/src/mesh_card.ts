@@ -4,9 +4,9 @@ import { button, fill, h, icon } from "./dom";
 import type { OutputFile } from "./facts";
 import { address } from "./media_kind";
 import type * as MeshViewer from "./mesh_viewer";
-import { unavailable } from "./outputs";
 import { unpacked } from "./packed";
 import type { Page } from "./page";
+import { NO_ANSWER, unavailable } from "./unavailable";
 
 interface Shown {
   file: OutputFile;
@@ -24,7 +24,6 @@ interface MeshCard {
 const MOST_BYTES = 100_000_000;
 const NO_WEBGL = "This browser shows no 3D here. Save the file and open it in another program.";
 const BROKEN = "This 3D model cannot be shown here. Save the file and open it in another program.";
-const NO_ANSWER = "This file no longer answers at its address.";
 
 export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCard {
   const element = h("div", { class: "frame" });

@@ -6,6 +6,7 @@ import { counted, measures } from "./format";
 import { address, type Kind, kindOf } from "./media_kind";
 import { meshCard } from "./mesh_card";
 import type { Page } from "./page";
+import { NO_ANSWER, unavailable } from "./unavailable";
 import { openZoom, type Zoomed } from "./zoom";
 
 interface Cards {
@@ -28,9 +29,10 @@ const NOUNS: Record<Kind, string> = {
 
 export function outputCards(page: Page, { useAsReference }: CardActions): Cards {
   const meshes = new Set<() => void>();
+  let closeZoom: (() => void) | undefined;
 
   function show(files: OutputFile[], more: number): HTMLElement {
-    dispose();
+    stopMeshes();
     const pictures = files
       .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: measures(file).join(" · ") }))
       .filter((one, index) => one.url && kindOf(files[index] ?? {}) === "picture");
@@ -89,7 +91,9 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
     if (!url) return unavailable("This file has no address that can be shown here.");
     switch (kind) {
       case "picture":
-        return picture(file, url, name, () => openZoom(pictures, number));
+        return picture(file, url, name, () => {
+          closeZoom = openZoom(pictures, number);
+        });
       case "video":
         return player("video", url, name);
       case "sound":
@@ -104,9 +108,14 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
     }
   }
 
-  function dispose(): void {
+  function stopMeshes(): void {
     for (const stop of meshes) stop();
     meshes.clear();
+  }
+
+  function dispose(): void {
+    stopMeshes();
+    closeZoom?.();
   }
 
   return { show, dispose };
@@ -130,8 +139,6 @@ function picture(file: OutputFile, url: string, name: string, zoom: () => void):
   return frame;
 }
 
-const NO_ANSWER = "This file no longer answers at its address.";
-
 function player(name: "video" | "audio", url: string, words: string): HTMLElement {
   const frame = h("div", { class: "frame" });
   const load = (): void => {
@@ -141,15 +148,4 @@ function player(name: "video" | "audio", url: string, words: string): HTMLElemen
   };
   load();
   return frame;
-}
-
-/** A place for a file that cannot be shown, with the reason. */
-export function unavailable(words: string, again?: () => void): HTMLElement {
-  return h(
-    "div",
-    { class: "unavailable" },
-    icon("warning"),
-    h("p", {}, words),
-    again && button("Try again", { class: "link", onclick: again }),
-  );
 }

@@ -12,8 +12,8 @@ const STEP = 1.25;
 const MOST = 8;
 const MOVE = 60;
 
-/** Open a dialog at the picture of this number; it gives the focus back when it closes. */
-export function openZoom(pictures: Zoomed[], number: number): void {
+/** Open a dialog at the picture of this number, and how to close it; closing gives the focus back. */
+export function openZoom(pictures: Zoomed[], number: number): () => void {
   let index = Math.max(0, pictures.findIndex((one) => one.number === number));
   let scale = 1;
   let x = 0;
@@ -132,6 +132,7 @@ export function openZoom(pictures: Zoomed[], number: number): void {
   document.body.append(dialog);
   dialog.showModal();
   go(0);
+  return () => dialog.close();
 }
 
 function apart(one: PointerEvent, other: PointerEvent): number {
