@@ -28,6 +28,31 @@ AT_ONCE = """() => {
 
 ANOTHER_ANSWER = "result => window.bridge.sendToolResult(result)"
 
+# The next pictures inside of files are read only when the test says so.
+HOLD_PICTURES = """() => {
+  const read = window.createImageBitmap;
+  const held = new Promise((done) => { window.release = done; });
+  window.createImageBitmap = async (...given) => {
+    document.documentElement.dataset.held = "true";
+    await held;
+    return read(...given);
+  };
+}"""
+COUNT_CONTEXTS = """() => {
+  const contexts = [];
+  const get = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (...given) {
+    const context = get.apply(this, given);
+    if (context && given[0] === "webgl2") contexts.push(context);
+    return context;
+  };
+  window.alive = () => contexts.filter((context) => !context.isContextLost()).length;
+}"""
+ENDLESS = """() => {
+  const pull = (controller) => controller.enqueue(new Uint8Array(10_000_000));
+  window.fetch = async () => new Response(new ReadableStream({ pull }));
+}"""
+
 
 def wanted(model_id: str = IMAGE, **given: Any) -> dict[str, Any]:
     request = {"model_id": model_id, "prompt": "a red potion", "batch_size": 1, "wait_seconds": 20}
@@ -211,6 +236,34 @@ async def test_a_mesh_wears_the_picture_inside_its_file(
         ).mean
     assert green > 2 * max(red, blue)
     assert gallery.shown.refused == []
+
+
+async def test_a_mesh_that_is_left_while_it_is_read_is_not_drawn(
+    gallery: GalleryHost, sandbox: RunningSandbox
+) -> None:
+    run = await gallery.client.call_tool("execute_inference", wanted(MESH))
+    [(file_id, file)] = sandbox.state.files.items()
+    sandbox.state.files[file_id] = replace(file, data=textured_square())
+    await gallery.call("execute_inference", wanted())
+    await is_drawn(gallery.app.get_by_role("img", name="Picture 1"))
+    await gallery.frame.evaluate(COUNT_CONTEXTS)
+    await gallery.frame.evaluate(HOLD_PICTURES)
+    await gallery.page.evaluate(ANOTHER_ANSWER, as_json(run))
+    await expect(gallery.app.locator("html")).to_have_attribute("data-held", "true")
+    await gallery.page.evaluate(ANOTHER_ANSWER, as_json(run))
+    await gallery.frame.evaluate("window.release()")
+    canvas = gallery.app.get_by_role("img", name="3D model 1")
+    await expect(canvas).to_have_attribute("data-drawn", "true")
+    assert await gallery.frame.evaluate("window.alive()") == 1
+
+
+async def test_a_mesh_without_end_is_not_read_to_its_end(gallery: GalleryHost) -> None:
+    run = await gallery.client.call_tool("execute_inference", wanted(MESH))
+    await gallery.call("execute_inference", wanted())
+    await is_drawn(gallery.app.get_by_role("img", name="Picture 1"))
+    await gallery.frame.evaluate(ENDLESS)
+    await gallery.page.evaluate(ANOTHER_ANSWER, as_json(run))
+    await expect(gallery.app.get_by_text("This 3D model is too large")).to_be_visible()
 
 
 async def test_a_browser_without_webgl_says_so(environment: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 /** A 3D model in its card: shown when asked, one at a time, with words where it cannot be. */
 
+import { bounded, TooLarge } from "./bounded";
 import { button, fill, h, icon } from "./dom";
 import type { OutputFile } from "./facts";
 import { address } from "./media_kind";
@@ -23,6 +24,7 @@ interface MeshCard {
 
 const MOST_BYTES = 100_000_000;
 const NO_WEBGL = "This browser shows no 3D here. Save the file and open it in another program.";
+const TOO_LARGE = "This 3D model is too large to be shown here. Save the file and open it in another program.";
 const BROKEN = "This 3D model cannot be shown here. Save the file and open it in another program.";
 
 export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCard {
@@ -53,9 +55,9 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
 
   async function show(stop: AbortSignal): Promise<void> {
     if (!drawsMeshes()) return fill(element, unavailable(NO_WEBGL));
-    const bytes = await load(stop).catch(() => undefined);
+    const bytes = await load(stop).catch(unread);
     if (stop.aborted) return;
-    if (!bytes) return fill(element, unavailable(NO_ANSWER, start));
+    if (bytes instanceof HTMLElement) return fill(element, bytes);
     try {
       const { meshViewer } = await unpacked<typeof MeshViewer>("mesh-viewer", "meshViewerPart");
       const viewer = await meshViewer(bytes, { name, stop });
@@ -65,15 +67,19 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
     }
   }
 
+  function unread(error: unknown): HTMLElement {
+    return error instanceof TooLarge ? unavailable(TOO_LARGE) : unavailable(NO_ANSWER, start);
+  }
+
   /** The bytes from their address; where a browser may not read that, through the host. */
   async function load(stop: AbortSignal): Promise<ArrayBuffer> {
-    if ((file.sizeBytes ?? 0) > MOST_BYTES) throw new Error("too large");
+    if ((file.sizeBytes ?? 0) > MOST_BYTES) throw new TooLarge();
     try {
       const answer = await fetch(url, { credentials: "omit", signal: stop });
       if (!answer.ok) throw new Error(`${answer.status}`);
-      return await answer.arrayBuffer();
+      return await bounded(answer, MOST_BYTES);
     } catch (error) {
-      if (!file.fileId || stop.aborted) throw error;
+      if (!file.fileId || stop.aborted || error instanceof TooLarge) throw error;
       return await page.server.bytes(`layer://outputs/${encodeURIComponent(file.fileId)}`);
     }
   }
@@ -84,7 +90,9 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
 
 function drawsMeshes(): boolean {
   try {
-    return document.createElement("canvas").getContext("webgl2") !== null;
+    const context = document.createElement("canvas").getContext("webgl2");
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+    return context !== null;
   } catch {
     return false;
   }

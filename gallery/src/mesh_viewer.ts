@@ -28,9 +28,10 @@ const KEY_TURN = Math.PI / 12;
 const KEY_ZOOM = 0.85;
 const HELP = "Arrow keys turn it, plus and minus zoom, 0 resets.";
 
-/** The viewer of a file's bytes; it stops and frees its memory with `stop`. */
+/** The viewer of a file's bytes; it stops and frees its memory with `stop`, and throws after it. */
 export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Promise<HTMLElement> {
   const { scene: model } = await parsed(bytes);
+  stop.throwIfAborted();
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": `${name}, turning. ${HELP}` });
   const renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
   renderer.toneMapping = NeutralToneMapping;
