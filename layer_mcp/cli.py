@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .commands.attaching import add_attaching
 from .commands.doctor import add_doctor
-from .commands.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from .commands.exit_codes import (
+    EXIT_BROKEN_PIPE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+)
 from .commands.login import add_login
 from .own_sandbox import with_own_sandbox
 from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
@@ -48,7 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _replace_what_the_terminal_cannot_show()
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to be flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except (SettingsError, OSError) as error:
         print(f"layer-mcp: {error}", file=sys.stderr)
         return EXIT_USAGE

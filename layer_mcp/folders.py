@@ -25,7 +25,7 @@ def output_folder(settings: Settings) -> Path:
         LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
     """
     try:
-        wanted = settings.output_dir or str(Path.home() / DEFAULT_OUTPUT_FOLDER)
+        wanted = settings.output_dir or str(_home() / DEFAULT_OUTPUT_FOLDER)
         return Path(wanted).expanduser().absolute()
     except RuntimeError:
         sentence = "There is no home folder for outputs."
@@ -71,6 +71,7 @@ def state_folder(settings: Settings) -> Path | None:
     if settings.state_dir is not None:
         return _absolute(settings.state_dir)
     try:
+        _home()
         place = platformdirs.user_state_path("layer-mcp", appauthor=False)
     except RuntimeError:
         place = Path("~")
@@ -182,6 +183,18 @@ def _resolved(path: Path) -> Path | None:
         return None
     # From Python 3.13 on, a circle is no error: its links are left in the path.
     return None if any(os.path.islink(part) for part in (real, *real.parents)) else real
+
+
+def _home() -> Path:
+    """The user's home folder.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    # With an empty HOME Python takes the root of the disk for it.
+    if os.name == "posix" and os.environ.get("HOME") == "":
+        raise RuntimeError("HOME is empty")
+    return Path.home()
 
 
 def _absolute(folder: str) -> Path:

@@ -175,7 +175,7 @@ async def test_the_files_of_a_workflow_are_saved_and_shown_like_those_of_a_run(
     run = content_of(result)
     assert [Path(output["path"]).parent for output in run["outputs"]] == [folder, folder]
     assert Path(run["outputs"][0]["path"]).name == f"potions-{run['run_id'][:8]}-1.png"
-    assert [block.type for block in result.content] == ["text", "image"]
+    assert [block.type for block in result.content] == ["text", "image", *["resource_link"] * 2]
 
 
 async def test_the_files_of_a_workflow_are_saved_when_asked(

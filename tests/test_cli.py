@@ -176,3 +176,20 @@ def test_the_http_server_stops_on_sigterm_within_two_seconds(sandboxed: tuple[st
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp\n", process.stderr.readline())
         process.send_signal(signal.SIGTERM)
         process.wait(2)
+
+
+def test_a_reader_that_leaves_early_ends_a_command_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [SCRIPT, "config", "cursor", "--sandbox"],
+            check=False,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writer)
+    assert (done.stderr, done.returncode) == ("", 141)

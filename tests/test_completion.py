@@ -235,3 +235,20 @@ async def test_the_server_says_that_it_completes(
 ) -> None:
     async with Client(create_server(Settings.from_env(environment)), mode=mode) as client:
         assert client.server_capabilities.completions is not None
+
+
+async def test_a_workspace_that_is_not_there_asks_for_no_models(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        for typed in ("a", "ab", "abc"):
+            await completed(client, MODEL, "id", "", workspace_id=typed)
+    assert sandbox.state.arrived["list_models"] == 0
+    assert sandbox.state.arrived["list_workspaces"] == 1
+
+
+async def test_a_list_that_cannot_be_had_is_not_told_as_empty(environment: dict[str, str]) -> None:
+    nobody = environment | {"LAYER_API_URL": "http://127.0.0.1:1/api"}
+    async with MEMORY.connect(nobody) as client:
+        found = await completed(client, MODEL, "id", "")
+    assert (found.values, found.total, found.has_more) == ([], None, True)

@@ -335,3 +335,11 @@ def test_without_a_home_only_the_current_folder_is_left() -> None:
         "FOLDER_NOT_WRITABLE",
         "FILE_NOT_FOUND",
     ]
+
+
+def test_an_empty_home_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(LayerError, match="no home folder"):
+        output_folder(Settings())
+    with pytest.raises(RuntimeError, match="no home folder"):
+        state_folder(Settings())

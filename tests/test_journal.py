@@ -226,7 +226,7 @@ async def test_a_run_keeps_its_facts_and_its_folder(make_journal: MakeJournal) -
 
 async def test_a_run_from_elsewhere_keeps_its_folder_only(journal: Journal) -> None:
     await journal.runs.note_folder("run-1", Path("/out"))
-    assert await journal.runs.record("run-1") == RunRecord({}, Path("/out"))
+    assert await journal.runs.record("run-1") == RunRecord({}, Path("/out"), is_known=False)
 
 
 async def test_an_unknown_run_is_none(journal: Journal) -> None:
@@ -495,14 +495,14 @@ async def test_facts_and_folders_outlive_the_change_from_the_first_version(
     assert records == [
         RunRecord(OLD_FACTS, Path("/out"), is_open=True),
         RunRecord(OLD_WORKFLOW_FACTS, is_open=True),
-        RunRecord({}, Path("/elsewhere")),
+        RunRecord({}, Path("/elsewhere"), is_known=False),
     ]
 
 
 async def test_the_folder_of_a_run_outlives_the_change_although_its_facts_are_unreadable(
     migrated: Journal,
 ) -> None:
-    assert await migrated.runs.record("run-4") == RunRecord({}, Path("/damaged"))
+    assert await migrated.runs.record("run-4") == RunRecord({}, Path("/damaged"), is_known=False)
 
 
 async def test_runs_of_the_first_version_are_listed_with_what_is_known_of_them(

@@ -6,7 +6,7 @@ whoever waits for it waits for a moment only. A list that cannot be had is an em
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +21,7 @@ PATIENCE_SECONDS = 2
 PAGE_ROWS = 100
 MAX_PAGES = 5
 MAX_LISTS = 32
+LOADS_AT_ONCE = 2
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,11 @@ class Choices:
     items: tuple[Choice, ...] = ()
     are_all: bool = True
 
+    def has(self, wanted: str) -> bool:
+        """Whether one of them has this id or name, or might."""
+        names = {name.casefold() for item in self.items for name in (item.value, *item.names)}
+        return not self.are_all or wanted.casefold() in names
+
     def matching(self, typed: str) -> list[str]:
         """The ids of what fits, what begins so first, else in Layer's order."""
         ranked = [(choice.rank(typed), choice.value) for choice in self.items]
@@ -60,7 +66,7 @@ Load = Callable[[], Awaitable[Choices]]
 @dataclass
 class _Kept:
     loaded: anyio.Event
-    choices: Choices = field(default_factory=Choices)
+    choices: Choices = Choices(are_all=False)
     until: float = float("inf")
 
 
@@ -71,9 +77,12 @@ class ChoiceLists:
         self._client = client
         self._background = background
         self._kept: dict[object, _Kept] = {}
+        self._loads = anyio.Semaphore(LOADS_AT_ONCE)
 
     async def models(self, query: ModelQuery, workspace: str | None) -> Choices:
-        """The models that a filter finds in a workspace."""
+        """The models that a filter finds in a workspace; none in one that is not there."""
+        if workspace is not None and not (await self.workspaces()).has(workspace):
+            return Choices()
 
         async def load() -> Choices:
             models: list[Choice] = []
@@ -122,7 +131,8 @@ class ChoiceLists:
     async def _load(self, kept: _Kept, load: Load) -> None:
         seconds = KEPT_AFTER_FAILURE_SECONDS
         try:
-            kept.choices = await load()
+            async with self._loads:
+                kept.choices = await load()
             seconds = KEPT_SECONDS
         except LayerError as error:
             logger.info("Nothing to complete with: %s", error)

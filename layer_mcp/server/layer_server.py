@@ -40,7 +40,10 @@ LISTS: tuple[CacheableMethod, ...] = (
     "resources/list",
     "resources/templates/list",
 )
-CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = MappingProxyType(dict.fromkeys(LISTS, LIST_HINT))
+# What is read of Layer has a hint of its own; the page for hosts comes with the program.
+CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = MappingProxyType(
+    dict.fromkeys((*LISTS, "resources/read"), LIST_HINT)
+)
 
 
 class LayerServer(MCPServer[App]):

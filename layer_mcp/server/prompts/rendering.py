@@ -107,12 +107,10 @@ def _value(argument: Argument, given: Mapping[str, str]) -> str | None:
     value = text.strip() if argument.kind == "image" else tidy(text)
     if value in ("", "null"):
         return argument.default
-    if len(value) <= MAX_ARGUMENT_LENGTH:
-        return value
-    if argument.kind != "text":
-        # A cut path or id would name something else.
+    if len(value) > MAX_ARGUMENT_LENGTH:
+        # Cut, the end of a list or of a path would be lost without a word.
         raise _refused(f"{argument.name} is longer than {MAX_ARGUMENT_LENGTH} characters.")
-    return value[: MAX_ARGUMENT_LENGTH - 3] + "..."
+    return value
 
 
 def _references(image: str, reference: str) -> str:

@@ -6,7 +6,6 @@ nothing.
 
 import hashlib
 import io
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from ...api.models import Output
 from ...api.run_record import SavedFile, earlier_saved
 from ...folders import is_below, output_folder
 from ...journal.entries import RunEntry
+from ..journal_use import read
 from ..run_results import OutputFile, size_in_words
 from ..state import App, ToolContext, app_of
 from .addresses import OUTPUT, RUNS
 from .resource import LayerResource, Reading, as_json
-from .runs import journal_error
 
 # Hosts cut results at 1 MB, and base64 makes four bytes of three.
 MAX_FILE_BYTES = 700_000
@@ -63,10 +62,7 @@ async def read_output(context: ToolContext, values: Mapping[str, str]) -> Readin
 
 
 async def _known(app: App, file_id: str) -> tuple[RunEntry, Output]:
-    try:
-        run = await app.journal.outputs.maker(file_id) if is_uuid(file_id) else None
-    except sqlite3.Error as error:
-        raise journal_error(error) from None
+    run = await read(app.journal.outputs.maker(file_id)) if is_uuid(file_id) else None
     outputs = [Output.model_validate(output) for output in run.outcome.outputs] if run else []
     for output in outputs:
         if run is not None and (output.file_id or "").lower() == file_id.lower():

@@ -1,12 +1,12 @@
 """The journal as resources: the newest runs, and all that is known of one."""
 
-import sqlite3
 from collections.abc import Mapping
 
 from anyio import to_thread
 
 from ...api.errors import LayerError
 from ...journal.entries import RunEntry, RunFilter
+from ..journal_use import read
 from ..run_rows import run_row
 from ..state import ToolContext, app_of
 from .addresses import RUN, RUNS, RUNS_WITH_LIMIT
@@ -43,16 +43,8 @@ async def read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
     return Reading(as_json(row.model_dump(exclude_none=True) | facts))
 
 
-def journal_error(error: sqlite3.Error) -> LayerError:
-    """What a reader gets when the journal cannot be read."""
-    return LayerError("JOURNAL_UNAVAILABLE", f"The journal of runs cannot be used: {error}.")
-
-
 async def _listed(context: ToolContext, wanted: RunFilter, limit: int) -> list[RunEntry]:
-    try:
-        return await app_of(context).journal.runs.listed(wanted, limit)
-    except sqlite3.Error as error:
-        raise journal_error(error) from None
+    return await read(app_of(context).journal.runs.listed(wanted, limit))
 
 
 def _limit(text: str) -> int:
