@@ -22,6 +22,7 @@ READY: dict[str, Any] = SMALL_IMAGE | {
     "height": 256,
 }
 MESH, UPSCALE = sandbox_models()[3].model_id, sandbox_models()[6].model_id
+UNKNOWN = "00000000-0000-4000-8000-00000000beef"
 # What the host does after the server has answered a call, in place of handing the answer on.
 AND_THEN = """() => {
   const ask = window.askServer;
@@ -332,6 +333,28 @@ async def test_there_is_no_price_before_it_is_known_what_a_model_takes(
     await gallery.page.evaluate(forever.replace("WHAT", "await new Promise(() => {})"))
     await form.get_by_label("Model").select_option(UPSCALE)
     await expect(price).to_be_disabled()
+
+
+@pytest.mark.parametrize(
+    ("answered", "words"),
+    [
+        ("return { content: [], structuredContent: { models: [] } }", "No model of this workspace"),
+        ("throw new Error('no')", "The models cannot be listed."),
+    ],
+    ids=["none", "refused"],
+)
+async def test_a_form_without_a_model_says_why(
+    gallery: GalleryHost, answered: str, words: str
+) -> None:
+    [file] = (await gallery.call("execute_inference", READY | {"batch_size": 1}))["outputs"]
+    unknown = {"inference_id": UNKNOWN, "status": "complete", "outputs": [file]}
+    await gallery.show({"content": [], "structuredContent": unknown})
+    listing = AND_THEN.replace("execute_inference", "list_models")
+    await gallery.page.evaluate(listing.replace("WHAT", answered))
+    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    form = gallery.app.get_by_role("form")
+    await expect(form.get_by_role("alert")).to_contain_text(words)
+    await expect(form.get_by_role("button", name="See the price")).to_have_count(0)
 
 
 async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:

@@ -5,6 +5,7 @@ import { type Facts, list, type OutputFile, record, type RunRecord, text } from 
 import { label } from "./format";
 import { type Model, modelOf } from "./model";
 import type { Page } from "./page";
+import { inWords } from "./server";
 
 interface Source {
   known?: RunRecord;
@@ -22,6 +23,7 @@ interface Asked {
 }
 
 const USUAL_TYPE = "reference_image";
+const NO_MODEL = "No model of this workspace takes a file as reference. Ask in the chat which models there are.";
 const OWN_TO_THE_RUN = ["seed", "mask", "guidance_files", "prompt"];
 
 /** A form whose answer is the arguments of a new run. */
@@ -31,14 +33,19 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
   const prompt = h("textarea", { id: "reference-prompt", rows: 3, maxlength: 10_000 });
   const count = h("input", { id: "reference-count", type: "number", min: 1, max: 8, value: 1, required: true });
   const price = button("See the price", { class: "button strong", onclick: finish });
+  const reason = h("p", { class: "notice", role: "alert", hidden: true });
   let source: Source = {};
 
   async function showModels(): Promise<void> {
     source = await asked.source();
     const own = source.known?.modelId;
+    let why = NO_MODEL;
     const found = await page.server
       .call("list_models", { supports_reference_images: true, limit: 50, workspace_id: source.workspaceId })
-      .catch((): Facts => ({}));
+      .catch((error: unknown): Facts => {
+        why = `The models cannot be listed. ${inWords(error)}`;
+        return {};
+      });
     const named = new Map<string, string>();
     if (own && takesReferences(source.model)) named.set(own, source.model?.name ?? own);
     for (const row of list(found.models)) {
@@ -47,7 +54,14 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
       if (modelId) named.set(modelId, text(facts.name) ?? modelId);
     }
     fill(models, ...[...named].map(([modelId, name]) => h("option", { value: modelId }, name)));
+    if (named.size === 0) return refuse(why);
     await showTypes();
+  }
+
+  function refuse(why: string): void {
+    reason.textContent = why;
+    reason.hidden = false;
+    price.hidden = true;
   }
 
   async function showTypes(): Promise<void> {
@@ -93,6 +107,7 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     field("Prompt", prompt),
     field("Model", models),
     h("div", { class: "pair" }, field("Use it as", types), field("How many", count)),
+    reason,
     h(
       "div",
       { class: "buttons" },
