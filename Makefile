@@ -11,7 +11,7 @@ demo: .venv/run.stamp  ## Make one simulated picture through the server, as a ho
 	$(BIN)/layer-mcp demo
 
 test: .venv/dev.stamp .venv/inspector.stamp .venv/gallery.stamp  ## The whole suite
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 4 tests
 
 lint: .venv/dev.stamp  ## Lint and formatting
 	$(BIN)/ruff check .

@@ -9,14 +9,31 @@ import pytest
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from . import fault_table
-from .hosts import ALL_HOSTS, Host
+from .hosts import ALL_HOSTS, EACH_WAY_ONCE
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
     from .gallery_host import GalleryHost
 
+BASIC = ("test_behaviour", "test_approval", "test_hostile_hosts", "test_races")
+
 pytest_terminal_summary = fault_table.pytest_terminal_summary
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test for each `host`: the basic behaviour over all, the rest over each way once."""
+    if "host" in metafunc.fixturenames and not _chooses_its_hosts(metafunc):
+        hosts = ALL_HOSTS if metafunc.definition.path.stem in BASIC else EACH_WAY_ONCE
+        metafunc.parametrize("host", hosts, ids=str)
+
+
+def _chooses_its_hosts(metafunc: pytest.Metafunc) -> bool:
+    marks = metafunc.definition.iter_markers("parametrize")
+    names = [mark.args[0] for mark in marks]
+    return any(
+        "host" in (name.split(",") if isinstance(name, str) else list(name)) for name in names
+    )
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +46,6 @@ def sandbox() -> Iterator[RunningSandbox]:
     """A sandbox whose runs end at once; tests turn its knobs."""
     with running_sandbox(SandboxState(knobs=Knobs(run_seconds=0))) as running:
         yield running
-
-
-@pytest.fixture(params=ALL_HOSTS, ids=str)
-def host(request: pytest.FixtureRequest) -> Host:
-    """One transport and protocol era after the other."""
-    return request.param
 
 
 @pytest.fixture

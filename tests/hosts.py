@@ -78,6 +78,8 @@ ALL_HOSTS = [
     for era in ("2026-07-28", "legacy")
 ]
 MEMORY = ALL_HOSTS[0]
+# Each transport and each era, but not each with each.
+EACH_WAY_ONCE = [MEMORY, Host("stdio", "legacy"), Host("http", "2026-07-28")]
 
 
 @asynccontextmanager
