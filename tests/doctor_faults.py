@@ -18,6 +18,7 @@ from layer_mcp.journal.schema import SCHEMA_VERSION, migrate
 from layer_mcp.sandbox import Fault, SandboxState, running_sandbox
 
 from .doctor_home import TOKEN, DoctorHome, doctor_home, home_of, sandbox_state
+from .hosts import SCRIPT
 from .raw_servers import EMPTY_LIST, http_answer, raw_server
 from .stub_layer import Reply, stub_layer
 
@@ -340,7 +341,7 @@ def _gone_command(folder: Path) -> Home:
 @fault("client with a bare command", "client.vscode", "warning", "layer-mcp, without", "whole path")
 def _bare_command(folder: Path) -> Home:
     write_client(folder, ".config/Code/User/mcp.json", "servers", {"command": "layer-mcp"})
-    yield from sound(folder)
+    yield from sound(folder, PATH=str(Path(SCRIPT).parent))
 
 
 @fault(

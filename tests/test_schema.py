@@ -161,11 +161,7 @@ def above_zero_only(model: type[BaseModel]) -> set[str]:
 
 
 def test_only_these_limits_cannot_be_said_in_the_dialect() -> None:
-    assert above_zero_only(ExecuteInferenceArguments) == {
-        "duration_seconds",
-        "speed",
-        "max_price_creative_units",
-    }
+    assert above_zero_only(ExecuteInferenceArguments) == {"duration_seconds", "speed"}
     assert repr(Gt(0)) == "Gt(gt=0)"
 
 
