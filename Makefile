@@ -43,7 +43,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	    --no-header --group build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
-	for wanted in interop/requirements.in interop/*/requirements.in; do \
+	for wanted in interop/*/requirements.in; do \
 	    $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	        --no-header --python-version 3.11 $$wanted -o $${wanted%.in}.txt || exit 1; \
 	done

@@ -31,8 +31,6 @@ def prepare(clients: Iterable[Client]) -> None:
         InteropError: one cannot be made.
     """
     required = sorted({required_by(client) for client in clients})
-    if any(path.name == PYTHON_FILE for path in required):
-        installer()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(_environment, required))
 
@@ -53,21 +51,6 @@ def program_of(client: Client) -> list[str]:
     return [_program("node"), str(FOLDER / client.folder / "client.mjs")]
 
 
-def installer() -> Path:
-    """The program that fills the environments, in one of its own.
-
-    Raises:
-        InteropError: it cannot be installed.
-    """
-    place, requirements = CACHE / "uv", FOLDER / PYTHON_FILE
-    if not _is_current(place, requirements):
-        _run([sys.executable, "-m", "venv", str(place)])
-        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _run([*pip, "--disable-pip-version-check", "--require-hashes", "-r", str(requirements)])
-        _remember(place, requirements)
-    return place / "bin" / "uv"
-
-
 def _environment(required: Path) -> None:
     if required.name == PYTHON_FILE:
         _python_environment(required)
@@ -79,10 +62,11 @@ def _python_environment(requirements: Path) -> None:
     place = CACHE / requirements.parent.name
     python = place / "bin" / "python"
     if not _is_current(place, requirements):
-        uv = str(installer())
-        _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)])
-        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
-        _run([*install, "--require-hashes", "-r", str(requirements)])
+        _run([sys.executable, "-m", "venv", "--without-pip", str(place)])
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        # The list is complete; what is not imported need not be compiled.
+        pip += ["--no-deps", "--no-compile", "--disable-pip-version-check"]
+        _run([*pip, "--require-hashes", "-r", str(requirements)])
         _remember(place, requirements)
 
 

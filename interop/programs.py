@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,8 +125,10 @@ def _report_of(program: list[str], place: Place, folder: Path) -> tuple[dict[str
 def _environment(folder: Path) -> dict[str, str]:
     """What a program inherits; whatever it would send to other machines finds no way out."""
     nowhere = "http://127.0.0.1:9"
+    # What the programs start must be the Node of the project too, not one of the machine.
+    beside = Path(sys.executable).parent
     return {
-        "PATH": os.environ.get("PATH", ""),
+        "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}",
         "HOME": str(folder / "home"),
         "HTTP_PROXY": nowhere,
         "HTTPS_PROXY": nowhere,
