@@ -14,14 +14,13 @@ import httpx
 from .. import __version__
 from ..loopback import LOOPBACK_HOSTS
 from .errors import LayerError, one_sentence
-from .host_rules import LAYERS_ADDRESS, HostRules, may_connect
+from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
 from .transport import is_untrusted_certificate, tls_context
 
 FILES_AT_ONCE = 4
 CONNECT_SECONDS = 5
 STALL_SECONDS = 30
-PORTS = {"https": 443, "http": 80}
 
 UNREADABLE = "The file's address cannot be read. Nothing was sent there."
 UNTRUSTED = "The certificate of the file's host is not trusted on this machine."

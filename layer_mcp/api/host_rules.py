@@ -13,6 +13,7 @@ from ..loopback import LOOPBACK_HOSTS, is_loopback
 from .errors import LayerError
 
 LAYER_MEDIA_HOST = "media.app.layer.ai"
+PORTS = {"https": 443, "http": 80}
 # Their last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291), translated (RFC 6052).
 IPV4_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 # Private too, though not every Python knows: site-local (RFC 3879), local translation (RFC 8215).

@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_tracer
 
 from .. import __version__
 from .errors import LayerError
+from .host_rules import PORTS
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +30,6 @@ ID_AFTER = {
     "runs": "run_id",
 }
 NO_ID = "estimate"
-PORTS = {"https": 443, "http": 80}
 
 
 def template_of(path: str) -> tuple[str, dict[str, str]]:

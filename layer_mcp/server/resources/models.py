@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from ..arguments import parse_arguments
 from ..schema import portable_schema
-from ..state import ToolContext, app_of
+from ..state import ToolContext
 from ..tools.get_model import GetModelArguments, get_model
 from .addresses import MODEL
-from .resource import LayerResource, Reading, as_json
+from .resource import LayerResource, Reading, reading_of
 
 TTL_MS = 300_000
 
@@ -21,9 +21,7 @@ async def read_model(context: ToolContext, values: Mapping[str, str]) -> Reading
     given = {"model_id": values["id"], "workspace_id": values.get("workspace_id")}
     arguments = parse_arguments(GetModelArguments, portable_schema(GetModelArguments), given)
     answer = await get_model(arguments, context)
-    facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
-    mark = {"simulated": True} if app_of(context).settings.sandbox else {}
-    return Reading(as_json(facts | mark), ttl_ms=TTL_MS)
+    return reading_of(answer, context, ttl_ms=TTL_MS)
 
 
 MODEL_RESOURCE = LayerResource(

@@ -7,7 +7,8 @@ from typing import Any
 
 from mcp.types import Resource, ResourceTemplate
 
-from ..state import ToolContext
+from ..results import Answer
+from ..state import ToolContext, app_of
 
 JSON_TYPE = "application/json"
 
@@ -75,6 +76,13 @@ class LayerResource:
                 mime_type=self.mime_type,
             )
         ]
+
+
+def reading_of(answer: Answer, context: ToolContext, *, ttl_ms: int = 0) -> Reading:
+    """What a tool answers, as a reading: a reader takes no next step."""
+    facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
+    mark = {"simulated": True} if app_of(context).settings.sandbox else {}
+    return Reading(as_json(facts | mark), ttl_ms=ttl_ms)
 
 
 def as_json(value: Any) -> str:

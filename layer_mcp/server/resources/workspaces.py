@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from ..state import ToolContext, app_of
+from ..state import ToolContext
 from ..tools.list_workspaces import ListWorkspacesArguments, list_workspaces
 from .addresses import WORKSPACES
-from .resource import LayerResource, Reading, as_json
+from .resource import LayerResource, Reading, reading_of
 
 
 async def read_workspaces(context: ToolContext, _values: Mapping[str, str]) -> Reading:
@@ -15,9 +15,7 @@ async def read_workspaces(context: ToolContext, _values: Mapping[str, str]) -> R
         LayerError: what stands between here and Layer.
     """
     answer = await list_workspaces(ListWorkspacesArguments(), context)
-    facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
-    mark = {"simulated": True} if app_of(context).settings.sandbox else {}
-    return Reading(as_json(facts | mark))
+    return reading_of(answer, context)
 
 
 WORKSPACES_RESOURCE = LayerResource(
