@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format types bench interop conformance gallery install lock clean
+.PHONY: demo test lint format types bench interop conformance gallery docs install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
@@ -36,6 +36,11 @@ conformance: .venv/conformance.stamp  ## The protocol's public suite, over HTTP,
 
 gallery: .venv/gallery.stamp  ## Build the page that hosts show for a run
 	$(BIN)/node gallery/build.mjs
+
+docs: .venv/dev.stamp  ## The pages, into docs/_build; a warning is an error
+	$(BIN)/python -m docs.generator
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html -d docs/_build/.doctrees docs docs/_build/html
+	@echo "Built: $(CURDIR)/docs/_build/html/index.html"
 
 lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	$(INSTALL) uv

@@ -1,0 +1,70 @@
+"""What the server offers besides tools, and the clients that it can be attached to."""
+
+from pathlib import Path
+
+import anyio
+from mcp import Client
+from mcp.types import Prompt
+
+from layer_mcp import Settings
+from layer_mcp.attach.clients import CLIENTS
+from layer_mcp.attach.platforms import Platform
+from layer_mcp.doctor.examination import CHECKS
+from layer_mcp.server.app import create_server
+from layer_mcp.server.prompts.jobs import jobs
+
+from .tables import table
+
+
+def client_table() -> str:
+    """The clients and their file on macOS."""
+    macos = Platform("macos", Path("~"), {})
+    rows = [(one.title, f"`{one.id}`", f"`{one.file(macos)}`") for one in CLIENTS]
+    return table(("client", "name", "its file, on macOS"), rows)
+
+
+def prompt_table() -> str:
+    """The prompts with their arguments, and what is asked for when one is left out."""
+    prompts = anyio.run(_listed)[0]
+    rows = [(f"`{one.name}`", one.title or "", _arguments(one)) for one in prompts]
+    return table(("prompt", "what it makes", "arguments"), rows)
+
+
+def resource_table() -> str:
+    """The resources by their addresses; one that a template covers too stands there once."""
+    _, templates, resources = anyio.run(_listed)
+    covered = {address.partition("{?")[0] for address, _, _ in templates}
+    others = [row for row in resources if row[0].startswith("layer:") and row[0] not in covered]
+    rows = [(f"`{address}`", title, what) for address, title, what in templates + others]
+    return table(("resource", "what it is", "what it says"), rows)
+
+
+def check_list() -> str:
+    """The checks of doctor, by the names that --json gives them, without those of each client."""
+    subjects = [row.subject for row in CHECKS if not row.subject.id.startswith("client.")]
+    return table(("check", "in --json"), [(one.title, f"`{one.id}`") for one in subjects])
+
+
+Row = tuple[str, str, str]
+
+
+async def _listed() -> tuple[list[Prompt], list[Row], list[Row]]:
+    async with Client(create_server(Settings())) as client:
+        prompts = (await client.list_prompts()).prompts
+        templates = (await client.list_resource_templates()).resource_templates
+        resources = (await client.list_resources()).resources
+    return (
+        prompts,
+        [(one.uri_template, one.title or "", one.description or "") for one in templates],
+        [(str(one.uri), one.title or "", one.description or "") for one in resources],
+    )
+
+
+def _arguments(prompt: Prompt) -> str:
+    defaults = {(job.name, each.name): each.default for job in jobs() for each in job.arguments}
+    words: list[str] = []
+    for argument in prompt.arguments or []:
+        default = defaults[prompt.name, argument.name]
+        note = " (required)" if argument.required else f" ({default})" if default else ""
+        words.append(f"`{argument.name}`{note}")
+    return ", ".join(words)
