@@ -26,7 +26,7 @@ from .commands.exit_codes import (
 )
 from .commands.login import add_login
 from .own_sandbox import with_own_sandbox
-from .setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
+from .setting_values import TOOLSETS, SettingsError, Toolset, folder, is_given, toolsets_of
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"layer-mcp {__version__}")
     _add_sandbox_flag(top, default=False)
     _add_toolsets(top, default=None)
-    top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT)
+    top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT, input_dirs=())
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     command = commands.add_parser("serve", help="the MCP server, on stdio or HTTP")
@@ -88,6 +88,13 @@ def parser() -> argparse.ArgumentParser:
     _add_port(command, DEFAULT_PORT)
     _add_sandbox_flag(command, default=argparse.SUPPRESS)
     _add_toolsets(command, default=argparse.SUPPRESS)
+    command.add_argument(
+        "--input-dirs",
+        nargs="*",
+        default=(),
+        metavar="DIR",
+        help="folders whose files may be uploaded, instead of LAYER_INPUT_DIRS",
+    )
     command.set_defaults(run=serve)
 
     command = commands.add_parser("demo", help="make one simulated picture, as a host would")
@@ -122,6 +129,7 @@ def serve(options: argparse.Namespace) -> int:
         settings,
         sandbox=settings.sandbox or options.sandbox,
         toolsets=options.toolsets or settings.toolsets,
+        input_dirs=_folders(options.input_dirs) or settings.input_dirs,
     )
     # Before the SDK does: its handler breaks long lines where rich is installed.
     logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
@@ -251,6 +259,11 @@ def _toolsets(text: str) -> tuple[Toolset, ...]:
         return toolsets_of("NAMES", text)
     except SettingsError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _folders(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The folders that are named; Claude Desktop leaves `${...}` where the user named none."""
+    return tuple(folder("--input-dirs", text) for text in arguments if is_given(text))
 
 
 def _add_port(command: argparse.ArgumentParser, default: int) -> None:

@@ -17,11 +17,20 @@ Toolset = Literal["generate", "models", "files", "workflows"]
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 DEFAULT_TOOLSETS: tuple[Toolset, ...] = ("generate", "models", "files")
 MAX_FILE_MB = 100_000
+NO_WORDS = ("", "null", "undefined")
+HOST_HOME = re.compile(r"\$\{HOME\}(?=[/\\])")
 HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text names it and what it must be."""
+
+
+def is_given(value: str) -> bool:
+    """Whether a value says something: Claude Desktop leaves `${...}` where it has none."""
+    stripped = value.strip()
+    is_placeholder = stripped.startswith("${") and stripped.endswith("}")
+    return stripped not in NO_WORDS and not is_placeholder
 
 
 def normal_api_url(value: str) -> str:
@@ -85,16 +94,19 @@ def toolsets_of(name: str, value: str) -> tuple[Toolset, ...]:
 
 
 def folder(name: str, value: str) -> str:
-    """The path of a folder, as written."""
-    if "\0" in value:
+    """The path of a folder, as written.
+
+    A `${HOME}` at its start, which Claude Desktop leaves in a default value, is `~`.
+    """
+    path = f"~{value[len('${HOME}') :]}" if HOST_HOME.match(value) else value
+    if "\0" in path or "${" in path:
         raise SettingsError(f"{name} must be the path of a folder.")
-    return value
+    return path
 
 
 def folders(name: str, value: str) -> tuple[str, ...]:
     """Several folders, separated as in PATH."""
-    folder(name, value)
-    named = tuple(part.strip() for part in value.split(os.pathsep) if part.strip())
+    named = tuple(folder(name, part.strip()) for part in value.split(os.pathsep) if part.strip())
     if not named:
         raise SettingsError(f"{name} must name at least one folder.")
     return named

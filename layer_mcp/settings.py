@@ -18,6 +18,7 @@ from .setting_values import (
     folder,
     folders,
     hosts,
+    is_given,
     journal_policy,
     log_level,
     megabytes,
@@ -169,7 +170,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings; an empty value or an unsubstituted `${...}` means unset.
+        """Read the settings; an empty value, `null` or an unsubstituted `${...}` means unset.
 
         Raises:
             SettingsError: a value that cannot be used.
@@ -197,9 +198,9 @@ def refuse_paid_sandbox(settings: Settings) -> None:
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     for name in names:
-        value = environ.get(name, "").strip()
-        if value and not (value.startswith("${") and value.endswith("}")):
-            return value
+        value = environ.get(name, "")
+        if is_given(value):
+            return value.strip()
     return None
 
 

@@ -25,10 +25,18 @@ def test_the_workspace_has_two_names(name: str) -> None:
     assert Settings.from_env({name: "my-team"}).workspace == "my-team"
 
 
-@pytest.mark.parametrize("empty", ["", "  ", "${user_config.api_key}", "${LAYER_API_KEY}"])
+@pytest.mark.parametrize(
+    "empty", ["", "  ", "null", "undefined", "${user_config.api_key}", "${LAYER_API_KEY}"]
+)
 def test_an_empty_or_unsubstituted_value_is_unset_and_the_next_name_counts(empty: str) -> None:
     settings = Settings.from_env({"LAYER_API_KEY": empty, "LAYER_TOKEN": "pat_2"})
     assert settings.api_token == "pat_2"
+
+
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_a_home_folder_that_a_host_left_in_a_default_is_the_users(separator: str) -> None:
+    environment = {"LAYER_OUTPUT_DIR": "${HOME}" + separator + "Layer"}
+    assert Settings.from_env(environment).output_dir == f"~{separator}Layer"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,7 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_TOOLSETS", ","),
         ("LAYER_INPUT_DIRS", os.pathsep),
         ("LAYER_OUTPUT_DIR", "/a\0b"),
+        ("LAYER_OUTPUT_DIR", "${DOCUMENTS}/Layer"),
         ("LAYER_INPUT_DIRS", "/a\0b"),
         ("LAYER_STATE_DIR", "/a\0b"),
         ("LAYER_MAX_UPLOAD_MB", "-64"),
