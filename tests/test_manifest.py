@@ -1,70 +1,114 @@
-"""The Claude Desktop bundle manifest agrees with the package."""
+"""The manifest of the Claude Desktop bundle agrees with the server and with what hosts do."""
 
-import json
 import re
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from layer_mcp import Settings, __version__
-from layer_mcp.server.prompts.jobs import jobs
-from layer_mcp.server.tools import tools_of
+from bundle.listings import MANIFEST, as_text, manifest, read_json
+from layer_mcp import Settings
 
-MANIFEST: dict[str, Any] = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
+from .claude_desktop import UserConfig, launches
 
-
-def substituted(values: dict[str, str]) -> dict[str, str]:
-    """The environment as Claude Desktop makes it: what the user left out stays as it is."""
-
-    def value_of(match: re.Match[str]) -> str:
-        return values.get(match[1], match[0])
-
-    environment: dict[str, str] = MANIFEST["server"]["mcp_config"]["env"]
-    pattern = r"\$\{user_config\.(\w+)\}"
-    return {name: re.sub(pattern, value_of, text) for name, text in environment.items()}
-
-
-def test_the_version_is_the_packages() -> None:
-    assert MANIFEST["version"] == __version__
-
-
-def test_the_tools_are_the_servers() -> None:
-    expected = [{"name": tool.name, "description": tool.title} for tool in tools_of()]
-    assert MANIFEST["tools"] == expected
-
-
-def test_the_prompts_are_the_servers() -> None:
-    expected = [
-        {
-            "name": job.name,
-            "description": job.title,
-            "arguments": [argument.name for argument in job.arguments],
-            "text": job.goal,
-        }
-        for job in jobs()
-    ]
-    assert MANIFEST["prompts"] == expected
-    # The whole text depends on the arguments and on the settings.
-    assert MANIFEST["prompts_generated"] is True
+ROOT = MANIFEST.parent
+CONTENT: dict[str, Any] = read_json(MANIFEST)
+OPTIONS: dict[str, dict[str, Any]] = CONTENT["user_config"]
+NAMED = re.compile(r"\$\{user_config\.(\w+)\}")
+OUTPUT_FOLDER = "C:\\Users\\Ada Löv\\Layer; new"
+INPUT_FOLDERS = ["/home/ada/my pictures", "/srv/a:b"]
+UNTOUCHED: UserConfig = {}
+EMPTIED: UserConfig = {
+    "api_key": "",
+    "workspace": "",
+    "output_folder": "",
+    "input_folders": [],
+    "max_price": "",
+}
+FILLED: UserConfig = {
+    "api_key": "pat_1",
+    "workspace": "Potion Quest",
+    "output_folder": OUTPUT_FOLDER,
+    "input_folders": INPUT_FOLDERS,
+    "confirm_above": 0.5,
+    "max_price": 30,
+    "max_spend_per_day": 0,
+    "sandbox": True,
+}
 
 
-def test_it_starts_through_uv_from_its_own_folder() -> None:
-    server = MANIFEST["server"]
-    assert (server["type"], server["mcp_config"]["command"]) == ("uv", "uv")
-    assert "${__dirname}" in server["mcp_config"]["args"]
-    assert (Path(__file__).parents[1] / server["entry_point"]).exists()
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Settings, list[str]]]:
+    """Settings and arguments of a server that is untouched, emptied and filled in."""
+    home = tmp_path_factory.mktemp("home")
+    cases = launches(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
+    return [(Settings.from_env(launch.env), launch.args) for launch in cases]
 
 
-def test_the_token_is_marked_as_sensitive() -> None:
-    assert MANIFEST["user_config"]["api_key"]["sensitive"] is True
+def test_what_is_generated_is_as_the_server_has_it() -> None:
+    assert MANIFEST.read_text(encoding="utf-8") == as_text(manifest()), "run python -m bundle write"
 
 
-@pytest.mark.parametrize(("switch", "on"), [("true", True), ("false", False)])
-def test_what_claude_desktop_substitutes_are_settings(switch: str, on: bool) -> None:
-    settings = Settings.from_env(substituted({"api_key": "pat_1", "sandbox": switch}))
-    assert (settings.api_token, settings.sandbox, settings.workspace) == ("pat_1", on, None)
+def test_every_setting_of_the_user_reaches_the_server() -> None:
+    config = CONTENT["server"]["mcp_config"]
+    named = set(NAMED.findall(" ".join([*config["args"], *config["env"].values()])))
+    assert named == set(OPTIONS)
 
 
-def test_what_claude_desktop_leaves_unsubstituted_is_unset() -> None:
-    assert Settings.from_env(substituted({})) == Settings()
+def test_every_variable_is_a_setting_and_its_limits_are_the_servers() -> None:
+    names = {setting.metadata["names"][0] for setting in fields(Settings)}
+    assert set(CONTENT["server"]["mcp_config"]["env"]) <= names
+    assert OPTIONS["confirm_above"]["default"] == Settings().confirm_above
+
+
+def test_a_list_stands_in_the_arguments_because_no_variable_can_hold_it() -> None:
+    lists = {name for name, option in OPTIONS.items() if option.get("multiple")}
+    in_variables = NAMED.findall(" ".join(CONTENT["server"]["mcp_config"]["env"].values()))
+    assert lists == {"input_folders"}
+    assert lists.isdisjoint(in_variables)
+
+
+def test_only_the_token_is_secret_and_nothing_is_required() -> None:
+    assert [name for name, option in OPTIONS.items() if option.get("sensitive")] == ["api_key"]
+    assert not any(option["required"] for option in OPTIONS.values())
+
+
+def test_what_nobody_touched_is_unset_but_for_the_output_folder(
+    launched: list[tuple[Settings, list[str]]],
+) -> None:
+    settings, _ = launched[0]
+    assert settings == replace(Settings(), output_dir="~/Layer")
+
+
+def test_what_was_emptied_is_unset(launched: list[tuple[Settings, list[str]]]) -> None:
+    settings, _ = launched[1]
+    assert settings == Settings()
+
+
+def test_what_was_filled_in_arrives_as_it_was_written(
+    launched: list[tuple[Settings, list[str]]],
+) -> None:
+    settings, arguments = launched[2]
+    assert settings == Settings(
+        api_token="pat_1",
+        workspace="Potion Quest",
+        output_dir=OUTPUT_FOLDER,
+        confirm_above=0.5,
+        max_price=30,
+        max_spend_per_day=0,
+        sandbox=True,
+    )
+    named = arguments[arguments.index("--input-dirs") + 1 :]
+    assert named == [*INPUT_FOLDERS, OUTPUT_FOLDER]
+
+
+def test_the_icon_is_a_square_of_512_in_the_servers_colour() -> None:
+    from PIL import Image
+
+    from layer_mcp.server.icon import SVG
+
+    with Image.open(ROOT / "bundle" / CONTENT["icon"]) as icon:
+        assert (icon.format, icon.size) == ("PNG", (512, 512))
+        middle = icon.convert("RGBA").getpixel((256, 128))
+    (colour,) = re.findall("#([0-9a-f]{6})", SVG)
+    assert middle == (*bytes.fromhex(colour), 255)

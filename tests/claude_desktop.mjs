@@ -1,0 +1,10 @@
+// What the public tool makes of a manifest, as Claude Desktop does: { command, args, env }.
+import { readFileSync } from "node:fs";
+
+const tool = "../bundle/node_modules/@anthropic-ai/mcpb/dist/shared/config.js";
+const { getMcpConfigForManifest } = await import(new URL(tool, import.meta.url));
+// It warns on stdout of what it leaves in place.
+console.warn = () => {};
+const cases = JSON.parse(readFileSync(0, "utf8"));
+const configs = await Promise.all(cases.map((options) => getMcpConfigForManifest(options)));
+process.stdout.write(JSON.stringify(configs));

@@ -1,0 +1,48 @@
+"""Claude Desktop's part: how it starts the server of a bundle, by the public tool's own code."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bundle.packing import node
+
+PROGRAM = Path(__file__).with_suffix(".mjs")
+
+UserConfig = Mapping[str, str | float | bool | Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command with its arguments, and the environment variables that it gets."""
+
+    command: str
+    args: list[str]
+    env: dict[str, str]
+
+
+def launches(folder: Path, home: Path, user_configs: Sequence[UserConfig]) -> list[Launch]:
+    """How the unpacked bundle is started, for what each user filled in."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    cases: list[dict[str, Any]] = [
+        {
+            "manifest": manifest,
+            "extensionPath": str(folder),
+            "systemDirs": {"HOME": str(home)},
+            "userConfig": user_config,
+            "pathSeparator": os.sep,
+        }
+        for user_config in user_configs
+    ]
+    done = subprocess.run(
+        [str(node()), str(PROGRAM)],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return [Launch(**config) for config in json.loads(done.stdout)]

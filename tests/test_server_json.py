@@ -1,0 +1,87 @@
+"""The registry entry agrees with the package, and keeps what the registry's schema demands."""
+
+import hashlib
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundle.listings import as_text, read_json
+from bundle.registry_entry import NAME, SERVER_JSON, registry_entry, with_bundle
+from bundle.requirements import ROOT
+from layer_mcp import Settings, __version__
+
+ENTRY: dict[str, Any] = read_json(SERVER_JSON)
+(PACKAGE,) = ENTRY["packages"]
+VARIABLES: list[dict[str, Any]] = PACKAGE["environmentVariables"]
+FORMATS = {"string", "number", "boolean", "filepath"}
+
+
+def test_it_is_as_the_code_has_it() -> None:
+    assert SERVER_JSON.read_text(encoding="utf-8") == as_text(registry_entry()), (
+        "run python -m bundle write"
+    )
+
+
+def test_both_versions_are_the_packages() -> None:
+    assert (ENTRY["version"], PACKAGE["version"]) == (__version__, __version__)
+
+
+def test_every_setting_is_a_variable_and_only_the_token_is_secret() -> None:
+    names = [setting.metadata["names"][0] for setting in fields(Settings)]
+    assert [variable["name"] for variable in VARIABLES] == names
+    secret = [variable["name"] for variable in VARIABLES if variable.get("isSecret")]
+    assert secret == ["LAYER_API_KEY"]
+
+
+def test_every_default_is_read_as_the_default() -> None:
+    defaults = {v["name"]: v["default"] for v in VARIABLES if "default" in v}
+    assert Settings.from_env(defaults) == Settings()
+
+
+@pytest.mark.parametrize("variable", [v for v in VARIABLES if "choices" in v], ids=str)
+def test_every_choice_is_accepted(variable: dict[str, Any]) -> None:
+    for choice in variable["choices"]:
+        Settings.from_env({variable["name"]: choice})
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("boolean", "true"), ("number", "12"), ("filepath", "/tmp")]
+)
+def test_a_value_of_the_declared_format_is_accepted(form: str, text: str) -> None:
+    named = [variable["name"] for variable in VARIABLES if variable["format"] == form]
+    assert named
+    Settings.from_env(dict.fromkeys(named, text))
+
+
+def test_it_keeps_the_limits_of_the_registry() -> None:
+    assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", ENTRY["name"])
+    assert len(ENTRY["description"]) <= 100
+    assert len(ENTRY["title"]) <= 100
+    assert {variable["format"] for variable in VARIABLES} <= FORMATS
+    assert all(isinstance(variable.get("default", ""), str) for variable in VARIABLES)
+
+
+def test_no_address_of_a_registry_is_in_it() -> None:
+    assert "registryBaseUrl" not in PACKAGE
+    assert re.findall(r"https?://[^\"\s]+", SERVER_JSON.read_text(encoding="utf-8")) == [
+        ENTRY["$schema"],
+        Settings().api_url,
+    ]
+
+
+def test_the_readme_names_it_as_the_package_index_wants() -> None:
+    assert f"mcp-name: {NAME}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_release_adds_its_bundle_with_address_and_hash(tmp_path: Path) -> None:
+    packed = tmp_path / "layer.mcpb"
+    packed.write_bytes(b"bundle")
+    package = with_bundle(ENTRY, packed, "https://host.test/layer.mcpb")["packages"][1]
+    assert (package["registryType"], package["identifier"]) == (
+        "mcpb",
+        "https://host.test/layer.mcpb",
+    )
+    assert package["fileSha256"] == hashlib.sha256(b"bundle").hexdigest()
