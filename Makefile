@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+EDITABLE := $(INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test lint format types bench interop conformance gallery docs install lock clean
+.PHONY: demo test lint format types bench interop conformance gallery docs bundle dist install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
@@ -49,11 +50,12 @@ dist: .venv/run.stamp  ## Build wheel and sdist into dist/
 	$(BIN)/python -m hatchling build --directory dist
 
 lock: .venv/dev.stamp  ## Pin every requirement with its hashes
-	$(INSTALL) uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	    --no-header --group build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	    --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	echo uv | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate -c requirements/dev.txt - -o requirements/uv.txt
 	for wanted in interop/*/requirements.in; do \
 	    $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	        --no-header --python-version 3.11 $$wanted -o $${wanted%.in}.txt || exit 1; \
@@ -62,15 +64,21 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 clean:
 	rm -rf .venv .interop interop/node/node_modules interop/node/inspector/node_modules conformance/node_modules gallery/node_modules bundle/node_modules
 
-.venv/run.stamp: requirements/run.txt pyproject.toml
+.venv/bin/python:
 	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
 	$(INSTALL) --require-hashes -r requirements/run.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(EDITABLE)
 	@touch $@
 
-.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
-	$(INSTALL) --require-hashes -r requirements/dev.txt
-	@touch $@
+# uv installs in a tenth of pip's time, but does not know what pip is configured with.
+.venv/dev.stamp: requirements/dev.txt requirements/uv.txt pyproject.toml | .venv/bin/python
+	$(INSTALL) --require-hashes -r requirements/uv.txt
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \
+	    -r requirements/dev.txt || $(INSTALL) --require-hashes -r requirements/dev.txt
+	$(EDITABLE)
+	@touch .venv/run.stamp $@
 
 .venv/inspector.stamp: interop/node/inspector/package-lock.json .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix interop/node/inspector
