@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import gc
 import io
-import logging
 import os
 import signal
 import sys
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .commands.argument_types import unicode_text
 from .commands.attaching import add_attaching
+from .commands.command_parser import CommandParser, Commands
 from .commands.doctor import add_doctor
 from .commands.exit_codes import (
     EXIT_BROKEN_PIPE,
@@ -25,6 +26,8 @@ from .commands.exit_codes import (
     EXIT_USAGE,
 )
 from .commands.login import add_login
+from .commands.logs import log_to_stderr
+from .commands.people import add_people
 from .own_sandbox import with_own_sandbox
 from .setting_values import TOOLSETS, SettingsError, Toolset, folder, is_given, toolsets_of
 from .settings import Settings
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from .server.submissions import Submissions
 
 DEFAULT_PORT = 8750
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 DEFAULT_PROMPT = "a red potion in a round bottle"
 
 DESCRIPTION = """\
@@ -70,19 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="layer-mcp",
+        usage="layer-mcp [options] [COMMAND ...]",
         description=DESCRIPTION,
-        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"layer-mcp {__version__}")
     _add_sandbox_flag(top, default=False)
     _add_toolsets(top, default=None)
     top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT, input_dirs=())
-    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+    commands = Commands(top)
+    add_people(commands.group("assets"))
 
-    command = commands.add_parser("serve", help="the MCP server, on stdio or HTTP")
+    add_command = commands.group("server")
+    command = add_command("serve", help="the MCP server, on stdio or HTTP")
     command.add_argument("--http", action="store_true", help="serve Streamable HTTP, not stdio")
     command.add_argument("--host", default="127.0.0.1", help="loopback address (%(default)s)")
     _add_port(command, DEFAULT_PORT)
@@ -97,14 +101,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=serve)
 
-    command = commands.add_parser("demo", help="make one simulated picture, as a host would")
-    command.add_argument("--prompt", type=_text, default=DEFAULT_PROMPT, help='"%(default)s"')
-    command.add_argument(
-        "--out", type=Path, default=Path("layer-demo"), metavar="DIR", help="folder (%(default)s)"
-    )
-    command.set_defaults(run=demo)
-
-    command = commands.add_parser("sandbox", help="serve a simulated Layer on loopback")
+    command = add_command("sandbox", help="serve a simulated Layer on loopback")
     _add_port(command, DEFAULT_PORT + 1)
     command.add_argument(
         "--run-seconds",
@@ -113,9 +110,21 @@ def parser() -> argparse.ArgumentParser:
         help="how long a run takes",
     )
     command.set_defaults(run=sandbox)
-    add_attaching(commands.add_parser)
-    add_login(commands.add_parser)
-    add_doctor(commands.add_parser)
+
+    command = add_command("demo", help="make one simulated picture, as a host would")
+    command.add_argument(
+        "--prompt", type=unicode_text, default=DEFAULT_PROMPT, help='"%(default)s"'
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("layer-demo"), metavar="DIR", help="folder (%(default)s)"
+    )
+    command.set_defaults(run=demo)
+
+    add_attaching(commands.group("clients"))
+    add_command = commands.group("account")
+    add_login(add_command)
+    add_doctor(add_command)
+    top.epilog = f"{commands.listing()}\n\n{EXIT_CODES}"
     return top
 
 
@@ -131,11 +140,7 @@ def serve(options: argparse.Namespace) -> int:
         toolsets=options.toolsets or settings.toolsets,
         input_dirs=_folders(options.input_dirs) or settings.input_dirs,
     )
-    # Before the SDK does: its handler breaks long lines where rich is installed.
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
-    # They would log headers and signed addresses.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log_to_stderr(settings.log_level)
     with with_own_sandbox(settings) as effective:
         submissions = Submissions()
         notes = _sandbox_notes(effective)
@@ -250,7 +255,7 @@ def _add_toolsets(command: argparse.ArgumentParser, default: object) -> None:
         type=_toolsets,
         default=default,
         metavar="NAMES",
-        help=f"groups of tools: {', '.join(TOOLSETS)}; default, all",
+        help=f"of {', '.join(TOOLSETS)}; or all",
     )
 
 
@@ -270,11 +275,6 @@ def _add_port(command: argparse.ArgumentParser, default: int) -> None:
     command.add_argument(
         "--port", type=_port, default=default, metavar="N", help="port, 0 for any (%(default)s)"
     )
-
-
-def _text(argument: str) -> str:
-    """An argument as Unicode, in a locale that does not say UTF-8 too."""
-    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def _seconds(text: str) -> float:

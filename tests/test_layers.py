@@ -12,7 +12,7 @@ import layer_mcp
 
 PACKAGE = Path(layer_mcp.__file__).parent
 COMMANDS = ("layer_mcp.cli", "layer_mcp.commands", "layer_mcp.demo")
-ABOVE = ("layer_mcp.doctor", *COMMANDS)
+ABOVE = ("layer_mcp.doctor", "layer_mcp.terminal", *COMMANDS)
 FORBIDDEN = {
     "api": (
         "mcp",
@@ -34,7 +34,8 @@ FORBIDDEN = {
         "layer_mcp.token_store",
         *ABOVE,
     ),
-    "doctor": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", *COMMANDS),
+    "doctor": ("mcp", "layer_mcp.server", "layer_mcp.sandbox", "layer_mcp.terminal", *COMMANDS),
+    "terminal": ("layer_mcp.sandbox", "layer_mcp.attach", "layer_mcp.doctor", *COMMANDS),
     "commands": ("layer_mcp.cli",),
 }
 
@@ -64,7 +65,8 @@ def test_a_storey_imports_nothing_from_above(storey: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["httpx", "PIL", "tqdm", "keyring", "yaml", "layer_mcp.attach", "layer_mcp.sandbox"]
+    "name",
+    ["httpx", "PIL", "rich", "keyring", "yaml", "layer_mcp.attach", "layer_mcp.sandbox"],
 )
 def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     code = (

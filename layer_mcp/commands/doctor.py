@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -12,12 +11,11 @@ from ..own_sandbox import with_own_sandbox
 from ..setting_values import SettingsError
 from ..settings import Settings
 from .exit_codes import EXIT_FAILED, EXIT_OK
+from .logs import log_to_stderr
 
 if TYPE_CHECKING:
     from ..doctor.check import Check
     from ..doctor.setup import Setup
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def add_doctor(add_command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -40,12 +38,9 @@ def doctor(options: argparse.Namespace) -> int:
     try:
         settings = Settings.from_env()
     except SettingsError as error:
-        logging.basicConfig(format=LOG_FORMAT)
+        log_to_stderr()
         return _report(Setup(Settings(), settings_problem=str(error)), options)
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
-    # They would log headers.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log_to_stderr(settings.log_level)
     settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
     with with_own_sandbox(settings) as effective:
         return _report(Setup(effective, is_own_sandbox=effective is not settings), options)

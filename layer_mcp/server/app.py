@@ -21,6 +21,7 @@ from .state import App, journal_of, new_app
 from .submissions import Submissions
 from .tasks import Tasks
 from .tools import tools_of
+from .without_rich import without_rich
 
 
 def create_server(
@@ -55,23 +56,24 @@ def create_server(
                         await submissions.finished()
 
     tools = tools_of(settings.toolsets, saves_by_itself=saves_by_itself)
-    server = LayerServer(
-        "layer-mcp",
-        title="Layer",
-        version=__version__,
-        website_url="https://layer.ai",
-        icons=[server_icon()],
-        instructions=instructions(
-            settings.toolsets,
-            saves_by_itself=saves_by_itself,
-            confirm_above=settings.confirm_above,
+    with without_rich():
+        server = LayerServer(
+            "layer-mcp",
+            title="Layer",
+            version=__version__,
+            website_url="https://layer.ai",
+            icons=[server_icon()],
+            instructions=instructions(
+                settings.toolsets,
+                saves_by_itself=saves_by_itself,
+                confirm_above=settings.confirm_above,
+            )
+            + notes,
+            tools=tools,
+            extensions=[Tasks(RunTasks()), gallery(settings)],
+            cache_hints=CACHE_HINTS,
+            lifespan=lifespan,
+            log_level=settings.log_level,
         )
-        + notes,
-        tools=tools,
-        extensions=[Tasks(RunTasks()), gallery(settings)],
-        cache_hints=CACHE_HINTS,
-        lifespan=lifespan,
-        log_level=settings.log_level,
-    )
     server.offer(offers([tool.name for tool in tools], saves_by_itself=saves_by_itself))
     return server
