@@ -65,3 +65,10 @@ def test_a_problem_can_be_reported_of_every_client() -> None:
     field = next(f for f in template("problem.yml")["body"] if f.get("id") == "client")
     said = " ".join(field["attributes"]["options"])
     assert [client.title for client in CLIENTS if client.title not in said] == []
+
+
+def test_the_codes_and_settings_of_troubleshooting_are_explained() -> None:
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)", text("docs/troubleshooting.md")))
+    explained = text("docs/errors.md") + text("docs/settings.md")
+    assert len(named) > 10
+    assert [name for name in sorted(named) if name not in explained] == []
