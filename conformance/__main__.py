@@ -1,6 +1,7 @@
 """python -m conformance: run the suite, say what passes, fail on what is not listed.
 
-It fails too when the README says otherwise, or when the list names what the suite does not know.
+It fails too when docs/clients.md says otherwise, or when the list names what the suite does not
+know.
 """
 
 import sys
@@ -11,7 +12,7 @@ from .suite import PROGRAM, Results, known_scenarios, required, single
 from .verdict import LIST, committed_list, mistakes, problems, table
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "clients.md"
 REVISIONS = ("2025-11-25", "2026-07-28")
 TASKS = "tasks-"
 
@@ -31,8 +32,8 @@ def main() -> int:
         wrong += [f"{title}: {problem}" for problem in problems(results, exceptions)]
     passed = table(runs, exceptions)
     print(f"{passed}The others are in {LIST.relative_to(ROOT)}.")
-    if passed not in README.read_text(encoding="utf-8"):
-        wrong.append("README.md has another table.")
+    if passed not in PAGE.read_text(encoding="utf-8"):
+        wrong.append(f"{PAGE.relative_to(ROOT)} has another table.")
     for problem in wrong:
         print(problem, file=sys.stderr)
     return 1 if wrong else 0

@@ -46,7 +46,7 @@ def passing(results: Results, exceptions: Exceptions) -> list[str]:
 
 
 def table(runs: Mapping[str, Results], exceptions: Exceptions) -> str:
-    """What passes, as the README says it."""
+    """What passes, as docs/clients.md says it."""
     rows = "".join(
         f"| {title} | {', '.join(sorted(passing(results, exceptions)))} |\n"
         for title, results in runs.items()

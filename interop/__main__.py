@@ -1,7 +1,7 @@
 """Run every client, or those that are named: `python -m interop [--write] [FOLDER ...]`.
 
 Ends with 1 when a step fails, when a run was submitted otherwise than once, or when the results are
-not those that are committed. `--write` puts them into results.json and the README instead.
+not those that are committed. `--write` puts them into results.json and docs/clients.md instead.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from .clients import CLIENTS
 from .environments import InteropError, prepare
 from .job import WORKED
 from .programs import Attempt, Result, attempts_of, run
-from .report import README, RESULTS, committed, with_table, written
+from .report import PAGE, RESULTS, committed, with_table, written
 
 AT_ONCE = 3
 
@@ -61,13 +61,15 @@ def _line(report: dict[str, Any]) -> str:
 
 def _write(reports: list[dict[str, Any]]) -> None:
     RESULTS.write_text(written(reports), encoding="utf-8")
-    readme = README.read_text(encoding="utf-8")
-    README.write_text(with_table(readme, reports), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_table(page, reports), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m interop", description="Try other clients.")
-    parser.add_argument("--write", action="store_true", help="write results.json and the README")
+    parser.add_argument(
+        "--write", action="store_true", help="write results.json and docs/clients.md"
+    )
     parser.add_argument("folder", nargs="*", metavar="FOLDER", help="a client below interop/")
     return parser
 

@@ -1,4 +1,4 @@
-"""What the runs came to: results.json, and the table of the README."""
+"""What the runs came to: results.json, and the table of docs/clients.md."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from .job import WORKED
 from .programs import EXTRA_STEPS, JOB_STEPS
 
 RESULTS = FOLDER / "results.json"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "clients.md"
 TABLE = re.compile(r"(?<=<!-- interop -->\n).*?(?=<!-- /interop -->)", re.DOTALL)
 HEAD = "| client | version | protocol | transports | what worked |\n|---|---|---|---|---|\n"
 CHECKS = {
@@ -39,22 +39,22 @@ def committed() -> str:
     return RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
 
 
-def table_in(readme: str) -> str:
+def table_in(page: str) -> str:
     """The table between the markers.
 
     Raises:
         ValueError: the markers are missing.
     """
-    found = TABLE.search(readme)
+    found = TABLE.search(page)
     if found is None:
-        raise ValueError("README.md has no <!-- interop --> … <!-- /interop -->.")
+        raise ValueError("docs/clients.md has no <!-- interop --> … <!-- /interop -->.")
     return found[0]
 
 
-def with_table(readme: str, reports: Sequence[Report]) -> str:
-    """The README with the table of these reports."""
+def with_table(page: str, reports: Sequence[Report]) -> str:
+    """The page with the table of these reports."""
     table = table_of(reports)
-    return TABLE.sub(lambda _: table, readme)
+    return TABLE.sub(lambda _: table, page)
 
 
 def table_of(reports: Sequence[Report]) -> str:

@@ -9,7 +9,7 @@ from conformance.suite import Check, Results
 from conformance.verdict import Exceptions, committed_list, mistakes, passing, problems, table
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 NOTHING = Exceptions(fixtures={}, not_offered={})
 TOOL = Exceptions(fixtures={"calls-a-tool": "test_tool"}, not_offered={})
 ONE_CHECK = Exceptions(fixtures={}, not_offered={"stateless/sessions": "There are none."})
@@ -18,8 +18,8 @@ GOOD = Check("answers", "SUCCESS", "")
 BAD = Check("answers", "FAILURE", "It does not.")
 
 
-def readme_names() -> dict[str, list[str]]:
-    found = re.search(r"<!-- conformance: .*?-->\n(.*?)<!-- end -->", README, re.DOTALL)
+def names_on_the_page() -> dict[str, list[str]]:
+    found = re.search(r"<!-- conformance: .*?-->\n(.*?)<!-- end -->", PAGE, re.DOTALL)
     assert found is not None
     rows = [row.strip("| ").split(" | ") for row in found[1].strip().splitlines()[2:]]
     return {title: names.split(", ") for title, names in rows}
@@ -77,14 +77,14 @@ def test_what_is_not_offered_has_to_fail_somewhere() -> None:
     assert found == ["stateless/sessions is listed as not offered, but it passes."]
 
 
-def test_the_readme_names_as_passing_nothing_that_is_listed() -> None:
+def test_the_page_names_as_passing_nothing_that_is_listed() -> None:
     listed = committed_list()
-    assert [n for names in readme_names().values() for n in names if listed.covers(n)] == []
+    assert [n for names in names_on_the_page().values() for n in names if listed.covers(n)] == []
 
 
-def test_the_readme_has_its_rows_in_the_form_that_the_run_compares() -> None:
-    runs = {title: {name: [GOOD] for name in names} for title, names in readme_names().items()}
-    assert table(runs, committed_list()) in README
+def test_the_page_has_its_rows_in_the_form_that_the_run_compares() -> None:
+    runs = {title: {name: [GOOD] for name in names} for title, names in names_on_the_page().items()}
+    assert table(runs, committed_list()) in PAGE
 
 
 def test_each_listed_fixture_or_reason_is_said() -> None:

@@ -12,7 +12,7 @@ from interop.conversions import differences
 from interop.environments import FOLDER, required_by
 from interop.job import FAILED, NOT_OFFERED, WORKED
 from interop.programs import EXTRA_STEPS, JOB_STEPS, REPORT_KEYS, miscounted, problems_of
-from interop.report import README, committed, table_in, table_of, written
+from interop.report import PAGE, committed, table_in, table_of, written
 from interop.servers import REQUESTS, Place, place_for
 from layer_mcp import InferenceRequest
 from layer_mcp.server.tools import tools_of
@@ -65,8 +65,8 @@ def submit(place: Place, *names: str) -> None:
     state.arrived["get_inference"] += 1
 
 
-def test_the_readme_shows_the_committed_results() -> None:
-    assert table_in(README.read_text(encoding="utf-8")) == table_of(REPORTS)
+def test_the_page_shows_the_committed_results() -> None:
+    assert table_in(PAGE.read_text(encoding="utf-8")) == table_of(REPORTS)
 
 
 def test_results_are_written_in_one_order() -> None:

@@ -1,4 +1,4 @@
-"""The README is true: its commands and samples run, its tables match the code."""
+"""The README is true: its commands and its session run. The pages have tests of their own."""
 
 import json
 import os
@@ -11,49 +11,45 @@ import time
 import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp.server.mcpserver.tools import Tool
 from PIL import Image, ImageChops, ImageStat
 
-from layer_mcp import InferenceRequest, Settings
-from layer_mcp.attach.clients import CLIENTS, client_of
+from layer_mcp.attach.clients import client_of
 from layer_mcp.attach.platforms import Platform
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
 
 from .attach_home import AttachHome
 from .hosts import SCRIPT, SMALL_IMAGE, content_of
+from .samples import ROOT, programs, without_what_differs
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
+[SESSION] = [sample for sample in programs() if sample.block.page == "README.md"]
 INSPECTOR = ROOT / "interop" / "node" / "inspector"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def commands() -> list[str]:
-    return [line for block in blocks("sh") for line in block.splitlines()]
-
-
-def table(name: str) -> str:
-    found = re.search(rf"<!-- {name}: checked by a test -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def rows(text: str) -> list[str]:
-    return text.strip().splitlines()[2:]
+DEMO, INSTALL_HERE, BENCH = "make demo", "make install", "make bench"
+LOGIN = ".venv/bin/layer-mcp login"
+INSTALL = ".venv/bin/layer-mcp install claude-desktop"
+INSPECT = (
+    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
+    "--method tools/list"
+)
+INSPECT_TASK = (
+    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
+    "--protocol-era modern --method tools/call --tool-name execute_inference "
+    "--tool-arg model_id=00000000-0000-4000-8000-000000000001 "
+    '--tool-arg "prompt=a red potion" --tool-arg batch_size=1'
+)
+DOCTOR = ".venv/bin/layer-mcp doctor"
+SERVE = "layer-mcp serve --http --port 8750"
+SANDBOX = "layer-mcp sandbox --port 8751"
+# What the tests below run of the README and of the pages.
+RUN_HERE = (DEMO, INSTALL_HERE, LOGIN, INSTALL, INSPECT, INSPECT_TASK, SERVE, SANDBOX, BENCH)
 
 
 def shell(command: str, cwd: Path = ROOT, **environment: str) -> str:
@@ -78,7 +74,10 @@ def running(command: str, port: int) -> Generator[None]:
     """The command's server, once it listens; nobody else may have the port."""
     assert not listens(port), f"port {port} is taken"
     process = subprocess.Popen(
-        shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [str(BIN / word) if word == "layer-mcp" else word for word in shlex.split(command)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         deadline = time.monotonic() + 20
@@ -96,48 +95,14 @@ def listens(port: int) -> bool:
     return False
 
 
-def test_every_command_is_run_by_a_test_here_or_by_ci() -> None:
-    assert commands() == [
-        "make demo",
-        "make install",
-        LOGIN,
-        INSTALL,
-        INSPECT,
-        SERVE,
-        DOCTOR,
-        INSPECT_TASK,
-        SANDBOX,
-        "make interop",
-        "make test",
-        "make bench",
-    ]
-
-
-LOGIN = ".venv/bin/layer-mcp login"
-INSTALL = ".venv/bin/layer-mcp install claude-desktop"
-INSPECT = (
-    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
-    "--method tools/list"
-)
-INSPECT_TASK = (
-    'npx @modelcontextprotocol/inspector@2.12 --cli "$PWD/.venv/bin/layer-mcp" --sandbox '
-    "--protocol-era modern --method tools/call --tool-name execute_inference "
-    "--tool-arg model_id=00000000-0000-4000-8000-000000000001 "
-    '--tool-arg "prompt=a red potion" --tool-arg batch_size=1'
-)
-DOCTOR = ".venv/bin/layer-mcp doctor"
-SERVE = ".venv/bin/layer-mcp serve --http --port 8750"
-SANDBOX = ".venv/bin/layer-mcp sandbox --port 8751"
-
-
 def test_make_demo_saves_a_picture() -> None:
-    saved = re.search(r"Saved (layer-demo/\S+\.png)", shell("make demo"))
+    saved = re.search(r"Saved (layer-demo/\S+\.png)", shell(DEMO))
     assert saved is not None
     assert (ROOT / saved[1]).exists()
 
 
 def test_make_install_prints_the_absolute_path_of_the_program() -> None:
-    path = shell("make install").strip().rpartition(" ")[2]
+    path = shell(INSTALL_HERE).strip().rpartition(" ")[2]
     assert Path(path).is_absolute()
     assert Path(path).exists()
 
@@ -173,12 +138,8 @@ def test_the_inspector_drives_a_task_to_its_picture() -> None:
     assert "image" in [block["type"] for block in answer["content"]]
 
 
-def test_make_test_is_what_ci_runs() -> None:
-    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
 def test_make_bench_measures_and_draws_what_the_readme_shows(tmp_path: Path) -> None:
-    assert "python -m benchmarks" in shell("make --dry-run bench")
+    assert "python -m benchmarks" in shell(f"{BENCH} --dry-run")
     shell(f"{BIN / 'python'} -m benchmarks --quick --out {tmp_path}")
     assert json.loads((tmp_path / "results.json").read_text())["many_waits"]["waits"] == 20
     with Image.open(tmp_path / "results.png") as picture:
@@ -200,13 +161,6 @@ def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
     assert answer.json()["status"] == 401
 
 
-def without_ids_and_folders(printed: str) -> str:
-    """The text of a session without what differs from run to run."""
-    ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", printed)
-    ids = re.sub(r'batch_id "[0-9a-f]{12}"', "<batch>", ids)
-    return re.sub(r"/\S*/(layer-(?:session|batch)/\S+?)-[0-9a-f]{8}-", r"\1-<id>-", ids)
-
-
 @pytest.fixture(scope="module")
 def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the README's session prints, with the small picture of its last answer in a file."""
@@ -216,7 +170,7 @@ def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
         f"                open({str(picture)!r}, 'wb').write(b64decode(block.data))\n"
         "            if result.is_error:"
     )
-    sample = "from base64 import b64decode\n" + blocks("python")[0].replace(
+    sample = "from base64 import b64decode\n" + SESSION.block.text.replace(
         "if result.is_error:", keep
     )
     printed = subprocess.run(
@@ -232,10 +186,7 @@ def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_session_prints_what_the_readme_shows(session_printed: str) -> None:
     printed = session_printed.partition("\n")[2]
-    assert (
-        without_ids_and_folders(printed).strip()
-        == without_ids_and_folders(blocks("text")[0]).strip()
-    )
+    assert without_what_differs(printed) == without_what_differs(SESSION.printed or "")
 
 
 def test_the_session_makes_the_pictures_that_the_readme_shows(session_printed: str) -> None:
@@ -252,33 +203,6 @@ def test_the_session_saves_four_pictures_and_their_record(session_printed: str) 
     folder, stem = Path(first).parent, Path(first).name
     saved = {path.name.removeprefix(stem) for path in folder.glob(f"{stem}*")}
     assert saved == {"-1.png", "-2.png", "-3.png", "-4.png", ".json"}
-
-
-def test_the_batch_prints_what_the_readme_shows() -> None:
-    printed = subprocess.run(
-        [".venv/bin/python", "-c", blocks("python")[1]],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
-    assert (
-        without_ids_and_folders(printed).strip()
-        == without_ids_and_folders(blocks("text")[1]).strip()
-    )
-
-
-def test_the_library_sample_makes_a_picture(environment: dict[str, str]) -> None:
-    printed = subprocess.run(
-        [sys.executable, "-c", blocks("python")[2]],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
-    assert printed.startswith("complete ['http://127.0.0.1")
 
 
 def test_after_login_and_install_the_client_starts_the_server_from_the_root_with_a_bare_path(
@@ -305,65 +229,12 @@ def test_after_login_and_install_the_client_starts_the_server_from_the_root_with
     assert anyio.run(host)["inference_id"] in sandbox.state.runs
 
 
-def test_the_clients_are_those_that_install_knows() -> None:
-    platform = Platform("macos", Path("~"), {})
-    assert rows(table("clients")) == [
-        f"| {client.title} | `{client.id}` | `{client.file(platform)}` |" for client in CLIENTS
-    ]
-
-
-def arguments_in_words(tool: Tool) -> str:
-    """A tool's arguments with their defaults; the request's own fields are only counted."""
-    properties: dict[str, dict[str, Any]] = tool.parameters["properties"]
-    takes_request = InferenceRequest.model_fields.keys() <= properties.keys()
-    own = {
-        name: schema.get("default")
-        for name, schema in properties.items()
-        if not (takes_request and name in InferenceRequest.model_fields)
-    }
-    words = [
-        f"`{name}`" + (f" ({json.dumps(default)})" if default is not None else "")
-        for name, default in own.items()
-    ]
-    if takes_request:
-        words.insert(0, f"the {len(properties) - len(own)} fields of Layer's request")
-    return ", ".join(words)
-
-
-def test_the_table_of_tools_matches_the_code() -> None:
-    expected = [
-        f"| {group} | `{tool.name}` | {tool.title} | {arguments_in_words(tool)} |"
-        for group in TOOLSETS
-        for tool in tools_of([group])
-    ]
-    assert rows(table("tools")) == expected
-
-
-def shown_default(value: Any) -> str:
-    """A default as it would be written in the environment."""
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in cast("tuple[object, ...]", value))
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def test_the_table_of_settings_matches_the_code() -> None:
-    expected: list[str] = []
-    for field in fields(Settings):
-        names = ", ".join(f"`{name}`" for name in field.metadata["names"])
-        default = f" `{shown_default(field.default)}`" if field.default else ""
-        expected.append(f"| {names} |{default} | {field.metadata['help']} |")
-    assert rows(table("settings")) == expected
-
-
 def test_every_dependency_is_a_line_with_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]]
-    reasons = README.partition("| dependency | why |")[2]
-    for name in declared:
-        assert f"`{name}`" in reasons
-
-
-def test_every_linked_file_is_there() -> None:
-    links = re.findall(r'(?:src="|\]\()([^")]+)', README)
-    for link in links:
-        assert link.startswith("https://") or (ROOT / link).exists(), link
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    reasons = page.partition("| dependency | why |")[2]
+    listed = [
+        name for row in re.findall(r"^\| (`.+?) \|", reasons, re.M) for name in row.split(", ")
+    ]
+    assert sorted(listed) == sorted(f"`{name}`" for name in declared)

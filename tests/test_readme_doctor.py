@@ -1,8 +1,7 @@
-"""The README's doctor: its command prints the table that is shown there."""
+"""The page of doctor: its command prints the table that is shown there."""
 
 import os
 import re
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from layer_mcp.sandbox.records import SandboxWorkspace
 
 from .attach_home import NO_KEYRING
 from .doctor_faults import write_client
-from .test_readme import DOCTOR, ROOT, blocks
+from .hosts import SCRIPT
+from .samples import ROOT, samples_of
 
 WORKSPACE = SandboxWorkspace(
     "3f0c2b1e-5d7a-4c7e-9b1d-2a6f8e4c0d19", "potion-quest", "Potion Quest", 412.5
@@ -34,7 +34,7 @@ def printed_in(home: Path, sandbox: RunningSandbox) -> str:
         "LAYER_API_URL": sandbox.api_url,
     }
     done = subprocess.run(
-        shlex.split(DOCTOR),
+        [SCRIPT, "doctor"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -46,7 +46,7 @@ def printed_in(home: Path, sandbox: RunningSandbox) -> str:
     return done.stdout
 
 
-def test_doctor_prints_the_table_in_the_readme(tmp_path: Path) -> None:
+def test_doctor_prints_the_table_of_its_page(tmp_path: Path) -> None:
     write_client(
         tmp_path, ".cursor/mcp.json", "mcpServers", {"command": f"{tmp_path}/old/layer-mcp"}
     )
@@ -54,5 +54,6 @@ def test_doctor_prints_the_table_in_the_readme(tmp_path: Path) -> None:
         printed = printed_in(tmp_path, sandbox).replace(sandbox.api_url, API_URL)
     printed = without_versions_and_blanks(printed).replace(",LAYER_API_URL", "")
     printed = printed.replace(str(tmp_path), "/home/you").replace(str(ROOT), "/home/you/layer-mcp")
-    [shown] = [block for block in blocks("text") if "Python" in block]
-    assert printed == without_versions_and_blanks(shown)
+    [sample] = samples_of(ROOT / "docs" / "doctor.md", "sh")
+    assert sample.block.text == "layer-mcp doctor\n"
+    assert printed == without_versions_and_blanks(sample.printed or "")

@@ -1,4 +1,4 @@
-"""The server as a child process that exports its spans, started as the README says."""
+"""The server as a child process that exports its spans, started as docs/settings.md says."""
 
 import sys
 from collections.abc import AsyncGenerator, Generator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 Transport = Literal["stdio", "http"]
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 INSTRUMENT = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 EXECUTE = "POST /v1/workspaces/{workspace_id}/inferences"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -104,8 +104,8 @@ async def test_without_an_exporter_the_server_exports_nothing(
     assert collector.bodies == []
 
 
-def test_the_readme_names_what_these_tests_start_and_set() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_page_of_settings_names_what_these_tests_start_and_set() -> None:
+    text = PAGE.read_text(encoding="utf-8")
     for name in (
         "`opentelemetry-distro`",
         "`opentelemetry-exporter-otlp-proto-http`",
