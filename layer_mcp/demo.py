@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult
-from tqdm import tqdm
 
 from .sandbox.catalog import sandbox_models
+from .terminal.progress import progress_bar
+from .terminal.screen import new_screen
 
 WAIT_SECONDS = 25
 MAX_WAITS = 4
@@ -59,23 +60,19 @@ async def _make_picture(client: Client, prompt: str) -> None:
 
 async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
     call = {"inference_id": inference_id, "wait_seconds": WAIT_SECONDS}
-    bar_format = "|{bar:30}| {desc}"
-    with tqdm(total=1.0, desc="waiting", bar_format=bar_format, file=sys.stdout) as bar:
+    with progress_bar(new_screen().remarks) as bar:
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
-            done = min(progress / total, 0.95) if total else 0.0
-            bar.set_description_str(message or "waiting", refresh=False)
-            bar.update(max(done - bar.n, 0))
+            bar.told(progress, total, message or "waiting")
 
         for _ in range(MAX_WAITS):
-            result = await client.call_tool("get_status", call, progress_callback=show)
-            run = _content(result)
+            bar.phase("waiting")
+            run = _content(await client.call_tool("get_status", call, progress_callback=show))
             if run["status"] != "in_progress":
-                bar.set_description_str(f"run is {run['status']}", refresh=False)
-                bar.update(1.0 - bar.n)
                 break
         else:
             raise DemoError("The run did not end in time.")
+    print(f"The run is {run['status']}.")
     return run
 
 
