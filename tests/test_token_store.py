@@ -164,6 +164,10 @@ def test_login_without_a_keyring_says_what_to_do_instead(tmp_path: Path) -> None
     assert "layer-mcp install" in said
 
 
+def test_login_says_that_a_key_is_of_the_wrong_kind_without_a_keyring_too(tmp_path: Path) -> None:
+    assert "OpenAI" in AttachHome(tmp_path).failed("login", piped="sk-hush")
+
+
 def test_login_with_a_keyring_that_fails_says_so_and_not_why_in_its_words(
     home: AttachHome, sandbox: RunningSandbox
 ) -> None:

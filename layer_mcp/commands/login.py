@@ -38,10 +38,11 @@ def login(options: argparse.Namespace) -> int:
     )
 
     settings = Settings.from_env()
-    if keyring_name() is None:
-        return _failed(f"There is no keyring on this system. {NO_KEYRING_STEP}")
     try:
-        token = piped_token() or token_of_environment(settings) or asked_token()
+        given = piped_token() or token_of_environment(settings)
+        if keyring_name() is None:
+            return _failed(f"There is no keyring on this system. {NO_KEYRING_STEP}")
+        token = given or asked_token()
     except TokenTextError as error:
         return _failed(f"{error} Nothing was stored.")
     except NoTokenError:
