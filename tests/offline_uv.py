@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bundle.requirements import ROOT
+from bundle.requirements import ROOT, pins, project
 from bundle.staging import stage
 
 CACHE = ROOT / ".venv" / "uv-cache"
@@ -29,9 +29,23 @@ SOURCES = {
 def main() -> None:
     """Fetch what the bundle and the wheel need."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "bundle")
+        folder, environment = Path(scratch, "bundle"), uv_environment()
         stage(folder)
-        run_uv("sync", "--quiet", "--project", str(folder), env=uv_environment())
+        run_uv("sync", "--quiet", "--project", str(folder), env=environment)
+        # A lock looks at other files of a release than an installation does.
+        install(project()["dependencies"], Path(scratch, "venv"), env=environment)
+
+
+def install(requirements: list[str], place: Path, *, env: dict[str, str]) -> Path:
+    """A new environment with these packages, at the versions that are tested; its Python."""
+    python = place / "bin" / "python"
+    run_uv("venv", "--quiet", str(place), env=env)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("\n".join(pins()))
+        constraints.flush()
+        wanted = ["--constraint", constraints.name, *requirements]
+        run_uv("pip", "install", "--quiet", "--python", str(python), *wanted, env=env)
+    return python
 
 
 def offline(home: Path) -> dict[str, str]:
