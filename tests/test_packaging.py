@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters
 from bundle.requirements import ROOT
 from layer_mcp import __version__
 
-from .hosts import SMALL_IMAGE, content_of
+from .hosts import IMAGE_MODEL, content_of
 from .offline_uv import install, offline
 
 DIST_INFO = f"layer_mcp-{__version__}.dist-info"
@@ -139,5 +139,5 @@ async def test_the_wheel_alone_is_a_server(installed: Path, tmp_path: Path, comm
         cwd="/",
     )
     async with Client(server) as client:
-        price = content_of(await client.call_tool("estimate_price", SMALL_IMAGE))
-    assert price["estimated_price_creative_units"] > 0
+        found = content_of(await client.call_tool("list_models", {"modality": "image"}))
+    assert IMAGE_MODEL in [model["model_id"] for model in found["models"]]
