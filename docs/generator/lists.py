@@ -8,7 +8,8 @@ from mcp.types import Prompt
 
 from layer_mcp import Settings
 from layer_mcp.attach.clients import CLIENTS
-from layer_mcp.attach.platforms import Platform
+from layer_mcp.attach.clients import Client as AttachableClient
+from layer_mcp.attach.platforms import Platform, System
 from layer_mcp.doctor.examination import CHECKS
 from layer_mcp.server.app import create_server
 from layer_mcp.server.prompts.jobs import jobs
@@ -18,9 +19,26 @@ from .tables import table
 
 def client_table() -> str:
     """The clients and their file on macOS."""
-    macos = Platform("macos", Path("~"), {})
-    rows = [(one.title, f"`{one.id}`", f"`{one.file(macos)}`") for one in CLIENTS]
+    rows = [(one.title, f"`{one.id}`", _file_of(one, "macos")) for one in CLIENTS]
     return table(("client", "name", "its file, on macOS"), rows)
+
+
+def client_files() -> str:
+    """The file of each client on each system, as its user writes it."""
+    rows = [
+        (
+            one.title,
+            _file_of(one, "macos"),
+            _file_of(one, "linux"),
+            _file_of(one, "windows").replace("~/AppData/Roaming", "%APPDATA%").replace("/", "\\"),
+        )
+        for one in CLIENTS
+    ]
+    return table(("client", "macOS", "Linux", "Windows"), rows)
+
+
+def _file_of(client: AttachableClient, system: System) -> str:
+    return f"`{client.file(Platform(system, Path('~'), {}))}`"
 
 
 def prompt_table() -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .errors import error_tables
-from .lists import check_list, client_table, prompt_table, resource_table
+from .lists import check_list, client_files, client_table, prompt_table, resource_table
 from .names import public_names
 from .regions import Maker, renewed
 from .settings import settings_table
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 MAKERS: dict[str, Maker] = {
+    "client-files": client_files,
     "clients": client_table,
     "checks": check_list,
     "errors": error_tables,
