@@ -12,6 +12,7 @@ from typing import TypeVar
 from .batch_wait import measure_batch_wait
 from .call_overhead import measure_call_overhead
 from .chart import save_chart
+from .install_size import measure_install_sizes
 from .list_size import measure_list_sizes
 from .many_waits import measure_many_waits
 from .paying_cost import measure_paying_cost
@@ -40,6 +41,8 @@ class Effort:
     transfer_rounds: int
     previews: int
     saves: int
+    # They need the network, as an installation does.
+    installs: bool
 
 
 FULL = Effort(
@@ -54,6 +57,7 @@ FULL = Effort(
     transfer_rounds=21,
     previews=20,
     saves=10,
+    installs=True,
 )
 QUICK = Effort(
     starts=2,
@@ -66,6 +70,7 @@ QUICK = Effort(
     transfer_rounds=1,
     previews=1,
     saves=1,
+    installs=False,
 )
 
 
@@ -109,6 +114,9 @@ def _measure(effort: Effort) -> Results:
         ),
         preview_cost=_said("the preview of a result", measure_preview_cost, effort.previews),
         saving_cost=_said("saving", measure_saving_cost, effort.saves),
+        install_sizes=(
+            _said("what an installation brings", measure_install_sizes) if effort.installs else None
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from .children import server_command
 from .stdio_driver import list_tools
 
 AIM_BYTES = 20_000
-AIM_OF_ALL_BYTES = 27_000
+AIM_OF_ALL_BYTES = 26_600
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from .batch_wait import BatchWait
 from .call_overhead import CallOverhead
 from .file_rows import preview_rows, saving_rows, transfer_rows
+from .install_size import InstallSizes
 from .list_size import ListSize, ListSizes
 from .many_waits import ManyWaits
 from .paying_cost import PayingCost
 from .preview_cost import PreviewCost
-from .row import Row, budget_row, byte_count, ms, whole_ms
+from .row import Row, budget_row, byte_count, count, megabytes, ms, whole_ms
 from .run_rows import batch_row, paying_rows, waits_rows
 from .saving_cost import SavingCost
 from .startup import Startup
@@ -23,7 +24,7 @@ TRANSPORT_NAMES = {"stdio": "over stdio", "http": "over HTTP", "memory": "in mem
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured in one run."""
+    """Everything that was measured in one run; without the installs where it had to be quick."""
 
     startup: Startup
     call_overhead: CallOverhead
@@ -34,6 +35,7 @@ class Results:
     transfers: Transfers
     preview_cost: PreviewCost
     saving_cost: SavingCost
+    install_sizes: InstallSizes | None
 
 
 def rows_of(results: Results) -> list[Row]:
@@ -50,6 +52,7 @@ def rows_of(results: Results) -> list[Row]:
         *transfer_rows("download", results.transfers.download),
         *preview_rows(results.preview_cost),
         *saving_rows(results.saving_cost),
+        *_install_rows(results.install_sizes),
     ]
 
 
@@ -126,4 +129,28 @@ def _tool_rows(bytes_by_tool: dict[str, int]) -> list[Row]:
     return [
         Row(measure=f"  {name}", ours=size_bytes, shown=byte_count)
         for name, size_bytes in bytes_by_tool.items()
+    ]
+
+
+def _install_rows(sizes: InstallSizes | None) -> list[Row]:
+    if sizes is None:
+        return []
+    ours, reference = sizes.layer_mcp, sizes.fastmcp
+    return [
+        Row(
+            measure="Packages that it brings",
+            ours=ours.dependencies,
+            shown=count,
+            reference=reference.dependencies,
+            reference_name="fastmcp, no server",
+            compared=f"{ours.dependencies - reference.dependencies:+}",
+        ),
+        Row(
+            measure="  installed",
+            ours=ours.size_bytes,
+            shown=megabytes,
+            reference=reference.size_bytes,
+            reference_name="fastmcp, no server",
+            compared=f"{ours.size_bytes / reference.size_bytes:.2f} x",
+        ),
     ]
