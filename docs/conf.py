@@ -13,6 +13,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["README.md", "_build", "generator"]
 suppress_warnings: list[str] = []
 
+myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
@@ -27,8 +28,6 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#5b3fe0", "color-brand-content": "#5b3fe0"},
     "dark_css_variables": {"color-brand-primary": "#a996ff", "color-brand-content": "#a996ff"},
 }
-pygments_style = "sphinx"
-pygments_dark_style = "monokai"
 
 # Links that work on a forge, and where they lead in the built pages.
 ON_THE_FORGE = {

@@ -19,11 +19,11 @@ HEAD = ("argument", "type", "what it is")
 def tool_table() -> str:
     """One row a tool."""
     rows = [
-        (group, f"`{tool.name}`", tool.title or "")
+        (f"`{tool.name}`", tool.title or "", group)
         for group in TOOLSETS
         for tool in tools_of([group])
     ]
-    return table(("group", "tool", "what it does"), rows)
+    return table(("tool", "what it does", "group"), rows)
 
 
 def tool_sections() -> str:
