@@ -16,7 +16,7 @@ CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
 # Words in capitals that are no codes: variables of the environment, flags of the system, and what
 # Layer's published contract has in place of a code.
 OTHER_WORDS = re.compile(
-    r"(LAYER|SSL_CERT|XDG|OTEL|CODEX|CLAUDE|GEMINI|GOOSE|PYTHON|O)_\w*|NO_COLOR|ERROR_CODE"
+    r"(LAYER|SSL_CERT|XDG|OTEL|CODEX|CLAUDE|GEMINI|GOOSE|PYTHON|TERM|O)_\w*|NO_COLOR|ERROR_CODE"
     r"|DEFAULT_API_URL"
 )
 MAKERS = ("LayerError", "RefusalError", "_error", "refused")
