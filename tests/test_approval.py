@@ -38,11 +38,13 @@ class Person:
 
     answer: ElicitResult | ErrorData
     questions: list[str] = field(default_factory=list[str])
+    forms: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     async def __call__(
         self, context: ClientRequestContext, params: ElicitRequestParams
     ) -> ElicitResult | ErrorData:
         self.questions.append(params.message)
+        self.forms.append(params.model_dump()["requested_schema"])
         return self.answer
 
 
@@ -71,6 +73,16 @@ async def test_a_price_up_to_the_threshold_is_nobodys_question(
     assert not result.is_error
     assert person.questions == []
     assert sandbox.state.arrived == {"estimate_price": 1, "execute_inference": 1}
+
+
+@pytest.mark.parametrize("host", ASKING, ids=str)
+async def test_the_form_says_only_what_the_protocol_has_for_forms(
+    host: Host, strict: dict[str, str]
+) -> None:
+    person = Person(YES)
+    async with host.connect(strict, elicitation_callback=person) as client:
+        await client.call_tool("execute_inference", IMAGES)
+    assert [form.keys() for form in person.forms] == [{"type", "properties", "required"}]
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)

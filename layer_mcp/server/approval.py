@@ -11,7 +11,7 @@ from typing import Any, cast
 from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..api.errors import LayerError
 from .price_gate import Quote
@@ -24,8 +24,16 @@ UNREADABLE = "The user's answer to the price could not be read. Nothing was sent
 logger = logging.getLogger(__name__)
 
 
+def _without_words(schema: dict[str, Any]) -> None:
+    """Leave `type`, `properties` and `required`: the protocol has no more, Codex takes no more."""
+    for word in ("title", "description"):
+        schema.pop(word, None)
+
+
 class Approval(BaseModel):
     """What a person answers."""
+
+    model_config = ConfigDict(json_schema_extra=_without_words)
 
     # Preset to yes, but required: a form that was answered otherwise is no yes.
     approve: bool = Field(
