@@ -211,9 +211,9 @@ async def test_what_cannot_be_completed_has_no_values(
     ids=["no token", "a wrong token", "nobody there", "no such workspace"],
 )
 async def test_without_layer_nothing_is_offered_and_nothing_fails(
-    broken: dict[str, str], host: Host, environment: dict[str, str]
+    broken: dict[str, str], environment: dict[str, str]
 ) -> None:
-    async with host.connect(environment | broken) as client:
+    async with MEMORY.connect(environment | broken) as client:
         assert (await completed(client, ICONS, "model_id", "s")).values == []
         assert (await completed(client, MODEL, "id", "")).values == []
 

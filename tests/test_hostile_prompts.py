@@ -46,10 +46,14 @@ async def test_arguments_that_are_no_text_are_understood(raw: RawConnection) -> 
         assert text_of(await raw.ask(prompt(number, arguments))) == plain
 
 
-@pytest.mark.parametrize("arguments", [None, {}, [], 7, "{", "[" * 100_000, {"sound": None}])
-async def test_arguments_that_are_none_are_refused(raw: RawConnection, arguments: Any) -> None:
-    assert (await raw.ask(prompt(1, arguments)))["error"]["code"] == -32602
-    assert text_of(await raw.ask(prompt(2, {"sound": "a door"})))
+async def test_arguments_that_are_none_are_refused(
+    raw: RawConnection, subtests: pytest.Subtests
+) -> None:
+    none: list[Any] = [None, {}, [], 7, "{", "[" * 100_000, {"sound": None}]
+    for number, arguments in enumerate(none, start=1):
+        with subtests.test(arguments=repr(arguments)[:40]):
+            assert (await raw.ask(prompt(number, arguments)))["error"]["code"] == -32602
+    assert text_of(await raw.ask(prompt(100, {"sound": "a door"})))
 
 
 async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
@@ -62,8 +66,12 @@ async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
     assert text_of(await raw.ask(prompt(6, {"sound": "a door"})))
 
 
-@pytest.mark.parametrize("value", [None, 7, True, ["a"], {"a": 1}, "\x00"])
-async def test_a_key_press_is_answered_whatever_is_sent(raw: RawConnection, value: Any) -> None:
+async def test_a_key_press_is_answered_whatever_is_sent(
+    raw: RawConnection, subtests: pytest.Subtests
+) -> None:
     known = {"arguments": {"workspace_id": None, "style": 7}}
-    answer = await raw.ask(complete(1, "subjects", value, context=known))
-    assert answer["result"]["completion"]["values"] == []
+    odd: list[Any] = [None, 7, True, ["a"], {"a": 1}, "\x00"]
+    for number, value in enumerate(odd, start=1):
+        with subtests.test(value=value):
+            answer = await raw.ask(complete(number, "subjects", value, context=known))
+            assert answer["result"]["completion"]["values"] == []
