@@ -12,6 +12,7 @@ from typing import Any
 from .clients import CLIENTS
 from .environments import InteropError, prepare
 from .job import WORKED
+from .page_samples import problems_of_samples
 from .programs import Attempt, Result, attempts_of, run
 from .report import PAGE, RESULTS, committed, with_table, written
 
@@ -35,6 +36,7 @@ def main() -> int:
         print(f"interop: {error}", file=sys.stderr)
         return 1
     problems = [problem for result in results for problem in result.problems]
+    problems += problems_of_samples({client.folder for client in clients})
     reports = [result.report for result in results if result.report]
     if options.write and not problems:
         _write(reports)

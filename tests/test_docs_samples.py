@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from interop.clients import CLIENTS
+from interop.page_samples import page_samples
+
 from .samples import (
     PAGES,
     ROOT,
@@ -41,7 +44,7 @@ READERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 # The README's only program is run by tests/test_readme.py, which looks at its pictures too.
 PROGRAMS = [sample for sample in programs() if sample.block.page != "README.md"]
 NOT_RUN = [block for block in all_blocks("python") if block.why_not is not None]
-KNOWN = {"sh", "python", "text", *READERS}
+KNOWN = {"sh", "python", "text", "js", *READERS}
 
 
 def is_elsewhere(command: str) -> bool:
@@ -141,8 +144,18 @@ def test_a_program_prints_what_is_shown(sample: Sample, settings: dict[str, str]
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=str)
-def test_a_program_that_is_not_run_is_python(block: Block) -> None:
+def test_a_program_that_is_not_run_here_is_run_with_its_framework(block: Block) -> None:
+    """Its packages are not here; `make interop` has them."""
     compile(block.text, str(block), "exec")
+    assert block.text in page_samples().values()
+
+
+def test_a_sample_in_javascript_is_run_with_its_client() -> None:
+    assert {block.text for block in all_blocks("js")} <= set(page_samples().values())
+
+
+def test_every_framework_with_a_sample_is_one_of_the_clients() -> None:
+    assert page_samples().keys() <= {client.folder for client in CLIENTS}
 
 
 @pytest.mark.parametrize("page", walked(), ids=lambda page: page.name)

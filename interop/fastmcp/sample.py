@@ -1,0 +1,5 @@
+"""Runs the sample that stands on stdin; it has no model."""
+
+import sys
+
+exec(compile(sys.stdin.read(), "sample", "exec"))
