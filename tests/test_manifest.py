@@ -14,6 +14,7 @@ from .claude_desktop import UserConfig, launches
 ROOT = MANIFEST.parent
 CONTENT: dict[str, Any] = read_json(MANIFEST)
 OPTIONS: dict[str, dict[str, Any]] = CONTENT["user_config"]
+VARIABLES: dict[str, str] = CONTENT["server"]["mcp_config"]["env"]
 NAMED = re.compile(r"\$\{user_config\.(\w+)\}")
 OUTPUT_FOLDER = "C:\\Users\\Ada Löv\\Layer; new"
 INPUT_FOLDERS = ["/home/ada/my pictures", "/srv/a:b"]
@@ -50,20 +51,26 @@ def test_what_is_generated_is_as_the_server_has_it() -> None:
 
 
 def test_every_setting_of_the_user_reaches_the_server() -> None:
-    config = CONTENT["server"]["mcp_config"]
-    named = set(NAMED.findall(" ".join([*config["args"], *config["env"].values()])))
+    arguments = CONTENT["server"]["mcp_config"]["args"]
+    named = set(NAMED.findall(" ".join([*arguments, *VARIABLES.values()])))
     assert named == set(OPTIONS)
 
 
 def test_every_variable_is_a_setting_and_its_limits_are_the_servers() -> None:
     names = {setting.metadata["names"][0] for setting in fields(Settings)}
-    assert set(CONTENT["server"]["mcp_config"]["env"]) <= names
+    assert set(VARIABLES) <= names
     assert OPTIONS["confirm_above"]["default"] == Settings().confirm_above
+
+
+def test_a_message_that_names_a_setting_leads_to_its_field() -> None:
+    named = {variable: NAMED.sub(r"\1", text) for variable, text in VARIABLES.items()}
+    for variable, name in [*named.items(), ("LAYER_INPUT_DIRS", "input_folders")]:
+        assert OPTIONS[name]["description"].endswith(f" ({variable})")
 
 
 def test_a_list_stands_in_the_arguments_because_no_variable_can_hold_it() -> None:
     lists = {name for name, option in OPTIONS.items() if option.get("multiple")}
-    in_variables = NAMED.findall(" ".join(CONTENT["server"]["mcp_config"]["env"].values()))
+    in_variables = NAMED.findall(" ".join(VARIABLES.values()))
     assert lists == {"input_folders"}
     assert lists.isdisjoint(in_variables)
 
