@@ -40,7 +40,7 @@ gallery: .venv/gallery.stamp  ## Build the page that hosts show for a run
 
 docs: .venv/dev.stamp  ## The pages, into docs/_build; a warning is an error
 	$(BIN)/python -m docs.generator
-	$(BIN)/python -m sphinx -q -W --keep-going -n -b html -d docs/_build/.doctrees docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html -E -d docs/_build/.doctrees docs docs/_build/html
 	@echo "Built: $(CURDIR)/docs/_build/html/index.html"
 
 bundle: .venv/bundle.stamp  ## Pack the Claude Desktop bundle into dist/, and validate it

@@ -1,5 +1,9 @@
 """How Sphinx builds these pages: `make docs`, without network."""
 
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
 from layer_mcp import __version__
 
 project = "layer-mcp"
@@ -29,21 +33,40 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#a996ff", "color-brand-content": "#a996ff"},
 }
 
+# Pages that stand for a file beside docs/, where forges look for it.
+FROM_THE_ROOT = {
+    "changelog": "CHANGELOG.md",
+    "contributing": "CONTRIBUTING.md",
+    "security": "SECURITY.md",
+}
+# Not read by Sphinx itself, which would not see the links in it.
+FIRST_PAGE = "```{include} README.md\n```\n"
 # Links that work on a forge, and where they lead in the built pages.
 ON_THE_FORGE = {
+    "](docs/": "](",
     "](../README.md": "](index.md",
     "](README.md": "](index.md",
-    "](../CHANGELOG.md": "](changelog.md",
-    "](../CONTRIBUTING.md": "](contributing.md",
-    "](../SECURITY.md": "](security.md",
+    **{f"]({name}": f"]({page}.md" for page, name in FROM_THE_ROOT.items()},
+    **{f"](../{name}": f"]({page}.md" for page, name in FROM_THE_ROOT.items()},
 }
 
 
-def _lead_to_pages(_app: object, _page: str, text: list[str]) -> None:
+def _lead_to_pages(app: Sphinx, page: str, text: list[str]) -> None:
+    if page in FROM_THE_ROOT:
+        text[0] = _text(app, f"../{FROM_THE_ROOT[page]}")
+    if page == "index":
+        text[0] = text[0].replace(FIRST_PAGE, _text(app, "README.md"))
     for forge, built in ON_THE_FORGE.items():
         text[0] = text[0].replace(forge, built)
 
 
-def setup(app: object) -> None:
+def _text(app: Sphinx, name: str) -> str:
+    """A file that a page is made of: when it changes, the page is built anew."""
+    file = Path(app.srcdir) / name
+    app.env.note_dependency(str(file))
+    return file.read_text(encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
     """Sphinx calls this once."""
-    app.connect("source-read", _lead_to_pages)  # type: ignore[attr-defined]
+    app.connect("source-read", _lead_to_pages)

@@ -1,4 +1,4 @@
-"""The commands, programs and transcripts of README.md and docs/, found in their Markdown.
+"""The commands, programs and transcripts of the README and the pages, found in their Markdown.
 
 A block in `sh` is commands, one a line. A block in `python` is a program, or a test file when it
 has a test. A block in `text` after one of them is what it prints. Other blocks are data of their
@@ -15,7 +15,8 @@ from pathlib import Path
 from docs.generator.regions import REGION
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+AT_THE_ROOT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = (*(ROOT / name for name in AT_THE_ROOT), *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(
     r"(?:^<!-- not (?:run|compared): (?P<why>[^>]+) -->\n)?"
     r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",

@@ -35,6 +35,8 @@ ELSEWHERE = {
     DOCTOR: "tests/test_readme_doctor.py runs it",
     "make docs": "tests/test_docs_site.py does what it does",
     "make test": ".ci/run runs it",
+    "make lint types": "both are in .ci/run",
+    ".venv/bin/python -m pytest tests/test_price_gate.py": "make test runs that file",
     "make interop": ".ci/run runs it",
     "make conformance": ".ci/run runs it",
 }
