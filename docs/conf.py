@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 from layer_mcp import __version__
@@ -33,6 +34,8 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#a996ff", "color-brand-content": "#a996ff"},
 }
 
+# Tables of so many become cards in narrow windows.
+MANY_COLUMNS = 3
 # Pages that stand for a file beside docs/, where forges look for it.
 FROM_THE_ROOT = {
     "changelog": "CHANGELOG.md",
@@ -60,6 +63,20 @@ def _lead_to_pages(app: Sphinx, page: str, text: list[str]) -> None:
         text[0] = text[0].replace(forge, built)
 
 
+def _name_the_columns(_app: Sphinx, doctree: nodes.document, _page: str) -> None:
+    """Say in each cell which column it is of; only narrow windows show it (see layer.css)."""
+    for table in doctree.findall(nodes.table):
+        head, *rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
+        if len(head) < MANY_COLUMNS:
+            continue
+        for row in rows:
+            for title, cell in list(zip(head, row, strict=True))[1:]:
+                paragraph = cell.next_node(nodes.paragraph)
+                if paragraph is not None and paragraph.astext():
+                    name = f"{title.astext()}: "
+                    paragraph.insert(0, nodes.inline(name, name, classes=["column-name"]))
+
+
 def _text(app: Sphinx, name: str) -> str:
     """A file that a page is made of: when it changes, the page is built anew."""
     file = Path(app.srcdir) / name
@@ -70,3 +87,4 @@ def _text(app: Sphinx, name: str) -> str:
 def setup(app: Sphinx) -> None:
     """Sphinx calls this once."""
     app.connect("source-read", _lead_to_pages)
+    app.connect("doctree-resolved", _name_the_columns)
