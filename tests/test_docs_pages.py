@@ -1,5 +1,6 @@
 """The pages say what the code says, and lead to what is there."""
 
+import json
 import os
 import re
 from dataclasses import fields
@@ -13,7 +14,8 @@ from docs.generator.pages import MAKERS, current
 from docs.generator.regions import names_in
 from layer_mcp.sandbox import Fault, Knobs, SandboxState
 
-from .samples import BLOCK, PAGES, ROOT
+from .hosts import IMAGE_MODEL, MEMORY, content_of
+from .samples import BLOCK, PAGES, ROOT, blocks_of
 
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
 FILE = re.compile(
@@ -90,3 +92,16 @@ def test_the_page_of_the_sandbox_names_everything_that_can_be_turned(knobs: Any)
     page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     names = {field.name for field in fields(knobs)} - INNER - {"effect"}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.anyio
+async def test_the_page_of_errors_shows_what_a_failed_call_is_answered_with(
+    environment: dict[str, str],
+) -> None:
+    [shown] = [
+        block for block in blocks_of(ROOT / "docs" / "errors.md") if block.language == "json"
+    ]
+    async with MEMORY.connect(environment) as client:
+        wrong = {"model_id": IMAGE_MODEL, "promt": "a red potion"}
+        answer = content_of(await client.call_tool("execute_inference", wrong))
+    assert json.loads(shown.text) == answer
