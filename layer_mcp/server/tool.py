@@ -18,6 +18,7 @@ from ..api.errors import LayerError
 from ..setting_values import Toolset
 from .approval import UNREADABLE
 from .arguments import parse_arguments
+from .client_habits import suited
 from .results import Answer, Illustrated, failed_call, finished_call
 from .schema import JsonObject, answer_schema, outline, portable_schema
 from .state import app_of
@@ -100,7 +101,10 @@ class AnsweringTool(Tool):
             if isinstance(answer, Illustrated)
             else Illustrated(cast("Answer", answer))
         )
-        return finished_call(shown, simulated=simulated, protocol_version=context.protocol_version)
+        result = finished_call(
+            shown, simulated=simulated, protocol_version=context.protocol_version
+        )
+        return suited(result, context)
 
     def _layer_error(self, error: ToolError) -> LayerError:
         cause = error.__cause__
