@@ -14,7 +14,8 @@ class Client:
     """A program that does the job through one client.
 
     `folder` is below interop/. It holds `requirements.txt` and `client.py`, or `package-lock.json`
-    and `client.mjs`. `eras` are those of the protocol that the client can be told to speak; without
+    and `client.mjs`; that of a host, which people attach the server to, `package-lock.json` and
+    `client.py`. `eras` are those of the protocol that the client can be told to speak; without
     any it is run once and speaks what it chooses. `checks` are the steps that its program
     runs besides the job, such as those for schemas of other services.
     """
@@ -22,12 +23,21 @@ class Client:
     folder: str
     eras: tuple[Era, ...] = ()
     checks: tuple[str, ...] = ()
+    transports: tuple[Transport, ...] = TRANSPORTS
 
     @property
     def is_python(self) -> bool:
-        """Whether its program is Python; else it is JavaScript."""
-        return not self.folder.startswith("node/")
+        """Whether what it needs is Python; else it is from npm."""
+        return not self.folder.startswith(("node/", "hosts/"))
 
+    @property
+    def is_host(self) -> bool:
+        """Whether it is a host, which our own Python drives."""
+        return self.folder.startswith("hosts/")
+
+
+STDIO: tuple[Transport, ...] = ("stdio",)
+ATTACHED = ("installed", "instructions", "arguments", "picture", "uninstalled", "offline")
 
 # The slowest come first, so that none of them is left over at the end.
 CLIENTS = (
@@ -36,6 +46,9 @@ CLIENTS = (
         eras=("modern", "legacy"),
         checks=("strict", "app_info", "load", "picture"),
     ),
+    Client("hosts/claude_code", checks=ATTACHED, transports=STDIO),
+    Client("hosts/codex", checks=ATTACHED, transports=STDIO),
+    Client("hosts/gemini_cli", checks=ATTACHED, transports=STDIO),
     Client("langchain", checks=("schema_anthropic", "schema_gemini")),
     Client("node/typescript_sdk_2", eras=("modern", "legacy")),
     Client("node/typescript_sdk_1"),

@@ -36,7 +36,7 @@ def prepare(clients: Iterable[Client]) -> None:
 
 
 def required_by(client: Client) -> Path:
-    """The file that pins what a client needs; clients in JavaScript may share one."""
+    """The file that pins what a client needs; those in one folder may share one from npm."""
     folder = FOLDER / client.folder
     if client.is_python:
         return folder / PYTHON_FILE
@@ -48,6 +48,8 @@ def program_of(client: Client) -> list[str]:
     if client.is_python:
         python = CACHE / client.folder / "bin" / "python"
         return [str(python), "-m", f"interop.{client.folder}.client"]
+    if client.is_host:
+        return [sys.executable, "-m", f"interop.{client.folder.replace('/', '.')}.client"]
     return [_program("node"), str(FOLDER / client.folder / "client.mjs")]
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from .clients import TRANSPORTS, Client, Era, Transport
+from .clients import Client, Era, Transport
 from .environments import ROOT, program_of
 from .job import NOT_OFFERED, WORKED
 from .servers import REQUESTS, Place, place_for
@@ -53,9 +53,9 @@ class Attempt:
 
 
 def attempts_of(client: Client) -> list[Attempt]:
-    """Every transport in each of the client's eras."""
+    """Each of the client's transports in each of its eras."""
     eras: tuple[Era, ...] = client.eras or ("modern",)
-    return [Attempt(client, transport, era) for transport in TRANSPORTS for era in eras]
+    return [Attempt(client, transport, era) for transport in client.transports for era in eras]
 
 
 def run(attempt: Attempt) -> Result:

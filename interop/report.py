@@ -15,6 +15,9 @@ PAGE = ROOT / "docs" / "clients.md"
 TABLE = re.compile(r"(?<=<!-- interop -->\n).*?(?=<!-- /interop -->)", re.DOTALL)
 HEAD = "| client | version | protocol | transports | what worked |\n|---|---|---|---|---|\n"
 CHECKS = {
+    "installed": "listed after install",
+    "instructions": "instructions whole",
+    "arguments": "every argument",
     "task": "tasks",
     "picture": "the picture",
     "app_info": "pages of tools",
@@ -23,6 +26,8 @@ CHECKS = {
     "schema_anthropic": "schemas for Anthropic",
     "schema_gemini": "schemas for Gemini",
     "schema_openai_strict": "schemas for OpenAI strict",
+    "uninstalled": "gone after uninstall",
+    "offline": "no other machine asked",
 }
 
 Report = dict[str, Any]

@@ -11,7 +11,14 @@ from interop.clients import CLIENTS, Client
 from interop.conversions import differences
 from interop.environments import FOLDER, required_by
 from interop.job import FAILED, NOT_OFFERED, WORKED
-from interop.programs import EXTRA_STEPS, JOB_STEPS, REPORT_KEYS, miscounted, problems_of
+from interop.programs import (
+    EXTRA_STEPS,
+    JOB_STEPS,
+    REPORT_KEYS,
+    attempts_of,
+    miscounted,
+    problems_of,
+)
 from interop.report import PAGE, committed, table_in, table_of, written
 from interop.servers import REQUESTS, Place, place_for
 from layer_mcp import InferenceRequest
@@ -79,8 +86,8 @@ def test_results_name_no_place_of_the_machine_that_wrote_them() -> None:
 
 
 def test_results_hold_a_report_for_each_attempt() -> None:
-    attempts = [2 * max(len(client.eras), 1) for client in CLIENTS]
-    assert len(REPORTS) == sum(attempts)
+    attempts = [attempt for client in CLIENTS for attempt in attempts_of(client)]
+    assert len(REPORTS) == len(attempts)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda r: f"{r['client']} {r['transport']}")

@@ -1,0 +1,55 @@
+"""The Messages API of Anthropic, as Claude Code speaks it."""
+
+import json
+from typing import Any
+
+from ..job import JsonObject, Said
+from .scripted_model import Heard, Order, Turn, events, texts_in
+
+
+def turn_of(path: str, body: JsonObject) -> Turn | None:
+    """A request for a message."""
+    if not path.endswith("/messages"):
+        return None
+    tools = {tool["name"]: tool.get("input_schema", {}) for tool in body.get("tools", [])}
+    blocks = [block for message in body["messages"] for block in _blocks(message["content"])]
+    results = [block for block in blocks if block["type"] == "tool_result"]
+    prompt = texts_in([body.get("system"), [block.get("text") for block in blocks]])
+    latest = texts_in([m["content"] for m in body["messages"] if m["role"] == "user"][-1])
+    return Turn(tools, {block["tool_use_id"]: _heard(block) for block in results}, prompt, latest)
+
+
+def asking(order: Order) -> bytes:
+    """A message with one use of a tool."""
+    block: JsonObject = {"type": "tool_use", "id": order.call_id, "name": order.tool, "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": json.dumps(order.arguments)}
+    return _message(block, delta, "tool_use")
+
+
+def saying(text: str) -> bytes:
+    """A message of text."""
+    return _message({"type": "text", "text": ""}, {"type": "text_delta", "text": text}, "end_turn")
+
+
+def _message(block: JsonObject, delta: JsonObject, stop_reason: str) -> bytes:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": "msg", "type": "message", "role": "assistant", "model": "scripted"}
+    return events(
+        {"type": "message_start", "message": message | {"content": [], "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": usage},
+        {"type": "message_stop"},
+    )
+
+
+def _blocks(content: Any) -> list[JsonObject]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _heard(result: JsonObject) -> Heard:
+    blocks = _blocks(result.get("content", ""))
+    text = "\n".join(block["text"] for block in blocks if block["type"] == "text")
+    pictures = [b["source"]["media_type"] for b in blocks if b["type"] == "image"]
+    return Heard(Said(text, bool(result.get("is_error"))), tuple(pictures))
