@@ -87,9 +87,18 @@ def not_lost(sent: Sent, screen: Screen, options: argparse.Namespace) -> Generat
     """When the block is left early, say how to come back to the run."""
     try:
         yield
-    except (KeyboardInterrupt, RefusedError):
+    except RefusedError:
         if sent.run_id is not None:
             screen.remark(how_to_come_back(sent.run_id, options))
-        elif sent.may_be_out and not options.has_own_sandbox:
-            screen.remark("If it was sent, the run goes on: layer-mcp runs lists it.")
         raise
+    except KeyboardInterrupt:
+        screen.remark(_after_leaving(sent, options))
+        raise
+
+
+def _after_leaving(sent: Sent, options: argparse.Namespace) -> str:
+    if sent.run_id is not None:
+        return how_to_come_back(sent.run_id, options)
+    if not sent.may_be_out:
+        return "Nothing was sent."
+    return "If it was sent, the run goes on: layer-mcp runs lists it."

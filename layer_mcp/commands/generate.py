@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..api.polling import is_terminal
 from ..doctor.folder_checks import writing_problem
 from ..settings import Settings
 from ..terminal.connection import Server, ToolAnswer, with_server
@@ -17,8 +18,6 @@ from .exit_codes import EXIT_OK
 from .following import Sent, how_to_come_back, not_lost, show_run, state_of
 from .model_choice import model_id_of
 from .request_input import wanted_request, with_named_files
-
-RUNNING = "in_progress"
 
 
 def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         "preview": pictures.are_wanted,
     }
     sent = Sent()
-    with progress_bar(screen.remarks) as bar, not_lost(sent, screen, options):
+    with not_lost(sent, screen, options), progress_bar(screen.remarks) as bar:
 
         def ask(question: str) -> bool | None:
             sent.may_be_out = False
@@ -53,9 +52,11 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             sent.may_be_out = True
             answer = await server.call("execute_inference", request, bar.told)
             sent.run_id = answer.content["inference_id"]
+            if is_terminal(answer.content["status"]):
+                return answer
             with bar.hidden():
                 screen.remark(started_line(answer.content))
-            if options.no_wait or answer.content["status"] != RUNNING:
+            if options.no_wait:
                 return answer
             return await state_of(server, sent.run_id, bar, wait=True, preview=pictures.are_wanted)
 

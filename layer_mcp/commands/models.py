@@ -14,7 +14,7 @@ from .generation_options import chosen_fields
 
 COLUMNS = (
     Column("id"),
-    Column("name", "text"),
+    Column("name"),
     Column("makes"),
     Column("time", "number", extra=True),
     Column("about", "text", extra=True),

@@ -21,6 +21,7 @@ COLUMNS = (
     Column("prompt", "text"),
     Column("file", extra=True),
 )
+ADDRESSES = ("http:", "https:")
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
 def _row(row: dict[str, Any], now: float) -> list[str | None]:
     price = row.get("actual_price_creative_units")
     estimate = row.get("estimated_price_creative_units")
-    files = row.get("files", [])
+    files = [file for file in row.get("files", []) if not file.startswith(ADDRESSES)]
     more = len(files) - 1 + row.get("more_files", 0)
     return [
         row.get("inference_id") or row.get("run_id") or "no id",

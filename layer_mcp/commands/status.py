@@ -6,12 +6,14 @@ from pathlib import Path
 
 import anyio
 
+from ..api.fields import is_uuid
 from ..server.state import journal_of
 from ..settings import Settings
 from ..terminal.connection import Server, ToolAnswer, with_server
 from ..terminal.pictures import pictures_of
 from ..terminal.progress import progress_bar
 from ..terminal.screen import Screen
+from .argument_types import UsageError
 from .calling import homebound
 from .following import Sent, not_lost, show_run, state_of
 
@@ -20,13 +22,16 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     """Look at a run, or wait for its end; a finished run's files are saved, once.
 
     Raises:
+        UsageError: that is no id.
         RefusedError: it cannot be looked at.
     """
+    if not is_uuid(options.run_id):
+        raise UsageError("RUN_ID must be the whole id of a run; layer-mcp runs lists them.")
     folder = options.out or anyio.run(_saved_folder, settings, options.run_id)
     settings = homebound(settings, folder)
     pictures = pictures_of("never" if options.json else options.picture)
     sent = Sent(options.run_id if options.wait else None)
-    with progress_bar(screen.remarks) as bar, not_lost(sent, screen, options):
+    with not_lost(sent, screen, options), progress_bar(screen.remarks) as bar:
 
         async def work(server: Server) -> ToolAnswer:
             return await state_of(

@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 import anyio
 from mcp import Client, MCPError
 from mcp.client import ClientRequestContext
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, ImageContent
+from mcp.types import (
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    ImageContent,
+)
 
 from ..server.app import create_server
 from ..settings import Settings
@@ -101,24 +107,38 @@ async def _worked(
     settings: Settings, work: Callable[[Server], Awaitable[ResultT]], ask: Ask | None
 ) -> ResultT:
     server = create_server(settings)
-    failure: BaseException | None = None
-    async with Client(server, elicitation_callback=_answering(ask) if ask else None) as client:
+    person = _Person(ask) if ask else None
+    failure: Exception | None = None
+    async with Client(server, elicitation_callback=person) as client:
         # The client's task group would wrap what leaves this block in an ExceptionGroup.
         try:
             return await work(Server(client))
-        except (Exception, KeyboardInterrupt) as error:
+        except Exception as error:
             failure = error
+    if person is not None and person.has_left:
+        raise KeyboardInterrupt
     raise failure
 
 
-def _answering(ask: Ask) -> Any:
-    async def answer(_context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        agreed = ask(params.message)
+class _Person:
+    """Answers the server's questions; one that leaves with Ctrl+C gives no answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.has_left = False
+
+    async def __call__(
+        self, context: ClientRequestContext, params: ElicitRequestParams
+    ) -> ElicitResult | ErrorData:
+        try:
+            agreed = self._ask(params.message)
+        # In a task of the client it would end the event loop.
+        except KeyboardInterrupt:
+            self.has_left = True
+            agreed = None
         if agreed is None:
             return ElicitResult(action="cancel")
         return ElicitResult(action="accept", content={"approve": agreed})
-
-    return answer
 
 
 def _content(result: CallToolResult) -> dict[str, Any]:

@@ -16,10 +16,10 @@ def yes_or_no(question: str) -> bool | None:
     Raises:
         KeyboardInterrupt: Ctrl+C.
     """
-    print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     # The event loop's own handler would only be heard when the line is read.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -53,7 +53,7 @@ def new_screen() -> Screen:
 
 def line(text: str, style: str = "") -> Text:
     """A line that the terminal breaks where it ends, so that it can be copied whole."""
-    return Text(text, style=style, no_wrap=True, overflow="ignore")
+    return Text(text, style=style, no_wrap=True)
 
 
 def _console(stream: TextIO | None) -> Console:
@@ -68,8 +68,9 @@ def _console(stream: TextIO | None) -> Console:
 
 
 def _rendered(console: Console, renderable: RenderableType) -> str:
+    is_line = isinstance(renderable, Text) and renderable.no_wrap
     with console.capture() as captured:
-        console.print(renderable, crop=False)
+        console.print(renderable, crop=False, soft_wrap=is_line)
     text = captured.get()
     if console.is_terminal:
         return text

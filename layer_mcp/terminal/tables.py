@@ -1,6 +1,6 @@
 """Tables that fit the terminal: text is shortened before anything that people copy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,51 +33,58 @@ def table(
 ) -> Iterator[RenderableType]:
     """The rows as a table; below each other where the terminal is too narrow for that."""
     cells = [["" if cell is None else plain(cell) for cell in row] for row in rows]
-    shown = _that_fit(columns, cells, console.width)
-    if shown is None:
+    widths = widths_that_fit(columns, cells, console.width)
+    if widths is None:
         yield from _below_each_other(columns, cells)
     else:
-        yield _beside_each_other(columns, cells, shown, console)
+        yield _beside_each_other(columns, cells, widths, console)
 
 
-def _that_fit(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int
-) -> list[int] | None:
-    """The numbers of the columns that there is room for; None when even the needed ones do not."""
-    shown = [number for number in range(len(columns)) if any(row[number] for row in cells)]
-    needed = {number: _needed_columns(columns[number], cells, number) for number in shown}
-    while sum(needed[number] + GAP_COLUMNS for number in shown) - GAP_COLUMNS > width:
-        extra = [number for number in shown if columns[number].extra]
+def widths_that_fit(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], total: int
+) -> dict[int, int] | None:
+    """The width of each column that there is room for, by its number; None for too little room.
+
+    Empty columns are left out. The first text gets what is free before the next does.
+    """
+    wide = {
+        number: max(cell_len(text) for text in (column.title, *(row[number] for row in cells)))
+        for number, column in enumerate(columns)
+        if any(row[number] for row in cells)
+    }
+    widths = {
+        number: min(width, MIN_TEXT_COLUMNS) if columns[number].kind == "text" else width
+        for number, width in wide.items()
+    }
+    while (free := total - sum(widths.values()) - GAP_COLUMNS * (len(widths) - 1)) < 0:
+        extra = [number for number in widths if columns[number].extra]
         if not extra:
             return None
-        shown.remove(extra[-1])
-    return shown
-
-
-def _needed_columns(column: Column, cells: Sequence[Sequence[str]], number: int) -> int:
-    widest = max(cell_len(text) for text in (column.title, *(row[number] for row in cells)))
-    return min(widest, MIN_TEXT_COLUMNS) if column.kind == "text" else widest
+        del widths[extra[-1]]
+    for number, width in widths.items():
+        more = min(wide[number] - width, free)
+        widths[number] += more
+        free -= more
+    return widths
 
 
 def _beside_each_other(
     columns: Sequence[Column],
     cells: Sequence[Sequence[str]],
-    shown: Sequence[int],
+    widths: Mapping[int, int],
     console: Console,
 ) -> Table:
     drawn = Table(box=None, padding=(0, GAP_COLUMNS, 0, 0), pad_edge=False, header_style="bold")
-    overflow = "ellipsis" if "utf" in console.encoding else "crop"
-    for number in shown:
-        column = columns[number]
+    for number, width in widths.items():
         drawn.add_column(
-            Text(column.title),
-            justify="right" if column.kind == "number" else "left",
+            Text(columns[number].title),
+            justify="right" if columns[number].kind == "number" else "left",
             no_wrap=True,
-            overflow=overflow,
-            min_width=None if column.kind == "text" else _needed_columns(column, cells, number),
+            overflow="ellipsis" if "utf" in console.encoding else "crop",
+            width=width,
         )
     for row in cells:
-        drawn.add_row(*(Text(row[number]) for number in shown))
+        drawn.add_row(*(Text(row[number]) for number in widths))
     return drawn
 
 
