@@ -25,6 +25,17 @@ BLOCK = re.compile(
 # Of the generator of the pages, not of a reader.
 DIRECTIVES = ("{include}", "{toctree}")
 
+DIFFERS = (
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
+    (r'batch_id "[0-9a-f]{12}"', "<batch>"),
+    (r"/\S*/(layer-(?:session|batch)/)", r"\1"),
+    (r"-[0-9a-f]{8}(-\d+\.\w+)", r"-<id>\1"),
+    (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:<port>"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
+    (r"(?<=  )\d+ s(?=  )", "<age>"),
+    (r" {2,}", "  "),
+)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -95,9 +106,7 @@ def commands_of(block: Block) -> list[str]:
 
 
 def without_what_differs(printed: str) -> str:
-    """A transcript without the ids, folders and ports of one run."""
-    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>", printed)
-    text = re.sub(r'batch_id "[0-9a-f]{12}"', "<batch>", text)
-    text = re.sub(r"/\S*/(layer-(?:session|batch)/\S+?)-[0-9a-f]{8}-", r"\1-<id>-", text)
-    text = re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:<port>", text)
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    """A transcript without the ids, folders, ports, times and widths of one run."""
+    for pattern, word in DIFFERS:
+        printed = re.sub(pattern, word, printed)
+    return "\n".join(line.rstrip() for line in printed.strip().splitlines())

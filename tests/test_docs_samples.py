@@ -40,8 +40,8 @@ ELSEWHERE = {
     "make interop": ".ci/run runs it",
     "make conformance": ".ci/run runs it",
 }
-# The pages whose commands share a sandbox that is there before them.
-WITH_A_SANDBOX = ("terminal.md",)
+# The page whose commands have an account, and whose transcripts are what a person sees.
+FOR_PEOPLE = "terminal.md"
 READERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 # The README's only program is run by tests/test_readme.py, which looks at its pictures too.
 PROGRAMS = [sample for sample in programs() if sample.block.page != "README.md"]
@@ -82,22 +82,26 @@ def home(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def settings(home: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
-    """What `layer-mcp sandbox` says to set, and the home."""
-    return home | environment | {"LAYER_SANDBOX": "1"}
+    """An account, which a sandbox stands for, and the home."""
+    return home | environment
 
 
-def printed_by(command: list[str] | str, settings: dict[str, str], cwd: Path) -> str:
+def printed_by(
+    command: list[str] | str, settings: dict[str, str], cwd: Path, *, with_stderr: bool = False
+) -> str:
     done = subprocess.run(
         command,
         shell=isinstance(command, str),
         cwd=cwd,
         env=settings,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if with_stderr else subprocess.PIPE,
         text=True,
         timeout=100,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout
 
 
@@ -165,12 +169,15 @@ def test_the_commands_of_a_page_print_what_is_shown(
     page: Path, home: dict[str, str], settings: dict[str, str]
 ) -> None:
     """In their order, by one person: in one home and one folder."""
-    chosen = settings if page.name in WITH_A_SANDBOX else home
+    for_people = page.name == FOR_PEOPLE
+    chosen = settings if for_people else home
     here = Path(home["HOME"]) / "game"
     here.mkdir()
     for sample in samples_of(page, "sh"):
         commands = [line for line in commands_of(sample.block) if not is_elsewhere(line)]
-        printed = "".join(printed_by(command, chosen, here) for command in commands)
+        printed = "".join(
+            printed_by(command, chosen, here, with_stderr=for_people) for command in commands
+        )
         if commands and sample.printed is not None:
             shown = printed.replace(home["HOME"], "/home/you").replace(
                 str(ROOT), "/home/you/layer-mcp"
