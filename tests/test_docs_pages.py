@@ -19,7 +19,7 @@ from .samples import BLOCK, PAGES, ROOT, blocks_of
 
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
 FILE = re.compile(
-    r"`((?:layer_mcp|server|api|journal|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
+    r"`((?:layer_mcp|server|api|journal|commands|attach|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
 )
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
 # The first page of the built ones, and those that stand for a file at the root.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -33,6 +34,7 @@ DOCTOR = ".venv/bin/layer-mcp doctor"
 ELSEWHERE = {
     **dict.fromkeys(RUN_HERE, "tests/test_readme.py runs it"),
     DOCTOR: "tests/test_readme_doctor.py runs it",
+    "make bundle": "tests/test_bundle.py packs one and installs it",
     "make docs": "tests/test_docs_site.py does what it does",
     "make test": ".ci/run runs it",
     "make lint types": "both are in .ci/run",
@@ -113,6 +115,14 @@ def test_a_block_is_of_a_language_that_is_checked(block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_is_found(page: Path) -> None:
+    """One that is indented or of another fence would not be looked at."""
+    fences = re.findall(r"^.*(?:```|~~~).*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [line for line in fences if not re.fullmatch(r"```(\w*|\{\w+\}.*)", line)] == []
+    assert len(fences) % 2 == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_transcript_stands_below_what_prints_it(page: Path) -> None:
     compared = [block for block in blocks_of(page) if block.language == "text"]
     owned = [
@@ -174,7 +184,8 @@ def test_the_commands_of_a_page_print_what_is_shown(
     here = Path(home["HOME"]) / "game"
     here.mkdir()
     for sample in samples_of(page, "sh"):
-        commands = [line for line in commands_of(sample.block) if not is_elsewhere(line)]
+        lines = [line for line in commands_of(sample.block) if not is_elsewhere(line)]
+        commands = [line.removeprefix(".venv/bin/") for line in lines]
         printed = "".join(
             printed_by(command, chosen, here, with_stderr=for_people) for command in commands
         )
