@@ -14,7 +14,7 @@ release = version = __version__
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
-# The first is what a forge shows for the folder; index.md has the same text.
+# The first is what a forge shows for the folder, in place of the list at the side.
 exclude_patterns = ["README.md", "_build", "generator"]
 suppress_warnings: list[str] = []
 
@@ -43,10 +43,11 @@ FROM_THE_ROOT = {
     "security": "SECURITY.md",
 }
 # Not read by Sphinx itself, which would not see the links in it.
-FIRST_PAGE = "```{include} README.md\n```\n"
+FIRST_PAGE = "```{include} ../README.md\n```\n"
 # Links that work on a forge, and where they lead in the built pages.
 ON_THE_FORGE = {
     "](docs/": "](",
+    'src="docs/': 'src="',
     "](../README.md": "](index.md",
     "](README.md": "](index.md",
     **{f"]({name}": f"]({page}.md" for page, name in FROM_THE_ROOT.items()},
@@ -58,7 +59,7 @@ def _lead_to_pages(app: Sphinx, page: str, text: list[str]) -> None:
     if page in FROM_THE_ROOT:
         text[0] = _text(app, f"../{FROM_THE_ROOT[page]}")
     if page == "index":
-        text[0] = text[0].replace(FIRST_PAGE, _text(app, "README.md"))
+        text[0] = text[0].replace(FIRST_PAGE, _text(app, "../README.md"))
     for forge, built in ON_THE_FORGE.items():
         text[0] = text[0].replace(forge, built)
 
