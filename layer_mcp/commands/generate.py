@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
             request["model_id"] = await model_id_of(server, options.model)
             bar.phase("asking for the price")
             sent.may_be_out = True
-            answer = await server.call("execute_inference", request, bar.told)
+            answer = await server.call("execute_inference", request, bar.uploaded)
             sent.run_id = answer.content["inference_id"]
             if is_terminal(answer.content["status"]):
                 return answer
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         # A price that was agreed to on the command line is not asked about again.
         asks = screen.can_ask and options.max_price is None
         answer = with_server(settings, work, ask if asks else None)
-    if options.no_wait and not options.json:
+    if options.no_wait and not options.json and not is_terminal(answer.content["status"]):
         screen.show(answer.content["inference_id"])
         screen.remark(how_to_come_back(answer.content["inference_id"], options))
         return EXIT_OK

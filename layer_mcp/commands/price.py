@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         async def work(server: Server) -> ToolAnswer:
             request["model_id"] = await model_id_of(server, options.model)
             bar.phase("asking for the price")
-            return await server.call("estimate_price", request, bar.told)
+            return await server.call("estimate_price", request, bar.uploaded)
 
         answer = with_server(with_named_files(settings, options), work)
     if options.json:

@@ -25,6 +25,10 @@ class ProgressBar:
         """Show how much is done."""
         self._progress.update(self._task, completed=done, total=total, description=text)
 
+    def uploaded(self, share: float, _total: float | None, text: str) -> None:
+        """Show how much of the local files has gone out, which is the first unit of a call."""
+        self.told(share, 1.0, text)
+
     @contextmanager
     def hidden(self) -> Generator[None]:
         """Leave the terminal to somebody else for a while."""

@@ -28,7 +28,7 @@ class Screen:
             BrokenPipeError: nobody reads any more.
         """
         for renderable in renderables:
-            print(_rendered(self.answers, renderable), end="", flush=True)
+            print(rendered(self.answers, renderable), end="", flush=True)
 
     def show_json(self, content: dict[str, Any]) -> None:
         """Print an answer as one JSON document."""
@@ -67,7 +67,8 @@ def _console(stream: TextIO | None) -> Console:
     )
 
 
-def _rendered(console: Console, renderable: RenderableType) -> str:
+def rendered(console: Console, renderable: RenderableType) -> str:
+    """What a console would print; without blanks at the ends of lines where it is no terminal."""
     is_line = isinstance(renderable, Text) and renderable.no_wrap
     with console.capture() as captured:
         console.print(renderable, crop=False, soft_wrap=is_line)
