@@ -184,3 +184,36 @@ def test_a_run_of_another_command_is_not_in_a_sandbox_of_ones_own(person: Person
     run_id = "00000000-0000-4000-8000-0000000000ff"
     said = person.failed("status", run_id, "--sandbox", LAYER_API_URL="")
     assert "start layer-mcp sandbox and set what it prints" in said
+
+
+def test_with_a_sandbox_of_another_process_a_run_goes_on_between_commands(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0", "--run-seconds", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = iter(process.stdout.readline, "Models:\n")
+        settings = dict(line.strip().split("=", 1) for line in printed if "=" in line)
+        person = Person(tmp_path, {**settings, "HOME": str(tmp_path)})
+        run_id = person.run("generate", "x", *SMALL, "--no-wait").stdout.strip()
+        ended = person.json("status", run_id, "--wait")
+        process.terminate()
+    assert (ended["status"], ended["simulated"]) == ("complete", True)
+    assert Path(ended["outputs"][0]["path"]).exists()
+
+
+def test_a_reader_that_leaves_early_ends_a_list_quietly(person: Person) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [SCRIPT, "models"],
+            check=False,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=child_environment(dict(person.environment)),
+        )
+    finally:
+        os.close(writer)
+    assert (done.stderr, done.returncode) == ("", 141)

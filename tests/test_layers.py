@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import layer_mcp
+from layer_mcp.server.without_rich import without_rich
 
 PACKAGE = Path(layer_mcp.__file__).parent
 COMMANDS = ("layer_mcp.cli", "layer_mcp.commands", "layer_mcp.demo")
@@ -78,6 +79,13 @@ def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     ).stdout
     assert "'mcp.server'" in loaded
     assert f"'{name}'" not in loaded
+
+
+def test_a_server_takes_nothing_from_threads_that_draw_with_rich() -> None:
+    import rich.console
+
+    with without_rich():
+        assert sys.modules["rich.console"] is rich.console
 
 
 def test_importing_the_package_prints_nothing_and_needs_no_environment() -> None:

@@ -24,10 +24,9 @@ ROWS = [
 
 
 def drawn(columns: int) -> list[str]:
-    """The lines of a terminal this wide, without what follows the last letter."""
+    """The lines of a terminal this wide."""
     console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
-    text = "".join(rendered(console, part) for part in table(COLUMNS, ROWS, console))
-    return [line.rstrip() for line in text.splitlines()]
+    return "".join(rendered(console, part) for part in table(COLUMNS, ROWS, console)).splitlines()
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200, 1000])

@@ -55,4 +55,4 @@ def _lines(model: ModelUseAnswer) -> Iterator[RenderableType]:
             yield Text(f"{title}:")
             yield Padding(Text(plain(", ".join(option_of(name) for name in names))), (0, 0, 0, 2))
     for note in model.notes:
-        yield Text(plain(note))
+        yield Text(plain(note).replace("guidance_files", option_of("guidance_files")))

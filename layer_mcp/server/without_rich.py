@@ -10,15 +10,16 @@ USED_BY_THE_SDK = "rich.console"
 
 @contextmanager
 def without_rich() -> Generator[None]:
-    """Let rich look as if it were not installed; the SDK then logs with the standard handler."""
+    """Let rich look as if it were not installed; the SDK then logs with the standard handler.
+
+    Where it is loaded already, it costs nothing more, and its threads may just be using it.
+    """
+    if USED_BY_THE_SDK in sys.modules:
+        yield
+        return
     modules = cast("dict[str, Any]", sys.modules)
-    is_loaded = USED_BY_THE_SDK in modules
-    loaded = modules.get(USED_BY_THE_SDK)
     modules[USED_BY_THE_SDK] = None
     try:
         yield
     finally:
-        if is_loaded:
-            modules[USED_BY_THE_SDK] = loaded
-        else:
-            del modules[USED_BY_THE_SDK]
+        del modules[USED_BY_THE_SDK]

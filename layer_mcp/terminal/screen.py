@@ -68,11 +68,8 @@ def _console(stream: TextIO | None) -> Console:
 
 
 def rendered(console: Console, renderable: RenderableType) -> str:
-    """What a console would print; without blanks at the ends of lines where it is no terminal."""
+    """What a console prints, without the blanks that fill its lines."""
     is_line = isinstance(renderable, Text) and renderable.no_wrap
     with console.capture() as captured:
         console.print(renderable, crop=False, soft_wrap=is_line)
-    text = captured.get()
-    if console.is_terminal:
-        return text
-    return "".join(f"{row.rstrip()}\n" for row in text.splitlines())
+    return "".join(f"{row.rstrip()}\n" for row in captured.get().splitlines())
