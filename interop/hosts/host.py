@@ -3,31 +3,37 @@
 import asyncio
 import contextlib
 import json
-import os
-import shlex
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from layer_mcp.server.instructions import instructions
 from layer_mcp.server.tools import tools_of
 from layer_mcp.setting_values import TOOLSETS
 
 from ..conversions import check_conversion
-from ..job import Connection, Job, JsonObject, Said, do_job, outcome, print_report, read_job
+from ..job import (
+    WORKED,
+    Connection,
+    Job,
+    JsonObject,
+    Said,
+    do_job,
+    outcome,
+    print_report,
+    read_job,
+)
+from .home import Home
 from .scripted_model import ScriptedModel, Turn, Wire
 
-HOME = "Häuser und Gärten"
 NODE = str(Path(sys.executable).with_name("node"))
 LINE_BYTES = 2**26
 START_SECONDS = 40
 END_SECONDS = 10
+WHOLE_SECONDS = 300
+MAX_SHOWN = 400
 TOOLS = {tool.name: tool.parameters for tool in tools_of(TOOLSETS, saves_by_itself=True)}
-
-
-class HostError(Exception):
-    """The host, or a command about it, did otherwise than expected."""
 
 
 class Host(Connection):
@@ -49,24 +55,16 @@ class Host(Connection):
         super().__init__()
         self.job = job
         self.model = model
-        self.folder = Path(sys.argv[1]).parent
-        self.spoken = self.folder / "spoken"
-        self.home = self.folder / HOME
-        self.cwd = self.home / "game"
-        self.cwd.mkdir(parents=True)
+        self.home = Home(job, model.url)
         self.modules = Path(__file__).parent / self.client.replace("-", "_") / "node_modules"
         about = json.loads((self.modules / self.package / "package.json").read_text("utf-8"))
-        self.name, self.version = self.client, about["version"]
+        self.version = about["version"]
         self.pictures: list[str] = []
         self.process: asyncio.subprocess.Process | None = None
 
     def program(self) -> list[str]:
         """The command that starts the host."""
         raise NotImplementedError
-
-    def lists(self) -> list[str]:
-        """The arguments with which it lists its servers."""
-        return ["mcp", "list"]
 
     def found(self, listed: str) -> bool:
         """Whether our server is in what it lists."""
@@ -78,13 +76,13 @@ class Host(Connection):
 
     def environment(self) -> dict[str, str]:
         """The variables that lead it to the model, and keep it from anything else."""
-        raise NotImplementedError
+        return {}
 
     def prepare(self) -> None:
-        """Settings of the host's own, beside the entry."""
+        """Write the host's own settings, beside the entry."""
 
     async def begin(self) -> None:
-        """What opens the first turn."""
+        """Open the first turn."""
 
     async def read(self, line: JsonObject) -> None:
         """Take a line that the host prints."""
@@ -94,16 +92,16 @@ class Host(Connection):
         raise NotImplementedError
 
     async def installed(self) -> None:
-        """What the install command writes is what the host reads."""
-        await self._install("install", *self._choices())
-        listed = await self.run(*self.program(), *self.lists())
+        """The host finds what the install command has written."""
+        await self.home.install(self.client)
+        listed = await self._listed()
         _check(self.found(listed), listed)
 
     async def uninstalled(self) -> None:
         """Nothing is left of it."""
-        await self._install("uninstall")
-        listed = await self.run(*self.program(), *self.lists())
-        _check("layer" not in listed.replace(str(self.folder), ""), listed)
+        await self.home.uninstall(self.client)
+        listed = await self._listed()
+        _check(self.job.command[0] not in listed, listed)
 
     async def offline(self) -> None:
         """It has asked no other machine for anything."""
@@ -115,7 +113,8 @@ class Host(Connection):
 
     async def instructions(self) -> None:
         """The model reads all that the server says of itself."""
-        text = instructions(TOOLSETS, saves_by_itself=True, confirm_above=0.5)
+        above = float(self.job.environment["LAYER_CONFIRM_ABOVE"])
+        text = instructions(TOOLSETS, saves_by_itself=True, confirm_above=above)
         told = " ".join(self.model.turns[-1].prompt.split())
         missing = [line for line in text.splitlines() if " ".join(line.split()) not in told]
         _check(not missing, f"missing: {missing}")
@@ -137,7 +136,7 @@ class Host(Connection):
         return await self.ask(self.prefix + tool, arguments)
 
     async def ask(self, tool: str, arguments: JsonObject) -> Said:
-        """Have the model ask for a tool, the host's own too."""
+        """Have the model ask for a tool, by the host's own name of it."""
         try:
             heard = await self.model.ask(tool, arguments)
         except asyncio.CancelledError:
@@ -152,47 +151,23 @@ class Host(Connection):
             return self.model.turns[0] if self.model.turns else await self.model.next_turn()
 
     async def send(self, message: JsonObject) -> None:
-        """A line for the host."""
+        """Write a line for the host."""
         assert self.process is not None
         assert self.process.stdin is not None
         self.process.stdin.write(f"{json.dumps(message)}\n".encode())
         await self.process.stdin.drain()
 
-    async def run(self, *command: str) -> str:
-        """What a command says, on both outputs.
-
-        Raises:
-            HostError: it fails, or takes too long.
-        """
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self.cwd,
-            env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            said, _ = await asyncio.wait_for(process.communicate(), START_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise HostError(f"{shlex.join(command)} took over {START_SECONDS} s") from None
-        if process.returncode:
-            raise HostError(f"{shlex.join(command)}: {said.decode()}")
-        return said.decode()
-
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncGenerator[None]:
         """The host at work, until the block ends."""
         self.prepare()
-        self._adapt_entry()
-        with (self.folder / "host.log").open("wb") as log:
+        self.home.adapt(self.home.path / self.config)
+        with (self.home.folder / "host.log").open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.program(),
                 *self.opens(),
-                cwd=self.cwd,
-                env=self._environment(),
+                cwd=self.home.cwd,
+                env=self.home.environment | self.environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -200,12 +175,17 @@ class Host(Connection):
             )
         reading = asyncio.create_task(self._read(self.process))
         try:
-            await self.begin()
+            async with asyncio.timeout(START_SECONDS):
+                await self.begin()
             yield
         finally:
             await self._end(self.process)
             await reading
-        self.protocol = self.spoken.read_text(encoding="utf-8")
+        self.protocol = self.home.spoken
+
+    async def _listed(self) -> str:
+        command = [*self.program(), "mcp", "list"]
+        return await self.home.run(*command, environment=self.environment())
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         self.model.say("Done.")
@@ -220,70 +200,36 @@ class Host(Connection):
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            with contextlib.suppress(ValueError):
+            if line.startswith(b"{"):
                 await self.read(json.loads(line))
-        log = (self.folder / "host.log").read_text(encoding="utf-8", errors="replace")
-        self.model.host_ended(log[-400:])
-
-    async def _install(self, command: str, *choices: str) -> None:
-        await self.run(*self.job.command, *choices[:2], command, self.client, *choices[2:])
-
-    def _choices(self) -> list[str]:
-        said = self.job.environment
-        output_dir = str(self.folder / "Gärten")
-        input_dir = said["LAYER_INPUT_DIRS"]
-        workspace = said["LAYER_WORKSPACE_ID"]
-        folders = ["--output-dir", output_dir, "--input-dir", input_dir]
-        return ["--toolsets", "all", "--workspace", workspace, *folders]
-
-    def _adapt_entry(self) -> None:
-        """A limit that no option sets, as a person writes it there; and the server is overheard."""
-        overheard = self.folder / "overheard"
-        program = [sys.executable, str(Path(__file__).with_name("overheard.py"))]
-        command = shlex.join([*program, str(self.spoken), *self.job.command])
-        overheard.write_text(f"#!/bin/sh\nexec {command}\n", encoding="utf-8")
-        overheard.chmod(0o700)
-        config = self.home / self.config
-        text = config.read_text(encoding="utf-8").replace(self.job.command[0], str(overheard))
-        above = self.job.environment["LAYER_CONFIRM_ABOVE"]
-        config.write_text(_with_setting(text, "LAYER_CONFIRM_ABOVE", above), encoding="utf-8")
-
-    def _environment(self) -> dict[str, str]:
-        given = {name: os.environ[name] for name in ("PATH",)}
-        layer = {name: self.job.environment[name] for name in ("LAYER_API_URL", "LAYER_API_KEY")}
-        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), self.model.url)
-        home = {"HOME": str(self.home), "NO_PROXY": "127.0.0.1,localhost"}
-        return given | layer | proxies | home | self.environment()
+        log = (self.home.folder / "host.log").read_text(encoding="utf-8", errors="replace")
+        self.model.host_ended(log[-MAX_SHOWN:])
 
 
 async def run_host(kind: type[Host]) -> None:
-    """Install it, do the job, uninstall it; print the report."""
+    """Install it, do the job, uninstall it; print the report.
+
+    Raises:
+        AssertionError: the host does not find what was installed.
+        CommandError: a command fails before the job.
+        TimeoutError: all of it takes too long.
+    """
     job = read_job()
-    async with ScriptedModel(kind.wire) as model:
+    async with asyncio.timeout(WHOLE_SECONDS), ScriptedModel(kind.wire) as model:
         host = kind(job, model)
-        steps = {"installed": await outcome(host.installed)}
+        await host.installed()
+        steps = {"installed": WORKED}
         async with host.session():
             steps |= await do_job(host.job, host)
-            checks: list[Callable[[], Awaitable[None]]] = [
-                host.picture,
-                host.instructions,
-                host.arguments,
-            ]
-            steps |= {check.__name__: await outcome(check) for check in checks}
-        steps["uninstalled"] = await outcome(host.uninstalled)
-        steps["offline"] = await outcome(host.offline)
+            steps |= await _outcomes(host.picture, host.instructions, host.arguments)
+        steps |= await _outcomes(host.uninstalled, host.offline)
     print_report(job, host, steps)
 
 
-def _with_setting(text: str, name: str, value: str) -> str:
-    """A client's file with one setting more before the address of the API, in JSON or TOML."""
-    before, address, after = text.partition('"LAYER_API_URL"')
-    if address:
-        return f'{before}"{name}": "{value}", {address}{after}'
-    before, address, after = text.partition("LAYER_API_URL")
-    return f'{before}{name} = "{value}"\n{address}{after}'
+async def _outcomes(*checks: Callable[[], Awaitable[None]]) -> dict[str, str]:
+    return {check.__name__: await outcome(check) for check in checks}
 
 
-def _check(holds: bool, otherwise: Any) -> None:
+def _check(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise HostError(str(otherwise)[-400:])
+        raise AssertionError(otherwise[-MAX_SHOWN:])

@@ -14,14 +14,14 @@ SPOKEN = re.compile(rb'"(?:io\.modelcontextprotocol/)?protocolVersion": ?"([\d-]
 
 
 def main() -> int:
-    """Until the host closes its end; the server's exit code."""
+    """Until the server ends; its exit code."""
     note, *server = sys.argv[1:]
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        ways = [(sys.stdin.buffer, process.stdin), (process.stdout, sys.stdout.buffer)]
-        for said, heard in ways:
-            threading.Thread(target=_passed, args=(said, heard, Path(note)), daemon=True).start()
+        to_server = (sys.stdin.buffer, process.stdin, Path(note))
+        threading.Thread(target=_passed, args=to_server, daemon=True).start()
+        _passed(process.stdout, sys.stdout.buffer, Path(note))
         return process.wait()
 
 

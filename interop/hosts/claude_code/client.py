@@ -11,6 +11,7 @@ from interop.job import JsonObject
 class ClaudeCode(Host):
     """Its model has to look for the tools before it may use them."""
 
+    name = "Claude Code"
     client = "claude-code"
     package = "@anthropic-ai/claude-code"
     config = ".claude.json"
@@ -20,7 +21,6 @@ class ClaudeCode(Host):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.name = "Claude Code"
         self.commands: list[str] = []
         self.turn_ended = asyncio.Event()
 

@@ -16,6 +16,7 @@ ENTRY = ("required=true", 'default_tools_approval_mode="approve"')
 class Codex(Host):
     """JSON-RPC over its streams: a person may answer and interrupt."""
 
+    name = "Codex"
     client = "codex"
     package = "@openai/codex"
     config = ".codex/config.toml"
@@ -25,7 +26,6 @@ class Codex(Host):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.name = "Codex"
         self.answers: dict[int, asyncio.Future[JsonObject]] = {}
         self.thread = self.turn = ""
         self.turn_ended = asyncio.Event()
@@ -50,14 +50,11 @@ class Codex(Host):
         ]
         return ["app-server", *(word for setting in settings for word in ("-c", setting))]
 
-    def environment(self) -> dict[str, str]:
-        return {}
-
     async def begin(self) -> None:
         await self.request("initialize", {"clientInfo": {"name": "interop", "version": "1"}})
         await self.send({"method": "initialized"})
         started = await self.request(
-            "thread/start", {"cwd": str(self.cwd), "approvalPolicy": "on-request"}
+            "thread/start", {"cwd": str(self.home.cwd), "approvalPolicy": "on-request"}
         )
         self.thread = started["thread"]["id"]
         await self.say("Make a red potion.")

@@ -14,6 +14,7 @@ NOBODYS_MODEL = "00000000-0000-4000-8000-00000000ffff"
 class GeminiCli(Host):
     """It checks arguments itself, so a call that only the server can refuse names no model."""
 
+    name = "Gemini CLI"
     client = "gemini-cli"
     package = "@google/gemini-cli"
     config = ".gemini/settings.json"
@@ -24,12 +25,11 @@ class GeminiCli(Host):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.name = "Gemini CLI"
         request = {"model_id": NOBODYS_MODEL, "prompt": "a red potion"}
         self.job = replace(self.job, unknown=request, refusal="MODEL_NOT_FOUND")
-        trusted = self.home / ".gemini" / "trustedFolders.json"
+        trusted = self.home.path / ".gemini" / "trustedFolders.json"
         trusted.parent.mkdir()
-        trusted.write_text(json.dumps({str(self.cwd): "TRUST_FOLDER"}), encoding="utf-8")
+        trusted.write_text(json.dumps({str(self.home.cwd): "TRUST_FOLDER"}), encoding="utf-8")
 
     def program(self) -> list[str]:
         return [NODE, str(self.modules / ".bin" / "gemini")]
@@ -47,7 +47,7 @@ class GeminiCli(Host):
         return (await self.ask("read_mcp_resource", {"uri": uri})).text
 
     def prepare(self) -> None:
-        config = self.home / self.config
+        config = self.home.path / self.config
         settings = json.loads(config.read_text(encoding="utf-8"))
         settings["privacy"] = {"usageStatisticsEnabled": False}
         settings["general"] = {"enableAutoUpdate": False, "enableAutoUpdateNotification": False}
