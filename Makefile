@@ -3,6 +3,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation --editable .
 
+# A private authority of the machine's counts for npm too, as it does for pip and uv.
+export NODE_USE_SYSTEM_CA := 1
+
 .PHONY: demo test lint format types bench interop conformance gallery docs bundle dist install lock clean
 
 install: .venv/run.stamp  ## The server and what it needs, in .venv
