@@ -69,6 +69,7 @@ def uv_environment() -> dict[str, str]:
         "UV_PYTHON": sys.executable,
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_CONFIG": "1",
+        "UV_SYSTEM_CERTS": "1",
         # pip looks in all places for the newest, too.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
