@@ -22,6 +22,9 @@ myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+# What is quoted is copied as it stands.
+smartquotes = False
+
 html_theme = "furo"
 html_title = "layer-mcp"
 html_static_path = ["static"]

@@ -106,6 +106,9 @@ def _words(name: str, schema: Schema, required: list[str]) -> str:
 
 def _limits(entry: Schema) -> str:
     low, high = entry.get("minimum"), entry.get("maximum")
+    # The dialect has no bound that is not reached itself; the description has it then.
+    if "above 0" in entry.get("description", ""):
+        low = None
     if low is not None and high is not None:
         return f"{low:g} to {high:g}."
     if low is not None:
