@@ -27,7 +27,7 @@ def public_names() -> str:
 
 def _section(name: str) -> str:
     named: Any = getattr(layer_mcp, name)
-    parts = [f"## {name.strip('_')}"]
+    parts = [f"## `{name}`" if name.startswith("_") else f"## {name}"]
     if name in ELSEWHERE:
         return "\n\n".join([*parts, ELSEWHERE[name]])
     parts.append(_docstring(named))
