@@ -1,12 +1,13 @@
 """Tables and foreign text at a terminal."""
 
 import io
+import json
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from layer_mcp.terminal.plain_text import plain
+from layer_mcp.terminal.plain_text import plain, plain_json
 from layer_mcp.terminal.screen import rendered
 from layer_mcp.terminal.tables import Column, table
 
@@ -72,3 +73,11 @@ def test_nothing_in_a_row_is_read_as_markup() -> None:
 )
 def test_foreign_text_cannot_drive_the_terminal(foreign: str, shown: str) -> None:
     assert plain(foreign) == shown
+
+
+def test_json_says_the_same_and_cannot_drive_the_terminal() -> None:
+    content = {"prompt": "\x9b2J \u202egnp \ud83d 日本語 👩\u200d🚀"}
+    printed = plain_json(content, ascii_only=False)
+    assert json.loads(printed) == content
+    assert "\x9b" not in printed
+    assert "日本語 👩\u200d🚀" in printed

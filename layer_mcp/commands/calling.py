@@ -44,7 +44,8 @@ def reporting(run: Run, options: argparse.Namespace) -> int:
         if options.json:
             screen.show_json(failure.content)
         else:
-            screen.remark(f"layer-mcp: {failure_in_words(failure.content)}")
+            said = failure_in_words(failure.content, failure.step_for_people)
+            screen.remark(f"layer-mcp: {said}")
         if options.has_own_sandbox and failure.code == "INFERENCE_NOT_FOUND":
             screen.remark(OWN_SANDBOX)
         return EXIT_FAILED

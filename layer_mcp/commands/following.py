@@ -87,9 +87,10 @@ def not_lost(sent: Sent, screen: Screen, options: argparse.Namespace) -> Generat
     """When the block is left early, say how to come back to the run."""
     try:
         yield
-    except RefusedError:
-        if sent.run_id is not None:
-            screen.remark(how_to_come_back(sent.run_id, options))
+    except RefusedError as error:
+        # One that was started before is known to who asks for it, and may not even be there.
+        if sent.run_id is not None and sent.may_be_out:
+            error.step_for_people = how_to_come_back(sent.run_id, options)
         raise
     except KeyboardInterrupt:
         screen.remark(_after_leaving(sent, options))

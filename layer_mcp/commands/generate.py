@@ -8,10 +8,11 @@ from ..doctor.folder_checks import writing_problem
 from ..settings import Settings
 from ..terminal.connection import Server, ToolAnswer, with_server
 from ..terminal.pictures import pictures_of
+from ..terminal.plain_text import plain
 from ..terminal.progress import progress_bar
 from ..terminal.question import yes_or_no
 from ..terminal.run_view import started_line
-from ..terminal.screen import Screen
+from ..terminal.screen import Screen, line
 from .argument_types import UsageError
 from .calling import homebound
 from .exit_codes import EXIT_OK
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         asks = screen.can_ask and options.max_price is None
         answer = with_server(settings, work, ask if asks else None)
     if options.no_wait and not options.json and not is_terminal(answer.content["status"]):
-        screen.show(answer.content["inference_id"])
+        screen.show(line(plain(answer.content["inference_id"])))
         screen.remark(how_to_come_back(answer.content["inference_id"], options))
         return EXIT_OK
     return show_run(answer, screen, pictures, options)

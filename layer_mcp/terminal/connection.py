@@ -34,11 +34,15 @@ Ask = Callable[[str], bool | None]
 
 
 class RefusedError(Exception):
-    """A call that failed; `content` is what the tool answered: the error and the next step."""
+    """A call that failed; `content` is what the tool answered: the error and the next step.
+
+    `step_for_people` is what a person can do, where a command knows better.
+    """
 
     def __init__(self, content: dict[str, Any]) -> None:
         super().__init__(content["error"]["message"])
         self.content = content
+        self.step_for_people: str | None = None
 
     @property
     def code(self) -> str:

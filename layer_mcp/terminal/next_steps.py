@@ -32,12 +32,15 @@ NEXT_STEPS = {
 PRICE = "estimated_price_creative_units"
 
 
-def failure_in_words(content: dict[str, Any]) -> str:
+def failure_in_words(content: dict[str, Any], step: str | None = None) -> str:
     """A failed call as one line: what happened, the run if one is known, the next step."""
-    error = content["error"]
+    message = plain(content["error"]["message"])
+    if step is not None:
+        return f"{message} {step}"
     run_id = content.get("inference_id") or content.get("run_id")
-    known = f"The run is {run_id}." if run_id and not error["code"].endswith("NOT_FOUND") else ""
-    return " ".join(part for part in (plain(error["message"]), known, next_step(content)) if part)
+    is_known = run_id and not content["error"]["code"].endswith("NOT_FOUND")
+    known = f"The run is {run_id}." if is_known else ""
+    return " ".join(part for part in (message, known, next_step(content)) if part)
 
 
 def next_step(content: dict[str, Any]) -> str:

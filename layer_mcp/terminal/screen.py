@@ -1,7 +1,6 @@
 """Where a command's answer goes (stdout), and what is said beside it (stderr)."""
 
 import io
-import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
+
+from .plain_text import harmless, plain_json
 
 # Wider than any line: what is read by programs is never cut.
 UNLIMITED_COLUMNS = 100_000
@@ -33,12 +34,12 @@ class Screen:
     def show_json(self, content: dict[str, Any]) -> None:
         """Print an answer as one JSON document."""
         is_unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
-        print(json.dumps(content, indent=2, ensure_ascii=not is_unicode), flush=True)
+        print(plain_json(content, ascii_only=not is_unicode), flush=True)
 
     def remark(self, line: str) -> None:
         """Say something beside the answer; who closed stderr does not want to know."""
         with suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
+            print(harmless(line), file=sys.stderr, flush=True)
 
     @property
     def can_ask(self) -> bool:
