@@ -16,11 +16,9 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 # The first is what a forge shows for the folder, in place of the list at the side.
 exclude_patterns = ["README.md", "_build", "generator"]
-suppress_warnings: list[str] = []
 
 myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
 
 # What is quoted is copied as it stands.
 smartquotes = False
