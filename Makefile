@@ -95,7 +95,9 @@ clean:
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix gallery
 	@touch $@
 
-.venv/bundle.stamp: bundle/package-lock.json requirements/run.txt .venv/dev.stamp
+.venv/bundle.stamp: bundle/package-lock.json bundle/schemas.txt requirements/run.txt .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix bundle
+	rm -rf .venv/schemas
+	$(INSTALL) --no-deps --require-hashes --target .venv/schemas -r bundle/schemas.txt
 	$(BIN)/python -m tests.offline_uv
 	@touch $@

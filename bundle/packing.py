@@ -45,6 +45,8 @@ def mcpb(*arguments: str) -> str:
     Raises:
         PackingError: it failed, or is not installed.
     """
+    if not TOOL.exists():
+        raise PackingError("mcpb is not installed: run make .venv/bundle.stamp.")
     command = [str(node()), str(TOOL), *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False

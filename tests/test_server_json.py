@@ -6,7 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from jsonschema import Draft7Validator, FormatChecker
 
 from bundle.listings import as_text, read_json
 from bundle.registry_entry import NAME, SERVER_JSON, registry_entry, with_bundle
@@ -16,7 +18,6 @@ from layer_mcp import Settings, __version__
 ENTRY: dict[str, Any] = read_json(SERVER_JSON)
 (PACKAGE,) = ENTRY["packages"]
 VARIABLES: list[dict[str, Any]] = PACKAGE["environmentVariables"]
-FORMATS = {"string", "number", "boolean", "filepath"}
 
 
 def test_it_is_as_the_code_has_it() -> None:
@@ -56,12 +57,21 @@ def test_a_value_of_the_declared_format_is_accepted(form: str, text: str) -> Non
     Settings.from_env(dict.fromkeys(named, text))
 
 
-def test_it_keeps_the_limits_of_the_registry() -> None:
-    assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", ENTRY["name"])
-    assert len(ENTRY["description"]) <= 100
-    assert len(ENTRY["title"]) <= 100
-    assert {variable["format"] for variable in VARIABLES} <= FORMATS
-    assert all(isinstance(variable.get("default", ""), str) for variable in VARIABLES)
+def published_schema() -> dict[str, Any]:
+    """The schema that the entry names, from a package that carries all of them."""
+    folders = ROOT / ".venv" / "schemas" / "skillsaw" / "schemas" / "mcp_registry"
+    schemas = [read_json(path) for path in folders.glob("*/server.schema.json")]
+    return {schema["$id"]: schema for schema in schemas}[ENTRY["$schema"]]
+
+
+def test_it_is_valid_by_the_published_schema() -> None:
+    jsonschema.validate(ENTRY, published_schema(), Draft7Validator, format_checker=FormatChecker())
+
+
+@pytest.mark.parametrize("wrong", [{"name": "layer-mcp"}, {"description": "x" * 101}], ids=str)
+def test_the_schema_refuses_what_the_registry_would(wrong: dict[str, str]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(ENTRY | wrong, published_schema(), Draft7Validator)
 
 
 def test_no_address_of_a_registry_is_in_it() -> None:
@@ -79,7 +89,9 @@ def test_the_readme_names_it_as_the_package_index_wants() -> None:
 def test_a_release_adds_its_bundle_with_address_and_hash(tmp_path: Path) -> None:
     packed = tmp_path / "layer.mcpb"
     packed.write_bytes(b"bundle")
-    package = with_bundle(ENTRY, packed, "https://host.test/layer.mcpb")["packages"][1]
+    entry = with_bundle(ENTRY, packed, "https://host.test/layer.mcpb")
+    jsonschema.validate(entry, published_schema(), Draft7Validator)
+    package = entry["packages"][1]
     assert (package["registryType"], package["identifier"]) == (
         "mcpb",
         "https://host.test/layer.mcpb",
