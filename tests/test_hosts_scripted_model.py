@@ -124,11 +124,13 @@ def test_a_call_is_answered_by_the_request_that_brings_its_result() -> None:
     assert heard == "Run 1"
 
 
-def test_a_call_fails_when_the_host_has_ended() -> None:
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_a_call_fails_when_the_host_has_ended(asked_before: bool) -> None:
     async def work() -> None:
         async with ScriptedModel(anthropic_messages) as model:
             asked = asyncio.create_task(model.ask("layer", {}))
-            await asyncio.sleep(0)
+            if asked_before:
+                await asyncio.sleep(0)
             model.host_ended("killed")
             await asked
 

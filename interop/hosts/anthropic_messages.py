@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 from ..job import JsonObject, Said
 from .scripted_model import Heard, Order, Turn, events, texts_in
@@ -15,7 +16,7 @@ def turn_of(path: str, body: JsonObject) -> Turn | None:
     blocks = [block for message in body["messages"] for block in _blocks(message["content"])]
     results = [block for block in blocks if block["type"] == "tool_result"]
     prompt = texts_in([body.get("system"), [block.get("text") for block in blocks]])
-    latest = texts_in([m["content"] for m in body["messages"] if m["role"] == "user"][-1])
+    latest = texts_in([block.get("text") for block in _blocks(_of_user(body)[-1]["content"])])
     return Turn(tools, {block["tool_use_id"]: _heard(block) for block in results}, prompt, latest)
 
 
@@ -33,7 +34,8 @@ def saying(text: str) -> bytes:
 
 def _message(block: JsonObject, delta: JsonObject, stop_reason: str) -> bytes:
     usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {"id": "msg", "type": "message", "role": "assistant", "model": "scripted"}
+    # Messages of one id are taken for parts of one message.
+    message = {"id": uuid4().hex, "type": "message", "role": "assistant", "model": "scripted"}
     return events(
         {"type": "message_start", "message": message | {"content": [], "usage": usage}},
         {"type": "content_block_start", "index": 0, "content_block": block},
@@ -42,6 +44,10 @@ def _message(block: JsonObject, delta: JsonObject, stop_reason: str) -> bytes:
         {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": usage},
         {"type": "message_stop"},
     )
+
+
+def _of_user(body: JsonObject) -> list[JsonObject]:
+    return [message for message in body["messages"] if message["role"] == "user"]
 
 
 def _blocks(content: Any) -> list[JsonObject]:

@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from uuid import uuid4
 
 from ..job import JsonObject, Said
 from .scripted_model import Heard, Order, Turn, events, texts_in
@@ -42,10 +43,11 @@ def saying(text: str) -> bytes:
 
 
 def _response(item: JsonObject) -> bytes:
+    response = {"id": uuid4().hex}
     return events(
-        {"type": "response.created", "response": {"id": "response"}},
+        {"type": "response.created", "response": response},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
-        {"type": "response.completed", "response": {"id": "response", "output": [item]}},
+        {"type": "response.completed", "response": response | {"output": [item]}},
     )
 
 

@@ -79,6 +79,7 @@ class ScriptedModel:
         self._waiting: dict[str, asyncio.Future[Heard]] = {}
         self._turned = asyncio.Event()
         self._asked = 0
+        self._ended: str | None = None
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -103,6 +104,8 @@ class ScriptedModel:
         Raises:
             HostEndedError: it does not any more.
         """
+        if self._ended is not None:
+            raise HostEndedError(self._ended)
         self._asked += 1
         order = Order(f"call_{self._asked}", tool, arguments)
         heard = self._waiting[order.call_id] = asyncio.get_running_loop().create_future()
@@ -121,6 +124,7 @@ class ScriptedModel:
 
     def host_ended(self, why: str) -> None:
         """Nobody answers any more."""
+        self._ended = why
         for heard in self._waiting.values():
             if not heard.done():
                 heard.set_exception(HostEndedError(why))

@@ -80,7 +80,10 @@ class ClaudeCode(Host):
 
     async def prompt(self, name: str, arguments: dict[str, str]) -> str:
         await self.end_turn()
-        return await self.open_turn(f"/{name} {' '.join(arguments.values())}")
+        # Each word is an argument, quotes or not.
+        given = " ".join(value.replace(" ", "_") for value in arguments.values())
+        text = await self.open_turn(f"/{name} {given}")
+        return text.partition("</command-args>")[2].strip()
 
     async def end_turn(self) -> None:
         """Have the model say its last word."""
