@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mcp import Client, StdioServerParameters
 
+from bundle.registry_entry import NAME
 from bundle.requirements import ROOT
 from layer_mcp import __version__
 
@@ -97,7 +98,7 @@ def test_a_package_index_gets_a_page_without_what_lies_beside_the_readme(built: 
     assert isinstance(page, str)
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata["License-Expression"] == "MIT"
-    assert "# layer-mcp" in page
+    assert f"mcp-name: {NAME}" in page
     assert re.findall(r"\]\((?!https?:|#)[^)]*\)|<img", page) == []
 
 
