@@ -49,6 +49,14 @@ def test_a_file_that_layer_has_is_a_reference_by_its_id() -> None:
     assert given["guidance_files"] == [{"type": "pose", "file_id": file_id}]
 
 
+def test_a_file_in_the_home_is_a_reference_with_its_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = request_of("--reference", "init=~/sketch.png")
+    assert given["guidance_files"] == [{"type": "init", "path": str(tmp_path / "sketch.png")}]
+
+
 def test_the_price_is_told_and_nothing_is_started(person: Person, sandbox: RunningSandbox) -> None:
     printed = person.done("price", "x", *SMALL, "--width=1000", "-n=4")
     assert printed.splitlines()[0] == "Price 0.03 CU (estimated)."

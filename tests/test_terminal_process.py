@@ -49,6 +49,12 @@ def test_a_dumb_terminal_is_asked_nothing_and_gets_plain_text(person: Person) ->
     assert b"\x1b" not in seen.sent
 
 
+def test_within_tmux_no_question_is_asked_that_it_takes_for_a_title(person: Person) -> None:
+    seen = person.at(terminal("kitty"), "status", RUN_ID, TMUX="/tmp/tmux-0/default,1,0")
+    assert b"\x1b[c" in seen.sent
+    assert b"\x1b_G" not in seen.sent
+
+
 def test_blocks_are_drawn_where_they_are_asked_for(person: Person) -> None:
     seen = person.at(terminal("nothing"), "generate", "x", *SMALL, "--picture=blocks")
     assert "▀▀▀▀▀▀" in seen.text

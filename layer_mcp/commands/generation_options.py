@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,8 @@ def _file(text: str) -> JsonObject:
     """A file of this machine, or the id of one that Layer has."""
     if ADDRESS in text:
         return {"path": text}
-    if is_uuid(text) and not Path(text).exists():
+    # Shells leave a ~ within an argument, and a prefix such as init= makes it that.
+    path = Path(os.path.expanduser(text)).absolute()
+    if is_uuid(text) and not path.exists():
         return {"file_id": text}
-    return {"path": str(Path(text).absolute())}
+    return {"path": str(path)}
