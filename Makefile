@@ -65,7 +65,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	done
 
 clean:
-	rm -rf .venv .interop dist interop/node/node_modules interop/node/inspector/node_modules interop/hosts/*/node_modules conformance/node_modules gallery/node_modules bundle/node_modules
+	rm -rf .venv .interop dist interop/node/node_modules interop/node/inspector/node_modules interop/hosts/*/node_modules conformance/node_modules gallery/node_modules bundle/node_modules docs/_build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
