@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from .listings import MANIFEST, as_text, manifest
+from .locking import LockingError
 from .packing import PackingError, pack
 from .registry_entry import SERVER_JSON, registry_entry, with_bundle
 from .requirements import ROOT
@@ -20,6 +21,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bundle", description=__doc__)
+    parser.add_argument(
+        "--locked", action="store_true", help="with the hashes of what is tested, for a release"
+    )
     parser.set_defaults(run=_pack)
     commands = parser.add_subparsers(metavar="COMMAND")
     command = commands.add_parser("write", help="write what is generated in the committed files")
@@ -31,10 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _pack(_options: argparse.Namespace) -> int:
+def _pack(options: argparse.Namespace) -> int:
     try:
-        packed = pack(DIST)
-    except PackingError as error:
+        packed = pack(DIST, locked=options.locked)
+    except (LockingError, PackingError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{packed.relative_to(ROOT)}: {packed.stat().st_size / 1000:.0f} KB, valid")

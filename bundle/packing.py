@@ -9,6 +9,7 @@ from pathlib import Path
 
 from layer_mcp import __version__
 
+from .locking import lock
 from .requirements import ROOT
 from .staging import stage
 
@@ -21,17 +22,20 @@ class PackingError(Exception):
     """The public tool refused the bundle; the text is what it said."""
 
 
-def pack(folder: Path) -> Path:
-    """Stage, validate and pack the bundle into a folder; the new file.
+def pack(folder: Path, *, locked: bool = False) -> Path:
+    """Stage, validate and pack the bundle into a folder, with a lock if wanted; the new file.
 
     Raises:
         PackingError: the manifest or the icon is not valid, or the tool is not installed.
+        LockingError: there is no lock of what is tested.
     """
     packed = folder / NAME
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         staged = Path(scratch, "bundle")
         stage(staged)
+        if locked:
+            lock(staged)
         mcpb("validate", str(staged / "manifest.json"))
         made = Path(scratch, NAME)
         mcpb("pack", str(staged), str(made))

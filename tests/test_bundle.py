@@ -1,6 +1,7 @@
 """The bundle that people install: packed, unpacked, started as Claude Desktop does, and used."""
 
 import re
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
+from bundle.locking import lock, unpinned
 from bundle.packing import pack
-from bundle.requirements import ROOT, pins
+from bundle.requirements import PINNED, ROOT, pins
+from bundle.staging import stage
 
 from .claude_desktop import UserConfig, launches
 from .hosts import SMALL_IMAGE, content_of, error_code
@@ -104,6 +107,19 @@ async def _made(
         run = content_of(await client.call_tool("get_status", look))
     assert run["status"] == "complete"
     return run
+
+
+def test_a_release_is_locked_to_the_files_that_are_tested(tmp_path: Path) -> None:
+    stage(tmp_path / "bundle")
+    lock(tmp_path / "bundle", offline(tmp_path))
+    locked = (tmp_path / "bundle" / "uv.lock").read_text(encoding="utf-8")
+    names = {pin.partition("==")[0] for pin in pins()}
+    assert {package["name"] for package in tomllib.loads(locked)["package"]} <= {
+        "layer-mcp",
+        *names,
+    }
+    another = re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", locked, count=1)
+    assert len(unpinned(another, PINNED.read_text(encoding="utf-8"))) == 1
 
 
 def _files(folder: Path) -> set[str]:
