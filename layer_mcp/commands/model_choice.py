@@ -7,7 +7,8 @@ from ..api.fields import is_uuid
 from ..terminal.connection import RefusedError, Server, refusal
 from ..terminal.plain_text import plain
 
-MAX_PAGES = 10
+# A page of so few rows is never cut for its size.
+ROWS_A_PAGE, MAX_PAGES = 10, 20
 MAX_NAMED = 3
 LIST_STEP = "layer-mcp models lists them."
 
@@ -21,20 +22,24 @@ async def model_id_of(server: Server, text: str) -> str:
     if is_uuid(text.strip()):
         return text.strip()
     wanted = _key(text)
-    found = await _listed(server, wanted)
-    same = [model for model in found if _key(model.get("name")) == wanted]
-    if len(same) == 1:
-        return same[0]["model_id"]
-    if same:
-        raise _ambiguous(text, [model["model_id"] for model in same])
-    raise _unknown(text, found or await _listed(server, None))
+    found: list[dict[str, Any]] = []
+    # All of them only where Layer's own search does not know the name.
+    for search in (wanted, None):
+        found = await _listed(server, search)
+        same = [model for model in found if _key(model.get("name")) == wanted]
+        if len(same) == 1:
+            return same[0]["model_id"]
+        if same:
+            raise _ambiguous(text, [model["model_id"] for model in same])
+    raise _unknown(text, found)
 
 
 async def _listed(server: Server, search: str | None) -> list[dict[str, Any]]:
     models: list[dict[str, Any]] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await server.call("list_models", {"search": search, "limit": 20, "cursor": cursor})
+        query = {"search": search, "limit": ROWS_A_PAGE, "cursor": cursor}
+        page = await server.call("list_models", query)
         models += page.content["models"]
         cursor = page.content.get("next_cursor")
         if cursor is None:

@@ -41,4 +41,6 @@ def with_named_files(settings: Settings, options: argparse.Namespace) -> Setting
 def _piped_prompt() -> str:
     if sys.stdin is None:
         return ""
+    if sys.stdin.isatty():
+        print("Type the prompt, then Ctrl+D.", file=sys.stderr)
     return sys.stdin.buffer.read(MAX_PROMPT_BYTES).decode("utf-8", "replace").strip()
