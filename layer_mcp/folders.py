@@ -82,20 +82,22 @@ def state_folder(settings: Settings) -> Path | None:
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:
-    """The folders whose files may be uploaded: those that are set, else the usual ones.
+    """The folders whose files may be uploaded: those that are set, and the output folder.
 
-    Usual are the current folder, unless it is the root of the disk as in Claude Desktop, and the
-    output folder.
+    Where none are set it is the current folder, unless that is the root of the disk as in Claude
+    Desktop.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE, when there is none at all.
     """
-    if settings.input_dirs:
-        return tuple(_absolute(folder) for folder in settings.input_dirs)
-    usual = _current_folder()
+    wanted = tuple(_absolute(folder) for folder in settings.input_dirs) or _current_folder()
     try:
-        return (*usual, output_folder(settings))
+        outputs = output_folder(settings)
     except LayerError:
-        if not usual:
+        if not wanted:
             raise
-        return usual
+        return wanted
+    return wanted if outputs in wanted else (*wanted, outputs)
 
 
 def allowed_input(path: str, folders: Sequence[Path]) -> Path:

@@ -116,8 +116,8 @@ class Settings:
         "LAYER_INPUT_DIRS",
         default=(),
         parse=folders,
-        help="Folders whose files may be uploaded, separated as in PATH. Default: the current "
-        "folder (unless it is `/`) and the output folder.",
+        help="Folders whose files may be uploaded beside those of the output folder, separated as "
+        "in PATH. Default: the current folder, unless it is `/`.",
     )
     max_upload_mb: int = _setting(
         "LAYER_MAX_UPLOAD_MB",

@@ -255,8 +255,16 @@ def test_the_home_of_nobody_is_no_path(root: Path) -> None:
     assert failure("~no-such-user-here/a.png", root).code == "FILE_NOT_FOUND"
 
 
-def test_folders_that_are_set_replace_the_usual_ones(root: Path) -> None:
-    assert input_folders(Settings(input_dirs=(str(root), "/else"))) == (root, Path("/else"))
+def test_folders_that_are_set_replace_the_current_one_but_not_the_output_folder(
+    root: Path,
+) -> None:
+    settings = Settings(input_dirs=(str(root), "/else"), output_dir="/out")
+    assert input_folders(settings) == (root, Path("/else"), Path("/out"))
+
+
+def test_an_output_folder_that_is_set_as_an_input_too_stands_there_once(root: Path) -> None:
+    settings = Settings(input_dirs=(str(root),), output_dir=str(root))
+    assert input_folders(settings) == (root,)
 
 
 def test_a_folder_that_is_set_may_be_below_the_home(
@@ -264,7 +272,8 @@ def test_a_folder_that_is_set_may_be_below_the_home(
 ) -> None:
     monkeypatch.setenv("HOME", str(root))
     monkeypatch.chdir(root)
-    assert input_folders(Settings(input_dirs=("~/art", "raw"))) == (root / "art", root / "raw")
+    read = input_folders(Settings(input_dirs=("~/art", "raw")))
+    assert read == (root / "art", root / "raw", root / "Layer")
 
 
 def test_usual_are_the_current_folder_and_the_output_folder(

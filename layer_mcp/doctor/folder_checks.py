@@ -38,10 +38,10 @@ def inputs(setup: Setup) -> Check:
         folders = input_folders(setup.settings)
     except LayerError as error:
         return INPUT_FOLDERS.failed(error.message, "Set LAYER_INPUT_DIRS to folders to read.")
-    problems = {folder: reading_problem(folder) for folder in folders}
-    if not setup.settings.input_dirs:
-        # The output folder is one of them, and has a line of its own.
-        problems = {folder: why for folder, why in problems.items() if folder.is_dir()}
+    # Those that are set come first; the output folder has a line of its own, and may be made later.
+    set_count = len(setup.settings.input_dirs)
+    looked_at = [*folders[:set_count], *filter(Path.is_dir, folders[set_count:])]
+    problems = {folder: reading_problem(folder) for folder in looked_at}
     wrong = [f"{folder}: {why}" for folder, why in problems.items() if why]
     if wrong:
         return INPUT_FOLDERS.failed("; ".join(wrong), fix)
