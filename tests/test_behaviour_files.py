@@ -489,8 +489,8 @@ async def test_an_upload_that_takes_too_long_goes_on_in_the_next_call(
     reading: dict[str, str], inputs: Path, sandbox: RunningSandbox
 ) -> None:
     (inputs / "big.png").write_bytes((inputs / "red.png").read_bytes() + bytes(3_000_000))
-    sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=5))
-    async with MEMORY.connect(reading | {"LAYER_MAX_WAIT_SECONDS": "1"}) as client:
+    sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=8))
+    async with MEMORY.connect(reading | {"LAYER_MAX_WAIT_SECONDS": "3"}) as client:
         refused = await client.call_tool("upload_file", {"path": "big.png"})
         again = await client.call_tool("upload_file", {"path": "big.png"})
     assert error_code(refused) == "UPLOAD_UNFINISHED"
