@@ -7,12 +7,14 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import anyio
 import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.sandbox.workflows import sandbox_workflows
 
-from .hosts import SCRIPT, child_environment
+from .hosts import MEMORY, SCRIPT, child_environment, content_of
 from .people import SMALL, Person
 
 SLOW_SECONDS = 30.0
@@ -54,6 +56,22 @@ def test_a_run_that_is_not_waited_for_is_brought_home_by_another_process(person:
     ended = person.run("status", run_id, "--wait", "--out", "art")
     assert f"Run {run_id}: complete." in ended.stdout
     assert len(list((person.folder / "art").glob("*.png"))) == 1
+
+
+async def started_workflow(environment: dict[str, str]) -> str:
+    """The id of a run of a workflow, started as an agent does."""
+    call = {"workflow_id": sandbox_workflows()[0].workflow_id, "inputs": {"prompt": "x"}}
+    async with MEMORY.connect(environment | {"LAYER_TOOLSETS": "all"}) as client:
+        return content_of(await client.call_tool("execute_workflow", call))["run_id"]
+
+
+def test_status_brings_the_files_of_a_workflow_run_home(
+    person: Person, environment: dict[str, str]
+) -> None:
+    run_id = anyio.run(started_workflow, environment)
+    ended = person.run("status", run_id, "--wait", "--out", "art")
+    assert f"Workflow run {run_id}: success." in ended.stdout
+    assert len(list(person.folder.glob("art/*.png"))) == 2
 
 
 def test_status_finds_the_folder_that_a_run_was_saved_to(person: Person) -> None:

@@ -4,6 +4,8 @@ import argparse
 import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES, is_terminal
 from ..terminal.connection import RefusedError, Server, ToolAnswer
@@ -16,15 +18,38 @@ from .exit_codes import EXIT_FAILED, EXIT_OK
 WAIT_SECONDS = 25
 
 
+@dataclass(frozen=True)
+class Look:
+    """How to look at a run: the tool, and the ids that it wants."""
+
+    tool: str
+    ids: dict[str, str]
+
+
+def look_at_inference(run_id: str) -> Look:
+    """How to look at a run of a model."""
+    return Look("get_status", {"inference_id": run_id})
+
+
+def look_at_workflow_run(workflow_id: str, run_id: str) -> Look:
+    """How to look at a run of a workflow."""
+    return Look("get_workflow_status", {"workflow_id": workflow_id, "run_id": run_id})
+
+
+def run_id_of(content: dict[str, Any]) -> str:
+    """The id of the run that an answer is about."""
+    return content.get("inference_id") or content["run_id"]
+
+
 async def state_of(
-    server: Server, run_id: str, bar: ProgressBar, *, wait: bool, preview: bool
+    server: Server, look: Look, bar: ProgressBar, *, wait: bool, preview: bool
 ) -> ToolAnswer:
     """The state of a run, its end if that is waited for; its files are home then.
 
     Raises:
         RefusedError: it cannot be looked at.
     """
-    call = {"inference_id": run_id, "wait_seconds": WAIT_SECONDS if wait else 0, "preview": preview}
+    call = {**look.ids, "wait_seconds": WAIT_SECONDS if wait else 0, "preview": preview}
     bar.phase("waiting for the run" if wait else "asking for the run")
 
     def tell(_done: float, _total: float | None, message: str) -> None:
@@ -32,7 +57,7 @@ async def state_of(
         bar.told(0, None, "bringing the files home" if status in DONE_STATUSES else status)
 
     while True:
-        answer = await server.call("get_status", call, tell)
+        answer = await server.call(look.tool, call, tell)
         if not wait or is_terminal(answer.content["status"]):
             return answer
 
@@ -50,10 +75,10 @@ def show_run(
         if answer.picture is not None:
             pictures.show(answer.picture)
         if not is_terminal(status):
-            screen.remark(how_to_come_back(content["inference_id"], options))
+            screen.remark(how_to_come_back(run_id_of(content), options))
     missing = status in DONE_STATUSES and not is_home(content)
     if missing and not options.json:
-        screen.remark(f"To fetch the rest: {status_command(content['inference_id'], options)}")
+        screen.remark(f"To fetch the rest: {status_command(run_id_of(content), options)}")
     if missing or status in FAILED_STATUSES | STOPPED_STATUSES:
         return EXIT_FAILED
     return EXIT_OK

@@ -16,7 +16,7 @@ from ..terminal.screen import Screen, line
 from .argument_types import UsageError
 from .calling import homebound
 from .exit_codes import EXIT_OK
-from .following import Sent, how_to_come_back, not_lost, show_run, state_of
+from .following import Sent, how_to_come_back, look_at_inference, not_lost, show_run, state_of
 from .model_choice import model_id_of
 from .request_input import wanted_request, with_named_files
 
@@ -59,7 +59,8 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
                 screen.remark(started_line(answer.content))
             if options.no_wait:
                 return answer
-            return await state_of(server, sent.run_id, bar, wait=True, preview=pictures.are_wanted)
+            look = look_at_inference(sent.run_id)
+            return await state_of(server, look, bar, wait=True, preview=pictures.are_wanted)
 
         # A price that was agreed to on the command line is not asked about again.
         asks = screen.can_ask and options.max_price is None

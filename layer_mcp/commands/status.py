@@ -2,11 +2,13 @@
 
 import argparse
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
 from ..api.fields import is_uuid
+from ..journal.entries import RunFilter
 from ..server.state import journal_of
 from ..settings import Settings
 from ..terminal.connection import Server, ToolAnswer, with_server
@@ -15,7 +17,15 @@ from ..terminal.progress import progress_bar
 from ..terminal.screen import Screen
 from .argument_types import UsageError
 from .calling import homebound
-from .following import Sent, not_lost, show_run, state_of
+from .following import (
+    Look,
+    Sent,
+    look_at_inference,
+    look_at_workflow_run,
+    not_lost,
+    show_run,
+    state_of,
+)
 
 
 def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
@@ -27,7 +37,8 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     """
     if not is_uuid(options.run_id):
         raise UsageError("RUN_ID must be the whole id of a run; layer-mcp runs lists them.")
-    folder = options.out or anyio.run(_saved_folder, settings, options.run_id)
+    known = anyio.run(_known, settings, options.run_id)
+    folder = options.out or known.folder
     settings = homebound(settings, folder)
     pictures = pictures_of("never" if options.json else options.picture)
     sent = Sent(options.run_id if options.wait else None)
@@ -35,15 +46,29 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
 
         async def work(server: Server) -> ToolAnswer:
             return await state_of(
-                server, options.run_id, bar, wait=options.wait, preview=pictures.are_wanted
+                server, known.look, bar, wait=options.wait, preview=pictures.are_wanted
             )
 
         answer = with_server(settings, work)
     return show_run(answer, screen, pictures, options)
 
 
-async def _saved_folder(settings: Settings, run_id: str) -> Path | None:
-    """The folder that a run's files were saved to before."""
+@dataclass(frozen=True)
+class _Known:
+    """What the journal knows of a run: how to look at it, and where its files were saved before."""
+
+    look: Look
+    folder: Path | None
+
+
+async def _known(settings: Settings, run_id: str) -> _Known:
     with closing(journal_of(settings)) as journal:
         record = await journal.runs.record(run_id)
-    return record.folder if record else None
+        entries = await journal.runs.listed(RunFilter(run_ids=(run_id.lower(),)), 1)
+    is_workflow = entries and entries[0].kind == "workflow"
+    look = (
+        look_at_workflow_run(entries[0].subject_id, run_id)
+        if is_workflow
+        else look_at_inference(run_id)
+    )
+    return _Known(look, record.folder if record else None)

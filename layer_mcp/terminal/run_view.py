@@ -7,8 +7,9 @@ from rich.console import RenderableType
 
 from ..api.polling import DONE_STATUSES
 from ..server.results import SIMULATED_LINE
-from ..server.run_results import RunAnswer, size_in_words
+from ..server.run_results import RunAnswer, RunStateAnswer, size_in_words
 from ..server.twins import REPEAT
+from ..server.workflow_results import WorkflowRunAnswer
 from .plain_text import plain
 from .screen import line
 
@@ -26,15 +27,16 @@ def started_line(content: dict[str, Any]) -> str:
 
 def run_lines(content: dict[str, Any]) -> Iterator[RenderableType]:
     """The state and the price, each file, what differs from what was asked, what went wrong."""
-    run = RunAnswer.model_validate(content)
+    kind = WorkflowRunAnswer if "run_id" in content else RunAnswer
+    run = kind.model_validate(content)
     is_done = run.status in DONE_STATUSES
     style = "green" if is_done else "red" if run.error else ""
-    yield line(plain(f"Run {run.inference_id}: {run.status}.{run.price()}"), style)
+    yield line(plain(run.facts()[0]), style)
     if run.error:
         yield line(plain(f"{run.error.code}: {run.error.message}"))
         yield line(plain(run.next_step))
     yield from _file_lines(run)
-    if run.changed_parameters:
+    if isinstance(run, RunAnswer) and run.changed_parameters:
         yield line(plain(f"Changed by the model: {'; '.join(run.changed_parameters)}."))
     if run.warning:
         yield line(warning_in_words(run), "yellow")
@@ -47,12 +49,12 @@ def is_home(content: dict[str, Any]) -> bool:
     return all("path" in output for output in content.get("outputs", []))
 
 
-def warning_in_words(run: RunAnswer) -> str:
+def warning_in_words(run: RunStateAnswer) -> str:
     """What went wrong beside a run, in the words of the command line."""
     return plain(run.warning or "").replace(REPEAT, REPEAT_FOR_PEOPLE)
 
 
-def _file_lines(run: RunAnswer) -> Iterator[RenderableType]:
+def _file_lines(run: RunStateAnswer) -> Iterator[RenderableType]:
     for file in run.outputs or []:
         size = f"{file.width}x{file.height}" if file.width and file.height else None
         length = f"{file.duration_seconds:g} s" if file.duration_seconds else None
