@@ -37,6 +37,14 @@ def test_a_slug_keeps_the_words_of_the_prompt(text: str | None, slug: str) -> No
     assert slug_of(text) == slug
 
 
+@pytest.mark.parametrize(
+    ("encoding", "slug"),
+    [("ascii", "uber-tranke"), ("latin-1", "über-tränke"), ("utf-8", "über-tränke-剣")],
+)
+def test_what_names_of_files_cannot_hold_is_left_out(encoding: str, slug: str) -> None:
+    assert slug_of("Über Tränke 剣", encoding) == slug
+
+
 def test_a_long_prompt_is_cut_to_forty_characters() -> None:
     assert slug_of("sword " * 1000) == "sword-sword-sword-sword-sword-sword-swor"
 

@@ -1,6 +1,7 @@
 """Names of saved outputs: readable, and safe on every system."""
 
 import re
+import sys
 import unicodedata
 
 from .errors import LayerError
@@ -19,17 +20,25 @@ FORBIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
 RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]", re.IGNORECASE)
 
 
-def slug_of(text: str | None) -> str:
+def slug_of(text: str | None, encoding: str | None = None) -> str:
     """The readable start of a file name: words of the prompt, in lower case, joined by dashes.
 
-    Letters, their marks and digits of any script (NFKC); at most 40 characters and 80 bytes of
-    UTF-8; "output" when nothing is left.
+    Letters, their marks and digits of any script (NFKC), as far as names of files can hold them in
+    `encoding`, by default this system's; at most 40 characters and 80 bytes of UTF-8; "output"
+    when nothing is left.
     """
     plain = unicodedata.normalize("NFKC", text or "").lower()
+    plain = _writable(plain, encoding or sys.getfilesystemencoding())
     letters = "".join(c if _is_of_a_word(c) else " " for c in unicodedata.normalize("NFKC", plain))
     words = (_without_leading_marks(word) for word in letters.split())
     joined = "-".join(word for word in words if word)[:MAX_SLUG_CHARACTERS]
     return _cut_to_bytes(joined, MAX_SLUG_BYTES).strip("-") or "output"
+
+
+def _writable(text: str, encoding: str) -> str:
+    """The text as an encoding can hold it: letters without their marks, or not at all."""
+    held = (c if c.encode(encoding, "ignore") else unicodedata.normalize("NFKD", c) for c in text)
+    return "".join(held).encode(encoding, "ignore").decode(encoding)
 
 
 def output_name(slug: str, run_id: str, number: int, extension: str) -> str:
