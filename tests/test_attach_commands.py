@@ -107,12 +107,14 @@ def test_a_backup_that_stays_is_named(home: AttachHome) -> None:
 
 def test_choices_and_another_name_stand_in_the_entry(home: AttachHome) -> None:
     choices = ["--workspace", "team", "--output-dir", "out", "--input-dir", "a", "--input-dir", "b"]
-    home.done("install", "zed", "--name", "art", *choices, LAYER_API_KEY="pat_1")
+    limits = ["--confirm-above", "0"]
+    home.done("install", "zed", "--name", "art", *choices, *limits, LAYER_API_KEY="pat_1")
     data = json.loads(file_of(home, "zed").read_text(encoding="utf-8"))
     assert data["context_servers"]["art"]["env"] == {
         "LAYER_WORKSPACE_ID": "team",
         "LAYER_OUTPUT_DIR": str(home.folder / "out"),
         "LAYER_INPUT_DIRS": f"{home.folder / 'a'}{os.pathsep}{home.folder / 'b'}",
+        "LAYER_CONFIRM_ABOVE": "0",
         "LAYER_API_KEY": "pat_1",
     }
 

@@ -85,7 +85,7 @@ ERROR_CODES = (
         "price",
         "The price is above LAYER_CONFIRM_ABOVE, and the host cannot show a question.",
     ),
-    ErrorCode("DECLINED", "price", "The person said no to the price."),
+    ErrorCode("DECLINED", "price", "The person, or a host that asks nobody, said no to the price."),
     ErrorCode("NOT_ANSWERED", "price", "The person gave no answer to the price that can be used."),
     ErrorCode(
         "INSUFFICIENT_BALANCE",

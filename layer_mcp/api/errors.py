@@ -92,7 +92,8 @@ NEXT_STEPS = {
     "setting.",
     "CONFIRMATION_REQUIRED": "Ask the user first.",
     "DECLINED": "Do not send it again unless the user asks for it.",
-    "NOT_ANSWERED": "Ask the user in the conversation, then call again.",
+    "NOT_ANSWERED": "Tell the user the price and call again when they are there to answer. Where "
+    "nobody is asked, only the server's settings decide (LAYER_CONFIRM_ABOVE).",
     "SUBMISSION_UNDER_WAY": "Call list_runs for its id; do not send it again.",
     "NOT_SENT": "Call again if it is still wanted; nothing was sent.",
     "CANCELLED": "Call again if it is still wanted; nothing was sent.",

@@ -35,6 +35,7 @@ class Choices:
     output_dir: str | None = None
     input_dirs: tuple[str, ...] = ()
     toolsets: tuple[str, ...] = ()
+    confirm_above: str | None = None
     max_price: str | None = None
     max_spend_per_day: str | None = None
 
@@ -51,6 +52,7 @@ class Choices:
             "LAYER_OUTPUT_DIR": _absolute(self.output_dir) if self.output_dir else None,
             "LAYER_INPUT_DIRS": os.pathsep.join(map(_input_folder, self.input_dirs)),
             "LAYER_TOOLSETS": ",".join(self.toolsets),
+            "LAYER_CONFIRM_ABOVE": self.confirm_above,
             "LAYER_MAX_PRICE": self.max_price,
             "LAYER_MAX_SPEND_PER_DAY": self.max_spend_per_day,
         }

@@ -89,6 +89,7 @@ def chosen_launch(options: argparse.Namespace) -> "Launch":
         output_dir=options.output_dir,
         input_dirs=tuple(options.input_dir),
         toolsets=options.toolsets or (),
+        confirm_above=options.confirm_above,
         max_price=options.max_price,
         max_spend_per_day=options.max_spend_per_day,
     )
@@ -139,6 +140,9 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DIR",
         help="its files may be uploaded; may be repeated",
+    )
+    command.add_argument(
+        "--confirm-above", metavar="CU", help="a run that costs more needs a person's yes"
     )
     command.add_argument("--max-price", metavar="CU", help="the most that one run may cost")
     command.add_argument(

@@ -94,7 +94,7 @@ def disagreement(result: ElicitationResult[Any]) -> LayerError | None:
     if isinstance(answer, CancelledElicitation):
         sentence = "The question about the price was closed without an answer. Nothing was sent."
         return LayerError("NOT_ANSWERED", sentence)
-    return LayerError("DECLINED", "The user did not agree to the price. Nothing was sent.")
+    return LayerError("DECLINED", "Nobody agreed to the price. Nothing was sent.")
 
 
 def _in_rounds(context: ToolContext) -> bool:
