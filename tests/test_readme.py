@@ -232,7 +232,7 @@ def test_after_login_and_install_the_client_starts_the_server_from_the_root_with
 def test_every_dependency_is_a_line_with_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]]
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
     reasons = page.partition("| dependency | why |")[2]
     listed = [
         name for row in re.findall(r"^\| (`.+?) \|", reasons, re.M) for name in row.split(", ")
