@@ -22,7 +22,6 @@ from layer_mcp.server.price_gate import (
 
 WORKSPACE = "w1"
 NO_LIMITS = PriceLimits(confirm_above=20)
-NOTHING_SPENT = Spending(0, {})
 
 prices = st.floats(0, 1_000).map(lambda price: round(price, 2))
 several_prices = st.lists(prices, min_size=1, max_size=10)

@@ -1,4 +1,4 @@
-"""Layer's limits on starting runs (api.md, "Facts", 7), kept on this side: pure rules."""
+"""Layer's limits on starting runs, kept on this side: pure rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
