@@ -14,7 +14,7 @@ from .requirements import ROOT, project
 
 SERVER_JSON = ROOT / "server.json"
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
-# The namespace is that of the account which publishes; README.md names it too, for PyPI.
+# The namespace of the account which publishes; README.md names it too, for the package index.
 NAME = "io.github.layer-mcp/layer-mcp"
 STDIO = {"type": "stdio"}
 FORMATS: dict[Callable[..., Any], str] = {

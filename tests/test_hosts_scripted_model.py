@@ -1,10 +1,8 @@
 """The model that drives hosts in their tests: what it reads, what it asks for, what it refuses."""
 
 import asyncio
-import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -165,11 +163,3 @@ def test_the_version_that_is_spoken_is_overheard(said: str, tmp_path: Path) -> N
     )
     assert done.stdout == f"{said}\n"
     assert note.read_text() == "2025-06-18"
-
-
-def test_a_setting_is_added_to_a_hosts_file_of_either_format() -> None:
-    as_json = json.dumps({"env": {"LAYER_API_URL": "http://127.0.0.1"}})
-    as_toml = '[env]\nLAYER_API_URL = "http://127.0.0.1"\n'
-    wanted = {"env": {"LAYER_CONFIRM_ABOVE": "0.5", "LAYER_API_URL": "http://127.0.0.1"}}
-    assert json.loads(home.with_setting(as_json, "LAYER_CONFIRM_ABOVE", "0.5")) == wanted
-    assert tomllib.loads(home.with_setting(as_toml, "LAYER_CONFIRM_ABOVE", "0.5")) == wanted

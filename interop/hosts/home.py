@@ -54,6 +54,7 @@ class Home:
         choices = ["--workspace", said["LAYER_WORKSPACE_ID"]]
         choices += ["--input-dir", said["LAYER_INPUT_DIRS"]]
         choices += ["--output-dir", str(self.folder / "Gärten")]
+        choices += ["--confirm-above", said["LAYER_CONFIRM_ABOVE"]]
         layer = {name: said[name] for name in ("LAYER_API_URL", "LAYER_API_KEY")}
         command = [*self._job.command, "--toolsets", "all", "install", client, *choices]
         await self.run(*command, environment=layer)
@@ -66,12 +67,11 @@ class Home:
         """
         await self.run(*self._job.command, "uninstall", client)
 
-    def adapt(self, config: Path) -> None:
-        """Change the entry as a person would, for a limit that no option sets; and overhear it."""
-        above = self._job.environment["LAYER_CONFIRM_ABOVE"]
+    def overhear(self, config: Path) -> None:
+        """Have the entry start the server by way of what notes the protocol's version."""
         text = config.read_text(encoding="utf-8")
         text = text.replace(self._job.command[0], str(self._overheard_server()))
-        config.write_text(with_setting(text, "LAYER_CONFIRM_ABOVE", above), encoding="utf-8")
+        config.write_text(text, encoding="utf-8")
 
     async def run(self, *command: str, environment: dict[str, str] | None = None) -> str:
         """What a command says, on both outputs.
@@ -103,13 +103,3 @@ class Home:
         script.write_text(f"#!/bin/sh\nexec {shlex.join(program)}\n", encoding="utf-8")
         script.chmod(0o700)
         return script
-
-
-def with_setting(text: str, name: str, value: str) -> str:
-    """A host's file with one setting more before the address of the API, in JSON or TOML."""
-    for address, setting in (
-        ('"LAYER_API_URL":', f'"{name}": "{value}", '),
-        ("LAYER_API_URL =", f'{name} = "{value}"\n'),
-    ):
-        text = text.replace(address, setting + address)
-    return text

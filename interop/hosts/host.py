@@ -167,7 +167,7 @@ class Host(Connection):
     async def session(self) -> AsyncGenerator[None]:
         """The host at work, until the block ends."""
         self.prepare()
-        self.home.adapt(self.home.path / self.config)
+        self.home.overhear(self.home.path / self.config)
         with (self.home.folder / "host.log").open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.program(),
