@@ -28,6 +28,7 @@ from .commands.exit_codes import (
 from .commands.login import add_login
 from .commands.logs import log_to_stderr
 from .commands.people import add_people
+from .commands.unwritten import drop_unwritten
 from .own_sandbox import with_own_sandbox
 from .setting_values import TOOLSETS, SettingsError, Toolset, folder, is_given, toolsets_of
 from .settings import Settings
@@ -54,20 +55,28 @@ EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 interr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _replace_what_the_terminal_cannot_show()
-    options = parser().parse_args(arguments)
     try:
+        # Some commands load what their options are made of.
+        options = parser().parse_args(arguments)
         code = options.run(options)
         print(end="", flush=True)
         return code
     except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing is left to be flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has seen enough.
+        drop_unwritten()
         return EXIT_BROKEN_PIPE
     except (SettingsError, OSError) as error:
-        print(f"layer-mcp: {error}", file=sys.stderr)
+        print(f"layer-mcp: {_in_words(error)}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _in_words(error: Exception) -> str:
+    """The error without the number that an operating system gives it."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image
 
-from layer_mcp import __version__
+from layer_mcp import __version__, cli
 
 from .hosts import SCRIPT, child_environment
 
@@ -28,6 +29,16 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         check=False,
         env=child_environment(environment),
     )
+
+
+def test_ctrl_c_while_a_command_loads_its_options_ends_it_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parser", interrupted)
+    assert cli.main(["models"]) == 130
 
 
 def test_version_is_one_line() -> None:

@@ -1,5 +1,7 @@
 """layer-mcp price, runs, models and model."""
 
+import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 from layer_mcp.server.schema import portable_schema
 
+from .hosts import SCRIPT, child_environment
 from .people import SMALL, Person
 
 VALUES = {"integer": ["2"], "number": ["0.5"], "string": ["high"], "boolean": []}
@@ -114,3 +117,38 @@ def test_a_mistyped_command_is_told_with_the_nearest(person: Person) -> None:
     ended = person.here("genrate", "x")
     assert ended.returncode == 2
     assert ended.stderr.endswith("Did you mean generate?\n")
+
+
+def test_an_option_that_is_near_to_none_is_told_without_a_guess_and_without_escapes(
+    person: Person,
+) -> None:
+    ended = person.here("runs", "--\x1b[31mbogus")
+    assert ended.stderr.endswith("error: unrecognized arguments: --[31mbogus\n")
+
+
+def test_a_setting_that_cannot_be_used_is_an_object_for_programs(person: Person) -> None:
+    ended = person.here("runs", "--json", LAYER_MAX_PRICE="much")
+    content = json.loads(ended.stdout)
+    assert (ended.returncode, content["error"]["code"]) == (2, "INVALID_ARGUMENTS")
+
+
+def test_runs_that_are_kept_nowhere_are_listed_with_a_warning(person: Person) -> None:
+    (person.folder / "file").touch()
+    ended = person.here("runs", LAYER_STATE_DIR=str(person.folder / "file"))
+    assert "Nothing is kept between runs" in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_answer_that_cannot_be_written_is_a_failure_in_words(person: Person) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [SCRIPT, "models", "--limit=1", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+            env=child_environment(dict(person.environment)),
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("layer-mcp: The answer cannot be written: No space left")

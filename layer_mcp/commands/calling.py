@@ -10,18 +10,21 @@ from ..api.errors import LayerError
 from ..folders import output_folder
 from ..loopback import is_loopback
 from ..own_sandbox import with_own_sandbox
-from ..setting_values import TOOLSETS
+from ..setting_values import TOOLSETS, SettingsError
 from ..settings import Settings
 from ..terminal.connection import NO_HOST_LIMIT_SECONDS, RefusedError, refusal
 from ..terminal.next_steps import failure_in_words
 from ..terminal.screen import Screen, new_screen
-from .exit_codes import EXIT_FAILED
+from .exit_codes import EXIT_FAILED, EXIT_USAGE
 from .logs import log_to_stderr
+from .unwritten import drop_unwritten
 
 OWN_SANDBOX = (
     "With --sandbox each command has a simulated Layer of its own, which ends with it. To keep "
     "one, start layer-mcp sandbox and set what it prints."
 )
+CORRECT_STEP = "Correct it and try again; nothing was sent."
+LOOK_STEP = "layer-mcp runs shows what was started, and its files."
 
 Run = Callable[[argparse.Namespace, Settings, Screen], int]
 
@@ -30,10 +33,29 @@ def reporting(run: Run, options: argparse.Namespace) -> int:
     """Run a command; a failure is a line for people or an object for programs.
 
     Raises:
-        SettingsError: a setting or an argument that cannot be used.
+        SettingsError: a setting or an argument that cannot be used, and people are told.
         KeyboardInterrupt: the person ended it.
     """
     screen = new_screen()
+    try:
+        return _answered(run, options, screen)
+    except SettingsError as error:
+        if not options.json:
+            raise
+        screen.show_json(refusal("INVALID_ARGUMENTS", str(error), CORRECT_STEP).content)
+        return EXIT_USAGE
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Only what writes to an open stream fails without the name of a file.
+        if error.filename is not None:
+            raise
+        drop_unwritten()
+        screen.remark(f"layer-mcp: The answer cannot be written: {error.strerror}. {LOOK_STEP}")
+        return EXIT_FAILED
+
+
+def _answered(run: Run, options: argparse.Namespace, screen: Screen) -> int:
     with _settings(options) as settings:
         try:
             return run(options, settings, screen)

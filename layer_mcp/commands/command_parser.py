@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from ..terminal.plain_text import harmless
+
 INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL)
 
 
@@ -33,13 +35,15 @@ class CommandParser(argparse.ArgumentParser):
         """End with the usage, the message, and the nearest name for one that is not known."""
         wrong = INVALID_CHOICE.search(message)
         near = nearest(wrong[1], re.findall(r"[\w.-]+", wrong[2])) if wrong else ""
-        super().error(message + near)
+        super().error(harmless(message + near))
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
     """A question that ends a sentence about an unknown name; empty without a near one."""
-    near = difflib.get_close_matches(given.lower(), list(known), n=1)
-    return f". Did you mean {near[0]}?" if near else ""
+    # The dashes that all options begin with would make them alike.
+    names = {name.lstrip("-"): name for name in known}
+    near = difflib.get_close_matches(given.lower().lstrip("-"), names, n=1)
+    return f". Did you mean {names[near[0]]}?" if near else ""
 
 
 class Commands:

@@ -55,6 +55,8 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     if rows:
         screen.show(*table(COLUMNS, rows, screen.answers))
     screen.remark(_totals(content))
+    if content.get("warning"):
+        screen.remark(content["warning"])
     if content.get("next_cursor"):
         screen.remark(f"There are more: add --cursor {shlex.quote(content['next_cursor'])}")
     return EXIT_OK
