@@ -140,6 +140,11 @@ def test_an_unknown_client_is_answered_with_the_nearest(typed: str, nearest: str
         client_of(typed)
 
 
+def test_an_unknown_client_is_named_without_what_would_drive_a_terminal() -> None:
+    with pytest.raises(UnknownClientError, match=r"There is no client \[31mcursor\."):
+        client_of("\x1b[31mcursor")
+
+
 @pytest.mark.parametrize("client", IDS)
 def test_config_prints_what_the_client_reads_with_an_absolute_command(client: str) -> None:
     done = config(client, "--sandbox", "--name", "art")

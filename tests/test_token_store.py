@@ -124,6 +124,13 @@ def test_login_checks_a_piped_token_and_stores_it_for_the_api(
     assert kept(home) == {f"layer-mcp {sandbox.api_url}": sandbox.token}
 
 
+def test_login_shows_no_name_that_would_drive_a_terminal(
+    home: AttachHome, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.workspaces[0].name = "Potions\x1b]0;x\x07"
+    assert "Workspaces: Potions]0;x." in home.done("login", piped=sandbox.token)
+
+
 def test_login_takes_the_token_of_the_environment_when_nothing_is_piped(
     home: AttachHome, sandbox: RunningSandbox
 ) -> None:

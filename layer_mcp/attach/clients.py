@@ -220,7 +220,7 @@ def client_of(name: str) -> Client:
         return names[wanted]
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     step = f"Did you mean {names[near[0]].id}? " if near else ""
-    shown = " ".join(name.split())[:40]
+    shown = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:40]
     raise UnknownClientError(
         f"There is no client {shown}.",
         f"{step}There are: {', '.join(one.id for one in CLIENTS)}.",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from ..settings import Settings
+from ..terminal.plain_text import plain
 from .exit_codes import EXIT_FAILED, EXIT_OK
 
 SHOWN_WORKSPACES = 10
@@ -95,11 +96,11 @@ def _opens_workspaces(token: str, api_url: str) -> bool:
         _failed(f"{error.message} Nothing was stored. {step}")
         return False
     more = f" and {len(found) - SHOWN_WORKSPACES} more" if len(found) > SHOWN_WORKSPACES else ""
-    shown = ", ".join(found[:SHOWN_WORKSPACES])
+    shown = ", ".join(plain(name) for name in found[:SHOWN_WORKSPACES])
     print(f"Layer accepts the token. Workspaces: {shown or 'none'}{more}.")
     return True
 
 
 def _failed(sentence: str) -> int:
-    print(f"layer-mcp: {sentence}", file=sys.stderr)
+    print(f"layer-mcp: {plain(sentence)}", file=sys.stderr)
     return EXIT_FAILED
