@@ -103,6 +103,15 @@ def test_a_refusal_for_programs_is_the_error_of_the_tool(person: Person) -> None
     assert content["estimated_price_creative_units"] == 0.01
 
 
+def test_a_refusal_names_the_options_and_not_the_arguments_of_the_tool(person: Person) -> None:
+    dear = person.failed("generate", "x", *SMALL, "--width=1000", "--max-price=0.001")
+    assert "The price is 0.01 CU; --max-price allows 0.001." in dear
+    lacking = person.failed(
+        "generate", "x", "--model=sandbox upscale", "-n=1", "--out=my_batch_size"
+    )
+    assert "--reference: Sandbox Upscale needs one of type init. Correct it and try" in lacking
+
+
 def test_a_failed_run_says_why_and_fails(person: Person, sandbox: RunningSandbox) -> None:
     sandbox.state.knobs.run_error = ("CONTENT_POLICY_VIOLATION", "That is not allowed.")
     ended = person.here("generate", "x", *SMALL)

@@ -16,6 +16,7 @@ from ..terminal.connection import NO_HOST_LIMIT_SECONDS, RefusedError, refusal
 from ..terminal.next_steps import failure_in_words
 from ..terminal.screen import Screen, new_screen
 from .exit_codes import EXIT_FAILED, EXIT_USAGE
+from .generation_options import in_options
 from .logs import log_to_stderr
 from .unwritten import drop_unwritten
 
@@ -67,6 +68,8 @@ def _answered(run: Run, options: argparse.Namespace, screen: Screen) -> int:
             screen.show_json(failure.content)
         else:
             said = failure_in_words(failure.content, failure.step_for_people)
+            # A step of a command's own is to be copied, with folders in it.
+            said = said if failure.step_for_people else in_options(said)
             screen.remark(f"layer-mcp: {said}")
         if options.has_own_sandbox and failure.code == "INFERENCE_NOT_FOUND":
             screen.remark(OWN_SANDBOX)

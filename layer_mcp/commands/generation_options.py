@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ FIRST_OPTIONS = ("batch_size", "width", "height", "seed")
 OWN_OPTIONS = ("model_id", "prompt", "guidance_files", "mask", "search", "limit", "cursor")
 SHORT_NAMES = {"batch_size": ("-n",)}
 OTHER_NAMES = {"model_id": "--model", "prompt": "PROMPT", "guidance_files": "--reference"}
+# Arguments of the tools beside the request. A word alone, such as width, is English too.
+TOOL_OPTIONS = {"max_price_creative_units": "--max-price", "workspace_id": "--workspace"}
+NAME_OF_WORDS = re.compile(r"(?<![\w/.-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w/-])")
 TYPES: dict[str, Any] = {"integer": whole_number, "number": number, "string": unicode_text}
 METAVARS = {"integer": "N", "number": "X", "string": "TEXT"}
 DEFAULT_REFERENCE = "reference_image"
@@ -71,6 +75,17 @@ def option_of(field: str) -> str:
     if schema.get("type") == "array" and field not in OTHER_NAMES:
         return f"--set {field}=JSON"
     return OTHER_NAMES.get(field) or f"--{field.replace('_', '-')}"
+
+
+def in_options(text: str) -> str:
+    """A sentence of a tool, with its arguments named as on the command line."""
+
+    def named(found: re.Match[str]) -> str:
+        if found[0] in InferenceRequest.model_fields:
+            return option_of(found[0])
+        return TOOL_OPTIONS.get(found[0], found[0])
+
+    return NAME_OF_WORDS.sub(named, text)
 
 
 def chosen_fields(model: type[Any], options: argparse.Namespace) -> JsonObject:

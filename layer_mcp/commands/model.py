@@ -14,7 +14,7 @@ from ..terminal.plain_text import plain
 from ..terminal.progress import progress_bar
 from ..terminal.screen import Screen, line
 from .exit_codes import EXIT_OK
-from .generation_options import option_of
+from .generation_options import in_options, option_of
 from .model_choice import model_id_of
 
 
@@ -55,4 +55,4 @@ def _lines(model: ModelUseAnswer) -> Iterator[RenderableType]:
             yield Text(f"{title}:")
             yield Padding(Text(plain(", ".join(option_of(name) for name in names))), (0, 0, 0, 2))
     for note in model.notes:
-        yield Text(plain(note).replace("guidance_files", option_of("guidance_files")))
+        yield Text(in_options(plain(note)))

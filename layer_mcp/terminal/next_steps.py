@@ -14,6 +14,7 @@ NEXT_STEPS = {
     "INFERENCE_NOT_FOUND": "layer-mcp runs lists the runs; --workspace names where it was started.",
     "NOT_FOUND": "Check the id.",
     "FILE_NOT_FOUND": "Check the path.",
+    "INVALID_INPUTS": "Correct it and try again.",
     "INVALID_ARGUMENTS": "Correct it and try again; nothing was sent.",
     "PRICE_ABOVE_MAX": "Make it cheaper, or raise --max-price.",
     "PRICE_ABOVE_LIMIT": "Make it cheaper, or raise the limit.",
