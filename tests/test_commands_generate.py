@@ -158,8 +158,21 @@ def test_a_prompt_comes_from_a_pipe_or_begins_with_a_dash(
         (("x", *SMALL, "--out", "file"), "file: Not a directory. Name another with --out."),
         (("x", *SMALL, "--widht", "64"), "Did you mean --width?"),
         (("x", *SMALL, "--set", "promt=y"), "Did you mean prompt?"),
+        (("x", *SMALL, "--set", "seed=1e400"), "seed has a number that is not finite"),
+        (("x", *SMALL, "--set", "mask=3", "--mask", "a"), "--set mask must be an object"),
+        (("x", *SMALL, "--set", "guidance_files=3", "--reference", "a"), "must be a list"),
     ],
-    ids=["empty prompt", "no prompt", "no model", "a file", "a mistyped option", "no field"],
+    ids=[
+        "empty prompt",
+        "no prompt",
+        "no model",
+        "a file",
+        "a mistyped option",
+        "no field",
+        "no number",
+        "no object",
+        "no list",
+    ],
 )
 def test_wrong_usage_is_told_before_anything_is_sent(
     arguments: tuple[str, ...], said: str, person: Person, sandbox: RunningSandbox

@@ -99,14 +99,14 @@ def request_arguments(options: argparse.Namespace, prompt: str | None) -> JsonOb
     """The arguments of a generation, but for the model; paths are absolute.
 
     Raises:
-        UsageError: there is nothing to make.
+        UsageError: there is nothing to make, or --set names what another option cannot add to.
     """
     arguments = chosen_fields(InferenceRequest, options) | dict(options.set)
     references = [_reference(text) for text in options.reference]
     if references:
-        arguments["guidance_files"] = [*arguments.get("guidance_files", []), *references]
+        arguments["guidance_files"] = [*_set_before(list, arguments, "guidance_files"), *references]
     if options.mask is not None:
-        arguments["mask"] = {**arguments.get("mask", {}), **_file(options.mask)}
+        arguments["mask"] = {**_set_before(dict, arguments, "mask"), **_file(options.mask)}
     if prompt is not None:
         arguments["prompt"] = prompt
     if not arguments.get("prompt") and not arguments.get("guidance_files"):
@@ -119,6 +119,15 @@ def named_files(options: argparse.Namespace) -> tuple[str, ...]:
     given = [_reference(text) for text in options.reference]
     given += [_file(options.mask)] if options.mask is not None else []
     return tuple(file["path"] for file in given if "path" in file and ADDRESS not in file["path"])
+
+
+def _set_before(kind: type[Any], arguments: JsonObject, name: str) -> Any:
+    """What --set gave for a field that another option adds to; empty when it gave nothing."""
+    value = arguments.get(name, kind())
+    if not isinstance(value, kind):
+        wanted = "a list" if kind is list else "an object"
+        raise UsageError(f"--set {name} must be {wanted}, as an option adds to it.")
+    return value
 
 
 def _add_field(command: Any, name: str, field: JsonObject) -> None:
@@ -166,9 +175,15 @@ def _named_value(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{name} is no field of a request{nearest(name, known)}")
     value = unicode_text(value)
     try:
-        return name, json.loads(value)
+        parsed = json.loads(value)
     except (ValueError, RecursionError):
         return name, value
+    try:
+        json.dumps(parsed, allow_nan=False)
+    except ValueError:
+        # On the way to the tool it would become null, and the run would be paid without it.
+        raise argparse.ArgumentTypeError(f"{name} has a number that is not finite") from None
+    return name, parsed
 
 
 def _reference(text: str) -> JsonObject:
