@@ -46,4 +46,9 @@ def _wrong_kind(token: str) -> str | None:
         return "more than one word"
     if len(token) > MAX_LENGTH or not token.isascii() or not token.isprintable():
         return "a text with characters that a token cannot have"
+    return foreign_kind(token)
+
+
+def foreign_kind(token: str) -> str | None:
+    """Which other service a token is of, by how it begins; None when it may be Layer's."""
     return next((kind for start, kind in FOREIGN if token.startswith(start)), None)

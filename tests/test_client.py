@@ -421,6 +421,14 @@ async def test_a_workspace_on_the_third_page_is_found_by_name(sandbox: RunningSa
     assert arrived(sandbox) == {"list_workspaces": 3}
 
 
+async def test_a_key_of_another_service_is_never_sent_to_layer(sandbox: RunningSandbox) -> None:
+    async with LayerClient("sk-ant-hush", api_url=sandbox.api_url) as layer:
+        with pytest.raises(LayerError, match=r"UNAUTHENTICATED: .* a key of Anthropic") as refused:
+            await layer.list_workspaces()
+    assert "hush" not in str(refused.value)
+    assert sandbox.state.arrived.total() == 0
+
+
 async def test_without_a_token_nothing_is_sent(sandbox: RunningSandbox) -> None:
     async with LayerClient(None, workspace=UNKNOWN_ID, api_url=sandbox.api_url) as layer:
         with pytest.raises(LayerError, match="MISSING_TOKEN"):

@@ -152,6 +152,12 @@ def test_login_of_the_wrong_kind_asks_layer_nothing(
     assert sandbox.state.arrived.total() == 0
 
 
+def test_login_does_not_repeat_a_token_that_is_given_as_an_argument(home: AttachHome) -> None:
+    said = home.failed("login", "pat_hush")
+    assert "not taken as an argument" in said
+    assert "hush" not in said
+
+
 def test_login_without_network_stores_nothing_unless_told_to(home: AttachHome) -> None:
     nowhere = {"LAYER_API_URL": "http://127.0.0.1:9/api"}
     said = home.failed("login", piped="pat_1", **nowhere)

@@ -10,6 +10,7 @@ import anyio
 from pydantic import BaseModel, ValidationError
 
 from ..token_store import TokenSource
+from ..token_text import foreign_kind
 from .errors import LayerError, one_sentence
 from .retry import Limits, Patience, may_submit_again
 
@@ -170,6 +171,8 @@ class Connection:
             token = self._token
         if not token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
+        if kind := foreign_kind(token):
+            raise LayerError("UNAUTHENTICATED", f"The token is {kind}, not one of Layer.")
         return token
 
     def _open_pool(self, token: str) -> "Pool":

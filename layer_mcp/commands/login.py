@@ -10,6 +10,10 @@ from .exit_codes import EXIT_FAILED, EXIT_OK
 
 SHOWN_WORKSPACES = 10
 NO_TOKEN = "There is no token. Run layer-mcp login at a terminal, or pipe the token into it."  # noqa: S105
+NOT_AS_ARGUMENT = (
+    "A token is not taken as an argument, which other users can see. Create a new one, and run "
+    "layer-mcp login alone."
+)
 NO_KEYRING_STEP = (
     "Run layer-mcp install CLIENT, which keeps it in the client's configuration, or set it as "
     "LAYER_API_KEY."
@@ -22,6 +26,7 @@ def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--no-check", action="store_true", help="store it without asking Layer, as offline"
     )
+    command.add_argument("token", nargs="*", help=argparse.SUPPRESS)
     command.set_defaults(run=login)
     command = add_command("logout", help="take the token out of the keyring")
     command.set_defaults(run=logout)
@@ -29,25 +34,14 @@ def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def login(options: argparse.Namespace) -> int:
     """Take a token, check it, store it, say which workspaces it opens."""
-    from ..token_store import NoKeyringError, keyring_name, store_token  # noqa: PLC0415
-    from ..token_text import TokenTextError  # noqa: PLC0415
-    from .token_input import (  # noqa: PLC0415
-        NoTokenError,
-        asked_token,
-        piped_token,
-        token_of_environment,
-    )
+    from ..token_store import NoKeyringError, store_token  # noqa: PLC0415
 
+    if options.token:
+        return _failed(NOT_AS_ARGUMENT)
     settings = Settings.from_env()
-    try:
-        given = piped_token() or token_of_environment(settings)
-        if keyring_name() is None:
-            return _failed(f"There is no keyring on this system. {NO_KEYRING_STEP}")
-        token = given or asked_token()
-    except TokenTextError as error:
-        return _failed(f"{error} Nothing was stored.")
-    except NoTokenError:
-        return _failed(NO_TOKEN)
+    token = _new_token(settings)
+    if token is None:
+        return EXIT_FAILED
     if not options.no_check and not _opens_workspaces(token, settings.api_url):
         return EXIT_FAILED
     try:
@@ -72,6 +66,29 @@ def logout(_options: argparse.Namespace) -> int:
     if settings.api_token is not None:
         print("LAYER_API_KEY is still set in this environment.")
     return EXIT_OK
+
+
+def _new_token(settings: Settings) -> str | None:
+    """The token to store, asked for where none is given; None when there is none, which is said."""
+    from ..token_store import keyring_name  # noqa: PLC0415
+    from ..token_text import TokenTextError  # noqa: PLC0415
+    from .token_input import (  # noqa: PLC0415
+        NoTokenError,
+        asked_token,
+        piped_token,
+        token_of_environment,
+    )
+
+    try:
+        given = piped_token() or token_of_environment(settings)
+        if keyring_name() is not None:
+            return given or asked_token()
+        _failed(f"There is no keyring on this system. {NO_KEYRING_STEP}")
+    except TokenTextError as error:
+        _failed(f"{error} Nothing was stored.")
+    except NoTokenError:
+        _failed(NO_TOKEN)
+    return None
 
 
 def _opens_workspaces(token: str, api_url: str) -> bool:
