@@ -28,9 +28,10 @@ from .commands.exit_codes import (
 from .commands.login import add_login
 from .commands.logs import log_to_stderr
 from .commands.people import add_people
+from .commands.toolset_option import add_toolsets
 from .commands.unwritten import drop_unwritten
 from .own_sandbox import with_own_sandbox
-from .setting_values import TOOLSETS, SettingsError, Toolset, folder, is_given, toolsets_of
+from .setting_values import SettingsError, folder, is_given
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"layer-mcp {__version__}")
     _add_sandbox_flag(top, default=False)
-    _add_toolsets(top, default=None)
+    add_toolsets(top, default=None)
     top.set_defaults(run=serve, http=False, host="127.0.0.1", port=DEFAULT_PORT, input_dirs=())
     commands = Commands(top)
     add_people(commands.group("assets"))
@@ -100,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default="127.0.0.1", help="loopback address (%(default)s)")
     _add_port(command, DEFAULT_PORT)
     _add_sandbox_flag(command, default=argparse.SUPPRESS)
-    _add_toolsets(command, default=argparse.SUPPRESS)
+    add_toolsets(command)
     command.add_argument(
         "--input-dirs",
         nargs="*",
@@ -256,23 +257,6 @@ def _add_sandbox_flag(command: argparse.ArgumentParser, default: object) -> None
         default=default,
         help="use a simulated Layer: no account, no charge",
     )
-
-
-def _add_toolsets(command: argparse.ArgumentParser, default: object) -> None:
-    command.add_argument(
-        "--toolsets",
-        type=_toolsets,
-        default=default,
-        metavar="NAMES",
-        help=f"of {', '.join(TOOLSETS)}; or all",
-    )
-
-
-def _toolsets(text: str) -> tuple[Toolset, ...]:
-    try:
-        return toolsets_of("NAMES", text)
-    except SettingsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _folders(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -119,6 +119,18 @@ def test_choices_and_another_name_stand_in_the_entry(home: AttachHome) -> None:
     }
 
 
+def test_an_entry_that_leaves_the_sandbox_says_that_runs_are_charged(home: AttachHome) -> None:
+    home.done("install", "cursor", "--sandbox")
+    assert "charged" in home.done("install", "cursor", LAYER_API_KEY="pat_1")
+    assert "charged" not in home.done("install", "cursor", LAYER_API_KEY="pat_2")
+
+
+def test_groups_of_tools_are_named_after_the_command(home: AttachHome) -> None:
+    home.done("install", "cursor", "--sandbox", "--toolsets", "models")
+    data = json.loads(file_of(home, "cursor").read_text(encoding="utf-8"))
+    assert data["mcpServers"]["layer"]["env"]["LAYER_TOOLSETS"] == "models"
+
+
 def test_another_file_of_the_client_can_be_named(home: AttachHome) -> None:
     home.done("install", "claude-code", "--sandbox", "--file", ".mcp.json")
     assert "layer" in json.loads((home.folder / ".mcp.json").read_text())["mcpServers"]

@@ -158,6 +158,12 @@ def token_in(client: Client, entry: dict[str, Any] | None) -> str | None:
     return None
 
 
+def is_simulated(client: Client, entry: dict[str, Any] | None) -> bool:
+    """Whether an entry starts the server with a simulated Layer."""
+    environment: Any = (entry or {}).get(client.env_key)
+    return isinstance(environment, dict) and "LAYER_SANDBOX" in environment
+
+
 def without_secrets(client: Client, entry: dict[str, Any]) -> dict[str, Any]:
     """The entry with only those values of its environment that are no secrets."""
     environment: Any = entry.get(client.env_key)

@@ -14,7 +14,7 @@ from .config_file import (
     remove_config,
     replace_config,
 )
-from .entries import Entries, entry_text, merged, without_secrets
+from .entries import Entries, entry_text, is_simulated, merged, without_secrets
 from .errors import AttachError
 from .launch import Launch
 from .shown_diff import shown_diff
@@ -45,6 +45,11 @@ class Change:
     def makes_backup(self) -> bool:
         """Whether the file is kept as it was: only when it has no entry of ours yet."""
         return self.old is None and self.file.raw is not None
+
+    @property
+    def leaves_the_sandbox(self) -> bool:
+        """Whether the entry was for a simulated Layer, and is for the real one now."""
+        return is_simulated(self.client, self.old) and not is_simulated(self.client, self.new)
 
     def diff(self) -> str:
         """A unified diff of the changed lines, without values that are not ours and the token."""

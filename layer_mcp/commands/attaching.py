@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..settings import Settings
+from .argument_types import unicode_text
 from .exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from .toolset_option import add_toolsets
 
 if TYPE_CHECKING:
     from ..attach.clients import Client
@@ -132,7 +134,9 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="a simulated Layer: no account, no charge",
     )
-    command.add_argument("--workspace", metavar="NAME", help="workspace: id, slug or name")
+    command.add_argument(
+        "--workspace", type=unicode_text, metavar="NAME", help="workspace: id, slug or name"
+    )
     command.add_argument("--output-dir", metavar="DIR", help="finished runs are saved there")
     command.add_argument(
         "--input-dir",
@@ -141,6 +145,7 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="its files may be uploaded; may be repeated",
     )
+    add_toolsets(command)
     command.add_argument(
         "--confirm-above", metavar="CU", help="a run that costs more needs a person's yes"
     )

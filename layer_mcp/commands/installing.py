@@ -44,6 +44,8 @@ def install(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _show(change)
     _apply(change)
+    if change.leaves_the_sandbox:
+        print("It was an entry for the sandbox. Runs are charged from now on.")
     if placed.said:
         print(placed.said)
     if placed.in_entry is not None:
