@@ -116,7 +116,8 @@ class Database:
         except (OSError, ValueError, RuntimeError, sqlite3.Error) as error:
             if is_busy(error):
                 raise
-            return self._in_memory(f"{folder} cannot be used ({error})" if folder else str(error))
+            reason = getattr(error, "strerror", None) or str(error)
+            return self._in_memory(f"{folder}: {reason}" if folder else reason)
 
     def _is_gone(self) -> bool:
         """Whether the file is not at its place any more: what is written to it would be lost."""
