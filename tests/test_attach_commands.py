@@ -144,6 +144,14 @@ def test_a_dry_run_shows_a_diff_and_writes_nothing(home: AttachHome) -> None:
     assert list(home.folder.iterdir()) == []
 
 
+def test_config_without_a_keyring_says_where_the_token_has_to_be(home: AttachHome) -> None:
+    assert "add LAYER_API_KEY" in home.run("config", "cursor").stderr
+
+
+def test_a_dry_run_without_a_token_says_that_one_is_asked_for(home: AttachHome) -> None:
+    assert "no token yet" in home.run("install", "cursor", "--dry-run").stderr
+
+
 def test_a_dry_run_stores_no_token(keyring_home: AttachHome) -> None:
     keyring_home.done("install", "cursor", "--dry-run", LAYER_API_KEY="pat_1")
     assert keyring_home.keyring is not None

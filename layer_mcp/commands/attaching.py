@@ -57,8 +57,16 @@ def config(options: argparse.Namespace) -> int:
     print(entry_text(client, options.name, entry), end="", flush=True)
     print(f"\n{client.title} reads it from {path}.", file=sys.stderr)
     if not options.sandbox:
-        print("The server takes the token that layer-mcp login stores.", file=sys.stderr)
+        print(_where_the_token_comes_from(), file=sys.stderr)
     return EXIT_OK
+
+
+def _where_the_token_comes_from() -> str:
+    from ..token_store import keyring_name  # noqa: PLC0415
+
+    if keyring_name() is None:
+        return "The server needs a token: add LAYER_API_KEY to its environment."
+    return "The server takes the token that layer-mcp login stores."
 
 
 def client_and_file(options: argparse.Namespace) -> "tuple[Client, Path]":

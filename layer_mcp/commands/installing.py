@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..attach.clients import Client
     from ..attach.installing import Change
 
+NO_TOKEN_YET = "There is no token yet; without --dry-run it is asked for."  # noqa: S105
 NOBODY_TO_ASK = (
     "Run layer-mcp login first, set LAYER_API_KEY for this one command, or try it with --sandbox."
 )
@@ -42,7 +43,7 @@ def install(options: argparse.Namespace) -> int:
         launch = replace(launch, env={**launch.env, "LAYER_API_KEY": placed.in_entry})
         change = installation(client, path, options.name, launch)
     if options.dry_run:
-        return _show(change)
+        return _show(change, placed.said)
     _apply(change)
     if change.leaves_the_sandbox:
         print("It was an entry for the sandbox. Runs are charged from now on.")
@@ -86,11 +87,13 @@ def uninstall(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _show(change: "Change") -> int:
+def _show(change: "Change", remark: str = "") -> int:
     if change.is_none:
         print(f"{change.client.title}: nothing would change in {change.file.path}.")
     else:
-        print(change.diff(), end="")
+        print(change.diff(), end="", flush=True)
+    if remark:
+        print(remark, file=sys.stderr)
     return EXIT_OK
 
 
@@ -122,9 +125,11 @@ def _placed_token(options: argparse.Namespace, change: "Change") -> PlacedToken:
         raise AttachError(f"{error}", "Nothing was changed.") from None
     except NoTokenError:
         raise AttachError("There is no token.", NOBODY_TO_ASK) from None
+    if token is None:
+        return PlacedToken(None, NO_TOKEN_YET)
     if keyring is None:
         return PlacedToken(token, "")
-    if token in (None, stored) or options.dry_run:
+    if token == stored or options.dry_run:
         return PlacedToken(None, f"The token is in {keyring}." if stored else "")
     try:
         return PlacedToken(None, f"The token is stored in {store_token(settings.api_url, token)}.")
