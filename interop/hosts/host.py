@@ -24,6 +24,7 @@ from ..job import (
     print_report,
     read_job,
 )
+from .documented import missing_words
 from .home import Home
 from .scripted_model import ScriptedModel, Turn, Wire
 
@@ -99,9 +100,11 @@ class Host(Connection):
         for _ in range(MORE_LOOKS):
             # A host may have no patience with a server that starts on a busy machine.
             if self.found(listed):
-                return
+                break
             listed = await self._listed()
         _check(self.found(listed), listed)
+        missing = missing_words(self.name, self.job.command[0], listed)
+        _check(not missing, f"the page shows {missing}, not: {listed}")
 
     async def uninstalled(self) -> None:
         """Nothing is left of it."""
