@@ -477,6 +477,18 @@ async def test_a_run_of_a_batch_whose_answer_was_lost_is_not_called_not_started(
     assert "Not started" not in batch["next_step"]
 
 
+async def test_what_waits_in_line_behind_refused_runs_is_sent_before_the_answer(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    # Slow enough that as many are out as Layer allows, and the others wait.
+    refusal = Fault("status", status=422, code="CONTENT_POLICY_VIOLATION", delay_seconds=0.3)
+    sandbox.state.knobs.fail_next("execute_inference", *[refusal] * 8)
+    async with connected(environment) as client:
+        prompts = [f"potion {number}" for number in range(8)]
+        batch = content_of(await client.call_tool("execute_batch", batch_of(*prompts)))
+    assert ["error" in row for row in batch["runs"]] == [True] * 8
+
+
 async def test_all_runs_of_a_batch_are_in_its_answer_however_long_their_errors(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

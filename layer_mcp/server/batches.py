@@ -52,9 +52,12 @@ class Batch:
     def end(self, entry: RunEntry, result: Result | None) -> None:
         """One was answered; None when it is back in line."""
         self._sending -= 1
-        self._waits = self._waits or result is None
-        if result is not None:
+        if result is None:
+            self._waits = True
+        else:
             self.results[entry.local_id] = result
+            # What is refused leaves its place: what waits in line looks again.
+            self._waits = self._waits and not isinstance(result, LayerError)
         self._look()
 
     def _look(self) -> None:
