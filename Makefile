@@ -99,5 +99,5 @@ clean:
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts --prefix bundle
 	rm -rf .venv/schemas
 	$(INSTALL) --no-deps --require-hashes --target .venv/schemas -r bundle/schemas.txt
-	$(BIN)/python -m tests.offline_uv
+	$(BIN)/python -m tests.support.offline_uv
 	@touch $@

@@ -8,7 +8,7 @@ import sys
 
 from mcp.server.mcpserver import MCPServer
 
-from layer_mcp.loopback import listen
+from layer_mcp.network import listen
 
 HOST = "127.0.0.1"
 PATH = "/mcp"

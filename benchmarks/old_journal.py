@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from layer_mcp import Settings
-from layer_mcp.folders import state_folder
 from layer_mcp.journal.database import Database
 from layer_mcp.journal.entries import Intent, Spending
 from layer_mcp.journal.run_log import RunLog
+from layer_mcp.paths import state_folder
 from layer_mcp.server.state import account_of
 
 AGE_SECONDS = 30 * 24 * 60 * 60

@@ -2,7 +2,7 @@
 
 import sys
 
-from layer_mcp.cli import main
+from layer_mcp.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

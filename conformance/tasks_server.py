@@ -17,7 +17,7 @@ from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve, require_cl
 from mcp.types import INTERNAL_ERROR, CallToolResult, ErrorData, TextContent
 from pydantic import BaseModel
 
-from layer_mcp.loopback import listen
+from layer_mcp.network import listen
 from layer_mcp.server.http import PATH
 from layer_mcp.server.tasks import EXTENSION_ID, RequestContext, Task, Tasks, takes_tasks
 

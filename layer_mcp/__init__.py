@@ -3,7 +3,6 @@
 __version__ = "0.1.0"
 
 from .api.client import LayerClient
-from .api.errors import LayerError
 from .api.models import (
     GuidanceFile,
     Inference,
@@ -23,6 +22,7 @@ from .api.models import (
     WorkflowRunRequest,
     Workspace,
 )
+from .errors import LayerError
 from .settings import Settings, SettingsError
 
 __all__ = [

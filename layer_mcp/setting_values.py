@@ -6,7 +6,7 @@ import re
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from .loopback import is_loopback
+from .network import is_loopback
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 JournalPolicy = Literal["required", "optional"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .loopback import is_loopback
+from .network import is_loopback
 from .setting_values import (
     DEFAULT_TOOLSETS,
     JournalPolicy,

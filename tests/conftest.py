@@ -8,13 +8,13 @@ import pytest
 
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
-from . import fault_table
-from .hosts import ALL_HOSTS, EACH_WAY_ONCE
+from .support import fault_table
+from .support.hosts import ALL_HOSTS, EACH_WAY_ONCE
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-    from .gallery_host import GalleryHost
+    from .support.gallery_host import GalleryHost
 
 BASIC = ("test_behaviour", "test_approval", "test_hostile_hosts", "test_races")
 
@@ -65,7 +65,7 @@ def environment(
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
     """A real browser for the tests of a file."""
-    from .gallery_host import chromium
+    from .support.gallery_host import chromium
 
     async with chromium() as running:
         yield running
@@ -74,7 +74,7 @@ async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
 @pytest.fixture
 async def gallery(browser: "Browser", environment: dict[str, str]) -> "AsyncIterator[GalleryHost]":
     """A host that shows answers in the gallery."""
-    from .gallery_host import gallery_host
+    from .support.gallery_host import gallery_host
 
     async with gallery_host(browser, environment) as opened:
         yield opened

@@ -1,124 +1,98 @@
-"""From Layer's error answers to a code, a sentence and a next step."""
+"""Every error code that the code names has its row, and every row its code and next step."""
 
-import json
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
-import pytest
+import layer_mcp
+from layer_mcp.api.problems import SENTENCES
+from layer_mcp.error_codes import ERROR_CODES, SOURCES
+from layer_mcp.errors import CODE_BY_STATUS, NEXT_STEPS
 
-from layer_mcp.api.errors import (
-    CODE_BY_STATUS,
-    NEXT_STEPS,
-    SENTENCES,
-    error_from_response,
-    next_step_for,
-    one_sentence,
+PACKAGE = Path(layer_mcp.__file__).parent
+TABLE = PACKAGE / "error_codes.py"
+ROWS = {row.code: row for row in ERROR_CODES}
+CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
+# Words in capitals that are no codes: variables of the environment, flags of the system, and what
+# Layer's published contract has in place of a code.
+OTHER_WORDS = re.compile(
+    r"(LAYER|SSL_CERT|XDG|OTEL|CODEX|CLAUDE|GEMINI|GOOSE|PYTHON|TERM|O)_\w*|NO_COLOR|ERROR_CODE"
+    r"|DEFAULT_API_URL"
 )
-
-JSON = "application/problem+json"
-
-
-def problem(code: str, detail: str = "It is so.") -> bytes:
-    return json.dumps(
-        {"type": f"https://api.layer.ai/errors/{code}", "title": "T", "status": 1, "detail": detail}
-    ).encode()
+MAKERS = ("LayerError", "RefusalError", "_error", "refused")
+# What the sandbox says of itself when a test wants a fault and names no code.
+OF_THE_SANDBOX = {"INTERNAL_ERROR"}
 
 
-def test_the_code_is_the_last_segment_of_the_type() -> None:
-    error = error_from_response(404, JSON, problem("MODEL_NOT_FOUND", "No such model"))
-    assert (error.code, error.message) == ("MODEL_NOT_FOUND", "No such model.")
-    assert "model" in error.next_step
+def trees() -> Iterator[ast.Module]:
+    for file in PACKAGE.rglob("*.py"):
+        if file != TABLE:
+            yield ast.parse(file.read_text(encoding="utf-8"))
 
 
-def test_a_code_that_layer_adds_later_is_passed_on_with_a_next_step() -> None:
-    error = error_from_response(403, JSON, problem("SUBSCRIPTION_PAUSED"))
-    assert error.code == "SUBSCRIPTION_PAUSED"
-    assert error.next_step
+def words() -> set[str]:
+    """Every text of the package that looks like a code, but for the placeholders of usage lines."""
+    found: set[str] = set()
+    for tree in trees():
+        nodes = list(ast.walk(tree))
+        metavars = {
+            id(node.value)
+            for node in nodes
+            if isinstance(node, ast.keyword) and node.arg == "metavar"
+        }
+        found |= {
+            node.value
+            for node in nodes
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and CODE.fullmatch(node.value)
+            and not OTHER_WORDS.fullmatch(node.value)
+            and id(node) not in metavars
+        }
+    return found - OF_THE_SANDBOX
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "step"),
-    [(504, "GATEWAY_TIMEOUT", "Wait a minute"), (409, "CONFLICT", "refused again")],
-)
-def test_a_new_code_gets_the_next_step_of_its_family(status: int, code: str, step: str) -> None:
-    assert step in error_from_response(status, JSON, problem(code)).next_step
+def raised() -> set[str]:
+    """Every text that an error is made with, also one without an underscore."""
+    return {
+        argument.value
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in MAKERS
+        for argument in node.args[:2]
+        if isinstance(argument, ast.Constant)
+        and isinstance(argument.value, str)
+        and argument.value.isupper()
+    }
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 429, 503])
-def test_a_new_code_gets_the_next_step_of_its_status(status: int) -> None:
-    error = error_from_response(status, JSON, problem("SOMETHING_NEW"))
-    assert error.code == "SOMETHING_NEW"
-    assert error.next_step == NEXT_STEPS[CODE_BY_STATUS[status]]
+def test_every_code_that_the_package_names_has_a_row() -> None:
+    assert (words() | raised()) - ROWS.keys() == set()
 
 
-def test_only_a_busy_layer_is_waited_for() -> None:
-    assert "7 s" in error_from_response(429, JSON, b"", 7).next_step
-    assert "7 s" not in error_from_response(402, JSON, b"", 7).next_step
+def test_every_code_that_errors_are_read_as_has_a_row() -> None:
+    assert {*NEXT_STEPS, *SENTENCES, *CODE_BY_STATUS.values()} - ROWS.keys() == set()
 
 
-def test_a_422_may_be_a_list_of_fields() -> None:
-    body = {"detail": [{"loc": ["body", "width"], "msg": "must be positive", "type": "x"}]}
-    error = error_from_response(422, "application/json", json.dumps(body).encode())
-    assert (error.code, error.message) == ("INVALID_INPUTS", "width: must be positive.")
+def test_every_row_is_a_code_that_the_package_names() -> None:
+    assert ROWS.keys() - words() - raised() - NEXT_STEPS.keys() == set()
 
 
-def test_odd_items_in_a_list_of_fields_do_not_hide_the_others() -> None:
-    good = {"loc": ["body", "width"], "msg": "must be positive"}
-    body = {"detail": ["odd", {"loc": [1.5], "msg": None}, {"loc": "x"}, good]}
-    error = error_from_response(422, "application/json", json.dumps(body).encode())
-    assert "width: must be positive" in error.message
+def test_no_code_has_two_rows() -> None:
+    assert len(ROWS) == len(ERROR_CODES)
 
 
-def test_a_422_may_be_a_plain_sentence() -> None:
-    error = error_from_response(422, JSON, problem("INVALID_INPUTS", "Bad width."))
-    assert (error.code, error.message) == ("INVALID_INPUTS", "Bad width.")
+def test_every_row_has_one_sentence_and_a_next_step() -> None:
+    for row in ERROR_CODES:
+        assert row.meaning.endswith("."), row.code
+        assert row.next_step.endswith("."), row.code
 
 
-@pytest.mark.parametrize("status", [400, 404, 500, 502])
-def test_a_web_page_is_named_as_such_and_not_quoted(status: int) -> None:
-    error = error_from_response(status, "text/html; charset=utf-8", b"<h1>secret</h1>")
-    assert error.code == "UNEXPECTED_RESPONSE"
-    assert "secret" not in str(error)
+def test_every_source_has_codes() -> None:
+    assert {row.source for row in ERROR_CODES} == SOURCES.keys()
 
 
-def test_a_web_page_with_503_still_means_not_available() -> None:
-    assert error_from_response(503, "text/html", b"<h1>").code == "SERVICE_UNAVAILABLE"
-
-
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_an_error_that_names_the_setting(status: int) -> None:
-    error = error_from_response(status, "", b"")
-    assert error.code == "UNEXPECTED_REDIRECT"
-    assert "LAYER_API_URL" in error.next_step
-
-
-@pytest.mark.parametrize(("status", "code"), sorted(CODE_BY_STATUS.items()))
-def test_each_status_has_a_code_and_a_sentence_without_a_body(status: int, code: str) -> None:
-    error = error_from_response(status, "", b"")
-    assert (error.code, error.message) == (code, SENTENCES[code])
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b"\xff", b"[" * 5000, b'{"detail": 3}'])
-def test_any_body_becomes_an_error(body: bytes) -> None:
-    assert error_from_response(500, "application/json", body).code == "SERVER_ERROR"
-
-
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_only_passing_faults_are_transient(status: int) -> None:
-    assert error_from_response(status, "", b"").transient
-
-
-@pytest.mark.parametrize("status", [302, 400, 401, 402, 403, 404, 422])
-def test_a_refusal_is_not_transient(status: int) -> None:
-    assert not error_from_response(status, "", b"").transient
-
-
-def test_foreign_text_becomes_one_line_of_bounded_length() -> None:
-    assert one_sentence("a\n  b\tc") == "a b c."
-    assert len(one_sentence("word " * 500)) <= 301
-
-
-@pytest.mark.parametrize("code", sorted(NEXT_STEPS))
-def test_every_next_step_is_short_text_for_people(code: str) -> None:
-    step = next_step_for(code)
-    assert step.endswith(".")
-    assert len(step) < 200
-    assert "!" not in step
+def test_a_status_in_the_table_is_the_one_that_its_code_is_read_from() -> None:
+    for status, code in CODE_BY_STATUS.items():
+        assert str(status) in ROWS[code].status

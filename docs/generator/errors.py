@@ -1,6 +1,6 @@
 """The tables of error codes: one for each place that they come from."""
 
-from layer_mcp.api.error_codes import ERROR_CODES, SOURCES, ErrorCode, Source
+from layer_mcp.error_codes import ERROR_CODES, SOURCES, ErrorCode, Source
 
 from .tables import table
 

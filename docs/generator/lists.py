@@ -7,9 +7,9 @@ from mcp import Client
 from mcp.types import Prompt
 
 from layer_mcp import Settings
-from layer_mcp.attach.clients import CLIENTS
-from layer_mcp.attach.clients import Client as AttachableClient
-from layer_mcp.attach.platforms import Platform, System
+from layer_mcp.clients.catalog import CLIENTS
+from layer_mcp.clients.catalog import Client as AttachableClient
+from layer_mcp.clients.platforms import Platform, System
 from layer_mcp.doctor.examination import CHECKS
 from layer_mcp.server.app import create_server
 from layer_mcp.server.prompts.jobs import jobs

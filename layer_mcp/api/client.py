@@ -15,10 +15,10 @@ from urllib.parse import quote
 import anyio
 from anyio import to_thread
 
+from ..credentials import TokenSource, token_source
+from ..errors import LayerError
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
-from ..token_store import TokenSource, token_source
 from .connection import BeforeSending, Connection
-from .errors import LayerError
 from .fields import is_uuid
 from .host_rules import host_rules
 from .models import (

@@ -11,7 +11,7 @@ import anyio
 import httpx
 from anyio import to_thread
 
-from .errors import LayerError
+from ..errors import LayerError
 from .file_hosts import FileHosts
 from .host_rules import media_address
 from .retry import parse_retry_after, retry_delay_seconds, utc_now

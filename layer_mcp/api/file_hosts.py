@@ -12,8 +12,8 @@ import anyio
 import httpx
 
 from .. import __version__
-from ..loopback import LOOPBACK_HOSTS
-from .errors import LayerError, one_sentence
+from ..errors import LayerError, one_sentence
+from ..network import LOOPBACK_HOSTS
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
 from .transport import is_untrusted_certificate, tls_context

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from ..loopback import LOOPBACK_HOSTS, is_loopback
-from .errors import LayerError
+from ..errors import LayerError
+from ..network import LOOPBACK_HOSTS, is_loopback
 
 LAYER_MEDIA_HOST = "media.app.layer.ai"
 PORTS = {"https": 443, "http": 80}

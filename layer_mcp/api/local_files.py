@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from .errors import LayerError
+from ..errors import LayerError
 from .media_types import sniff
 
 CHUNK_BYTES = 1024 * 1024

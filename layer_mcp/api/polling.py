@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from .errors import LayerError
+from ..errors import LayerError
 
 # Of inferences, and of workflow runs.
 DONE_STATUSES = frozenset({"complete", "success"})

@@ -13,8 +13,9 @@ import httpx
 import truststore
 
 from .. import __version__
-from ..loopback import is_loopback
-from .errors import LayerError, error_from_response
+from ..errors import LayerError
+from ..network import is_loopback
+from .problems import error_from_response
 from .retry import Delivery, Limits, delivery_of, parse_retry_after, utc_now
 
 MAX_BODY_BYTES = 8_000_000

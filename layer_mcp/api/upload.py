@@ -15,7 +15,7 @@ import anyio
 import httpx
 from anyio import to_thread
 
-from .errors import LayerError
+from ..errors import LayerError
 from .file_hosts import FileHosts
 from .host_rules import storage_address
 from .local_files import LocalFile

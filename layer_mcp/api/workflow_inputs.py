@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from .errors import LayerError
+from ..errors import LayerError
 from .fields import is_uuid
 from .models import Workflow, WorkflowInput
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .errors import LayerError
+from ..errors import LayerError
 from .models import Workspace
 
 MAX_LISTED = 20

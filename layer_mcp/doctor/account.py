@@ -3,8 +3,8 @@
 import anyio
 
 from ..api.client import LayerClient
-from ..api.errors import LayerError
 from ..api.models import Workspace
+from ..errors import LayerError
 from .probe import QUICK
 
 ACCOUNT_SECONDS = 4.0

@@ -1,6 +1,6 @@
 """Which clients are configured, and whether what they start still exists."""
 
-from ..attach.clients import Client
+from ..clients.catalog import Client
 from .check import Check, Subject
 from .setup import Setup
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, cast
 
-from ..attach.clients import CLIENTS, Client
-from ..attach.config_file import read_config
-from ..attach.entries import token_in
-from ..attach.errors import AttachError, ConfigSyntaxError
-from ..attach.formats import format_of, inner
-from ..attach.launch import Launch
-from ..attach.platforms import Platform, this_platform
+from ..clients.catalog import CLIENTS, Client
+from ..clients.command import Launch
+from ..clients.config_file import read_config
+from ..clients.entries import token_in
+from ..clients.errors import AttachError, ConfigSyntaxError
+from ..clients.formats import format_of, inner
+from ..clients.platforms import Platform, this_platform
 from ..settings import DEFAULT_API_URL, SettingsError, normal_api_url
 
 OWN_NAME = "layer"

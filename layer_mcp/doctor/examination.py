@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 
-from ..attach.clients import CLIENTS
+from ..clients.catalog import CLIENTS
 from . import (
     account_checks,
     client_checks,

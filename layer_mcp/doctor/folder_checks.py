@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..api.errors import LayerError
-from ..folders import input_folders, output_folder
+from ..errors import LayerError
+from ..paths import input_folders, output_folder
 from .check import Check, Subject
 from .setup import Setup
 

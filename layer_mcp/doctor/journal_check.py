@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..folders import state_folder
 from ..journal.health import Health, Trouble, journal_health
+from ..paths import state_folder
 from .check import Check, Subject
 from .folder_checks import writing_problem
 from .setup import Setup

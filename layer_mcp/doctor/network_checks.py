@@ -3,7 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..api.errors import SENTENCES, LayerError
+from ..api.problems import SENTENCES
+from ..errors import LayerError
 from .check import Check, Subject
 from .reach import connecting_problem
 from .route import ProxyAddressError, named_proxies

@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 import anyio
 import httpx
 
-from ..api.errors import LayerError
 from ..api.retry import Limits
 from ..api.transport import Outcome, exchange, open_pool
+from ..errors import LayerError
 
 PROBE_SECONDS = 3.5
 QUICK = Limits(

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from difflib import get_close_matches
 
-from ..api.errors import next_step_for
+from ..errors import next_step_for
 from ..settings import Settings
 from ..token_text import CREATE_STEP, TokenTextError, token_of
 from .check import Check, Subject

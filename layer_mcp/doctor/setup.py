@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..credentials import keyring_name, token_source
 from ..settings import Settings
-from ..token_store import keyring_name, token_source
 from .route import Proxy, proxy_for
 
 if TYPE_CHECKING:

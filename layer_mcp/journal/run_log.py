@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from .database import Database
 from .entries import (
     Delivery,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.applications import Starlette
 
-from ..loopback import listen
+from ..network import listen
 from .app import sandbox_app
 from .faults import Connections, tracked_protocol
 from .state import SandboxState

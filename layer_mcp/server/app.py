@@ -8,8 +8,8 @@ from mcp.server.mcpserver import MCPServer
 
 from .. import __version__
 from ..api.client import LayerClient
+from ..credentials import token_source
 from ..settings import Settings, refuse_paid_sandbox
-from ..token_store import token_source
 from .gallery import gallery
 from .icon import server_icon
 from .instructions import instructions

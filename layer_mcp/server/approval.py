@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Elicit
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from .price_gate import Quote
 from .state import ToolContext, app_of
 

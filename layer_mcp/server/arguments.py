@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from .schema import JsonObject
 
 MAX_PROBLEMS_NAMED = 3

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from ..api.errors import LayerError
 from ..api.models import Inference
+from ..errors import LayerError
 from ..journal.entries import RunEntry
 from .orders import Order, Started
 from .paying import crashed, never_sent_if_it_fails, note_failure, sent

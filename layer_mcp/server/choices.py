@@ -12,8 +12,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..api.client import LayerClient
-from ..api.errors import LayerError
 from ..api.models import ModelQuery
+from ..errors import LayerError
 
 KEPT_SECONDS = 60
 KEPT_AFTER_FAILURE_SECONDS = 10

@@ -14,15 +14,15 @@ import anyio
 from anyio import to_thread
 
 from .. import __version__
-from ..api.errors import LayerError
 from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
 from ..api.models import Output
 from ..api.polling import DONE_STATUSES
-from ..api.run_record import FinishedRun, Saved, earlier_saved
-from ..api.saving import OnBytes, save_outputs
-from ..folders import is_below, output_folder
+from ..errors import LayerError
 from ..journal.entries import RunRecord
+from ..paths import is_below, output_folder
+from ..runs.outputs import OnBytes, save_outputs
+from ..runs.sidecar import FinishedRun, Saved, earlier_saved
 from .preview import SmallPicture, contact_sheet, small_picture
 from .results import Illustrated
 from .run_results import OutputFile, RunStateAnswer

@@ -7,9 +7,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 
-from ..api.errors import LayerError
 from ..api.models import Inference, WorkflowRun
 from ..api.polling import OnProgress, RunState, is_terminal
+from ..errors import LayerError
 from ..journal.entries import RunRecord
 from .endings import note_end
 from .finishing import bring_home

@@ -6,7 +6,7 @@ import sys
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
-from ..loopback import LOOPBACK_HOSTS, listen
+from ..network import LOOPBACK_HOSTS, listen
 from ..settings import SettingsError
 from .state import App
 

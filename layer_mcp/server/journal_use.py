@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from ..api.errors import LayerError, one_sentence
+from ..errors import LayerError, one_sentence
 from ..journal.database import is_busy
 from .state import App
 

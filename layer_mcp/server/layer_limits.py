@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..journal.entries import RunEntry, Traffic
 from ..journal.usage import MINUTE_SECONDS
 

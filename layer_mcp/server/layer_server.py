@@ -21,7 +21,7 @@ from mcp.types import (
     ResourceTemplate,
 )
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from .completion import completed
 from .lenient_params import with_text_arguments
 from .prompts.offering import Offer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..api.client import LayerClient
-from ..api.errors import LayerError
+from ..errors import LayerError
 
 MAX_NAME_LENGTH = 60
 

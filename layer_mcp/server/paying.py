@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from mcp.server.elicitation import ElicitationResult
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..journal.entries import Delivery, Intent, Reservation, RunEntry, Spending
 from ..journal.run_log import MayGo
 from .approval import Approval, disagreement

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..journal.entries import Spending
 from ..settings import Settings
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..api.file_names import slug_of
 from ..api.models import (
     Inference,
     InferenceRequest,
@@ -12,7 +11,8 @@ from ..api.models import (
     StartedWorkflowRun,
     WorkflowRun,
 )
-from ..api.run_record import FinishedRun
+from ..runs.file_names import slug_of
+from ..runs.sidecar import FinishedRun
 from .run_results import RANDOM_SEED, changed_parameters
 
 

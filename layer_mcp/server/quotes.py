@@ -5,8 +5,8 @@ from typing import Any
 
 import anyio
 
-from ..api.errors import LayerError
 from ..api.models import PriceEstimate
+from ..errors import LayerError
 from .at_once import each
 from .orders import Order
 from .price_gate import Quote

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from .progress import upload_reporter
 from .state import ToolContext, app_of
 from .uploads import UploadedFile, Uploads

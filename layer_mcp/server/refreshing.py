@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from ..api.errors import LayerError
 from ..api.polling import is_terminal, poll_interval_seconds
+from ..errors import LayerError
 from ..journal.entries import Outcome, RunEntry
 from ..journal.run_log import GONE
 from .endings import note_end

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 
 SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 PICTURE_TYPE = "image/jpeg"

@@ -8,9 +8,9 @@ from typing import Any, Self
 from mcp.types import ResourceLink
 from pydantic import BaseModel, Field
 
-from ..api.errors import next_step_for_run, one_sentence
 from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
 from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
+from ..errors import next_step_for_run, one_sentence
 from .common import fitting
 from .price_gate import price_difference
 from .resources.addresses import output_uri

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from ..api.run_record import earlier_saved
 from ..journal.entries import RunEntry
+from ..runs.sidecar import earlier_saved
 from .common import short
 from .since import iso_time
 

@@ -11,7 +11,6 @@ from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult, TextContent
 
-from ..api.errors import LayerError
 from ..api.fields import ROUGH_UUID_PATTERN
 from ..api.polling import (
     MAX_POLL_INTERVAL_SECONDS,
@@ -20,6 +19,7 @@ from ..api.polling import (
     is_terminal,
     poll_interval_seconds,
 )
+from ..errors import LayerError
 from ..journal.entries import RunEntry, RunFilter
 from ..journal.lenient import or_nothing
 from .following import inference_run, told

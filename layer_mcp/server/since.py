@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 
 AGO = re.compile(r"(\d{1,6})\s*([mhd])")
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400}

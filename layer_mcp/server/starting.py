@@ -4,7 +4,7 @@ from typing import Any
 
 from mcp.server.elicitation import ElicitationResult
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..journal.entries import RunEntry
 from .approval import Approval
 from .following import StateT, told, told_after_start

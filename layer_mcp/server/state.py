@@ -10,10 +10,10 @@ from anyio.abc import TaskGroup
 from mcp.server.mcpserver import Context
 
 from ..api.client import LayerClient
-from ..folders import state_folder
+from ..credentials import TokenSource, token_source
 from ..journal import Journal, new_journal
+from ..paths import state_folder
 from ..settings import Settings
-from ..token_store import TokenSource, token_source
 from .choices import ChoiceLists
 from .locks import KeyedLocks
 from .model_facts import ModelLookup

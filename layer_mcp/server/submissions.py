@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 
 
 class Submissions:

@@ -14,7 +14,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..setting_values import Toolset
 from .approval import UNREADABLE
 from .arguments import parse_arguments

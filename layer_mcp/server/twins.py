@@ -4,7 +4,7 @@ import time
 
 import anyio
 
-from ..api.errors import LayerError
+from ..errors import LayerError
 from ..journal.entries import Intent, RunEntry
 from ..journal.run_log import TWIN_SECONDS
 from .journal_use import kept

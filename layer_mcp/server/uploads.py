@@ -8,10 +8,10 @@ import anyio
 from anyio import to_thread
 
 from ..api.client import LayerClient
-from ..api.errors import LayerError
 from ..api.local_files import MEGABYTE, LocalFile, open_media_file
-from ..folders import allowed_input, input_folders
+from ..errors import LayerError
 from ..journal import Journal
+from ..paths import allowed_input, input_folders
 from ..settings import Settings
 from .locks import KeyedLocks
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import anyio
 
-from ..api.errors import LayerError
 from ..api.polling import DONE_STATUSES
+from ..errors import LayerError
 from ..journal.entries import RunEntry, RunFilter
 from .at_once import each
 from .following import told

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from string import Template
 from unicodedata import category
 
-from ...api.errors import LayerError
 from ...api.fields import is_uuid
+from ...errors import LayerError
 from .job import Argument, Job, Step
 
 MAX_ARGUMENT_LENGTH = 1000

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from ...api.errors import LayerError
 from ...api.fields import is_uuid
 from ...api.media_types import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ...api.models import Output
-from ...api.run_record import SavedFile, earlier_saved
-from ...folders import is_below, output_folder
+from ...errors import LayerError
 from ...journal.entries import RunEntry
+from ...paths import is_below, output_folder
+from ...runs.sidecar import SavedFile, earlier_saved
 from ..journal_use import read
 from ..run_results import OutputFile, size_in_words
 from ..state import App, ToolContext, app_of

@@ -13,7 +13,7 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from ...api.errors import LayerError
+from ...errors import LayerError
 from ..state import ToolContext
 from .table import resource_at
 

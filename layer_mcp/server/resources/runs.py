@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from anyio import to_thread
 
-from ...api.errors import LayerError
+from ...errors import LayerError
 from ...journal.entries import RunEntry, RunFilter
 from ..journal_use import read
 from ..run_rows import run_row

@@ -11,8 +11,8 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.tools import Tool
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from ...api.errors import LayerError
 from ...api.models import Inference
+from ...errors import LayerError
 from ...journal.entries import RunEntry
 from ..approval import Answered, Approval
 from ..arguments import parse_arguments

@@ -4,8 +4,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
-from ...api.capabilities import argument_use
 from ...api.fields import Id, Request
+from ...api.model_arguments import argument_use
 from ..common import WORKSPACE, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of

@@ -9,8 +9,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
-from ...api.errors import LayerError
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
+from ...errors import LayerError
 from ...journal.entries import RunEntry, RunFilter, RunState
 from ..common import WORKSPACE, adding, counted, fitting, next_page, reading
 from ..journal_use import read

@@ -8,14 +8,14 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
-from ...api.errors import LayerError
 from ...api.fields import Id, Request
 from ...api.local_files import MEGABYTE
 from ...api.models import Inference, Output, WorkflowRun
 from ...api.polling import is_terminal
-from ...api.run_record import FinishedRun, Saved
-from ...api.saving import OnBytes
-from ...folders import output_folder, output_subfolder
+from ...errors import LayerError
+from ...paths import output_folder, output_subfolder
+from ...runs.outputs import OnBytes
+from ...runs.sidecar import FinishedRun, Saved
 from ..common import WORKSPACE, adding
 from ..endings import note_end
 from ..finishing import save_run

@@ -1,0 +1,88 @@
+"""Layer's error responses as errors: problem+json, FastAPI's list of refused fields, or HTML.
+
+Layer answers errors as problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may
+instead be FastAPI's list of refused fields, and a proxy may answer with HTML.
+"""
+
+import math
+import re
+
+from pydantic import ValidationError
+
+from ..errors import CODE_BY_STATUS, LayerError, next_step_for, one_sentence
+from .models import FieldProblem, Problem
+
+MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
+
+SENTENCES = {
+    "UNAUTHENTICATED": "Layer did not accept the token.",
+    "INSUFFICIENT_BALANCE": "The workspace does not have enough Creative Units.",
+    "FORBIDDEN": "The token may not do this.",
+    "NOT_FOUND": "Layer does not know this address or id.",
+    "INVALID_INPUTS": "Layer refused the inputs.",
+    "RATE_LIMITED": "Layer's limit of runs at once or generations a minute is reached.",
+    "SERVICE_UNAVAILABLE": "Layer is not available for the moment.",
+    "SERVER_ERROR": "Layer had an internal error.",
+    "TIMEOUT": "Layer did not answer in time.",
+    "REQUEST_REFUSED": "Layer refused the request.",
+}
+
+
+def error_from_response(
+    status: int, content_type: str, body: bytes, retry_after_seconds: float | None = None
+) -> LayerError:
+    """The error that an HTTP answer of 300 or more stands for."""
+    transient = status >= 500 or status in (408, 429)
+    if 300 <= status < 400:
+        return LayerError(
+            "UNEXPECTED_REDIRECT", f"The API address answered with redirect {status}."
+        )
+    problem = _problem(body)
+    if problem is None and "html" in content_type and status not in (429, 503):
+        return LayerError(
+            "UNEXPECTED_RESPONSE",
+            f"A web page came instead of Layer's answer (HTTP {status}).",
+            transient=transient,
+        )
+    problem = problem or Problem()
+    code = _code(status, problem)
+    sentence = _detail(problem) or SENTENCES.get(code) or f"Layer answered HTTP {status}."
+    return LayerError(
+        code,
+        sentence,
+        next_step=_wait_step(status, retry_after_seconds) or next_step_for(code, status),
+        transient=transient,
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def _wait_step(status: int, retry_after_seconds: float | None) -> str | None:
+    if retry_after_seconds is None or status not in (429, 503):
+        return None
+    return f"Wait {math.ceil(retry_after_seconds)} s, then call again."
+
+
+def _problem(body: bytes) -> Problem | None:
+    try:
+        return Problem.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _code(status: int, problem: Problem) -> str:
+    segment = (problem.type or "").rstrip("/").rpartition("/")[2]
+    if MACHINE_CODE.fullmatch(segment) and segment != "ERROR_CODE":
+        return segment
+    return CODE_BY_STATUS.get(status) or ("SERVER_ERROR" if status >= 500 else "REQUEST_REFUSED")
+
+
+def _detail(problem: Problem) -> str:
+    if isinstance(problem.detail, list):
+        return one_sentence("; ".join(_field_error(item) for item in problem.detail[:3]))
+    return one_sentence(problem.detail or problem.title or "")
+
+
+def _field_error(item: FieldProblem) -> str:
+    place = ".".join(str(part) for part in item.loc or [] if part not in ("body", "path"))
+    problem = item.msg or "invalid"
+    return f"{place}: {problem}" if place else problem

@@ -1,0 +1,93 @@
+"""The demo: what an MCP host does with the server, from start to a picture on disk."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import CallToolResult
+
+from ..sandbox.catalog import sandbox_models
+from .progress import progress_bar
+from .screen import new_screen
+
+WAIT_SECONDS = 25
+MAX_WAITS = 4
+
+
+class DemoError(Exception):
+    """The demo did not get its picture."""
+
+
+def run_demo(prompt: str, folder: Path) -> None:
+    """Start the server as a child over stdio, generate one picture and save it.
+
+    Raises:
+        DemoError: the server, the run or the download failed.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    anyio.run(_generate, prompt, str(folder.absolute()))
+
+
+async def _generate(prompt: str, folder: str) -> None:
+    host = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "layer_mcp", "--sandbox"],
+        env={"PYTHONUTF8": "1", "LAYER_OUTPUT_DIR": folder},
+    )
+    failure: Exception | None = None
+    async with Client(host) as client:
+        # The client's task group would wrap what leaves this block in an ExceptionGroup.
+        try:
+            await _make_picture(client, prompt)
+        except (DemoError, MCPError, OSError) as error:
+            failure = error
+    if failure is not None:
+        raise DemoError(str(failure)) from failure
+
+
+async def _make_picture(client: Client, prompt: str) -> None:
+    print("Started layer-mcp over stdio with a simulated Layer.")
+    call = {"model_id": sandbox_models()[0].model_id, "prompt": prompt, "batch_size": 1}
+    started = _content(await client.call_tool("execute_inference", call))
+    print(f'Started "{prompt}": {started["estimated_price_creative_units"]:g} CU (simulated).')
+    finished = await _wait(client, started["inference_id"])
+    _tell(finished)
+
+
+async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
+    call = {"inference_id": inference_id, "wait_seconds": WAIT_SECONDS}
+    with progress_bar(new_screen().remarks) as bar:
+
+        async def show(progress: float, total: float | None, message: str | None) -> None:
+            bar.told(progress, total, message or "waiting")
+
+        for _ in range(MAX_WAITS):
+            bar.phase("waiting")
+            run = _content(await client.call_tool("get_status", call, progress_callback=show))
+            if run["status"] != "in_progress":
+                break
+        else:
+            raise DemoError("The run did not end in time.")
+    print(f"The run is {run['status']}.")
+    return run
+
+
+def _tell(run: dict[str, Any]) -> None:
+    if run["status"] != "complete":
+        raise DemoError(f"The run is {run['status']}: {run.get('error')}")
+    for output in run["outputs"]:
+        if "path" not in output:
+            raise DemoError(run.get("warning", "The picture was not saved."))
+        size = f"{output['width']}x{output['height']}, {output['file_size_bytes'] / 1000:.0f} KB"
+        print(f"Saved {os.path.relpath(output['path'])} ({size}).")
+
+
+def _content(result: CallToolResult) -> dict[str, Any]:
+    if result.is_error or not result.structured_content:
+        texts = [block.text for block in result.content if block.type == "text"]
+        raise DemoError(" ".join(" ".join(texts).split()))
+    return result.structured_content

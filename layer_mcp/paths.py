@@ -1,0 +1,268 @@
+"""The folders of the settings: which files may be read, where outputs and records go."""
+
+import logging
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from .errors import LayerError
+from .settings import Settings
+
+DEFAULT_OUTPUT_FOLDER = "Layer"
+ADDRESSES = ("http:", "https:", "data:", "blob:")
+MAX_SHOWN_PATH = 200
+
+MAX_PART_BYTES = 100
+MAX_PARTS = 10
+MAX_QUOTED = 60
+FOLDER_STEP = "Pass a relative folder with plain names, e.g. icons/swords."
+FORBIDDEN_CHARACTERS = frozenset('<>:"|?*')
+# Controls, lone surrogates, line and paragraph separators.
+FORBIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
+# Devices of Windows, with or without an extension (learn.microsoft.com, "Naming Files").
+RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]", re.IGNORECASE)
+
+logger = logging.getLogger(__name__)
+
+
+def output_folder(settings: Settings) -> Path:
+    """The absolute folder that outputs are saved to; it need not exist yet.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
+    """
+    try:
+        wanted = settings.output_dir or str(_home() / DEFAULT_OUTPUT_FOLDER)
+        return Path(wanted).expanduser().absolute()
+    except RuntimeError:
+        sentence = "There is no home folder for outputs."
+        raise LayerError("FOLDER_NOT_WRITABLE", sentence) from None
+
+
+def output_subfolder(root: Path, wanted: str | None) -> Path:
+    """The output folder, or the one below it that an agent asked for.
+
+    Raises:
+        LayerError: INVALID_FOLDER, for any other.
+    """
+    if wanted is None:
+        return root
+    absolute = Path(wanted)
+    if absolute.is_absolute() and absolute.is_relative_to(root):
+        wanted = str(absolute.relative_to(root))
+    folder = root.joinpath(*safe_folder_parts(wanted))
+    if not is_below(root, folder):
+        raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
+    return folder
+
+
+def is_below(root: Path, folder: Path) -> bool:
+    """Whether a folder is the root or below it once links are followed."""
+    real_root, real = _resolved(root), _resolved(folder)
+    return real_root is not None and real is not None and real.is_relative_to(real_root)
+
+
+def safe_folder_parts(folder: str) -> tuple[str, ...]:
+    """The parts of a subfolder that an agent asked for, none of which leads out of its folder.
+
+    A slash or a backslash separates; empty parts and "." count as nothing.
+
+    Raises:
+        LayerError: INVALID_FOLDER when a part could lead elsewhere or is no name on some system.
+    """
+    path = folder.replace("\\", "/")
+    if path.startswith("/"):
+        raise _invalid(f"The folder {_quoted(folder)} is not a relative one.")
+    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    if len(parts) > MAX_PARTS:
+        raise _invalid(f"The folder is deeper than {MAX_PARTS} levels.")
+    for part in parts:
+        problem = _problem_of(part)
+        if problem:
+            raise _invalid(f"The folder name {_quoted(part)} {problem}.")
+    return parts
+
+
+def _problem_of(part: str) -> str | None:
+    """What keeps a text from being a folder's name on some system."""
+    categories = {unicodedata.category(c) for c in part}
+    size_bytes = len(part.encode(errors="surrogatepass"))
+    device = RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))
+    problems = (
+        (part == "..", "leads out of the output folder"),
+        (part.startswith("~"), "stands for a home folder"),
+        (not FORBIDDEN_CHARACTERS.isdisjoint(part), 'has one of < > : " | ? *'),
+        (not FORBIDDEN_CATEGORIES.isdisjoint(categories), "has a control character"),
+        (part.endswith((".", " ")), "ends in a dot or a space"),
+        (device is not None, "is reserved by Windows"),
+        (size_bytes > MAX_PART_BYTES, f"is longer than {MAX_PART_BYTES} bytes"),
+    )
+    return next((problem for applies, problem in problems if applies), None)
+
+
+def _invalid(sentence: str) -> LayerError:
+    return LayerError("INVALID_FOLDER", sentence, next_step=FOLDER_STEP)
+
+
+def _quoted(text: str) -> str:
+    """Foreign text for a sentence: short, and without raw control characters."""
+    return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
+
+
+def state_folder(settings: Settings) -> Path | None:
+    """The folder of what is kept between runs.
+
+    None, in memory, for a simulated Layer.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    # Needed at the first call only, not for listing tools.
+    import platformdirs  # noqa: PLC0415
+
+    if settings.sandbox:
+        return None
+    if settings.state_dir is not None:
+        return _absolute(settings.state_dir)
+    try:
+        _home()
+        place = platformdirs.user_state_path("layer-mcp", appauthor=False)
+    except RuntimeError:
+        place = Path("~")
+    # Some versions answer `~/...` without a home, which would be a folder below the current one.
+    if place.is_absolute():
+        return place
+    raise RuntimeError("there is no home folder; set LAYER_STATE_DIR")
+
+
+def input_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders whose files may be uploaded: those that are set, and the output folder.
+
+    Where none are set it is the current folder, unless that is the root of the disk as in Claude
+    Desktop.
+
+    Raises:
+        LayerError: FOLDER_NOT_WRITABLE, when there is none at all.
+    """
+    wanted = tuple(_absolute(folder) for folder in settings.input_dirs) or _current_folder()
+    try:
+        outputs = output_folder(settings)
+    except LayerError:
+        if not wanted:
+            raise
+        return wanted
+    return wanted if outputs in wanted else (*wanted, outputs)
+
+
+def allowed_input(path: str, folders: Sequence[Path]) -> Path:
+    """The real path of a file that may be read; a relative path is looked up in each folder.
+
+    Links are followed before the folders are compared, so none leads out of them. Says nothing
+    about what is outside.
+
+    Raises:
+        LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND for what is no path.
+    """
+    given = _local_path(path)
+    if leads_to_network(given, folders):
+        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
+    candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
+    real_folders = [real for real in map(_resolved, folders) if real is not None]
+    real_paths = [_resolved(candidate) for candidate in candidates]
+    allowed = [
+        real
+        for real in real_paths
+        if real is not None and any(real.is_relative_to(folder) for folder in real_folders)
+    ]
+    leads_out = any(
+        real not in allowed and os.path.islink(candidate)
+        for real, candidate in zip(real_paths, candidates, strict=True)
+    )
+    if not allowed or leads_out:
+        named = ", ".join(str(folder) for folder in folders)
+        sentence = f"{_shown(path)} is outside the folders whose files may be read: {named}."
+        raise LayerError("PATH_NOT_ALLOWED", sentence)
+    # Not Path.exists, which raises for a name that is too long.
+    return next((real for real in allowed if os.path.exists(real)), allowed[0])
+
+
+def leads_to_network(path: PurePath, folders: Sequence[PurePath]) -> bool:
+    """Whether only looking at a path would open a connection: a share that no folder is on.
+
+    On Windows, looking at a share sends the user's credentials to its machine.
+    """
+    return path.drive.startswith("\\\\") and path.drive.lower() not in {
+        folder.drive.lower() for folder in folders
+    }
+
+
+def _local_path(path: str) -> Path:
+    text = path.strip()
+    if text.lower().startswith(ADDRESSES):
+        sentence = f"{_shown(path)} is an address and not a local path."
+        step = "Save the file to an allowed folder first and give its path, or give a file_id."
+        raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=step)
+    if text.lower().startswith("file:"):
+        text = _path_of_url(text)
+    if "\0" in text:
+        raise LayerError("FILE_NOT_FOUND", "The path has a NUL character.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise LayerError("FILE_NOT_FOUND", f"{_shown(path)} names no home folder.") from None
+
+
+def _path_of_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise LayerError("FILE_NOT_FOUND", f"{_shown(url)} is no address of a file.") from None
+    if parts.netloc not in ("", "localhost"):
+        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(url)} is a file of another machine.")
+    return url2pathname(parts.path)
+
+
+def _current_folder() -> tuple[Path, ...]:
+    """The current folder, unless it is the root of the disk or was taken away."""
+    try:
+        current = Path.cwd()
+    except OSError:
+        return ()
+    return () if current == Path(current.anchor) else (current,)
+
+
+def _resolved(path: Path) -> Path | None:
+    try:
+        real = path.resolve()
+    # A circle of links, a name that is too long for the system, or half a surrogate pair.
+    except (OSError, RuntimeError, ValueError):
+        return None
+    # From Python 3.13 on, a circle is no error: its links are left in the path.
+    return None if any(os.path.islink(part) for part in (real, *real.parents)) else real
+
+
+def _home() -> Path:
+    """The user's home folder.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    # With an empty HOME Python takes the root of the disk for it.
+    if os.name == "posix" and os.environ.get("HOME") == "":
+        raise RuntimeError("HOME is empty")
+    return Path.home()
+
+
+def _absolute(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser().absolute()
+    except RuntimeError:
+        return Path(folder).absolute()
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= MAX_SHOWN_PATH else path[:MAX_SHOWN_PATH] + "..."

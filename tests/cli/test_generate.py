@@ -1,0 +1,259 @@
+"""layer-mcp generate and status, as scripts run them."""
+
+import json
+import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import pytest
+from PIL import Image
+
+from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.sandbox.workflows import sandbox_workflows
+
+from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
+from ..support.terminal import SMALL, Person
+
+SLOW_SECONDS = 30.0
+
+
+@pytest.fixture
+def person(environment: dict[str, str], tmp_path: Path) -> Person:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return Person(folder, environment)
+
+
+def test_the_files_are_saved_in_the_folder_that_is_named_and_their_paths_printed(
+    person: Person,
+) -> None:
+    printed = person.run("generate", "a red potion", *SMALL, "--out", "art").stdout.splitlines()
+    [picture] = (person.folder / "art").glob("*.png")
+    assert printed[1].startswith(f"{picture} (image/png, 64x64")
+    with Image.open(picture) as opened:
+        assert opened.size == (64, 64)
+    assert (person.folder / "art" / f"{picture.stem[:-2]}.json").exists()
+
+
+def test_without_a_folder_the_files_go_to_layer_in_the_home(person: Person, tmp_path: Path) -> None:
+    ended = person.json("generate", "a red potion", *SMALL)
+    home = tmp_path / "home" / "Layer"
+    assert [Path(output["path"]).parent for output in ended["outputs"]] == [home]
+
+
+def test_json_is_the_answer_of_the_tool_and_nothing_else_stands_on_stdout(person: Person) -> None:
+    ended = person.run("generate", "x", *SMALL, "--json")
+    content = json.loads(ended.stdout)
+    assert {"inference_id", "status", "outputs", "next_step"} <= content.keys()
+    assert content["inference_id"] in ended.stderr
+
+
+def test_a_run_that_is_not_waited_for_is_brought_home_by_another_process(person: Person) -> None:
+    run_id = person.run("generate", "x", *SMALL, "--no-wait").stdout.strip()
+    ended = person.run("status", run_id, "--wait", "--out", "art")
+    assert f"Run {run_id}: complete." in ended.stdout
+    assert len(list((person.folder / "art").glob("*.png"))) == 1
+
+
+async def started_workflow(environment: dict[str, str]) -> str:
+    """The id of a run of a workflow, started as an agent does."""
+    call = {"workflow_id": sandbox_workflows()[0].workflow_id, "inputs": {"prompt": "x"}}
+    async with MEMORY.connect(environment | {"LAYER_TOOLSETS": "all"}) as client:
+        return content_of(await client.call_tool("execute_workflow", call))["run_id"]
+
+
+def test_status_brings_the_files_of_a_workflow_run_home(
+    person: Person, environment: dict[str, str]
+) -> None:
+    run_id = anyio.run(started_workflow, environment)
+    ended = person.run("status", run_id, "--wait", "--out", "art")
+    assert f"Workflow run {run_id}: success." in ended.stdout
+    assert len(list(person.folder.glob("art/*.png"))) == 2
+
+
+def test_status_finds_the_folder_that_a_run_was_saved_to(person: Person) -> None:
+    run_id = person.json("generate", "x", *SMALL, "--out", "art")["inference_id"]
+    [output] = person.json("status", run_id)["outputs"]
+    assert Path(output["path"]).parent == person.folder / "art"
+
+
+def test_without_a_terminal_a_dear_run_is_refused_and_the_option_that_agrees_is_named(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    said = person.failed("generate", "x", *SMALL, "--width=1000", LAYER_CONFIRM_ABOVE="0.001")
+    assert said.endswith("Nothing was sent. To agree to it, add --max-price 0.01.\n")
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+def test_a_price_that_was_agreed_to_on_the_command_line_is_paid(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    agreed = ("--width=1000", "--max-price=0.01", "--no-wait")
+    person.done("generate", "x", *SMALL, *agreed, LAYER_CONFIRM_ABOVE="0.001")
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+def test_a_refusal_for_programs_is_the_error_of_the_tool(person: Person) -> None:
+    ended = person.here("generate", "x", *SMALL, "--width=1000", "--max-price=0.001", "--json")
+    content = json.loads(ended.stdout)
+    assert (ended.returncode, content["error"]["code"]) == (1, "PRICE_ABOVE_MAX")
+    assert content["estimated_price_creative_units"] == 0.01
+
+
+def test_a_refusal_names_the_options_and_not_the_arguments_of_the_tool(person: Person) -> None:
+    dear = person.failed("generate", "x", *SMALL, "--width=1000", "--max-price=0.001")
+    assert "The price is 0.01 CU; --max-price allows 0.001." in dear
+    lacking = person.failed(
+        "generate", "x", "--model=sandbox upscale", "-n=1", "--out=my_batch_size"
+    )
+    assert "--reference: Sandbox Upscale needs one of type init. Correct it and try" in lacking
+
+
+def test_a_failed_run_says_why_and_fails(person: Person, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_error = ("CONTENT_POLICY_VIOLATION", "That is not allowed.")
+    ended = person.here("generate", "x", *SMALL)
+    assert ended.returncode == 1
+    assert "CONTENT_POLICY_VIOLATION: That is not allowed." in ended.stdout
+
+
+def test_the_same_call_is_one_run_unless_it_is_to_be_repeated(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    first = person.json("generate", "x", *SMALL)["inference_id"]
+    again = person.done("generate", "x", *SMALL)
+    assert f"Run {first}" in again
+    assert "nothing was charged again. To pay for another, add --repeat." in again
+    assert person.json("generate", "x", *SMALL, "--repeat")["inference_id"] != first
+    assert sandbox.state.arrived["execute_inference"] == 2
+
+
+def test_a_file_that_the_command_line_names_is_a_reference_wherever_it_is(
+    person: Person, tmp_path: Path, sandbox: RunningSandbox
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "elsewhere" / "sketch.png")
+    person.done("generate", "x", *SMALL, "--no-wait", "--reference", "init=../elsewhere/sketch.png")
+    [run] = sandbox.state.runs.values()
+    assert [file.type for file in run.request.guidance_files] == ["init"]
+
+
+def test_a_prompt_comes_from_a_pipe_or_begins_with_a_dash(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    person.run("generate", "-", *SMALL, "--no-wait", piped="火の薬\n")
+    person.done("generate", *SMALL, "--no-wait", "--", "-5 degrees")
+    prompts = [run.request.prompt for run in sandbox.state.runs.values()]
+    assert prompts == ["火の薬", "-5 degrees"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("", *SMALL), "The prompt is empty."),
+        (SMALL, "The prompt is missing."),
+        (("x",), "The model is missing. Add --model NAME; layer-mcp models lists them."),
+        (("x", *SMALL, "--out", "file"), "file: Not a directory. Name another with --out."),
+        (("x", *SMALL, "--widht", "64"), "Did you mean --width?"),
+        (("x", *SMALL, "--set", "promt=y"), "Did you mean prompt?"),
+        (("x", *SMALL, "--set", "seed=1e400"), "seed has a number that is not finite"),
+        (("x", *SMALL, "--set", "mask=3", "--mask", "a"), "--set mask must be an object"),
+        (("x", *SMALL, "--set", "guidance_files=3", "--reference", "a"), "must be a list"),
+    ],
+    ids=[
+        "empty prompt",
+        "no prompt",
+        "no model",
+        "a file",
+        "a mistyped option",
+        "no field",
+        "no number",
+        "no object",
+        "no list",
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(
+    arguments: tuple[str, ...], said: str, person: Person, sandbox: RunningSandbox
+) -> None:
+    (person.folder / "file").touch()
+    ended = person.here("generate", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert said in ended.stderr
+    assert sandbox.state.arrived == Counter()
+
+
+def test_a_model_that_is_not_there_is_told_with_the_nearest(person: Person) -> None:
+    said = person.failed("generate", "x", "--model", "Sandbox Imag")
+    assert "No model is called Sandbox Imag. Did you mean Sandbox Image" in said
+    assert said.endswith("layer-mcp models lists the models.\n")
+
+
+def test_without_a_token_the_next_step_is_to_log_in(person: Person) -> None:
+    keyring = "keyring.backends.null.Keyring"
+    said = person.failed("models", LAYER_API_KEY="", PYTHON_KEYRING_BACKEND=keyring)
+    assert said.endswith("Run layer-mcp login, or try it with --sandbox.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is another thing there")
+def test_ctrl_c_while_waiting_leaves_the_run_and_says_how_to_come_back(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = SLOW_SECONDS
+    with subprocess.Popen(
+        [SCRIPT, "generate", "x", *SMALL, "--out", "my art"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=person.folder,
+        env=child_environment(dict(person.environment)),
+    ) as process:
+        assert process.stderr is not None
+        started = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    [run_id] = sandbox.state.runs
+    assert process.returncode == 130
+    assert run_id in started
+    assert said == (
+        f"The run goes on. To wait for it: layer-mcp status {run_id} --wait --out 'my art'\n"
+    )
+
+
+def test_a_run_of_another_command_is_not_in_a_sandbox_of_ones_own(person: Person) -> None:
+    run_id = "00000000-0000-4000-8000-0000000000ff"
+    said = person.failed("status", run_id, "--sandbox", LAYER_API_URL="")
+    assert "start layer-mcp sandbox and set what it prints" in said
+
+
+def test_with_a_sandbox_of_another_process_a_run_goes_on_between_commands(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0", "--run-seconds", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = iter(process.stdout.readline, "Models:\n")
+        settings = dict(line.strip().split("=", 1) for line in printed if "=" in line)
+        person = Person(tmp_path, {**settings, "HOME": str(tmp_path)})
+        run_id = person.run("generate", "x", *SMALL, "--no-wait").stdout.strip()
+        ended = person.json("status", run_id, "--wait")
+        process.terminate()
+    assert (ended["status"], ended["simulated"]) == ("complete", True)
+    assert Path(ended["outputs"][0]["path"]).exists()
+
+
+def test_a_reader_that_leaves_early_ends_a_list_quietly(person: Person) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [SCRIPT, "models"],
+            check=False,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=child_environment(dict(person.environment)),
+        )
+    finally:
+        os.close(writer)
+    assert (done.stderr, done.returncode) == ("", 141)

@@ -1,0 +1,207 @@
+"""The commands as a person runs them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+import httpx
+import pytest
+from mcp import Client, StdioServerParameters
+from PIL import Image
+
+from layer_mcp import __version__
+from layer_mcp.cli import main as cli
+
+from ..support.hosts import SCRIPT, child_environment
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=child_environment(environment),
+    )
+
+
+def test_ctrl_c_while_a_command_loads_its_options_ends_it_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parser", interrupted)
+    assert cli.main(["models"]) == 130
+
+
+def test_version_is_one_line() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"layer-mcp {__version__}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("demo",), ("sandbox",)], ids=str)
+def test_help_fits_a_screen(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) < 30
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["layer-mcp", "layer-mcp serve"])
+@pytest.mark.parametrize(
+    ("names", "count"), [("all", 14), ("models", 3), ("default,workflows", 14)]
+)
+def test_toolsets_are_chosen_on_the_command_line(before: bool, names: str, count: int) -> None:
+    arguments = [*([] if before else ["serve"]), "--toolsets", names]
+
+    async def count_tools() -> int:
+        async with Client(StdioServerParameters(command=SCRIPT, args=arguments)) as client:
+            return len((await client.list_tools()).tools)
+
+    assert anyio.run(count_tools) == count
+
+
+def test_a_toolset_that_is_none_is_refused_with_those_there_are() -> None:
+    done = run("--toolsets", "generate,everything")
+    assert done.returncode == 2
+    assert "generate, models, files, workflows" in done.stderr
+
+
+def test_python_m_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "layer_mcp", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == run("--version").stdout
+
+
+def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
+    done = run("demo", "--prompt", "a golden key", "--out", str(tmp_path / "new" / "folder"))
+    assert done.returncode == 0, done.stderr
+    saved = re.search(r"Saved (.+\.png) \(1024x1024", done.stdout)
+    assert saved is not None
+    path = Path(saved[1])
+    assert path.name.startswith("a-golden-key-")
+    with Image.open(path) as picture:
+        assert picture.size == (1024, 1024)
+    assert "run is complete" in done.stdout
+
+
+def test_a_prompt_that_the_terminal_cannot_show_does_not_end_the_demo(tmp_path: Path) -> None:
+    plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = run("demo", "--prompt", "火の薬", "--out", str(tmp_path), **plain)
+    assert done.returncode == 0, done.stderr
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
+
+
+def test_a_demo_that_is_refused_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+    done = run("demo", "--prompt", "x" * 100_001, "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "prompt must have at most 100000 characters" in done.stderr
+
+
+def test_the_demo_never_uses_the_account(tmp_path: Path) -> None:
+    done = run("demo", "--out", str(tmp_path), LAYER_API_KEY="pat_real", LAYER_WORKSPACE="w")
+    assert done.returncode == 0
+    assert "simulated" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("demo", "--out", str(tmp_path / "file" / "folder"))
+    assert done.returncode == 2
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("srve",), "invalid choice"),
+        (("sandbox", "--port", "x"), "must be a number from 0 to 65535"),
+        (("sandbox", "--port", "70000"), "must be a number from 0 to 65535"),
+        (("sandbox", "--run-seconds", "-1"), "must be a number from 0 to 3600"),
+        (("sandbox", "--run-seconds", "nan"), "must be a number from 0 to 3600"),
+        (("sandbox", "--run-seconds", "long"), "must be a number from 0 to 3600"),
+        (("serve", "--http", "--host", "0.0.0.0"), "--host must be one of"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_setting_is_exit_code_2_and_one_line() -> None:
+    done = run(LAYER_MAX_WAIT_SECONDS="soon")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "LAYER_MAX_WAIT_SECONDS" in done.stderr
+
+
+def test_a_taken_port_is_exit_code_2_and_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_the_sandbox_prints_what_to_set_and_stops_on_a_signal(ending: signal.Signals) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed: list[str] = []
+        for line in process.stdout:
+            printed.append(line)
+            if "Ctrl+C" in line:
+                break
+        settings = dict(line.strip().split("=", 1) for line in printed if line.startswith("LAYER_"))
+        headers = {"Authorization": f"Bearer {settings['LAYER_API_KEY']}"}
+        url = f"{settings['LAYER_API_URL']}/v1/workspaces/{settings['LAYER_WORKSPACE_ID']}"
+        answer = httpx.get(url, headers=headers, trust_env=False)
+        process.send_signal(ending)
+        assert process.wait(5) == 0
+    assert answer.json()["name"] == "Sandbox"
+
+
+@pytest.mark.parametrize("sandboxed", [(), ("--sandbox",)], ids=["account", "sandbox"])
+def test_the_http_server_stops_on_sigterm_within_two_seconds(sandboxed: tuple[str, ...]) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "serve", "--http", "--port", "0", *sandboxed],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp\n", process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        process.wait(2)
+
+
+def test_a_reader_that_leaves_early_ends_a_command_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [SCRIPT, "config", "cursor", "--sandbox"],
+            check=False,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writer)
+    assert (done.stderr, done.returncode) == ("", 141)

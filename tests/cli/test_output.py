@@ -1,0 +1,83 @@
+"""Tables and foreign text at a terminal."""
+
+import io
+import json
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from layer_mcp.cli.plain_text import plain, plain_json
+from layer_mcp.cli.screen import rendered
+from layer_mcp.cli.tables import Column, table
+
+RUN_ID = "00000000-0000-4000-8000-0000000000ff"
+COLUMNS = (
+    Column("id"),
+    Column("CU", "number"),
+    Column("prompt", "text"),
+    Column("about", "text", extra=True),
+)
+ROWS = [
+    (RUN_ID, "12.5", "日本語の薬 " * 10, "x" * 200),
+    (RUN_ID, "3", "[red]x[/red]", None),
+]
+
+
+def drawn(columns: int) -> list[str]:
+    """The lines of a terminal this wide."""
+    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
+    return "".join(rendered(console, part) for part in table(COLUMNS, ROWS, console)).splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200, 1000])
+def test_a_table_fits_the_terminal(columns: int) -> None:
+    lines = drawn(columns)
+    assert len(lines) == 3
+    assert max(map(cell_len, lines)) <= columns
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_an_id_is_whole_however_narrow_the_terminal_is(columns: int) -> None:
+    assert sum(RUN_ID in line for line in drawn(columns)) == 2
+
+
+def test_where_there_is_no_room_the_extra_column_is_left_out_first() -> None:
+    assert "about" not in drawn(60)[0]
+    assert "prompt" in drawn(60)[0]
+
+
+def test_numbers_stand_at_the_right_beside_wide_letters() -> None:
+    header, first, second = drawn(100)
+    end = header.index("CU") + 2
+    assert first[:end].endswith("12.5")
+    assert second[:end].endswith("   3")
+
+
+def test_nothing_in_a_row_is_read_as_markup() -> None:
+    assert "[red]x[/red]" in drawn(120)[2]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("\x1b]0;title\x07name", "]0;titlename"),
+        ("\x9b2Jx", "2Jx"),
+        ("two\r\nlines\tand a tab", "two lines and a tab"),
+        ("abc\u202egnp.exe", "abcgnp.exe"),
+        ("half \ud83d a pair", "half  a pair"),
+        ("👩\u200d🚀 日本語", "👩\u200d🚀 日本語"),
+    ],
+    ids=["colour", "title", "C1", "lines", "direction", "surrogate", "emoji"],
+)
+def test_foreign_text_cannot_drive_the_terminal(foreign: str, shown: str) -> None:
+    assert plain(foreign) == shown
+
+
+def test_json_says_the_same_and_cannot_drive_the_terminal() -> None:
+    content = {"prompt": "\x9b2J \u202egnp \ud83d 日本語 👩\u200d🚀"}
+    printed = plain_json(content, ascii_only=False)
+    assert json.loads(printed) == content
+    assert "\x9b" not in printed
+    assert "日本語 👩\u200d🚀" in printed

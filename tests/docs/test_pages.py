@@ -1,0 +1,107 @@
+"""The pages say what the code says, and lead to what is there."""
+
+import json
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from docs.generator.pages import MAKERS, current
+from docs.generator.regions import names_in
+from layer_mcp.sandbox import Fault, Knobs, SandboxState
+
+from ..support.hosts import IMAGE_MODEL, MEMORY, content_of
+from ..support.samples import BLOCK, PAGES, ROOT, blocks_of
+
+LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
+FILE = re.compile(
+    r"`((?:layer_mcp|server|api|journal|commands|attach|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
+)
+HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
+# The first page of the built ones, and those that stand for a file at the root.
+ONLY_BUILT = {"index.md", "changelog.md", "contributing.md", "security.md"}
+# Of the sandbox, but not for those who use it.
+INNER = {"signing_key", "uploads", "upload_sessions", "token", "media_url"}
+
+
+def text_of(page: Path) -> str:
+    """A page without its blocks, in which nothing is a link or a heading."""
+    return BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def links_of(page: Path) -> list[str]:
+    return [one or other for one, other in LINK.findall(text_of(page))]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as forges and MyST make them."""
+    headings = [re.sub(r"[`*]", "", one) for one in HEADING.findall(text_of(page))]
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_made_from_the_code_is_as_the_code_has_it(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == current(page), "run make docs"
+
+
+def test_everything_that_is_made_from_the_code_is_on_a_page() -> None:
+    used = {name for page in PAGES for name in names_in(page.read_text(encoding="utf-8"))}
+    assert used == MAKERS.keys()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links_of(page):
+        parts = urlsplit(link)
+        if parts.scheme:
+            assert parts.scheme == "https", link
+            assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc), link
+            continue
+        target = page.parent / unquote(parts.path) if parts.path else page
+        assert target.exists(), link
+        assert Path(os.path.abspath(target)).is_relative_to(ROOT), link
+        if parts.fragment:
+            assert parts.fragment in anchors_of(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    for name in FILE.findall(text_of(page)):
+        folders = (ROOT, ROOT / "layer_mcp")
+        assert any((folder / name).exists() for folder in folders), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_one_title(page: Path) -> None:
+    if page.name != "index.md":
+        assert len(re.findall(r"^# ", text_of(page), re.MULTILINE)) == 1
+
+
+def test_every_page_is_named_on_the_first_one() -> None:
+    named = {link.partition("#")[0] for link in links_of(ROOT / "docs" / "README.md")}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert pages - named == {"README.md", *ONLY_BUILT}
+
+
+@pytest.mark.parametrize("knobs", [Knobs, Fault, SandboxState])
+def test_the_page_of_the_sandbox_names_everything_that_can_be_turned(knobs: Any) -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    names = {field.name for field in fields(knobs)} - INNER - {"effect"}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.anyio
+async def test_the_page_of_errors_shows_what_a_failed_call_is_answered_with(
+    environment: dict[str, str],
+) -> None:
+    [shown] = [
+        block for block in blocks_of(ROOT / "docs" / "errors.md") if block.language == "json"
+    ]
+    async with MEMORY.connect(environment) as client:
+        wrong = {"model_id": IMAGE_MODEL, "promt": "a red potion"}
+        answer = content_of(await client.call_tool("execute_inference", wrong))
+    assert json.loads(shown.text) == answer

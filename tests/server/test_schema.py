@@ -1,0 +1,236 @@
+"""The tools' schemas: portable, pinned, and in agreement with the model."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from annotated_types import Gt
+from hypothesis import HealthCheck, assume, given, settings
+from jsonschema import Draft202012Validator
+from mcp import Client
+from pydantic import BaseModel, ConfigDict, ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from layer_mcp import Settings
+from layer_mcp.server.app import create_server
+from layer_mcp.server.arguments import parse_arguments
+from layer_mcp.server.schema import outline, portable_schema
+from layer_mcp.server.tools import tools_of
+from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
+from layer_mcp.setting_values import DEFAULT_TOOLSETS, TOOLSETS, Toolset
+
+from ..support.dialect_strategies import SOME_ID, allowed_by, near_the_limits
+
+pytestmark = pytest.mark.anyio
+
+BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "format", "title", "nullable"}
+TYPES = {"string", "integer", "number", "boolean", "array", "object"}
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+TOOLS = {tool.name: tool for tool in tools_of(TOOLSETS)}
+ARGUMENTS: list[type[BaseModel]] = [tool.fn_metadata.arg_model for tool in TOOLS.values()]
+# A field that several tools have is checked once.
+FIELDS = {
+    (name, json.dumps(schema)): (model, name)
+    for model in ARGUMENTS
+    for name, schema in portable_schema(model)["properties"].items()
+}.values()
+# Its arguments are described where they are the same: at execute_inference.
+DESCRIBED = sorted(TOOLS.keys() - {"estimate_price"})
+FREE_FORM = {
+    ("estimate_workflow", "inputs"),
+    ("execute_workflow", "inputs"),
+    ("execute_batch", "defaults"),
+    ("execute_batch", "requests"),
+}
+SCHEMAS = {
+    f"{name}-{kind}": schema
+    for name, tool in TOOLS.items()
+    for kind, schema in (("input", tool.parameters), ("output", tool.output_schema or {}))
+}
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    for child in [*schema.get("properties", {}).values(), schema.get("items")]:
+        if child is not None:
+            yield from subschemas(child)
+
+
+def allows(schema: dict[str, Any], value: dict[str, Any]) -> bool:
+    errors = Draft202012Validator(schema).iter_errors(value)  # pyright: ignore[reportUnknownMemberType]
+    return not list(errors)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_property_has_one_plain_type_and_no_banned_keyword(name: str) -> None:
+    for schema in subschemas(SCHEMAS[name]):
+        assert schema["type"] in TYPES
+        assert not BANNED & schema.keys()
+        assert not any(keyword.startswith("exclusive") for keyword in schema)
+        assert schema.get("default", 0) is not None
+        assert None not in schema.get("enum", [])
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_valid_json_schema(name: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_unknown_arguments_are_refused(name: str) -> None:
+    own = [TOOLS[name].parameters["properties"].get(p) for t, p in FREE_FORM if t == name]
+    free_form = [schema.get("items", schema) for schema in own]
+    for schema in subschemas(TOOLS[name].parameters):
+        if schema["type"] == "object" and schema not in free_form:
+            assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_every_argument_is_described(name: str) -> None:
+    for schema in subschemas(TOOLS[name].parameters):
+        assert all(p.get("description") for p in schema.get("properties", {}).values())
+
+
+def test_the_price_takes_the_arguments_of_a_generation() -> None:
+    own = {"wait_seconds", "preview", "repeat", "max_price_creative_units"}
+    generation = outline(TOOLS["execute_inference"].parameters)["properties"]
+    expected = {name: schema for name, schema in generation.items() if name not in own}
+    assert TOOLS["estimate_price"].parameters["properties"] == expected
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_names_and_texts_keep_to_the_limits_of_clients(name: str) -> None:
+    tool = TOOLS[name]
+    assert len(f"layer-mcp{name}") <= 40
+    assert len(tool.description.encode()) < 2048
+    assert tool.title
+
+
+@pytest.mark.parametrize(
+    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 20_000), (TOOLSETS, 26_600)], ids=str
+)
+async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_bytes: int) -> None:
+    async with Client(create_server(Settings(toolsets=toolsets))) as client:
+        listed = (await client.list_tools()).model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+    assert len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False)) < most_bytes
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_only_tools_that_change_nothing_are_marked_so(name: str) -> None:
+    annotations = TOOLS[name].annotations
+    assert annotations is not None
+    assert annotations.read_only_hint is name.startswith(("get_", "list_"))
+
+
+@pytest.mark.parametrize("name", ["execute_inference", "execute_workflow", "execute_batch"])
+def test_a_tool_that_is_charged_is_not_marked_as_safe_to_repeat(name: str) -> None:
+    annotations = TOOLS[name].annotations
+    assert annotations is not None
+    assert not annotations.idempotent_hint
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_failed_call_fits_the_output_schema_too(name: str) -> None:
+    failed = {"error": {"code": "TIMEOUT", "message": "Too slow."}, "next_step": "Call again."}
+    assert allows(TOOLS[name].output_schema or {}, failed)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_changes_only_on_purpose(name: str, snapshot: SnapshotAssertion) -> None:
+    tool = TOOLS[name]
+    published = tool.model_dump(
+        include={"name", "title", "description", "parameters", "annotations"}, exclude_none=True
+    )
+    golden = snapshot.use_extension(JSONSnapshotExtension)
+    assert published | {"output_schema": tool.output_schema} == golden
+
+
+def above_zero_only(model: type[BaseModel]) -> set[str]:
+    """Numbers whose limit 'above 0' the dialect cannot say."""
+    properties = portable_schema(model)["properties"]
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if properties[name]["type"] == "number" and "Gt(" in repr(field)
+    }
+
+
+def test_only_these_limits_cannot_be_said_in_the_dialect() -> None:
+    assert above_zero_only(ExecuteInferenceArguments) == {"duration_seconds", "speed"}
+    assert repr(Gt(0)) == "Gt(gt=0)"
+
+
+def give_one_source(reference: dict[str, Any]) -> None:
+    """Either file_id or path: a limit that the dialect cannot say."""
+    if "file_id" in reference:
+        reference.pop("path", None)
+    elif "type" in reference and not reference.get("path"):
+        reference["file_id"] = SOME_ID
+
+
+def has_word_for_not_given(value: object) -> bool:
+    """Whether "" or "null" stands anywhere in it: what is required must not be one of them."""
+    if isinstance(value, dict):
+        return any(map(has_word_for_not_given, cast("dict[str, object]", value).values()))
+    if isinstance(value, list):
+        return any(map(has_word_for_not_given, cast("list[object]", value)))
+    return value in ("", "null")
+
+
+@pytest.mark.parametrize("model", ARGUMENTS)
+def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> None:
+    schema = portable_schema(model)
+
+    @MANY
+    @given(allowed_by(schema))
+    def check(arguments: dict[str, Any]) -> None:
+        assert allows(schema, arguments)
+        for name in above_zero_only(model) & arguments.keys():
+            arguments[name] = arguments[name] or 1
+        references: list[dict[str, Any]] = arguments.get("guidance_files", [])
+        for reference in [*references, arguments.get("mask", {})]:
+            give_one_source(reference)
+        assume(not has_word_for_not_given(arguments))
+        parse_arguments(model, schema, arguments)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel], name: str) -> None:
+    schema = portable_schema(model)
+    required: dict[str, object] = {
+        wanted: [{}] if schema["properties"][wanted]["type"] == "array" else SOME_ID
+        for wanted in schema.get("required", [])
+    }
+    accepted_count = 0
+
+    @MANY
+    @given(near_the_limits(schema["properties"][name]))
+    def check(value: object) -> None:
+        nonlocal accepted_count
+        try:
+            accepted = model.model_validate(required | {name: value})
+        except ValidationError:
+            return
+        accepted_count += 1
+        assert allows(schema, accepted.model_dump(mode="json", exclude_none=True))
+
+    check()
+    assert accepted_count > 0
+
+
+def test_a_property_of_several_types_is_refused_when_the_server_is_built() -> None:
+    class Several(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        value: int | str
+
+    with pytest.raises(ValueError, match="several types"):
+        portable_schema(Several)

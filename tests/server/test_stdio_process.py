@@ -1,0 +1,299 @@
+"""The server as a child process: how it starts, what it writes where, and how it ends."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer_mcp.journal.database import FILE_NAME
+from layer_mcp.sandbox import Fault, RunningSandbox
+
+from ..support.hosts import SCRIPT, SMALL_IMAGE
+from ..support.sandbox_calls import png
+from ..support.stdio_child import Child, child
+from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
+
+SIGNATURE = "c2lnbmF0dXJl"
+SECRET = "pat_0123456789abcdef0123456789abcdef"
+TOOLS = ("execute_inference", "execute_batch")
+
+
+@contextmanager
+def child_in_a_wait(environment: dict[str, str], sandbox: RunningSandbox) -> Generator[Child]:
+    sandbox.state.knobs.run_seconds = 600
+    with child(environment) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"wait_seconds": 40})
+        deadline = time.monotonic() + 20
+        while not sandbox.state.arrived["get_inference"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert sandbox.state.arrived["get_inference"]
+        yield server
+
+
+def test_it_speaks_the_protocol_of_2025_with_a_handshake(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        answer = server.initialize()
+    assert answer["protocolVersion"] == "2025-11-25"
+    assert answer["serverInfo"]["name"] == "layer-mcp"
+    assert len(answer["instructions"].encode()) < 2048
+
+
+def test_an_agent_in_the_sandbox_is_told_which_models_there_are() -> None:
+    with child({"LAYER_SANDBOX": "1"}) as server:
+        instructions = server.initialize()["instructions"]
+    assert SMALL_IMAGE["model_id"] in instructions
+    assert len(instructions.encode()) < 2048
+
+
+def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(2) == 0
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+    ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        server.process.send_signal(ending)
+        server.process.wait(2)
+
+
+@contextmanager
+def child_in_a_submission(
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    delay_seconds: float,
+    arguments: dict[str, Any] = SMALL_IMAGE,
+) -> Generator[Child]:
+    tool = TOOLS["requests" in arguments]
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=delay_seconds))
+    with child(environment) as server:
+        server.initialize()
+        server.call(2, tool, arguments)
+        deadline = time.monotonic() + 20
+        while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert sandbox.state.arrived["execute_inference"]
+        yield server
+
+
+def delivery_in(environment: dict[str, str]) -> tuple[str, str | None]:
+    """How far the one submission got, and the id of its run, as the journal has it."""
+    path = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
+    with closing(sqlite3.connect(path)) as database:
+        [row] = database.execute("SELECT delivery, run_id FROM runs").fetchall()
+    return row
+
+
+def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 3) as server:
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(20) == 0
+    [run_id] = sandbox.state.runs
+    assert delivery_in(environment) == ("confirmed", run_id)
+
+
+@pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
+def test_sigterm_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+    arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 3, arguments) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == -signal.SIGTERM
+    [run_id] = sandbox.state.runs
+    assert delivery_in(environment) == ("confirmed", run_id)
+
+
+def test_a_server_that_was_told_to_end_sends_nothing_new(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 8) as server:
+        server.process.send_signal(signal.SIGTERM)
+        # The signal is taken up before what comes after it is read.
+        server.call(3, "execute_inference", SMALL_IMAGE | {"prompt": "another"})
+        refused = server.receive()
+        server.process.wait(20)
+    assert refused["id"] == 3
+    assert refused["result"]["structuredContent"]["error"]["code"] == "SERVER_STOPPED"
+    assert [run.request.prompt for run in sandbox.state.runs.values()] == [SMALL_IMAGE["prompt"]]
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+def test_ctrl_c_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_submission(environment, sandbox, 8) as server:
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(2)
+    assert delivery_in(environment) == ("sending", None)
+
+
+def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
+    with child({}, "--sandbox") as server:
+        server.initialize()
+        server.pipe(server.process.stdin).close()
+        assert server.process.wait(2) == 0
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "WARNING"])
+def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
+    level: str, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.token = SECRET
+    sandbox.state.knobs.fail_next(
+        "get_inference", Fault("status", status=400, detail=f"Bad token {SECRET}"), Fault("html")
+    )
+    logged = environment | {
+        "LAYER_API_KEY": SECRET,
+        "LAYER_LOG_LEVEL": level,
+        "PYTHONWARNINGS": "always",
+        "PYTHONDEVMODE": "1",
+    }
+    with child(logged) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"wait_seconds": 3})
+        started = server.receive()
+        server.call(3, "get_status", {"inference_id": SMALL_IMAGE["model_id"], "wait_seconds": 0})
+        server.send({"jsonrpc": "2.0", "id": 4, "method": "no/such/method"})
+        later = [server.receive(), server.receive()]
+        out, err = server.process.communicate(timeout=10)
+    assert "Bad token [token]" in started["result"]["structuredContent"]["warning"]
+    assert {answer["id"] for answer in later} == {3, 4}
+    assert out == b""
+    assert SECRET not in json.dumps([started, later]) + err.decode()
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Generator[StubLayer]:
+    """An API that repeats the token in a header and signs its addresses."""
+    with stub_layer() as stub:
+        headers = {"X-Echo": f"Bearer {SECRET}", "Set-Cookie": f"token={SECRET}"}
+        ticket = {"file_id": FILE_ID, "upload_url": f"{stub.address}/up?signature={SIGNATURE}"}
+        session = {"Location": f"{stub.address}/session?signature={SIGNATURE}"}
+        output = {"url": f"{stub.address}/a.png?signature={SIGNATURE}", "content_type": "image/png"}
+        run = {"inference_id": RUN_ID, "status": "complete", "outputs": [output]}
+        stub.answers |= {
+            "/files/upload-url": Reply(ticket, headers=headers),
+            "/up": Reply(status=201, headers=session),
+            "/session": Reply(),
+            f"/inferences/{RUN_ID}": Reply(run, headers=headers),
+            "/inferences": Reply(b"{", status=500, headers=headers),
+            "/a.png": Reply(b"one"),
+        }
+        (tmp_path / "red.png").write_bytes(png("red"))
+        yield stub
+
+
+def test_the_log_shows_neither_the_token_nor_signed_addresses(
+    echo: StubLayer, tmp_path: Path
+) -> None:
+    logged = echo.environment(
+        tmp_path,
+        LAYER_API_KEY=SECRET,
+        LAYER_LOG_LEVEL="DEBUG",
+        LAYER_INPUT_DIRS=str(tmp_path),
+        LAYER_OUTPUT_DIR=str(tmp_path / "out"),
+    )
+    with child(logged) as server:
+        server.initialize()
+        server.call(2, "upload_file", {"path": "red.png"})
+        uploaded = server.receive()
+        server.call(3, "get_status", {"inference_id": RUN_ID})
+        run = server.receive()
+        server.call(4, "execute_inference", SMALL_IMAGE)
+        refused = server.receive()
+        _, err = server.process.communicate(timeout=10)
+    assert uploaded["result"]["structuredContent"]["file_id"] == FILE_ID
+    assert run["result"]["structuredContent"]["outputs"][0]["path"]
+    assert refused["result"]["structuredContent"]["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert b"DEBUG" in err
+    assert SECRET not in json.dumps([uploaded, run, refused]) + err.decode()
+    assert SIGNATURE not in err.decode()
+
+
+def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.pipe(server.process.stdout).close()
+        deadline = time.monotonic() + 20
+        # Its input stays open, so it is an answer that finds the other end closed.
+        while server.process.poll() is None and time.monotonic() < deadline:
+            with suppress(BrokenPipeError):
+                server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+            time.sleep(0.05)
+        assert server.process.poll() is not None
+        err = server.pipe(server.process.stderr).read().decode()
+    assert "Traceback" not in err
+    assert "the host has closed the connection" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_stdin_or_stdout_is_wrong_usage(closed: str) -> None:
+    done = subprocess.run(
+        f"{SCRIPT} {closed}", shell=True, stderr=subprocess.PIPE, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert b"must be open" in done.stderr
+
+
+def test_a_cancelled_call_leaves_the_id_of_its_run_in_the_log(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child_in_a_wait(environment, sandbox) as server:
+        cancel = {"requestId": 2, "reason": "the user went on"}
+        server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel})
+        server.pipe(server.process.stdin).close()
+        server.process.wait(5)
+        err = server.pipe(server.process.stderr).read().decode()
+    assert f"run {next(iter(sandbox.state.runs))} goes on" in err
+
+
+def test_text_outside_ascii_passes_in_any_locale(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    prompt = "пламя 火 🔥"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    with child(environment | locale) as server:
+        server.initialize()
+        server.call(2, "execute_inference", SMALL_IMAGE | {"prompt": prompt})
+        inference_id = server.receive()["result"]["structuredContent"]["inference_id"]
+    assert sandbox.state.runs[inference_id].request.prompt == prompt
+
+
+def test_a_line_that_is_not_json_does_not_end_the_server(environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.pipe(server.process.stdin).write(b"this is not json\n\xff\xfe\n[]\n")
+        server.send({"jsonrpc": "2.0", "id": 9, "method": "tools/list"})
+        answers = iter(server.receive, None)
+        assert next(answer for answer in answers if answer.get("id") == 9)["result"]["tools"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_person_who_starts_it_in_a_terminal_is_told_what_it_waits_for() -> None:
+    import pty
+
+    ours, terminal = pty.openpty()
+    with subprocess.Popen([SCRIPT], stdin=terminal, stderr=subprocess.PIPE) as process:
+        hint = Child.pipe(process.stderr).readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(2)
+    os.close(ours)
+    os.close(terminal)
+    assert b"waits for an MCP host" in hint

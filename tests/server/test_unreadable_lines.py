@@ -1,0 +1,95 @@
+"""Lines on stdin that are no message of the protocol: answered, and no end of the server."""
+
+from typing import Any
+
+import pytest
+from mcp.types import jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.server.stdio import refusals
+
+from ..support.hosts import IMAGE_MODEL
+from ..support.stdio_child import child
+
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+PING: dict[str, Any] = {"jsonrpc": "2.0", "id": 9, "method": "ping"}
+HALF_AN_EMOJI = (
+    '{"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "execute_inference", '
+    f'"arguments": {{"model_id": "{IMAGE_MODEL}", "prompt": "a potion \\ud83d"}}}}}}'
+)
+
+
+def refused(line: str) -> list[tuple[Any, int]]:
+    """The ids and codes of the answers to a line."""
+    with pytest.raises(ValidationError) as caught:
+        jsonrpc_message_adapter.validate_json(line)
+    return [(answer.id, answer.error.code) for answer in refusals(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("this is not json", [(None, PARSE_ERROR)]),
+        ("", [(None, PARSE_ERROR)]),
+        ('{"a":' * 50_000, [(None, PARSE_ERROR)]),
+        (HALF_AN_EMOJI, [(3, PARSE_ERROR)]),
+        ('{"jsonrpc":"2.0","id":"\\ud83d","method":"ping"}', [(None, PARSE_ERROR)]),
+        ("null", [(None, INVALID_REQUEST)]),
+        ('"ping"', [(None, INVALID_REQUEST)]),
+        ("{}", [(None, INVALID_REQUEST)]),
+        ('{"jsonrpc":"2.0","id":3}', [(3, INVALID_REQUEST)]),
+        ('{"jsonrpc":"1.0","id":"a","method":"ping"}', [("a", INVALID_REQUEST)]),
+        ('{"jsonrpc":"2.0","id":true,"method":5}', [(None, INVALID_REQUEST)]),
+        ('{"jsonrpc":"2.0","id":3,"method":"ping","params":[1]}', [(3, INVALID_REQUEST)]),
+        ("[]", [(None, INVALID_REQUEST)]),
+        (
+            '[{"jsonrpc":"2.0","id":3,"method":"ping"},{"jsonrpc":"2.0","id":4,"method":"ping"}]',
+            [(3, INVALID_REQUEST), (4, INVALID_REQUEST)],
+        ),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_a_line_that_is_no_message_is_refused_with_the_ids_that_it_has(
+    line: str, answers: list[tuple[Any, int]]
+) -> None:
+    assert refused(line) == answers
+
+
+@pytest.mark.parametrize(
+    "line", ['{"jsonrpc":"2.0","id":3,"result":5}', '[{"jsonrpc":"2.0","id":3,"error":{}}]']
+)
+def test_an_answer_that_cannot_be_read_is_not_answered(line: str) -> None:
+    assert refused(line) == []
+
+
+def test_half_an_emoji_in_a_prompt_is_refused_by_name_and_nothing_is_sent(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.send_line(HALF_AN_EMOJI.encode())
+        answer = server.receive()
+    assert answer["id"] == 3
+    assert "half a character" in answer["error"]["message"]
+    assert not sandbox.state.arrived
+
+
+@pytest.mark.parametrize("line", [b"this is not json", b"\xff\xfe", b"[]", b"{" * 5_000_000])
+def test_the_next_line_is_answered_as_ever(line: bytes, environment: dict[str, str]) -> None:
+    with child(environment) as server:
+        server.initialize()
+        server.send_line(line)
+        server.send(PING)
+        answers = [server.receive(), server.receive()]
+    assert [answer["id"] for answer in answers] == [None, 9]
+    assert answers[1]["result"] == {}
+
+
+def test_a_line_that_cannot_be_read_before_the_handshake_does_not_spoil_it(
+    environment: dict[str, str],
+) -> None:
+    with child(environment) as server:
+        server.send_line(b"hello")
+        assert server.receive()["error"]["code"] == PARSE_ERROR
+        assert server.initialize()["serverInfo"]["name"] == "layer-mcp"

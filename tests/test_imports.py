@@ -1,0 +1,41 @@
+"""Nothing happens at import, and a server that only lists its tools loads little."""
+
+import subprocess
+import sys
+
+import pytest
+
+from layer_mcp.server.without_rich import without_rich
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["httpx", "PIL", "rich", "keyring", "yaml", "layer_mcp.clients", "layer_mcp.sandbox"],
+)
+def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
+    code = (
+        "import sys, layer_mcp; from layer_mcp.server.app import create_server;"
+        "create_server(layer_mcp.Settings()); print(sorted(sys.modules))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "'mcp.server'" in loaded
+    assert f"'{name}'" not in loaded
+
+
+def test_a_server_takes_nothing_from_threads_that_draw_with_rich() -> None:
+    import rich.console
+
+    with without_rich():
+        assert sys.modules["rich.console"] is rich.console
+
+
+def test_importing_the_package_prints_nothing_and_needs_no_environment() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import layer_mcp, layer_mcp.cli.main"],
+        capture_output=True,
+        check=True,
+        env={},
+    )
+    assert done.stdout == done.stderr == b""
