@@ -1,24 +1,23 @@
 """create_server: the one factory behind stdio, HTTP and the tests."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 
 import anyio
 from mcp.server.mcpserver import MCPServer
 
 from .. import __version__
-from ..api.client import LayerClient
-from ..credentials import token_source
+from ..runs.activity import Submissions
+from ..runs.service import open_runs
 from ..settings import Settings, refuse_paid_sandbox
+from .choices import ChoiceLists
+from .context import App
 from .gallery import gallery
 from .icon import server_icon
 from .instructions import instructions
 from .layer_server import CACHE_HINTS, LayerServer
 from .prompts.offering import offers
 from .run_tasks import RunTasks
-from .shielding import shielded
-from .state import App, journal_of, new_app
-from .submissions import Submissions
 from .tasks import Tasks
 from .tools import tools_of
 from .without_rich import without_rich
@@ -27,7 +26,7 @@ from .without_rich import without_rich
 def create_server(
     settings: Settings, *, notes: str = "", submissions: Submissions | None = None
 ) -> MCPServer[App]:
-    """The MCP server for these settings. Needs no token and no network until the first call.
+    """Make the MCP server for these settings. Needs no token and no network until the first call.
 
     `notes` are added to the instructions that an agent reads. `submissions` lets a caller see which
     paid requests are out.
@@ -37,23 +36,15 @@ def create_server(
     """
     refuse_paid_sandbox(settings)
     saves_by_itself = settings.output_dir is not None
-    submissions = submissions or Submissions()
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        token = token_source(settings)
-        # What is cancelled in the background still writes down what it did not send.
-        with closing(journal_of(settings, token)) as journal:
-            async with (
-                LayerClient.from_settings(settings, token) as client,
-                anyio.create_task_group() as background,
-            ):
-                try:
-                    yield new_app(settings, client, journal, background, submissions)
-                finally:
-                    background.cancel_scope.cancel()
-                    with shielded():
-                        await submissions.finished()
+        async with (
+            open_runs(settings, submissions=submissions) as runs,
+            anyio.create_task_group() as background,
+        ):
+            yield App(settings, runs, ChoiceLists(runs.client, background))
+            background.cancel_scope.cancel()
 
     tools = tools_of(settings.toolsets, saves_by_itself=saves_by_itself)
     with without_rich():

@@ -19,15 +19,15 @@ from ..setting_values import Toolset
 from .approval import UNREADABLE
 from .arguments import parse_arguments
 from .client_habits import suited
-from .results import Answer, Illustrated, failed_call, finished_call
+from .answers import Answer, ToolOutput, error_result, success_result
 from .schema import JsonObject, answer_schema, outline, portable_schema
-from .state import app_of
+from .context import app_of
 
 logger = logging.getLogger(__name__)
 
 
 def make_tool(
-    function: Callable[..., Awaitable[Answer | Illustrated[Answer]]],
+    function: Callable[..., Awaitable[Answer | ToolOutput]],
     *,
     title: str,
     description: str,
@@ -93,16 +93,12 @@ class AnsweringTool(Tool):
             answer = await super().run(arguments, context)
         except ToolError as error:
             failure = self._layer_error(error)
-            return failed_call(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
+            return error_result(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
         if isinstance(answer, InputRequiredResult):
             return answer
-        shown = (
-            cast("Illustrated[Answer]", answer)
-            if isinstance(answer, Illustrated)
-            else Illustrated(cast("Answer", answer))
-        )
-        result = finished_call(
-            shown, simulated=simulated, protocol_version=context.protocol_version
+        output = answer if isinstance(answer, ToolOutput) else ToolOutput(cast("Answer", answer))
+        result = success_result(
+            output, simulated=simulated, protocol_version=context.protocol_version
         )
         return suited(result, context)
 

@@ -1,4 +1,4 @@
-"""A point in the past as an agent writes it."""
+"""Points in time as people and agents write and read them."""
 
 import re
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ AGO = re.compile(r"(\d{1,6})\s*([mhd])")
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
-def seconds_since_1970(text: str, now: float) -> float:
-    """The time that is meant by "30m", "24h" or "7d" ago, or by an ISO 8601 date or time.
+def parse_since(text: str, now: float) -> float:
+    """Return the time that is meant by "30m", "24h" or "7d" ago, or by an ISO 8601 date or time.
 
-    A time without a zone is UTC.
+    Times are seconds since 1970; a time without a zone is UTC.
 
     Raises:
         LayerError: INVALID_ARGUMENTS.
@@ -29,5 +29,5 @@ def seconds_since_1970(text: str, now: float) -> float:
 
 
 def iso_time(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC."""
+    """Return seconds since 1970 as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
