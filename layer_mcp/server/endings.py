@@ -1,7 +1,6 @@
 """How the end of a run is written down."""
 
 from ..api.models import Inference, WorkflowRun
-from ..api.polling import FAILED_STATUSES
 from ..journal.entries import Outcome
 from .run_results import run_error
 from .state import App
@@ -16,5 +15,5 @@ async def note_end(app: App, state: Inference | WorkflowRun, run_id: str) -> Non
         state.status,
         state.actual_price_creative_units,
         Outcome(error.model_dump() if error else None, outputs),
-        has_failed=state.status in FAILED_STATUSES,
+        has_failed=state.status == "failed",
     )

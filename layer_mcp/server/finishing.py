@@ -17,7 +17,6 @@ from .. import __version__
 from ..api.local_files import MEGABYTE
 from ..api.media_types import is_image
 from ..api.models import Output
-from ..api.polling import DONE_STATUSES
 from ..errors import LayerError
 from ..journal.entries import RunRecord
 from ..paths import is_below, output_folder
@@ -53,7 +52,7 @@ async def bring_home(
 
     Files are saved by themselves only when LAYER_OUTPUT_DIR is set, and once.
     """
-    if answer.status not in DONE_STATUSES or not run.outputs:
+    if answer.status != "complete" or not run.outputs:
         return Illustrated(answer)
     app = app_of(context)
     picture: bytes | None = None

@@ -9,7 +9,7 @@ from mcp.types import ResourceLink
 from pydantic import BaseModel, Field
 
 from ..api.models import Inference, InferenceRequest, Output, WorkflowRun
-from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
+from ..api.polling import STOPPED_STATUSES
 from ..errors import next_step_for_run, one_sentence
 from .common import fitting
 from .price_gate import price_difference
@@ -153,7 +153,7 @@ def more_outputs(outputs: Sequence[Output]) -> int | None:
 
 def run_error(state: Inference | WorkflowRun) -> ErrorInfo | None:
     """Why a run failed, or None."""
-    if state.status not in FAILED_STATUSES:
+    if state.status != "failed":
         return None
     return ErrorInfo(
         code=(state.error_code or "RUN_FAILED")[:MAX_CODE_LENGTH],
@@ -167,7 +167,7 @@ def next_step(
     """What an agent should do with a run in this state; an empty `save_step` for no such tool."""
     if error is not None:
         return next_step_for_run(error.code)
-    if state.status in DONE_STATUSES:
+    if state.status == "complete":
         if not state.outputs:
             return "Look at the run in Layer: it is complete, but no output is named."
         how = f"{save_step}, or fetch them" if save_step else "Fetch them"

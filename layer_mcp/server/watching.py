@@ -8,7 +8,6 @@ from typing import Literal
 
 import anyio
 
-from ..api.polling import DONE_STATUSES
 from ..errors import LayerError
 from ..journal.entries import RunEntry, RunFilter
 from .at_once import each
@@ -80,7 +79,7 @@ async def _unsaved(wanted: RunFilter, tried: set[str], context: ToolContext) -> 
         entry
         for entry in await listed(wanted, MAX_WATCHED, context)
         if entry.local_id not in tried
-        and entry.status in DONE_STATUSES
+        and entry.status == "complete"
         and entry.folder is None
         and entry.outcome.outputs
     ]

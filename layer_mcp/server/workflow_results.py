@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..api.models import WorkflowRun
-from ..api.polling import DONE_STATUSES, FAILED_STATUSES
 from .run_results import (
     RunStateAnswer,
     more_outputs,
@@ -48,19 +47,13 @@ def workflow_run_answer(
 ) -> WorkflowRunAnswer:
     """A workflow run's state as an answer; `started` is what only its start knew."""
     error = run_error(state)
-    running = [
-        step.name
-        for step in state.steps
-        if step.status == "running" or step.status in FAILED_STATUSES
-    ]
+    running = [step.name for step in state.steps if step.status in ("in_progress", "failed")]
     return WorkflowRunAnswer(
         run_id=state.run_id,
         workflow_id=workflow_id,
         workspace_id=workspace_id,
         status=state.status,
-        steps_done=sum(step.status in DONE_STATUSES for step in state.steps)
-        if state.steps
-        else None,
+        steps_done=sum(step.status == "complete" for step in state.steps) if state.steps else None,
         steps_total=len(state.steps) or None,
         current_step=running[0] if running else None,
         outputs=output_files(state.outputs),

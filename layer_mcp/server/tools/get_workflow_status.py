@@ -15,8 +15,8 @@ from ..tool import make_tool
 from ..workflow_results import WorkflowRunAnswer
 
 DESCRIPTION = """\
-Wait for a workflow run and return its state, steps done, price and files. "running" is a normal \
-answer: call again. Free of charge."""
+Wait for a workflow run and return its state, steps done, price and files. "in_progress" is a \
+normal answer: call again. Free of charge."""
 
 
 class GetWorkflowStatusArguments(Request, ArgModelBase):
