@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES, is_terminal
+from ..api.polling import STOPPED_STATUSES, is_terminal
 from .connection import RefusedError, Server, ToolAnswer
 from .exit_codes import EXIT_FAILED, EXIT_OK
 from .pictures import Pictures
@@ -54,7 +54,7 @@ async def state_of(
 
     def tell(_done: float, _total: float | None, message: str) -> None:
         status = message.partition(",")[0]
-        bar.told(0, None, "bringing the files home" if status in DONE_STATUSES else status)
+        bar.told(0, None, "bringing the files home" if status == "complete" else status)
 
     while True:
         answer = await server.call(look.tool, call, tell)
@@ -76,10 +76,10 @@ def show_run(
             pictures.show(answer.picture)
         if not is_terminal(status):
             screen.remark(how_to_come_back(run_id_of(content), options))
-    missing = status in DONE_STATUSES and not is_home(content)
+    missing = status == "complete" and not is_home(content)
     if missing and not options.json:
         screen.remark(f"To fetch the rest: {status_command(run_id_of(content), options)}")
-    if missing or status in FAILED_STATUSES | STOPPED_STATUSES:
+    if missing or status in STOPPED_STATUSES | {"failed"}:
         return EXIT_FAILED
     return EXIT_OK
 

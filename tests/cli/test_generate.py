@@ -70,7 +70,7 @@ def test_status_brings_the_files_of_a_workflow_run_home(
 ) -> None:
     run_id = anyio.run(started_workflow, environment)
     ended = person.run("status", run_id, "--wait", "--out", "art")
-    assert f"Workflow run {run_id}: success." in ended.stdout
+    assert f"Workflow run {run_id}: complete." in ended.stdout
     assert len(list(person.folder.glob("art/*.png"))) == 2
 
 
