@@ -13,9 +13,9 @@ from ..api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from ..errors import next_step_for_run, one_sentence
 from .common import fitting
 from .price_gate import price_difference
-from .resources.addresses import output_uri
 from .results import Answer, ErrorInfo, Illustrated
 
+OUTPUT_TEMPLATE = "layer://outputs/{file_id}"
 MAX_CODE_LENGTH = 60
 MAX_OUTPUTS = 20
 RANDOM_SEED = -1
@@ -189,6 +189,11 @@ def changed_parameters(request: InferenceRequest, normalized: dict[str, Any] | N
         for name, value in asked.items()
         if name in echo and not _same(value, echo[name])
     ]
+
+
+def output_uri(file_id: str) -> str:
+    """Return the URI of an output's resource."""
+    return OUTPUT_TEMPLATE.format(file_id=file_id.lower())
 
 
 def size_in_words(size_bytes: int) -> str:

@@ -14,7 +14,7 @@ from ..credentials import TokenSource, token_source
 from ..journal import Journal, new_journal
 from ..paths import state_folder
 from ..settings import Settings
-from .choices import ChoiceLists
+from .completion import CompletionCache
 from .locks import KeyedLocks
 from .model_facts import ModelLookup
 from .poll_times import PollTimes
@@ -42,7 +42,7 @@ class App:
     saving: KeyedLocks
     sheets: anyio.CapacityLimiter
     models: ModelLookup
-    choices: ChoiceLists
+    completions: CompletionCache
     polls: PollTimes
     waits: Waits
     background: TaskGroup
@@ -81,7 +81,7 @@ def new_app(
         saving=KeyedLocks(),
         sheets=anyio.CapacityLimiter(1),
         models=ModelLookup(client),
-        choices=ChoiceLists(client, background),
+        completions=CompletionCache(client, background),
         polls=PollTimes(),
         waits=Waits(),
         background=background,
