@@ -22,11 +22,10 @@ from mcp.types import (
 )
 
 from ..errors import LayerError
-from .completion import completed
+from .completion import complete
 from .lenient_params import with_text_arguments
 from .prompts.offering import Offer
-from .resources.reading import read
-from .resources.table import RESOURCES
+from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
 from .state import App
 from .stdio import serve_stdio
 
@@ -60,13 +59,14 @@ class LayerServer(MCPServer[App]):
         self._offers = offers
         self.middleware.append(with_text_arguments)
 
-        async def complete(
+        async def handle_completion(
             context: ServerRequestContext[App, Any], params: CompleteRequestParams
         ) -> CompleteResult:
-            return await completed(context.lifespan_context, params, offers)
+            cache = context.lifespan_context.completions
+            return await complete(cache, params, offers, MODEL_TEMPLATE)
 
         self._lowlevel_server.add_request_handler(
-            "completion/complete", CompleteRequestParams, complete
+            "completion/complete", CompleteRequestParams, handle_completion
         )
 
     async def run_stdio_async(self) -> None:
@@ -101,17 +101,15 @@ class LayerServer(MCPServer[App]):
 
     async def list_resources(self) -> list[Resource]:
         """The resources of fixed addresses; those of extensions come last."""
-        ours = [row for resource in RESOURCES for row in resource.listed()]
-        return [*ours, *await super().list_resources()]
+        return [*list_resources(), *await super().list_resources()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """The addresses with something to fill in."""
-        ours = [row for resource in RESOURCES for row in resource.listed_template()]
-        return [*ours, *await super().list_resource_templates()]
+        return [*list_resource_templates(), *await super().list_resource_templates()]
 
     async def _handle_read_resource(
         self, ctx: ServerRequestContext[App], params: ReadResourceRequestParams
     ) -> ReadResourceResult | InputRequiredResult:
         context = Context[App, Any](request_context=ctx, mcp_server=self)
-        found = await read(str(params.uri), context)
+        found = await read_resource(str(params.uri), context)
         return found or await super()._handle_read_resource(ctx, params)
