@@ -57,7 +57,7 @@ class Database(Protocol):
 
     @property
     def process_id(self) -> str:
-        """This process, as the owner of what it is about to send."""
+        """The id of this process, as the owner of what it is about to send."""
         ...
 
     def is_alive(self, process_id: str) -> bool:

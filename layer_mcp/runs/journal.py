@@ -6,6 +6,7 @@ sent and what may have been paid for. Every write names the states it comes from
 move a run backwards.
 """
 
+import hashlib
 import json
 import logging
 import time
@@ -33,14 +34,15 @@ from .types import (
     RunFilter,
     RunRequest,
     RunTotals,
-    SpendLimits,
     Spending,
+    SpendLimits,
     Submitted,
     Usage,
     error_as_json,
     outputs_as_json,
 )
 
+TOKEN_DIGEST_LENGTH = 16
 DAY_SECONDS = 24 * 60 * 60
 # How long a run of unknown outcome is taken to be active.
 UNKNOWN_SECONDS = 300
@@ -130,13 +132,13 @@ class Journal:
                 if error is not None:
                     raise error
             reservations: list[Reservation] = []
-            for request, price, run in zip(requests, prices, covering, strict=True):
-                if run is not None:
-                    reservations.append(Reservation(run, created=False))
+            for request, price, existing in zip(requests, prices, covering, strict=True):
+                if existing is not None:
+                    reservations.append(Reservation(existing, created=False))
                     continue
                 run = self._insert(connection, request, price, batch_id)
-                has_slot = batch_id is None and self._take_slot(connection, run, rates)
-                reservations.append(Reservation(run, created=True, has_slot=has_slot))
+                is_waiting = batch_id or self._acquire_slot(connection, run, rates, {})
+                reservations.append(Reservation(run, created=True, has_slot=not is_waiting))
             return reservations
 
         unrecorded = [
@@ -536,9 +538,6 @@ class Journal:
         [run] = self._select(connection, "key = ?", values["key"])
         return run
 
-    def _take_slot(self, connection: Connection, run: Run, rates: RateLimits) -> bool:
-        return self._acquire_slot(connection, run, rates, {}) is None
-
     def _acquire_slot(
         self, connection: Connection, run: Run, rates: RateLimits, modality: dict[str, str]
     ) -> rules.Blocked | None:
@@ -591,6 +590,12 @@ class Journal:
     def _select(self, connection: Connection, where: str, *values: Any) -> list[Run]:
         sql = f"SELECT runs.*, {FOLDER} FROM runs WHERE account = ? AND {where}"
         return [_run(row) for row in connection.execute(sql, (self._account, *values)).fetchall()]
+
+
+def account_of(api_url: str, token: str | None) -> str:
+    """Return a name for the account of a token at an address that says nothing of the token."""
+    digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
+    return f"{api_url}#{digest[:TOKEN_DIGEST_LENGTH]}"
 
 
 def _conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:

@@ -170,9 +170,7 @@ async def resolve_drafts(
     return requests
 
 
-async def _check_workflow(
-    draft: WorkflowDraft, workspace_id: str, client: LayerClient
-) -> Workflow:
+async def _check_workflow(draft: WorkflowDraft, workspace_id: str, client: LayerClient) -> Workflow:
     workflow = await client.find_workflow(draft.workflow_id, workspace=workspace_id)
     # A path stands in for an id.
     ids = dict.fromkeys(local_paths(workflow, draft.inputs), ANY_ID)

@@ -15,8 +15,8 @@ from .types import (
     RateLimits,
     Run,
     RunRequest,
-    SpendLimits,
     Spending,
+    SpendLimits,
     Usage,
 )
 
@@ -183,20 +183,7 @@ def find_block(
         return _minute_block(ages, limits.runs_per_minute, "runs")
     if model_id is None or len(ages) < limits.videos_per_minute:
         return None
-    models = {start.subject_id for start in usage.last_minute if start.kind == "inference"}
-    unknown = frozenset((models | {model_id}) - modality.keys())
-    if unknown:
-        return Blocked(_minute_error("runs", limits.videos_per_minute), unknown_models=unknown)
-    if modality[model_id] != "video":
-        return None
-    videos = [
-        start.age_seconds
-        for start in usage.last_minute
-        if modality.get(start.subject_id) == "video"
-    ]
-    if len(videos) < limits.videos_per_minute:
-        return None
-    return _minute_block(sorted(videos, reverse=True), limits.videos_per_minute, "videos")
+    return _find_video_block(usage, limits, model_id, modality)
 
 
 def refuse_equal_requests(requests: Sequence[RunRequest]) -> None:
@@ -296,6 +283,23 @@ def _price_error(
 
 def _is_above(price: float, limit: float | None) -> bool:
     return limit is not None and price > limit + TOLERANCE
+
+
+def _find_video_block(
+    usage: Usage, limits: RateLimits, model_id: str, modality: Mapping[str, str]
+) -> Blocked | None:
+    models = {start.subject_id for start in usage.last_minute if start.kind == "inference"}
+    unknown = frozenset((models | {model_id}) - modality.keys())
+    if unknown:
+        return Blocked(_minute_error("runs", limits.videos_per_minute), unknown_models=unknown)
+    videos = [
+        start.age_seconds
+        for start in usage.last_minute
+        if modality.get(start.subject_id) == "video"
+    ]
+    if modality[model_id] != "video" or len(videos) < limits.videos_per_minute:
+        return None
+    return _minute_block(sorted(videos, reverse=True), limits.videos_per_minute, "videos")
 
 
 def _minute_block(ages: Sequence[float], limit: int, what: str) -> Blocked:

@@ -66,7 +66,8 @@ INDEXES = (
     "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
     "CREATE INDEX runs_by_id ON runs (account, run_id)",
     "CREATE INDEX runs_by_batch ON runs (account, batch_id) WHERE batch_id IS NOT NULL",
-    "CREATE INDEX runs_unanswered ON runs (account, process_id) WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_unanswered ON runs (account, process_id) "
+    "WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
 )
 BEFORE = 2
@@ -96,23 +97,18 @@ def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
             connection.execute(f"DROP TABLE old_{table}")
 
 
-def account_key(api_url: str, token_digest: str) -> str:
-    """Return the name of an account: the API address, and a digest of the token."""
-    return f"{api_url}#{token_digest}"
-
-
 def _carry_over(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT * FROM old_runs ORDER BY rowid").fetchall()
     accounts: dict[str, str] = {}
     for sequence, row in enumerate(rows, 1):
-        accounts[row["api_url"]] = account_key(row["api_url"], row["account"])
-        values = _new_row(row) | {"sequence": sequence}
+        accounts[row["api_url"]] = f"{row['api_url']}#{row['account']}"
+        values: dict[str, Any] = _new_row(row) | {"sequence": sequence}
         if values["state"] in ("queued", "sending"):
             # Equal runs of one batch could be on their way.
             values["copy_number"] = sequence
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
-        for output in json.loads(values["outputs"] or "[]"):
+        for output in _json_object(row["outcome"]).get("outputs") or []:
             if output.get("file_id"):
                 connection.execute(
                     "INSERT INTO outputs VALUES (?, ?, ?) "
@@ -146,7 +142,7 @@ def _new_row(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "key": row["local_id"],
         "api_url": row["api_url"],
-        "account": account_key(row["api_url"], row["account"]),
+        "account": f"{row['api_url']}#{row['account']}",
         "process_id": row["owner_id"],
         "workspace_id": row["workspace_id"],
         "kind": row["kind"],
@@ -172,7 +168,7 @@ def _new_state(row: sqlite3.Row) -> str:
     if delivery == "confirmed":
         status = OLD_STATUSES.get(status, status)
         return "in_progress" if status == "running" else status
-    return {"intended": "queued"}.get(delivery, delivery)
+    return "queued" if delivery == "intended" else delivery
 
 
 def _json_object(text: str) -> dict[str, Any]:

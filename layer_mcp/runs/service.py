@@ -5,7 +5,6 @@ async with open_runs() as runs:
     saved = await runs.save(run)
 """
 
-import hashlib
 import io
 import logging
 import time
@@ -35,19 +34,17 @@ from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
 from .database import Database, DatabaseError
-from .journal import Journal
+from .journal import Journal, account_of
 from .operations import ModelLookup, estimate_price, start_run, state_of, wait_for_run
 from .outputs import OnBytes, SavedOutputs, find_saved, save_outputs
 from .queue import Batch, SlotQueue, for_each_limited, send_batch
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
-from .schema import account_key
 from .sqlite import SqliteDatabase
 from .types import (
     MIN_PREPARING_SECONDS,
     MIN_UPLOAD_SECONDS,
     NOT_FOUND,
     NOT_SENT,
-    UNKNOWN,
     CallBudget,
     Confirmation,
     Plan,
@@ -77,7 +74,6 @@ NAME_SECONDS = 3.0
 NOT_FOUND_CODES = ("INFERENCE_NOT_FOUND", "WORKFLOW_RUN_NOT_FOUND")
 NOT_FOUND_AFTER_SECONDS = 600
 BATCH_ID_LENGTH = 12
-TOKEN_DIGEST_LENGTH = 16
 MAX_PICTURES = 16
 PICTURES_AT_ONCE = 4
 MAX_PICTURE_BYTES = 20 * MEGABYTE
@@ -109,7 +105,14 @@ async def open_runs(
             anyio.create_task_group() as background,
         ):
             try:
-                yield Runs(settings, client, database, token, background, submissions)
+                yield Runs(
+                    settings,
+                    client,
+                    database,
+                    token,
+                    background=background,
+                    submissions=submissions,
+                )
             # The task group would wrap what leaves this block in an ExceptionGroup.
             except Exception as error:
                 failure = error
@@ -133,6 +136,7 @@ class Runs:
         client: LayerClient,
         database: Database,
         token: TokenSource,
+        *,
         background: TaskGroup,
         submissions: Submissions,
     ) -> None:
@@ -502,9 +506,7 @@ class Runs:
             for file in saved.fetched:
                 # An output is in Layer already: as a reference it needs no upload.
                 if run.request.workspace_id and file.file_id:
-                    await journal.note_upload(
-                        run.request.workspace_id, file.sha256, file.file_id
-                    )
+                    await journal.note_upload(run.request.workspace_id, file.sha256, file.file_id)
         return saved
 
     async def save_once(self, run: Run) -> SavedOutputs:
@@ -572,12 +574,11 @@ class Runs:
         """Return the journal of the account; its token is known at the first use only."""
         if self._journal is None or not self._has_token:
             token = await to_thread.run_sync(self._token)
-            digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
             self._has_token = token is not None
             self._journal = Journal(
                 self._database,
                 api_url=self.settings.api_url,
-                account=account_key(self.settings.api_url, digest[:TOKEN_DIGEST_LENGTH]),
+                account=account_of(self.settings.api_url, token),
                 # A daily limit cannot be kept without a journal.
                 is_required=self.settings.journal == "required"
                 or self.settings.max_spend_per_day is not None,
@@ -706,6 +707,7 @@ class Runs:
                 crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
                 await self._record(partial(journal.mark_unknown, run, crash))
                 raise
+        raise AssertionError("A shielded scope swallows nothing.")
 
     async def _confirm(self, run: Run) -> Run:
         self.polls.note((run.run_id or "").lower(), run.poll_interval_seconds)

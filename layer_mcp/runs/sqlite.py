@@ -45,7 +45,7 @@ class SqliteDatabase:
 
     @property
     def process_id(self) -> str:
-        """This process, as the owner of what it is about to send."""
+        """The id of this process, as the owner of what it is about to send."""
         return self._process.process_id
 
     def is_alive(self, process_id: str) -> bool:
@@ -163,7 +163,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _run_transaction(connection: sqlite3.Connection, begin: str, work: Work[ResultT]) -> ResultT:
+def _run_transaction(
+    connection: sqlite3.Connection, begin: str, work: Callable[[sqlite3.Connection], ResultT]
+) -> ResultT:
     connection.execute(begin)
     try:
         result = work(connection)

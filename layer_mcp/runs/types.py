@@ -193,7 +193,266 @@ class Run:
         return self.start.get("session_id")
 
     @property
-    def changed_parameters(request: RunRequest, normalized: Mapping[str, Any] | None) -> list[str]:
+    def changed_parameters(self) -> list[str] | None:
+        """What the model runs differently from what was asked."""
+        return self.start.get("changed")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known from the request and the start, as the run's record says it."""
+        facts = self.request.facts() | dict(self.start)
+        estimate = self.estimated_price_creative_units
+        return facts | without_nulls({"estimated_price_creative_units": estimate})
+
+    def with_warnings(self, *sentences: str | None) -> "Run":
+        """Return the run with more warnings beside it."""
+        return replace(self, warnings=(*self.warnings, *(text for text in sentences if text)))
+
+    def confirm(self, started: StartedInference | StartedWorkflowRun) -> "Run":
+        """Return the run as Layer's answer to its submission describes it."""
+        run_id = started.inference_id if isinstance(started, StartedInference) else started.run_id
+        price = started.estimated_price_creative_units
+        return replace(
+            self,
+            run_id=run_id,
+            state=started.status,
+            poll_interval_seconds=started.poll_interval_seconds,
+            estimated_price_creative_units=self.estimated_price_creative_units
+            if price is None
+            else price,
+            start=start_facts(self.request, started),
+        )
+
+    def update(self, state: Inference | WorkflowRun) -> "Run":
+        """Return the run in the state that Layer just gave."""
+        run_id = state.run_id if isinstance(state, WorkflowRun) else state.inference_id
+        estimate = state.estimated_price_creative_units if isinstance(state, WorkflowRun) else None
+        return replace(
+            self,
+            run_id=run_id,
+            state=state.status,
+            poll_interval_seconds=state.poll_interval_seconds,
+            completed_at=state.completed_at,
+            estimated_price_creative_units=estimate or self.estimated_price_creative_units,
+            actual_price_creative_units=state.actual_price_creative_units,
+            outputs=tuple(state.outputs),
+            steps=tuple(state.steps) if isinstance(state, WorkflowRun) else (),
+            error=RunError(
+                (state.error_code or "RUN_FAILED")[:MAX_CODE_LENGTH],
+                one_sentence(state.error or "Layer gave no reason"),
+            )
+            if state.status == "failed"
+            else None,
+        )
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The price of a call's runs and the money there is; None where Layer gave no price.
+
+    `reason_unknown` says why a price is missing. `is_covered` is what Layer says of the balance,
+    `references_refused` what it said instead of pricing references.
+    """
+
+    prices: Sequence[float | None]
+    workspace_id: str
+    balance: float | None = None
+    is_covered: bool = True
+    reason_unknown: str | None = None
+    references_refused: str | None = None
+
+    @property
+    def total(self) -> float | None:
+        """The price of all runs in Creative Units; None when one is unknown."""
+        known = [price for price in self.prices if price is not None]
+        return round(math.fsum(known), 4) if len(known) == len(self.prices) else None
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What a caller says about paying; `is_batch` leaves runs without a slot in the queue."""
+
+    max_price_creative_units: float | None = None
+    repeat: bool = False
+    is_batch: bool = False
+
+
+@dataclass(frozen=True)
+class CallBudget:
+    """The time that one call may take, from its start on anyio's clock.
+
+    Hosts give up on a call as a whole, so looking up, uploading and submitting count too. A
+    submission must not start so late that the host gives up before the answer: the run would be
+    paid for, and the agent would not have its id.
+    """
+
+    start: float
+    limit_seconds: float
+
+    @classmethod
+    def begin(cls, limit_seconds: float) -> "CallBudget":
+        """Start the clock for a call."""
+        return cls(anyio.current_time(), limit_seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        """The time that is left, never negative."""
+        return max(self.limit_seconds - (anyio.current_time() - self.start), 0.0)
+
+    @property
+    def upload_seconds(self) -> float:
+        """The time that local files may take, so that the call they are for still fits."""
+        return max(self.seconds_left - SUBMISSION_SECONDS, MIN_UPLOAD_SECONDS)
+
+    @property
+    def submit_by(self) -> float:
+        """When waiting and pricing must end, on anyio's clock, so that a submission still fits.
+
+        Uploads may have used up the call; a little time is left all the same.
+        """
+        left_seconds = self.seconds_left - SUBMISSION_SECONDS
+        prepare_seconds = min(max(left_seconds, MIN_PREPARING_SECONDS), MAX_PREPARING_SECONDS)
+        return anyio.current_time() + prepare_seconds
+
+    def cap(self, seconds: float) -> float:
+        """Return a wait that fits into what is left of the call."""
+        return max(min(seconds, self.seconds_left), 0.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a call would start: its requests, the runs that already cover some, the others' price.
+
+    Planning is free and can be repeated: a question to a person takes the same call twice.
+    """
+
+    requests: Sequence[RunRequest]
+    duplicates: Sequence[Run | None]
+    quote: Quote | None
+    options: SubmitOptions
+    budget: CallBudget
+
+    @property
+    def new(self) -> list[RunRequest]:
+        """The requests that no earlier run covers."""
+        pairs = zip(self.requests, self.duplicates, strict=True)
+        return [request for request, duplicate in pairs if duplicate is None]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a person has to agree to: `subject` would be started, such as "4 outputs with Flux"."""
+
+    subject: str
+    quote: Quote
+
+
+@dataclass(frozen=True)
+class SpendLimits:
+    """The price limits of the settings in Creative Units; None is no limit."""
+
+    confirm_above: float
+    max_price: float | None = None
+    max_spend_per_day: float | None = None
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """Layer's limits on starting runs."""
+
+    runs_at_once: int = 5
+    runs_per_minute: int = 60
+    videos_per_minute: int = 30
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A journal row for a request: a new one, or that of the run that already covers it."""
+
+    run: Run
+    created: bool
+    has_slot: bool = False
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What counts against the limits in Creative Units.
+
+    `day` is the last 24 hours with the estimates of unfinished runs. `in_flight` holds, for each
+    workspace, the runs that Layer may not have charged yet.
+    """
+
+    day: float = 0.0
+    in_flight: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A submission of the last minute: what it runs, and its age in seconds."""
+
+    kind: RunKind
+    subject_id: str
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What counts against Layer's limits: the workspace's active runs, the last minute's starts."""
+
+    active: Sequence[Run]
+    last_minute: Sequence[Submitted]
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs to list; None is no condition. `before` is the (time, key) a page ended at."""
+
+    status: StatusFilter | None = None
+    since: float | None = None
+    workspace_id: str | None = None
+    batch_id: str | None = None
+    run_ids: tuple[str, ...] | None = None
+    before: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class RunTotals:
+    """The number of runs that a filter finds, and their prices in Creative Units."""
+
+    count: int
+    running: int
+    estimated_creative_units: float
+    spent_creative_units: float
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A local file that Layer has; `reused` when its content was uploaded before."""
+
+    path: str
+    file_id: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    reused: bool
+
+
+def start_facts(
+    request: RunRequest, started: StartedInference | StartedWorkflowRun
+) -> dict[str, Any]:
+    """Return what only the answer to a submission says, as plain JSON without nulls."""
+    if isinstance(started, StartedWorkflowRun):
+        return without_nulls({"session_id": started.session_id})
+    return without_nulls(
+        {
+            "created_at": started.created_at,
+            "session_id": started.session_id,
+            "normalized": started.normalized_parameters,
+            "changed": changed_parameters(request, started.normalized_parameters) or None,
+        }
+    )
+
+
+def changed_parameters(request: RunRequest, normalized: Mapping[str, Any] | None) -> list[str]:
     """List what was asked for and will run otherwise, by Layer's echo of the request."""
     echo = normalized or {}
     asked = {name: request.body[name] for name in request.given if name in request.body}

@@ -10,7 +10,7 @@ from .. import __version__
 from ..runs.activity import Submissions
 from ..runs.service import open_runs
 from ..settings import Settings, refuse_paid_sandbox
-from .choices import ChoiceLists
+from .completion import CompletionCache
 from .context import App
 from .gallery import gallery
 from .icon import server_icon
@@ -43,8 +43,10 @@ def create_server(
             open_runs(settings, submissions=submissions) as runs,
             anyio.create_task_group() as background,
         ):
-            yield App(settings, runs, ChoiceLists(runs.client, background))
-            background.cancel_scope.cancel()
+            try:
+                yield App(settings, runs, CompletionCache(runs.client, background))
+            finally:
+                background.cancel_scope.cancel()
 
     tools = tools_of(settings.toolsets, saves_by_itself=saves_by_itself)
     with without_rich():

@@ -4,7 +4,7 @@ import json
 
 from mcp.types import CallToolResult, TextContent
 
-from .state import ToolContext
+from .context import ToolContext
 
 # Their model gets the structured content and nothing else, where there is any.
 STRUCTURE_ALONE = frozenset({"codex-mcp-client"})

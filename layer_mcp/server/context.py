@@ -17,7 +17,7 @@ from ..runs.references import OnUpload
 from ..runs.service import Runs
 from ..runs.types import CallBudget
 from ..settings import Settings
-from .choices import ChoiceLists
+from .completion import CompletionCache
 
 UPLOAD_UNITS = 1.0
 
@@ -31,7 +31,7 @@ class App:
 
     settings: Settings
     runs: Runs
-    choices: ChoiceLists
+    completions: CompletionCache
     asked: dict[str, str] = field(default_factory=dict[str, str])
 
     @property

@@ -8,7 +8,7 @@ from mcp.server.mcpserver import MCPServer
 
 from ..network import LOOPBACK_HOSTS, listen
 from ..settings import SettingsError
-from .state import App
+from .context import App
 
 PATH = "/mcp"
 

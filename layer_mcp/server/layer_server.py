@@ -23,10 +23,10 @@ from mcp.types import (
 
 from ..errors import LayerError
 from .completion import complete
+from .context import App
 from .lenient_params import with_text_arguments
 from .prompts.offering import Offer
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
-from .state import App
 from .stdio import serve_stdio
 
 MAX_NAME_LENGTH = 60

@@ -18,8 +18,8 @@ from ..runs.times import iso_time
 from ..runs.types import CallBudget, Run, RunError
 from .answers import Answer, ToolOutput, fit_rows, shorten
 from .context import ToolContext, app_of
-from .resources.addresses import output_uri
 
+OUTPUT_TEMPLATE = "layer://outputs/{file_id}"
 MAX_OUTPUTS = 20
 MAX_FILES = 4
 MIN_FINISHING_SECONDS = 5
@@ -298,9 +298,7 @@ async def _save(
     return answer, present
 
 
-def _with_paths(
-    answer: RunAnswer, saved: SavedOutputs, present: Mapping[int, Path]
-) -> RunAnswer:
+def _with_paths(answer: RunAnswer, saved: SavedOutputs, present: Mapping[int, Path]) -> RunAnswer:
     outputs = [
         output.model_copy(update={"path": str(present[number]) if number in present else None})
         for number, output in enumerate(answer.outputs or [], 1)
@@ -350,7 +348,7 @@ def _wait_step(run: Run) -> str:
 
 def _link(number: int, file: OutputFile, file_id: str) -> ResourceLink:
     return ResourceLink(
-        uri=output_uri(file_id),
+        uri=OUTPUT_TEMPLATE.format(file_id=file_id.lower()),
         name=Path(file.path).name if file.path else f"output {number}",
         mime_type=file.content_type,
         size=file.file_size_bytes,

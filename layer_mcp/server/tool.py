@@ -16,12 +16,12 @@ from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from ..errors import LayerError
 from ..setting_values import Toolset
+from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
 from .arguments import parse_arguments
 from .client_habits import suited
-from .answers import Answer, ToolOutput, error_result, success_result
-from .schema import JsonObject, answer_schema, outline, portable_schema
 from .context import app_of
+from .schema import JsonObject, answer_schema, outline, portable_schema
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from layer_mcp.journal import Journal, new_journal
+from layer_mcp.server.uploads import UploadedFile, Uploads
 
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.api.file_hosts import FileHosts
@@ -17,9 +19,7 @@ from layer_mcp.api.local_files import open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session, received_bytes
 from layer_mcp.errors import NEXT_STEPS
-from layer_mcp.journal import Journal, new_journal
 from layer_mcp.sandbox import Arrival, Fault, RunningSandbox
-from layer_mcp.server.uploads import UploadedFile, Uploads
 
 from ..support.raw_servers import Answer, Recorder, http_answer, raw_server
 from ..support.sandbox_calls import png

@@ -13,13 +13,13 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from layer_mcp.runs.sidecar import FinishedRun, Saved, earlier_saved
 
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.errors import NEXT_STEPS
 from layer_mcp.runs.file_names import slug_of
 from layer_mcp.runs.outputs import save_outputs
-from layer_mcp.runs.sidecar import FinishedRun, Saved, earlier_saved
 
 from ..support.raw_servers import raw_server
 

@@ -13,9 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from layer_mcp import LayerError
-from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.journal import Journal, new_journal
 from layer_mcp.journal import database as database_module
 from layer_mcp.journal.database import FILE_NAME, Database
@@ -38,6 +35,9 @@ from layer_mcp.journal.usage import (
     MINUTE_SECONDS,
     UNKNOWN_SECONDS,
 )
+
+from layer_mcp import LayerError
+from layer_mcp.api.polling import STOPPED_STATUSES
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import anyio
 import pytest
+from layer_mcp.journal.database import FILE_NAME
+from layer_mcp.journal.owners import FOLDER_NAME
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from layer_mcp import LayerClient
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.journal.owners import FOLDER_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import batches
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layer_mcp.journal.entries import RunEntry, RunFilter
+from layer_mcp.server.state import journal_of
 
 from layer_mcp import Settings
-from layer_mcp.journal.entries import RunEntry, RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
-from layer_mcp.server.state import journal_of
 
 from ..support.crashing_call import ANSWERED, READY, call_and_wait
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code

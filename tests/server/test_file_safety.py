@@ -10,12 +10,12 @@ from typing import Any
 
 import anyio
 import pytest
+from layer_mcp.journal.database import FILE_NAME
+from layer_mcp.runs.sidecar import FinishedRun, earlier_saved
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
-from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.runs.outputs import save_outputs
-from layer_mcp.runs.sidecar import FinishedRun, earlier_saved
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of

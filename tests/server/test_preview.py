@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageFile, ImageOps, ImageStat
-
 from layer_mcp.server.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
+from PIL import Image, ImageChops, ImageFile, ImageOps, ImageStat
 
 RED, BLUE, GREEN, YELLOW = (220, 40, 40), (40, 40, 220), (40, 200, 40), (220, 220, 40)
 

@@ -16,17 +16,17 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client, MCPError
-from mcp.types import CallToolResult
-
-from layer_mcp import Settings
 from layer_mcp.journal import database as database_module
 from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.journal.entries import RunEntry, RunFilter
 from layer_mcp.journal.run_log import RunLog
+from layer_mcp.server.state import journal_of
+from mcp import Client, MCPError
+from mcp.types import CallToolResult
+
+from layer_mcp import Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import paying
-from layer_mcp.server.state import journal_of
 
 from ..support.hosts import (
     ALL_HOSTS,

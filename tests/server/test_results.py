@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from layer_mcp.server.results import Illustrated, failed_call, finished_call
+from layer_mcp.server.run_results import changed_parameters, run_answer
 from mcp.types import CallToolResult, ResourceLink
 
 from layer_mcp import Inference, InferenceRequest, LayerError
-from layer_mcp.server.results import Illustrated, failed_call, finished_call
-from layer_mcp.server.run_results import changed_parameters, run_answer
 
 from ..support.hosts import content_of, text_of
 

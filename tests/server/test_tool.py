@@ -4,6 +4,8 @@ import logging
 
 import anyio
 import pytest
+from layer_mcp.server.run_results import RunAnswer
+from layer_mcp.server.state import ToolContext
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import Tool
@@ -13,8 +15,6 @@ from mcp.types import CallToolResult, ToolAnnotations
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import app
-from layer_mcp.server.run_results import RunAnswer
-from layer_mcp.server.state import ToolContext
 from layer_mcp.server.tool import make_tool
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of

@@ -71,9 +71,7 @@ class ExecuteBatchArguments(PayingArguments):
         if self.workspace_id is not None:
             given["workspace_id"] = self.workspace_id
         try:
-            return parse_arguments(
-                GenerationArguments, portable_schema(GenerationArguments), given
-            )
+            return parse_arguments(GenerationArguments, portable_schema(GenerationArguments), given)
         except LayerError as error:
             raise LayerError(error.code, f"request {number}: {error.message}") from None
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...api.fields import Id, Request
 from ...api.model_arguments import argument_use
-from ..answers import Answer, WORKSPACE, read_only, shorten
+from ..answers import WORKSPACE, Answer, read_only, shorten
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import Request
 from ...api.models import Workspace
-from ..answers import Answer, WORKSPACE, fit_rows, read_only, shorten
+from ..answers import WORKSPACE, Answer, fit_rows, read_only, shorten
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 

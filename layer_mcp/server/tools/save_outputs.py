@@ -87,9 +87,7 @@ def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
     return {numbers[file_id.lower()] for file_id in file_ids}
 
 
-def _report_bytes(
-    outputs: Sequence[Output], numbers: set[int], context: ToolContext
-) -> OnBytes:
+def _report_bytes(outputs: Sequence[Output], numbers: set[int], context: ToolContext) -> OnBytes:
     sizes_bytes = [outputs[number - 1].file_size_bytes or 0 for number in numbers]
     total_bytes = sum(sizes_bytes) if all(sizes_bytes) else None
     arrived_bytes: dict[int, int] = {}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .database import FILE_NAME, is_busy
-from .owners import FOLDER_NAME
-from .schema import SCHEMA_VERSION
+from ..runs.liveness import FOLDER_NAME
+from ..runs.schema import SCHEMA_VERSION
+from ..runs.sqlite import FILE_NAME, is_busy
 
 BUSY_SECONDS = 1.5
 INTEGRITY_SECONDS = 3.0
@@ -122,9 +122,9 @@ def _unknown(connection: sqlite3.Connection, api_url: str, servers: set[str]) ->
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if version < SCHEMA_VERSION:
         return 0
-    sql = "SELECT delivery, owner_id FROM runs WHERE api_url = ? AND delivery IN (?, ?)"
+    sql = "SELECT state, process_id FROM runs WHERE api_url = ? AND state IN (?, ?)"
     rows = connection.execute(sql, (api_url, "unknown", "sending"))
-    return sum(delivery == "unknown" or owner_id not in servers for delivery, owner_id in rows)
+    return sum(state == "unknown" or process_id not in servers for state, process_id in rows)
 
 
 def _is_young(path: Path, old: float) -> bool:
