@@ -14,8 +14,6 @@ from uuid import uuid4
 
 import pytest
 from layer_mcp.journal import Journal, new_journal
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME, Database
 from layer_mcp.journal.entries import (
     Delivery,
     Intent,
@@ -38,6 +36,8 @@ from layer_mcp.journal.usage import (
 
 from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
+from layer_mcp.runs import sqlite as database_module
+from layer_mcp.runs.sqlite import FILE_NAME, Database
 
 pytestmark = pytest.mark.anyio
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from layer_mcp.server.results import Illustrated, failed_call, finished_call
-from layer_mcp.server.run_results import changed_parameters, run_answer
 from mcp.types import CallToolResult, ResourceLink
 
 from layer_mcp import Inference, InferenceRequest, LayerError
+from layer_mcp.runs.types import Run, RunRequest, changed_parameters
+from layer_mcp.server.answers import ToolOutput, error_result, success_result
+from layer_mcp.server.run_answers import run_answer
 
 from ..support.hosts import content_of, text_of
 
@@ -24,12 +25,18 @@ OUTPUT = {
 
 
 def answer(
-    started: dict[str, Any] | None = None, *, can_save: bool = True, **state: Any
+    *,
+    can_save: bool = True,
+    protocol_version: str | None = NEWEST,
+    estimate: float | None = None,
+    **state: Any,
 ) -> CallToolResult:
-    run = Inference.model_validate({"inference_id": ID, **state})
-    answered = run_answer(run, workspace_id="ws", started=started or {}, can_save=can_save)
-    shown = Illustrated(answered, links=answered.links())
-    return finished_call(shown, simulated=False, protocol_version=NEWEST)
+    request = RunRequest("inference", "", "ws")
+    run = Run(request, "in_progress", 0.0, estimated_price_creative_units=estimate)
+    run = run.update(Inference.model_validate({"inference_id": ID, **state}))
+    answered = run_answer(run, can_save=can_save)
+    output = ToolOutput(answered, links=answered.links())
+    return success_result(output, simulated=False, protocol_version=protocol_version)
 
 
 def test_a_complete_run_says_price_url_size_and_type() -> None:
@@ -56,10 +63,7 @@ def test_each_output_that_has_an_id_is_a_link() -> None:
 def test_clients_of_revisions_without_links_get_none(
     protocol_version: str | None, links: int
 ) -> None:
-    run = Inference.model_validate({"inference_id": ID, "status": "complete", "outputs": [OUTPUT]})
-    answered = run_answer(run, workspace_id="ws", started={}, can_save=True)
-    shown = Illustrated(answered, links=answered.links())
-    result = finished_call(shown, simulated=False, protocol_version=protocol_version)
+    result = answer(status="complete", outputs=[OUTPUT], protocol_version=protocol_version)
     assert [block.type for block in result.content] == ["text"] + ["resource_link"] * links
 
 
@@ -69,9 +73,7 @@ def test_without_the_tool_that_saves_the_next_step_is_to_fetch() -> None:
 
 
 def test_an_estimate_that_was_wrong_is_named_beside_the_price() -> None:
-    result = answer(
-        {"estimated_price_creative_units": 0.6}, status="complete", actual_price_creative_units=1.4
-    )
+    result = answer(estimate=0.6, status="complete", actual_price_creative_units=1.4)
     assert "Price 1.4 CU (estimated 0.6)." in text_of(result)
 
 
@@ -129,7 +131,7 @@ def test_a_failed_run_without_a_reason_is_still_an_answer() -> None:
 
 
 def test_a_failed_call_gives_code_sentence_next_step_and_the_known_id() -> None:
-    result = failed_call(LayerError("TIMEOUT", "Too slow.", inference_id=ID), simulated=False)
+    result = error_result(LayerError("TIMEOUT", "Too slow.", inference_id=ID), simulated=False)
     assert result.is_error
     assert content_of(result) == {
         "error": {"code": "TIMEOUT", "message": "Too slow."},
@@ -160,7 +162,7 @@ def test_differences_between_asked_and_normalized_are_named() -> None:
         "seed": 123,
         "creativity": "0.5",
     }
-    assert changed_parameters(request, echo) == [
+    assert changed_parameters(RunRequest.inference(request, "ws", {}), echo) == [
         "width asked 1000, runs 1024",
         "fps asked 25, not used",
         "remove_background asked True, runs False",
@@ -169,7 +171,8 @@ def test_differences_between_asked_and_normalized_are_named() -> None:
 
 @pytest.mark.parametrize("echo", [None, {}])
 def test_without_an_echo_nothing_is_said_to_have_changed(echo: dict[str, Any] | None) -> None:
-    assert changed_parameters(InferenceRequest(model_id=ID, width=1000), echo) == []
+    request = RunRequest.inference(InferenceRequest(model_id=ID, width=1000), "ws", {})
+    assert changed_parameters(request, echo) == []
 
 
 def test_sixteen_outputs_stay_far_below_the_limit_of_hosts() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_mcp.server.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
 from PIL import Image, ImageChops, ImageFile, ImageOps, ImageStat
+
+from layer_mcp.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
 
 RED, BLUE, GREEN, YELLOW = (220, 40, 40), (40, 40, 220), (40, 200, 40), (220, 220, 40)
 
