@@ -45,7 +45,7 @@ async def _generate(prompt: str, folder: str) -> None:
     )
     failure: Exception | None = None
     async with Client(host) as client:
-        # Raised in this block, it would be wrapped in an ExceptionGroup by the client.
+        # The client would wrap an error that leaves this block in an ExceptionGroup.
         try:
             await _make_image(client, prompt)
         except (DemoError, MCPError, OSError) as error:

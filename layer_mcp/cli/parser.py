@@ -89,43 +89,38 @@ class Commands:
 
 def add_asset_commands(add_command: Callable[..., CommandParser]) -> None:
     """Add the commands about runs and models."""
-    for name, summary, add_options, function in (
+    for name, function, add_options, summary in (
         (
             "generate",
-            "make pictures, video, 3D or audio, and save them",
-            _generate_options,
             "generate.run",
+            _add_generate,
+            "make pictures, video, 3D or audio, and save them",
         ),
-        (
-            "price",
-            "what a generation would cost; nothing is started",
-            _price_options,
-            "price.run",
-        ),
-        ("status", "how a run is, and its files", _status_options, "status.run"),
-        ("runs", "what was started from this machine, and its price", _runs_options, "runs.run"),
-        ("models", "the models that there are", _models_options, "models.list_models"),
-        ("model", "what one model can do", _model_options, "models.show_model"),
+        ("price", "price.run", _add_price, "what a generation would cost; nothing is started"),
+        ("status", "status.run", _add_status, "how a run is, and its files"),
+        ("runs", "runs.run", _add_runs, "what was started from this machine, and its price"),
+        ("models", "models.list_models", _add_models, "the models that there are"),
+        ("model", "models.show_model", _add_model, "what one model can do"),
     ):
         description = f"{summary[0].upper()}{summary[1:]}."
         command = add_command(name, help=summary, description=description, allow_abbrev=False)
         command.rejects_unknown = True
         command.late_options = add_options
-        command.set_defaults(run=_load_when_called(function))
+        command.set_defaults(run=_import_when_called(function))
 
 
-def _load_when_called(function: str) -> Callable[[argparse.Namespace], int]:
-    module, _, name = function.partition(".")
+def _import_when_called(path: str) -> Callable[[argparse.Namespace], int]:
+    module, _, function = path.partition(".")
 
     def run(options: argparse.Namespace) -> int:
         from .calling import reporting  # noqa: PLC0415
 
-        return reporting(getattr(import_module(f".{module}", __package__), name), options)
+        return reporting(getattr(import_module(f".{module}", __package__), function), options)
 
     return run
 
 
-def _generate_options(command: CommandParser) -> None:
+def _add_generate(command: CommandParser) -> None:
     from .options import add_request_options  # noqa: PLC0415
 
     command.usage = "layer-mcp generate PROMPT --model NAME [options]"
@@ -144,7 +139,7 @@ def _generate_options(command: CommandParser) -> None:
     _add_common(command)
 
 
-def _price_options(command: CommandParser) -> None:
+def _add_price(command: CommandParser) -> None:
     from .options import add_request_options  # noqa: PLC0415
 
     command.usage = "layer-mcp price PROMPT --model NAME [options]"
@@ -152,7 +147,7 @@ def _price_options(command: CommandParser) -> None:
     _add_common(command)
 
 
-def _status_options(command: CommandParser) -> None:
+def _add_status(command: CommandParser) -> None:
     command.add_argument("run_id", metavar="RUN_ID", help="from generate or runs")
     command.add_argument("--wait", action="store_true", help="wait until the run has ended")
     _add_out(command)
@@ -160,7 +155,7 @@ def _status_options(command: CommandParser) -> None:
     _add_common(command)
 
 
-def _runs_options(command: CommandParser) -> None:
+def _add_runs(command: CommandParser) -> None:
     command.add_argument("--status", choices=RUN_STATES, help="only these")
     command.add_argument("--since", metavar="TIME", help="30m, 24h, 7d or a date")
     command.add_argument("--batch", metavar="ID", help="only the runs of this batch")
@@ -168,7 +163,7 @@ def _runs_options(command: CommandParser) -> None:
     _add_common(command)
 
 
-def _models_options(command: CommandParser) -> None:
+def _add_models(command: CommandParser) -> None:
     from .options import add_model_filters  # noqa: PLC0415
 
     command.add_argument(
@@ -183,7 +178,7 @@ def _models_options(command: CommandParser) -> None:
     _add_common(command)
 
 
-def _model_options(command: CommandParser) -> None:
+def _add_model(command: CommandParser) -> None:
     command.add_argument("model", type=unicode_text, metavar="NAME", help="name or id of a model")
     _add_common(command)
 

@@ -42,6 +42,18 @@ def test_ctrl_c_while_a_command_loads_is_silent(
     assert cli.main(["models"]) == 130
 
 
+def test_the_parser_loads_neither_the_server_nor_what_draws_at_a_terminal() -> None:
+    code = (
+        "import sys; from layer_mcp.cli.main import parser; parser();"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "argparse" in loaded
+    assert not {"httpx", "keyring", "mcp", "PIL", "rich"} & set(loaded)
+
+
 def test_version_is_one_line() -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"layer-mcp {__version__}\n")
