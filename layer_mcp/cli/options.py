@@ -1,6 +1,6 @@
 """The options of a generation and of a list of models, and the request they make.
 
-They are made from Layer's own request and query, so a new field becomes an option without any code here.
+They are derived from Layer's own request and query, so a new field is a new option.
 """
 
 import argparse
