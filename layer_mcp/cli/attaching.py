@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..settings import Settings
-from .argument_types import unicode_text
-from .exit_codes import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from .parser import EXIT_FAILED, EXIT_OK, EXIT_USAGE, unicode_text
 from .toolset_option import add_toolsets
 
 if TYPE_CHECKING:

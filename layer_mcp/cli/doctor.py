@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..setting_values import SettingsError
 from ..settings import Settings
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .logs import log_to_stderr
+from .output import log_to_stderr
 from .own_sandbox import with_own_sandbox
+from .parser import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from ..doctor.check import Check

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import Settings
 from .attaching import chosen_launch, client_and_file
-from .exit_codes import EXIT_OK
+from .parser import EXIT_OK
 
 if TYPE_CHECKING:
     from ..clients.catalog import Client

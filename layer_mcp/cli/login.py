@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 
 from ..settings import Settings
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .plain_text import plain
+from .output import plain
+from .parser import EXIT_FAILED, EXIT_OK
 
 SHOWN_WORKSPACES = 10
 NO_TOKEN = "There is no token. Run layer-mcp login at a terminal, or pipe the token into it."  # noqa: S105

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .plain_text import plain
+from .output import plain
 
 NEXT_STEPS = {
     "MISSING_TOKEN": "Run layer-mcp login, or try it with --sandbox.",
