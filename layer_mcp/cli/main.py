@@ -17,7 +17,7 @@ from .. import __version__
 from ..setting_values import SettingsError, folder, is_given
 from ..settings import Settings
 from .argument_types import unicode_text
-from .attaching import add_attaching
+from .clients import add_client_commands, add_toolsets
 from .command_parser import CommandParser, Commands
 from .doctor import add_doctor
 from .exit_codes import (
@@ -31,7 +31,6 @@ from .login import add_login
 from .logs import log_to_stderr
 from .own_sandbox import with_own_sandbox
 from .people import add_people
-from .toolset_option import add_toolsets
 from .unwritten import drop_unwritten
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=demo)
 
-    add_attaching(commands.group("clients"))
+    add_client_commands(commands.group("clients"))
     add_command = commands.group("account")
     add_login(add_command)
     add_doctor(add_command)
