@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..setting_values import SettingsError
-from .attaching import add_attaching
+from .clients import add_client_commands
 from .doctor import add_doctor
 from .login import add_login
 from .output import discard_stdout
@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_demo)
 
-    add_attaching(commands.group("clients"))
+    add_client_commands(commands.group("clients"))
     add_command = commands.group("account")
     add_login(add_command)
     add_doctor(add_command)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..setting_values import SettingsError, folder, is_given
 from ..settings import Settings
+from .clients import add_toolsets
 from .output import log_to_stderr
 from .own_sandbox import with_own_sandbox
 from .parser import EXIT_OK, CommandParser, add_port, add_sandbox_flag
-from .toolset_option import add_toolsets
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
