@@ -16,7 +16,7 @@ from .exit_codes import EXIT_FAILED, EXIT_USAGE
 from .generation_options import in_options
 from .logs import log_to_stderr
 from .next_steps import failure_in_words
-from .own_sandbox import with_own_sandbox
+from .sandbox import own_sandbox
 from .screen import Screen, new_screen
 from .unwritten import drop_unwritten
 
@@ -101,5 +101,5 @@ def _settings(options: argparse.Namespace) -> Generator[Settings]:
         max_wait_seconds=NO_HOST_LIMIT_SECONDS,
     )
     options.has_own_sandbox = settings.sandbox and not is_loopback(settings.api_url)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         yield effective

@@ -8,7 +8,6 @@ import io
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +28,8 @@ from .exit_codes import (
 )
 from .login import add_login
 from .logs import log_to_stderr
-from .own_sandbox import with_own_sandbox
 from .people import add_people
+from .sandbox import own_sandbox, serve_sandbox
 from .toolset_option import add_toolsets
 from .unwritten import drop_unwritten
 
@@ -119,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long a run takes",
     )
-    command.set_defaults(run=sandbox)
+    command.set_defaults(run=serve_sandbox)
 
     command = add_command("demo", help="make one simulated picture, as a host would")
     command.add_argument(
@@ -151,7 +150,7 @@ def serve(options: argparse.Namespace) -> int:
         input_dirs=_folders(options.input_dirs) or settings.input_dirs,
     )
     log_to_stderr(settings.log_level)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         submissions = Submissions()
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
@@ -208,30 +207,6 @@ def demo(options: argparse.Namespace) -> int:
     except DemoError as error:
         print(f"layer-mcp: {error}", file=sys.stderr)
         return EXIT_FAILED
-    return EXIT_OK
-
-
-def sandbox(options: argparse.Namespace) -> int:
-    """A simulated Layer, until it is interrupted."""
-    from ..sandbox import SandboxState, running_sandbox  # noqa: PLC0415
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    state = SandboxState()
-    if options.run_seconds is not None:
-        state.knobs.run_seconds = options.run_seconds
-    with running_sandbox(state, port=options.port) as running:
-        print("A simulated Layer. Nothing is charged. To use it, set:")
-        print("LAYER_SANDBOX=1")
-        print(f"LAYER_API_URL={running.api_url}")
-        print(f"LAYER_API_KEY={running.token}")
-        print(f"LAYER_WORKSPACE_ID={running.workspace_id}")
-        print("Models:")
-        for model in running.state.models:
-            print(f"  {model.model_id}  {model.name} ({model.modality})")
-        print("Stop it with Ctrl+C.", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
     return EXIT_OK
 
 
