@@ -7,7 +7,7 @@ from uuid import uuid4
 from layer_mcp import InferenceRequest
 from layer_mcp.sandbox import SandboxState
 from layer_mcp.sandbox.catalog import SandboxModel
-from layer_mcp.sandbox.records import Run, SandboxWorkspace, StoredFile, UploadSession
+from layer_mcp.sandbox.state import Run, SandboxWorkspace, StoredFile, UploadSession
 
 from .media_file import CONTENT_TYPE
 
@@ -27,12 +27,12 @@ class LargeFilesSandbox(SandboxState):
     ) -> Run:
         """Start a run whose files are there already."""
         run = super().submit(workspace, model, request, references)
-        run.outputs = self.keep(
+        run.outputs = self.store_files(
             [self._file(run.workspace_id, size_bytes) for size_bytes in self.output_sizes_bytes]
         )
         return run
 
-    def keep_upload(self, session: UploadSession) -> None:
+    def store_upload(self, session: UploadSession) -> None:
         """Let the bytes of a complete upload go, so that many of them do not fill the memory."""
         session.received.clear()
 

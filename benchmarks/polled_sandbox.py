@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from layer_mcp.sandbox import SandboxState
-from layer_mcp.sandbox.records import Arrival
+from layer_mcp.sandbox import Arrival, SandboxState
 
 
 @dataclass

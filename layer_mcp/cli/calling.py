@@ -15,8 +15,8 @@ from .connection import NO_HOST_LIMIT_SECONDS, RefusedError, refusal
 from .next_steps import failure_in_words
 from .options import use_option_names
 from .output import Screen, discard_stdout, log_to_stderr, open_screen
-from .own_sandbox import with_own_sandbox
 from .parser import EXIT_FAILED, EXIT_USAGE
+from .sandbox import own_sandbox
 
 OWN_SANDBOX = (
     "With --sandbox each command has a simulated Layer of its own, which ends with it. To keep "
@@ -99,5 +99,5 @@ def _settings(options: argparse.Namespace) -> Generator[Settings]:
         max_wait_seconds=NO_HOST_LIMIT_SECONDS,
     )
     options.has_own_sandbox = settings.sandbox and not is_loopback(settings.api_url)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         yield effective

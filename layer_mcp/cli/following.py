@@ -79,7 +79,7 @@ def show_run(
     missing = status == "complete" and not is_home(content)
     if missing and not options.json:
         screen.note(f"To fetch the rest: {status_command(run_id_of(content), options)}")
-    if missing or status in FAILED_STATUSES | STOPPED_STATUSES:
+    if missing or status in STOPPED_STATUSES | {"failed"}:
         return EXIT_FAILED
     return EXIT_OK
 

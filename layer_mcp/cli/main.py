@@ -3,9 +3,7 @@
 import argparse
 import contextlib
 import io
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from .output import discard_stdout
 from .parser import (
     EXIT_BROKEN_PIPE,
     EXIT_INTERRUPTED,
-    EXIT_OK,
     EXIT_USAGE,
     CommandParser,
     Commands,
@@ -26,6 +23,7 @@ from .parser import (
     add_port,
     unicode_text,
 )
+from .sandbox import serve_sandbox
 from .serve import DEFAULT_PORT, add_serve, serve_by_default
 
 DEFAULT_PROMPT = "a red potion in a round bottle"
@@ -93,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long a run takes",
     )
-    command.set_defaults(run=sandbox)
+    command.set_defaults(run=serve_sandbox)
 
     command = add_command("demo", help="make one simulated picture, as a host would")
     command.add_argument(
@@ -116,30 +114,6 @@ def _demo(options: argparse.Namespace) -> int:
     from .demo import demo  # noqa: PLC0415
 
     return demo(options.prompt, options.out)
-
-
-def sandbox(options: argparse.Namespace) -> int:
-    """A simulated Layer, until it is interrupted."""
-    from ..sandbox import SandboxState, running_sandbox  # noqa: PLC0415
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    state = SandboxState()
-    if options.run_seconds is not None:
-        state.knobs.run_seconds = options.run_seconds
-    with running_sandbox(state, port=options.port) as running:
-        print("A simulated Layer. Nothing is charged. To use it, set:")
-        print("LAYER_SANDBOX=1")
-        print(f"LAYER_API_URL={running.api_url}")
-        print(f"LAYER_API_KEY={running.token}")
-        print(f"LAYER_WORKSPACE_ID={running.workspace_id}")
-        print("Models:")
-        for model in running.state.models:
-            print(f"  {model.model_id}  {model.name} ({model.modality})")
-        print("Stop it with Ctrl+C.", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
-    return EXIT_OK
 
 
 def _seconds(text: str) -> float:

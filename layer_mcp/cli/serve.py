@@ -13,14 +13,14 @@ from ..setting_values import SettingsError, folder, is_given
 from ..settings import Settings
 from .clients import add_toolsets
 from .output import log_to_stderr
-from .own_sandbox import with_own_sandbox
 from .parser import EXIT_OK, CommandParser, add_port, add_sandbox_flag
+from .sandbox import own_sandbox
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
+    from ..runs.activity import Submissions
     from ..server.state import App
-    from ..server.submissions import Submissions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8750
@@ -61,7 +61,7 @@ def serve(options: argparse.Namespace) -> int:
         SettingsError: a setting or an option is invalid, or a standard stream is closed.
     """
     create_server = _import_create_server()
-    from ..server.submissions import Submissions  # noqa: PLC0415
+    from ..runs.activity import Submissions  # noqa: PLC0415
 
     settings = Settings.from_env()
     settings = dataclasses.replace(
@@ -71,7 +71,7 @@ def serve(options: argparse.Namespace) -> int:
         input_dirs=_given_folders(options.input_dirs) or settings.input_dirs,
     )
     log_to_stderr(settings.log_level)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         submissions = Submissions()
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
@@ -119,7 +119,7 @@ def _serve_stdio(server: "MCPServer[App]", submissions: "Submissions") -> None:
     # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A request that was sent is paid for, so its response is recorded before the process ends.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: submissions.then(_end_by_signal))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: submissions.stop_then(_end_by_signal))
     if sys.stdin.isatty():
         print(TERMINAL_HINT, file=sys.stderr)
     try:

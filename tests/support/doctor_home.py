@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layer_mcp.sandbox import RunningSandbox, SandboxState
-from layer_mcp.sandbox.records import SandboxWorkspace
+from layer_mcp.sandbox.state import SandboxWorkspace
 
 from .client_home import ClientHome
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layer_mcp.sandbox.picture import draw_picture, item_for
+from layer_mcp.sandbox.pictures import draw_picture, item_for
 
 
 @pytest.mark.parametrize("side", [256, 512, 1024])

@@ -1,4 +1,4 @@
-"""Pictures of small game items, drawn from a prompt and a seed."""
+"""Pictures of small game items, drawn from a prompt and a seed, and the sandbox's one video."""
 
 import colorsys
 import hashlib
@@ -6,7 +6,9 @@ import io
 import math
 import random
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.resources import files
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,6 +16,11 @@ GRID = 32
 ROWS = 24
 SIMULATED = "(simulated)"
 CAPTION_SHARE = 0.94
+MAX_PREVIEW_PIXELS = 512
+PREVIEW_QUALITY = 80
+PREVIEW_BACKGROUND = (24, 24, 32)
+SAMPLE_SIDE_PIXELS = 64
+MIN_SATURATION, MIN_VALUE, MIN_ALPHA = 0.25, 0.2, 128
 HUES = {
     "red": 0.0,
     "orange": 0.07,
@@ -34,7 +41,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Item:
-    """A turned object: its hue (0-1) and its half width (0-1) in each row from the top."""
+    """A round object: its hue (0-1), and its half width (0-1) in each row from the top."""
 
     hue: float
     profile: tuple[float, ...]
@@ -42,7 +49,7 @@ class Item:
 
 
 def item_for(prompt: str, seed: str, index: int) -> Item:
-    """The item that belongs to a prompt, a seed and a place in the batch; always the same one."""
+    """Return the item for a prompt, a seed and an index in the batch, always the same one."""
     digest = hashlib.sha256(f"{prompt}\0{seed}\0{index}".encode()).digest()
     number = int.from_bytes(digest[:8])
     chance = random.Random(number)  # noqa: S311
@@ -57,7 +64,7 @@ def item_for(prompt: str, seed: str, index: int) -> Item:
 def draw_picture(
     item: Item, *, caption: str, width: int, height: int, transparent: bool
 ) -> Image.Image:
-    """The picture of an item; the caption says that it is simulated."""
+    """Draw an item. Unless it's transparent, the picture has a caption that says it's simulated."""
     image = Image.new("RGBA", (width, height)) if transparent else _backdrop(item, width, height)
     side = int(min(width, height) * 0.72)
     sprite = _sprite(item).resize((side, side), Image.Resampling.NEAREST)
@@ -67,8 +74,8 @@ def draw_picture(
     return image
 
 
-def encoded(image: Image.Image, kind: str) -> bytes:
-    """The picture as the bytes of a png or webp file."""
+def encode_picture(image: Image.Image, kind: str) -> bytes:
+    """Return a picture as the bytes of a PNG or WebP file."""
     buffer = io.BytesIO()
     if kind == "webp":
         image.save(buffer, "WEBP", quality=85)
@@ -77,14 +84,63 @@ def encoded(image: Image.Image, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def encode_preview(picture: Image.Image) -> bytes:
+    """Return a small JPEG of a picture, with a dark background instead of transparency."""
+    small = picture.convert("RGBA")
+    small.thumbnail((MAX_PREVIEW_PIXELS, MAX_PREVIEW_PIXELS))
+    flat = Image.new("RGB", small.size, PREVIEW_BACKGROUND)
+    flat.paste(small, mask=small.getchannel("A"))
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=PREVIEW_QUALITY)
+    return buffer.getvalue()
+
+
+def open_picture(data: bytes) -> Image.Image | None:
+    """Return the picture in a file, or None if it isn't a picture."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGBA")
+    # Pillow raises many kinds of errors for bytes that aren't a picture.
+    except Exception:
+        return None
+
+
+def read_clip() -> bytes:
+    """Return the sandbox's one video, an MP4."""
+    return (files("layer_mcp.sandbox") / "clip.mp4").read_bytes()
+
+
+def reference_hue(references: Iterable[bytes]) -> float | None:
+    """Return the hue (0-1) of the first reference file that has a color."""
+    pictures = (open_picture(data) for data in references)
+    hues = (_average_hue(picture) for picture in pictures if picture is not None)
+    return next((hue for hue in hues if hue is not None), None)
+
+
+def _average_hue(picture: Image.Image) -> float | None:
+    """Return the average angle of the saturated pixels' hues, or None without any."""
+    sample = picture.resize((SAMPLE_SIDE_PIXELS, SAMPLE_SIDE_PIXELS))
+    east = north = 0.0
+    for red, green, blue, alpha in zip(*[iter(sample.tobytes())] * 4, strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
+        if saturation >= MIN_SATURATION and value >= MIN_VALUE and alpha >= MIN_ALPHA:
+            # People notice bright, saturated colors; a dark backdrop should count for little.
+            weight = saturation * value**2
+            east += weight * math.cos(2 * math.pi * hue)
+            north += weight * math.sin(2 * math.pi * hue)
+    if math.hypot(east, north) < 1:
+        return None
+    return math.atan2(north, east) / (2 * math.pi) % 1
+
+
 def shade(hue: float, saturation: float, value: float) -> Color:
-    """An RGB colour of 0-255 from a hue, a saturation and a value of 0-1."""
+    """Return an RGB color (0-255) for a hue, a saturation and a value (0-1)."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _profile(chance: random.Random) -> tuple[float, ...]:
-    """A bottle-like outline: a narrow neck, a shoulder, a belly and a foot."""
+    """Return the half widths of a bottle: a narrow neck, a shoulder, a belly and a foot."""
     neck = chance.uniform(0.16, 0.3)
     points = [neck, neck, chance.uniform(0.35, 0.8), chance.uniform(0.7, 1.0)]
     points += [chance.uniform(0.45, 1.0), chance.uniform(0.35, 0.8)]
@@ -145,7 +201,7 @@ def _write_caption(image: Image.Image, caption: str) -> None:
     size = max(min(image.width, image.height) // 30, 9)
     font = ImageFont.load_default(size)
     draw = ImageDraw.Draw(image)
-    # The font has no accents: "é" is written as "e".
+    # The font has no accented letters, so "é" is written as "e".
     plain = unicodedata.normalize("NFKD", " ".join(caption.split())[:60])
     words = plain.encode("ascii", "ignore").decode()
     texts = [f"{words}  {SIMULATED}"]
