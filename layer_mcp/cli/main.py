@@ -156,7 +156,7 @@ def serve(options: argparse.Namespace) -> int:
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
         if options.http:
-            from ..server.http import serve_http  # noqa: PLC0415
+            from ..server.transport import serve_http  # noqa: PLC0415
 
             serve_http(server, options.host, options.port)
         else:

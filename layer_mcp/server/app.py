@@ -37,10 +37,10 @@ from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, 
 from .run_tasks import RunTasks
 from .shielding import shielded
 from .state import App, journal_of, new_app
-from .stdio import serve_stdio
 from .submissions import Submissions
 from .tasks import Tasks
 from .tools import tools_of
+from .transport import serve_stdio
 
 # Every answer in protocol 2026-07-28 repeats the icon, so it is small.
 ICON_SVG = (
