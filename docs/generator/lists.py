@@ -11,7 +11,7 @@ from layer_mcp.clients.catalog import CLIENTS, Platform, System
 from layer_mcp.clients.catalog import Client as CatalogClient
 from layer_mcp.doctor.examination import CHECKS
 from layer_mcp.server.app import create_server
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp.server.prompts import JOBS
 
 from .tables import table
 
@@ -78,7 +78,7 @@ async def _listed() -> tuple[list[Prompt], list[Row], list[Row]]:
 
 
 def _arguments(prompt: Prompt) -> str:
-    defaults = {(job.name, each.name): each.default for job in jobs() for each in job.arguments}
+    defaults = {(job.name, each.name): each.default for job in JOBS for each in job.arguments}
     words: list[str] = []
     for argument in prompt.arguments or []:
         default = defaults[prompt.name, argument.name]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
     from ..runs.activity import Submissions
-    from ..server.state import App
+    from ..server.context import App
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8750
@@ -76,7 +76,7 @@ def serve(options: argparse.Namespace) -> int:
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
         if options.http:
-            from ..server.http import serve_http  # noqa: PLC0415
+            from ..server.transport import serve_http  # noqa: PLC0415
 
             serve_http(server, options.host, options.port)
         else:

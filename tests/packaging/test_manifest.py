@@ -118,10 +118,10 @@ def test_what_was_filled_in_arrives_as_it_was_written(
 def test_the_icon_is_a_square_of_512_in_the_servers_colour() -> None:
     from PIL import Image
 
-    from layer_mcp.server.icon import SVG
+    from layer_mcp.server.app import ICON_SVG
 
     with Image.open(ROOT / "bundle" / CONTENT["icon"]) as icon:
         assert (icon.format, icon.size) == ("PNG", (512, 512))
         middle = icon.convert("RGBA").getpixel((256, 128))
-    (colour,) = re.findall("#([0-9a-f]{6})", SVG)
+    (colour,) = re.findall("#([0-9a-f]{6})", ICON_SVG)
     assert middle == (*bytes.fromhex(colour), 255)
