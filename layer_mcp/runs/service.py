@@ -523,15 +523,15 @@ class Runs:
             return earlier
         return await self.save(run, folder, numbers=missing)
 
-    async def preview(self, run: Run, paths: Mapping[int, Path], count: int) -> bytes | None:
-        """Return one small JPEG of the first `count` outputs that can be seen, or None.
+    async def preview(self, run: Run, paths: Mapping[int, Path]) -> bytes | None:
+        """Return one small JPEG of the first outputs that can be seen, or None.
 
         `paths` are those of the saved outputs by their numbers, from 1.
         """
         from ..preview import SmallPicture, contact_sheet, small_picture  # noqa: PLC0415
 
         # What cannot be seen keeps its place, so that the numbers are those of the outputs.
-        pictures: list[SmallPicture | None] = [None] * min(count, MAX_PICTURES)
+        pictures: list[SmallPicture | None] = [None] * min(len(run.outputs), MAX_PICTURES)
         slots = anyio.Semaphore(PICTURES_AT_ONCE)
 
         async def load(index: int) -> None:
