@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-from .schema import JsonObject
+from ..schema import JsonObject
 
 
 async def with_text_arguments(

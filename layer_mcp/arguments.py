@@ -1,4 +1,4 @@
-"""What an agent sent as arguments: tidied, validated, and refused in one short sentence."""
+"""Arguments of a tool or a command: tidied, validated, and refused in one short sentence."""
 
 import difflib
 import json
@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..errors import LayerError
+from .errors import LayerError
 from .schema import JsonObject
 
 MAX_PROBLEMS_NAMED = 3
