@@ -3,13 +3,13 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import LayerError
+from .errors import Argument, LayerError, MessagePart
 from .schema import JsonObject
 
 MAX_PROBLEMS_NAMED = 3
@@ -36,7 +36,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObject) -> ModelT:
-    """The arguments as a model.
+    """Return the arguments as a model.
 
     `null`, `"null"` and `""` mean "not given", and an object or array that arrives as a string is
     parsed, because some clients send them so.
@@ -47,11 +47,12 @@ def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObje
     try:
         return model.model_validate(tidy(arguments, schema))
     except ValidationError as error:
-        raise LayerError("INVALID_ARGUMENTS", _sentence(error.errors(), schema)) from None
+        sentence = list(_sentence(error.errors(), schema))
+        raise LayerError("INVALID_ARGUMENTS", sentence) from None
 
 
 def tidy(value: Any, schema: JsonObject) -> Any:
-    """The value without arguments that were not given, and with JSON strings parsed."""
+    """Return a value without arguments that were not given, and with JSON strings parsed."""
     kind = schema.get("type")
     if kind in ("object", "array") and isinstance(value, str):
         value = _parsed(value)
@@ -78,22 +79,25 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _sentence(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
-    problems = [_problem(error, schema) for error in errors]
-    more = len(problems) - MAX_PROBLEMS_NAMED
-    named = "; ".join(problems[:MAX_PROBLEMS_NAMED])
-    return f"{named}{f'; and {more} more' if more > 0 else ''}."
+def _sentence(errors: Sequence[ErrorDetails], schema: JsonObject) -> Iterator[MessagePart]:
+    for number, error in enumerate(errors[:MAX_PROBLEMS_NAMED]):
+        if number:
+            yield "; "
+        place = ".".join(str(part)[:60] for part in error["loc"])
+        yield Argument(place) if place else "arguments"
+        yield _problem(error, schema)
+    more = len(errors) - MAX_PROBLEMS_NAMED
+    yield f"; and {more} more." if more > 0 else "."
 
 
 def _problem(error: ErrorDetails, schema: JsonObject) -> str:
-    place = ".".join(str(part)[:60] for part in error["loc"]) or "arguments"
     if error["type"] == "extra_forbidden":
-        return f"{place} is not an argument{_suggestion(error, schema)}"
+        return f" is not an argument{_suggestion(error, schema)}"
     message = error["msg"].partition(" after validation")[0]
     rule = RULES.get(error["type"]) or PYDANTIC_SUBJECT.sub("must ", message)
     given = error["input"]
     shown = f", not {given}" if isinstance(given, int | float) and len(str(given)) < 20 else ""
-    return f"{place} {rule}{shown}" if rule.startswith(("must", "is ")) else f"{place}: {rule}"
+    return f" {rule}{shown}" if rule.startswith(("must", "is ")) else f": {rule}"
 
 
 def _suggestion(error: ErrorDetails, schema: JsonObject) -> str:

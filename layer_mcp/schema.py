@@ -37,7 +37,7 @@ UNLISTED_FACTS = frozenset({"simulated"})
 
 @cache
 def portable_schema(model: type[BaseModel]) -> JsonObject:
-    """The model's schema in the portable dialect; docstrings of models stay with developers."""
+    """Return a model's schema in the portable dialect; its docstrings stay with developers."""
     schema = model.model_json_schema()
     definitions = {
         name: _without_docstring(definition) for name, definition in schema.get("$defs", {}).items()
@@ -47,7 +47,7 @@ def portable_schema(model: type[BaseModel]) -> JsonObject:
 
 @cache
 def answer_schema(model: type[BaseModel]) -> JsonObject:
-    """The outline of a tool's answers: only the next step is in all of them, failed ones too.
+    """Return the outline of a tool's answers: all of them, failed ones too, have the next step.
 
     Some clients check the structured content of a failed call against it; hardly one shows it to
     the model.
@@ -60,7 +60,7 @@ def answer_schema(model: type[BaseModel]) -> JsonObject:
 
 
 def outline(schema: JsonObject, keywords: frozenset[str] = OUTLINE_KEYWORDS) -> JsonObject:
-    """The names and types of a schema; its limits hold all the same."""
+    """Return the names and types of a schema; its limits hold all the same."""
     result = {key: value for key, value in schema.items() if key in keywords}
     if "properties" in schema:
         result["properties"] = {
@@ -93,7 +93,7 @@ def _portable(schema: JsonObject, definitions: JsonObject) -> JsonObject:
 
 
 def _dereferenced(schema: JsonObject, definitions: JsonObject) -> JsonObject:
-    """A `$ref` replaced by what it names; the reference's own description wins."""
+    """Replace a `$ref` with what it names; the reference's own description wins."""
     if "$ref" not in schema:
         return schema
     name = cast(str, schema["$ref"]).rpartition("/")[2]
@@ -102,7 +102,7 @@ def _dereferenced(schema: JsonObject, definitions: JsonObject) -> JsonObject:
 
 
 def _without_null(schema: JsonObject, definitions: JsonObject) -> JsonObject:
-    """`T | None` as plain T: an optional argument is one that is left out."""
+    """Turn `T | None` into plain T: an optional argument is one that is left out."""
     branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
     if not branches:
         return schema
