@@ -28,10 +28,10 @@ from .. import __version__
 from ..api.client import LayerClient
 from ..credentials import token_source
 from ..settings import Settings, refuse_paid_sandbox
+from .client_quirks import normalize_prompt_params
 from .completion import complete
 from .gallery import gallery
 from .instructions import instructions
-from .lenient_params import with_text_arguments
 from .prompts import get_prompt, list_prompts, select_jobs
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
 from .run_tasks import RunTasks
@@ -111,7 +111,7 @@ class LayerServer(MCPServer[App]):
             cache_hints=CACHE_HINTS,
             lifespan=lifespan,
             log_level=settings.log_level,
-            middleware=[with_text_arguments],
+            middleware=[normalize_prompt_params],
         )
         self._lowlevel_server.add_request_handler(
             "completion/complete", CompleteRequestParams, self._handle_complete
