@@ -11,7 +11,16 @@ from layer_mcp.server.app import create_server
 
 @pytest.mark.parametrize(
     "name",
-    ["httpx", "PIL", "rich", "keyring", "yaml", "layer_mcp.clients", "layer_mcp.sandbox"],
+    [
+        "httpx",
+        "PIL",
+        "rich",
+        "keyring",
+        "tomlkit",
+        "yaml",
+        "layer_mcp.clients",
+        "layer_mcp.sandbox",
+    ],
 )
 def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     code = (

@@ -7,9 +7,8 @@ from mcp import Client
 from mcp.types import Prompt
 
 from layer_mcp import Settings
-from layer_mcp.clients.catalog import CLIENTS
-from layer_mcp.clients.catalog import Client as AttachableClient
-from layer_mcp.clients.platforms import Platform, System
+from layer_mcp.clients.catalog import CLIENTS, Platform, System
+from layer_mcp.clients.catalog import Client as CatalogClient
 from layer_mcp.doctor.examination import CHECKS
 from layer_mcp.server.app import create_server
 from layer_mcp.server.prompts import JOBS
@@ -37,7 +36,7 @@ def client_files() -> str:
     return table(("client", "macOS", "Linux", "Windows"), rows)
 
 
-def _file_of(client: AttachableClient, system: System) -> str:
+def _file_of(client: CatalogClient, system: System) -> str:
     return f"`{client.file(Platform(system, Path('~'), {}))}`"
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..setting_values import SettingsError
 from ..settings import Settings
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .logs import log_to_stderr
-from .own_sandbox import with_own_sandbox
+from .output import log_to_stderr
+from .parser import EXIT_FAILED, EXIT_OK
+from .sandbox import own_sandbox
 
 if TYPE_CHECKING:
     from ..doctor.check import Check
@@ -42,7 +42,7 @@ def doctor(options: argparse.Namespace) -> int:
         return _report(Setup(Settings(), settings_problem=str(error)), options)
     log_to_stderr(settings.log_level)
     settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         return _report(Setup(effective, is_own_sandbox=effective is not settings), options)
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, cast
 
-from ..clients.catalog import CLIENTS, Client
-from ..clients.command import Launch
+from ..clients.catalog import CLIENTS, Client, Platform, this_platform
+from ..clients.command import ServerCommand
 from ..clients.config_file import read_config
 from ..clients.entries import token_in
-from ..clients.errors import AttachError, ConfigSyntaxError
-from ..clients.formats import format_of, inner
-from ..clients.platforms import Platform, this_platform
+from ..clients.errors import ClientConfigError, ConfigSyntaxError
+from ..clients.formats import load_format, servers_in
 from ..settings import DEFAULT_API_URL, SettingsError, normal_api_url
 
 OWN_NAME = "layer"
@@ -57,18 +56,18 @@ def configured_clients(environ: Mapping[str, str]) -> tuple[ConfiguredClient, ..
 def _configured(client: Client, platform: Platform) -> ConfiguredClient | None:
     try:
         path = client.file(platform)
-    except AttachError:
+    except ClientConfigError:
         return None
     text = ""
     try:
         text = read_config(path).text
-        servers = inner(format_of(client.format).parse(text), client.place)
+        servers = servers_in(load_format(client.format).parse(text), client.servers_key)
     except ConfigSyntaxError as error:
         # The parser's own words may quote the file, and with it a token.
         problem = f"no valid {client.format.upper()} in line {error.line}, column {error.column}"
     except TypeError as error:
         problem = f"{error} is not an object"
-    except AttachError as error:
+    except ClientConfigError as error:
         problem = error.fact.removeprefix(f"{path} ").rstrip(".")
     else:
         entries = _entries(client, servers)
@@ -101,7 +100,7 @@ def _command(client: Client, entry: Any) -> list[str]:
     """The command of an entry and its arguments; nothing for a server that is an address."""
     if not isinstance(entry, dict):
         return []
-    usual = client.entry(Launch(PLACEHOLDER))
+    usual = client.entry(ServerCommand(PLACEHOLDER))
     key = next(key for key, value in usual.items() if value == PLACEHOLDER)
     found = cast("dict[str, Any]", entry)
     command, args = found.get(key), found.get("args")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..journal.health import Health, Trouble, journal_health
 from ..paths import state_folder
 from .check import Check, Subject
 from .folder_checks import writing_problem
+from .journal_health import Health, Trouble, journal_health
 from .setup import Setup
 
 JOURNAL = Subject("journal", "Journal")

@@ -3,9 +3,9 @@
 from dataclasses import fields
 from difflib import get_close_matches
 
+from ..credentials import CREATE_TOKEN_STEP, InvalidTokenError, parse_token
 from ..errors import next_step_for
 from ..settings import Settings
-from ..token_text import CREATE_STEP, TokenTextError, token_of
 from .check import Check, Subject
 from .setup import Setup
 
@@ -41,9 +41,11 @@ def token(setup: Setup) -> Check:
         return TOKEN.failed("none is set, and none is stored", next_step_for("MISSING_TOKEN"))
     value, place = setup.token.value, setup.token.place
     try:
-        bare = token_of(value)
-    except TokenTextError as error:
-        return TOKEN.failed(f"{place}. {error}".removesuffix(f" {CREATE_STEP}"), CREATE_STEP)
+        bare = parse_token(value)
+    except InvalidTokenError as error:
+        return TOKEN.failed(
+            f"{place}. {error}".removesuffix(f" {CREATE_TOKEN_STEP}"), CREATE_TOKEN_STEP
+        )
     if bare != value:
         fix = "Set it without quotes and without Bearer, or run layer-mcp login."
         return TOKEN.failed(f"{place}, with quotes or Bearer around it", fix)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..credentials import keyring_name, token_source
+from ..credentials import find_keyring_name, token_source
 from ..settings import Settings
 from .route import Proxy, proxy_for
 
@@ -59,7 +59,7 @@ class Setup:
             return "the sandbox's own"
         names = (name for name in TOKEN_VARIABLES if self.environ.get(name, "").strip() == token)
         name = next(names, None)
-        return f"set as {name}" if name else f"stored in {keyring_name() or 'the keyring'}"
+        return f"set as {name}" if name else f"stored in {find_keyring_name() or 'the keyring'}"
 
     @cached_property
     def proxy(self) -> Proxy | None:

@@ -3,7 +3,7 @@
 import base64
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -25,19 +25,17 @@ from mcp.types import (
 )
 
 from .. import __version__
-from ..api.client import LayerClient
-from ..credentials import token_source
+from ..runs.activity import Submissions
+from ..runs.service import open_runs
 from ..settings import Settings, refuse_paid_sandbox
 from .client_quirks import normalize_prompt_params
-from .completion import complete
+from .completion import CompletionCache, complete
+from .context import App
 from .gallery import gallery
 from .instructions import instructions
 from .prompts import get_prompt, list_prompts, select_jobs
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
 from .run_tasks import RunTasks
-from .shielding import shielded
-from .state import App, journal_of, new_app
-from .submissions import Submissions
 from .tasks import Tasks
 from .tools import tools_of
 from .transport import serve_stdio
@@ -74,9 +72,8 @@ def create_server(
         SettingsError: A sandbox is required, but the API's address is not one.
     """
     refuse_paid_sandbox(settings)
-    lifespan = _lifespan(settings, submissions or Submissions())
     with _rich_hidden():
-        return LayerServer(settings, lifespan, notes)
+        return LayerServer(settings, _lifespan(settings, submissions), notes)
 
 
 Lifespan = Callable[[MCPServer[App]], AbstractAsyncContextManager[App]]
@@ -160,22 +157,17 @@ class LayerServer(MCPServer[App]):
         return await complete(cache, params, self._jobs, MODEL_TEMPLATE)
 
 
-def _lifespan(settings: Settings, submissions: Submissions) -> Lifespan:
+def _lifespan(settings: Settings, submissions: Submissions | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        token = token_source(settings)
-        # Cancelled background work still records what it did not send.
-        with closing(journal_of(settings, token)) as journal:
-            async with (
-                LayerClient.from_settings(settings, token) as client,
-                anyio.create_task_group() as background,
-            ):
-                try:
-                    yield new_app(settings, client, journal, background, submissions)
-                finally:
-                    background.cancel_scope.cancel()
-                    with shielded():
-                        await submissions.finished()
+        async with (
+            open_runs(settings, submissions=submissions) as runs,
+            anyio.create_task_group() as background,
+        ):
+            try:
+                yield App(settings, runs, CompletionCache(runs.client, background))
+            finally:
+                background.cancel_scope.cancel()
 
     return lifespan
 

@@ -28,16 +28,14 @@ from ..api.fields import is_uuid
 from ..api.media_types import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
 from ..errors import LayerError
-from ..journal.entries import RunEntry, RunFilter
 from ..paths import is_below, output_folder
-from ..runs.sidecar import SavedFile, earlier_saved
+from ..runs.outputs import SavedFile, find_saved
+from ..runs.types import Run, RunFilter, outputs_as_json
+from .answers import Answer
 from .arguments import parse_arguments
-from .journal_use import read
-from .results import Answer
-from .run_results import OUTPUT_TEMPLATE, OutputFile, size_in_words
-from .run_rows import run_row
+from .context import App, ToolContext, app_of, runs_for
+from .run_answers import OUTPUT_TEMPLATE, OutputFile, describe_size, run_row
 from .schema import portable_schema
-from .state import App, ToolContext, app_of
 from .tools.get_model import GetModelArguments, get_model
 from .tools.list_workspaces import ListWorkspacesArguments, list_workspaces
 
@@ -180,25 +178,21 @@ async def _read_runs(context: ToolContext, values: Mapping[str, str]) -> Reading
         limit = min(max(int(values.get("limit") or MAX_RUNS), 1), MAX_RUNS)
     except ValueError:
         raise LayerError("INVALID_ARGUMENTS", "limit must be a whole number.") from None
-    runs = await _find_runs(context, RunFilter(), limit)
+    runs = await runs_for(context).list(limit=limit)
     rows = await to_thread.run_sync(lambda: [run_row(run) for run in runs])
     return Reading(_to_json([row.model_dump(exclude_none=True) for row in rows]))
 
 
 async def _read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
     run_id = values["inference_id"]
-    runs = await _find_runs(context, RunFilter(run_ids=(run_id.lower(),)), 1)
+    runs = await runs_for(context).list(RunFilter(run_ids=(run_id.lower(),)), 1)
     if not runs:
         sentence = f"No run {run_id[:MAX_SHOWN_ID_LENGTH]} was started from here."
         step = f"Read {RUNS_URI} for those that were."
         raise LayerError("RUN_NOT_FOUND", sentence, next_step=step)
     row = await to_thread.run_sync(run_row, runs[0])
-    details = {"facts": runs[0].facts, "outputs": runs[0].outcome.outputs}
+    details = {"facts": runs[0].facts(), "outputs": outputs_as_json(runs[0].outputs)}
     return Reading(_to_json(row.model_dump(exclude_none=True) | details))
-
-
-async def _find_runs(context: ToolContext, wanted: RunFilter, limit: int) -> list[RunEntry]:
-    return await read(app_of(context).journal.runs.listed(wanted, limit))
 
 
 async def _read_model(context: ToolContext, values: Mapping[str, str]) -> Reading:
@@ -248,10 +242,9 @@ async def _read_output(context: ToolContext, values: Mapping[str, str]) -> Readi
     return Reading(data, _media_type(data, output), OUTPUT_TTL_MS)
 
 
-async def _find_output(app: App, file_id: str) -> tuple[RunEntry, Output]:
-    run = await read(app.journal.outputs.maker(file_id)) if is_uuid(file_id) else None
-    outputs = [Output.model_validate(output) for output in run.outcome.outputs] if run else []
-    for output in outputs:
+async def _find_output(app: App, file_id: str) -> tuple[Run, Output]:
+    run = await app.runs.find_maker(file_id) if is_uuid(file_id) else None
+    for output in run.outputs if run else ():
         if run is not None and (output.file_id or "").lower() == file_id.lower():
             return run, output
     shown_id = file_id[:MAX_SHOWN_ID_LENGTH]
@@ -260,10 +253,10 @@ async def _find_output(app: App, file_id: str) -> tuple[RunEntry, Output]:
     raise LayerError("OUTPUT_NOT_FOUND", sentence, next_step=step)
 
 
-def _find_saved(run: RunEntry, output: Output) -> SavedOutput | None:
+def _find_saved(run: Run, output: Output) -> SavedOutput | None:
     if run.folder is None or run.run_id is None or output.file_id is None:
         return None
-    saved = earlier_saved(run.folder, run.run_id)
+    saved = find_saved(run.folder, run.run_id)
     present = saved.present() if saved else {}
     for file in saved.files if saved else ():
         is_this_output = (file.file_id or "").lower() == output.file_id.lower()
@@ -297,7 +290,7 @@ async def _download(app: App, output: Output) -> bytes | None:
         raise LayerError("OUTPUT_GONE", "Layer gave no address for this output.")
     sink = io.BytesIO()
     try:
-        await app.client.download(output.url, sink, max_bytes=MAX_FILE_BYTES)
+        await app.runs.client.download(output.url, sink, max_bytes=MAX_FILE_BYTES)
     except LayerError as error:
         if error.code == "OUTPUT_TOO_LARGE":
             return None
@@ -324,15 +317,15 @@ def _declared_type(output: Output) -> str:
     return (output.content_type or "").partition(";")[0].strip().lower()
 
 
-def _describe_large(run: RunEntry, output: Output, saved: SavedOutput | None) -> dict[str, object]:
+def _describe_large(run: Run, output: Output, saved: SavedOutput | None) -> dict[str, object]:
     path = str(saved.path) if saved else None
     file = OutputFile.model_validate(output.model_dump() | {"path": path})
-    id_name = "inference_id" if run.kind == "inference" else "run_id"
+    id_name = "inference_id" if run.request.kind == "inference" else "run_id"
     place = "from its path" if path else "from its URL; no token is needed"
     return {
         **file.model_dump(exclude_none=True),
         id_name: run.run_id,
-        "why": f"It is larger than {size_in_words(MAX_FILE_BYTES)}, which hosts cannot take.",
+        "why": f"It is larger than {describe_size(MAX_FILE_BYTES)}, which hosts cannot take.",
         "next_step": f"Read it {place}.",
     }
 

@@ -37,7 +37,7 @@ UNLISTED_FACTS = frozenset({"simulated"})
 
 @cache
 def portable_schema(model: type[BaseModel]) -> JsonObject:
-    """Return a model's schema in the portable dialect, without docstrings: they are for developers."""
+    """Return a model's schema in the portable dialect, without the docstrings for developers."""
     schema = model.model_json_schema()
     definitions = {
         name: _without_docstring(definition) for name, definition in schema.get("$defs", {}).items()

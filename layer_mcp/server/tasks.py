@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
-from mcp.server.mcpserver import require_client_extension
+from mcp.server.mcpserver import Context, require_client_extension
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
@@ -145,6 +145,11 @@ def takes_tasks(protocol_version: str | None, capabilities: ClientCapabilities |
     """Whether a client can be answered with a task."""
     declared = capabilities.extensions if capabilities else None
     return protocol_version in PROTOCOL_VERSIONS and EXTENSION_ID in (declared or {})
+
+
+def becomes_task(context: Context[Any, Any]) -> bool:
+    """Return whether the answer to this call is handed over as a task, whose client waits."""
+    return takes_tasks(context.protocol_version, context.client_capabilities)
 
 
 def _check(context: RequestContext, params: TaskParams) -> None:

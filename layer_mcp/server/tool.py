@@ -16,18 +16,18 @@ from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from ..errors import LayerError
 from ..setting_values import Toolset
+from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
 from .arguments import parse_arguments
 from .client_quirks import adapt_result
-from .results import Answer, Illustrated, failed_call, finished_call
+from .context import app_of
 from .schema import JsonObject, answer_schema, outline, portable_schema
-from .state import app_of
 
 logger = logging.getLogger(__name__)
 
 
 def make_tool(
-    function: Callable[..., Awaitable[Answer | Illustrated[Answer]]],
+    function: Callable[..., Awaitable[Answer | ToolOutput]],
     *,
     title: str,
     description: str,
@@ -93,15 +93,13 @@ class LayerTool(Tool):
             answer = await super().run(arguments, context)
         except ToolError as error:
             failure = self._layer_error(error)
-            return failed_call(failure, simulated=simulated, hint=_hint(failure, settings.toolsets))
+            return error_result(
+                failure, simulated=simulated, hint=_hint(failure, settings.toolsets)
+            )
         if isinstance(answer, InputRequiredResult):
             return answer
-        output = (
-            cast("Illustrated[Answer]", answer)
-            if isinstance(answer, Illustrated)
-            else Illustrated(cast("Answer", answer))
-        )
-        result = finished_call(
+        output = answer if isinstance(answer, ToolOutput) else ToolOutput(cast("Answer", answer))
+        result = success_result(
             output, simulated=simulated, protocol_version=context.protocol_version
         )
         return adapt_result(result, context)

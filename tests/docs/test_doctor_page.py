@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from layer_mcp.sandbox import RunningSandbox, SandboxState, running_sandbox
-from layer_mcp.sandbox.records import SandboxWorkspace
+from layer_mcp.sandbox.state import SandboxWorkspace
 
 from ..support.client_home import NO_KEYRING
 from ..support.doctor_faults import write_client

@@ -22,7 +22,7 @@ from layer_mcp.doctor.setup import Setup
 from layer_mcp.sandbox import RunningSandbox, running_sandbox
 
 from ..api.test_transport import tls_of
-from ..support.client_home import AttachHome
+from ..support.client_home import ClientHome
 from ..support.doctor_faults import CLOSED, journal
 from ..support.doctor_home import (
     TOKEN,
@@ -40,7 +40,7 @@ from ..support.stdio_child import child
 HOMELESS = """
 import os, sys
 import platformdirs, layer_mcp.journal.health
-from layer_mcp.cli import main
+from layer_mcp.cli.main import main
 main(["doctor", "--sandbox", "--json"])
 print("---")
 os.chdir("/tmp")
@@ -118,7 +118,7 @@ def test_a_keyring_that_does_not_answer_is_not_waited_for(
 
 
 def test_a_token_in_a_clients_entry_is_looked_at_too(home: DoctorHome) -> None:
-    AttachHome(home.folder, extra=home.environment).done("install", "goose")
+    ClientHome(home.folder, extra=home.environment).run_ok("install", "goose")
     report = home.json_report(LAYER_API_KEY="")
     assert report.not_ok() == {}
     assert report.fact("token") == "in the entry of Goose"
@@ -127,7 +127,7 @@ def test_a_token_in_a_clients_entry_is_looked_at_too(home: DoctorHome) -> None:
 def test_a_token_in_a_clients_entry_is_for_no_other_api(
     home: DoctorHome, served: RunningSandbox
 ) -> None:
-    AttachHome(home.folder).done("install", "goose", LAYER_API_KEY=TOKEN)
+    ClientHome(home.folder).run_ok("install", "goose", LAYER_API_KEY=TOKEN)
     report = home.json_report(LAYER_API_KEY="")
     assert report.state("token") == "failed"
     assert not any("authorization" in arrival.headers for arrival in served.state.arrivals)
@@ -197,8 +197,8 @@ def test_a_journal_of_an_older_version_is_healthy_and_stays_old(
 
 
 def test_installed_clients_are_told_with_what_they_start(home: DoctorHome) -> None:
-    AttachHome(home.folder).done("install", "claude-desktop", "--sandbox")
-    AttachHome(home.folder).done("install", "goose", "--sandbox")
+    ClientHome(home.folder).run_ok("install", "claude-desktop", "--sandbox")
+    ClientHome(home.folder).run_ok("install", "goose", "--sandbox")
     report = home.json_report()
     assert report.not_ok() == {}
     assert report.fact("clients") == "Claude Desktop, Goose"
@@ -228,7 +228,7 @@ def test_a_check_that_breaks_does_not_hide_the_others(monkeypatch: pytest.Monkey
     def broken(*_arguments: object) -> None:
         raise RuntimeError(TOKEN)
 
-    monkeypatch.setattr("layer_mcp.doctor.settings_checks.token_of", broken)
+    monkeypatch.setattr("layer_mcp.doctor.settings_checks.parse_token", broken)
     found = {check.id: check for check in examine(Setup(OFFLINE))}
     assert found["token"].state == "failed"
     assert found["token"].fact == "the check broke (RuntimeError)"
@@ -242,7 +242,7 @@ def test_a_check_that_hangs_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -
     def hang(_token: str) -> None:
         hanging.wait()
 
-    monkeypatch.setattr("layer_mcp.doctor.settings_checks.token_of", hang)
+    monkeypatch.setattr("layer_mcp.doctor.settings_checks.parse_token", hang)
     found = {check.id: check for check in examine(Setup(OFFLINE))}
     hanging.set()
     assert (found["token"].state, found["clients"].state) == ("failed", "ok")
@@ -298,7 +298,7 @@ def test_without_stdout_the_exit_code_still_tells(home: DoctorHome) -> None:
 
 
 def test_the_report_names_its_version(tmp_path: Path) -> None:
-    done = AttachHome(tmp_path).done("doctor", "--sandbox", "--json")
+    done = ClientHome(tmp_path).run_ok("doctor", "--sandbox", "--json")
     assert f'"layer_mcp": "{__version__}"' in done
 
 

@@ -9,7 +9,7 @@ import pytest
 from bundle.listings import MANIFEST, as_text, manifest, read_json
 from layer_mcp import Settings
 
-from ..support.claude_desktop import UserConfig, launches
+from ..support.claude_desktop import UserConfig, server_commands
 
 ROOT = MANIFEST.parent
 CONTENT: dict[str, Any] = read_json(MANIFEST)
@@ -42,7 +42,7 @@ FILLED: UserConfig = {
 def launched(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Settings, list[str]]]:
     """Settings and arguments of a server that is untouched, emptied and filled in."""
     home = tmp_path_factory.mktemp("home")
-    cases = launches(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
+    cases = server_commands(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
     return [(Settings.from_env(launch.env), launch.args) for launch in cases]
 
 

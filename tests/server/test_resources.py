@@ -14,10 +14,16 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, Text
 
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import resources
-from layer_mcp.server.run_results import output_uri
+from layer_mcp.server.run_answers import OUTPUT_TEMPLATE
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, SMALL_IMAGE, Host, content_of
 from ..support.sandbox_calls import api_of, run
+
+
+def output_uri(file_id: str) -> str:
+    """The address of an output."""
+    return OUTPUT_TEMPLATE.format(file_id=file_id.lower())
+
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-
-from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.journal.schema import SCHEMA_VERSION, migrate
+
+from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, SandboxState, running_sandbox
 
 from .doctor_home import TOKEN, DoctorHome, doctor_home, home_of, sandbox_state

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from layer_mcp.sandbox import RunningSandbox, SandboxState
-from layer_mcp.sandbox.records import SandboxWorkspace
+from layer_mcp.sandbox.state import SandboxWorkspace
 
-from .client_home import AttachHome
+from .client_home import ClientHome
 
 TOKEN = "pat_9fQ2xLr7Wk4ZmT8c"
 PROXY_USER = "anna.proxyuser"
@@ -62,8 +62,8 @@ class DoctorHome:
         assert shown_parts(done.stdout + done.stderr) == set()
         return done.stdout
 
-    def _home(self) -> AttachHome:
-        return AttachHome(self.folder, self.keyring, self.environment)
+    def _home(self) -> ClientHome:
+        return ClientHome(self.folder, self.keyring, self.environment)
 
 
 def doctor_home(folder: Path, api_url: str, **more: str) -> DoctorHome:
