@@ -1,7 +1,7 @@
-"""The tasks extension: a long call is answered with a task, which the client polls (SEP-2663).
+"""The tasks extension: a long call returns a task, which the client polls (SEP-2663).
 
-Only what goes over the wire is here, and nothing is kept: a source knows the tasks. Only on
-connections of 2026-07-28: older ones cannot carry the shape, although clients may declare it.
+This module speaks the protocol and stores nothing; a source knows the tasks. It serves connections
+of 2026-07-28 alone: older ones can't carry the result, even if their client declares the extension.
 """
 
 import math
@@ -35,10 +35,10 @@ TaskStatus = Literal["working", "completed", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class Task:
-    """One task as it is now. Times are seconds since 1970.
+    """The current state of a task. Times are seconds since 1970.
 
-    A completed one has the `result` that the call would have had, also if that is an error of the
-    tool; a failed one has the `error` of the protocol.
+    A completed task has the `result` that the call would have returned, even if it is a tool's
+    error. A failed task has the protocol's `error`.
     """
 
     task_id: str
@@ -52,47 +52,47 @@ class Task:
 
 
 class TaskSource(Protocol):
-    """Knows which tools answer with tasks, and every task that they answered with."""
+    """Which tools return tasks, and the tasks that they returned."""
 
     @property
     def tools(self) -> Collection[str]:
-        """The names of the tools."""
+        """The names of the tools that return tasks."""
         ...
 
     async def started(self, context: RequestContext, answer: CallToolResult) -> Task | None:
-        """The task that an answer of one of the tools stands for, or None for an answer as it is.
+        """Return the task for a tool's answer, or None to return the answer itself.
 
-        A look at the task must find it from now on.
+        From then on, the other methods must find the task.
         """
         ...
 
     async def look(self, context: RequestContext, task_id: str) -> Task | None:
-        """A task as it is now, or None for an id that is not known."""
+        """Return the current state of a task, or None if the ID is unknown."""
         ...
 
     async def knows(self, context: RequestContext, task_id: str) -> bool:
-        """Whether there is such a task."""
+        """Return whether a task exists."""
         ...
 
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
-        """Stop what can be stopped; False for an id that is not known."""
+        """Stop what can be stopped, and return whether the task exists."""
         ...
 
 
 class TaskParams(RequestParams):
-    """Names a task."""
+    """Parameters that name a task."""
 
     task_id: str = Field(min_length=1)
 
 
 class TaskUpdateParams(TaskParams):
-    """Names a task and answers what it asked."""
+    """Parameters that name a task and answer its questions."""
 
     input_responses: dict[str, Any]
 
 
 class Tasks(Extension):
-    """Serves `tasks/get`, `tasks/update` and `tasks/cancel`, and answers long calls with tasks."""
+    """The extension: `tasks/get`, `tasks/update`, `tasks/cancel`, and tasks for long calls."""
 
     identifier = EXTENSION_ID
 
@@ -100,7 +100,7 @@ class Tasks(Extension):
         self._source = source
 
     def methods(self) -> list[MethodBinding]:
-        """The requests of the extension."""
+        """Return the handlers of the extension's requests."""
         return [
             MethodBinding("tasks/get", TaskParams, self._get, PROTOCOL_VERSIONS),
             MethodBinding("tasks/update", TaskUpdateParams, self._update, PROTOCOL_VERSIONS),
@@ -110,7 +110,7 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
-        """Hand the answer of a long call over as a task, to a client that takes tasks."""
+        """Return a task instead of a long call's answer if the client accepts tasks."""
         answer = await call_next(ctx)
         capabilities = ctx.session.client_capabilities
         if params.name not in self._source.tools or not isinstance(answer, CallToolResult):
@@ -118,45 +118,45 @@ class Tasks(Extension):
         if not takes_tasks(ctx.protocol_version, capabilities):
             return answer
         task = await self._source.started(ctx, answer)
-        return answer if task is None else {**_wire(task), "resultType": "task"}
+        return answer if task is None else {**_task_json(task), "resultType": "task"}
 
     async def _get(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
-        _check(context, params)
+        _check_request(context, params)
         task = await self._source.look(context, params.task_id)
         if task is None:
-            raise _unknown(params)
-        return _outcome(task)
+            raise _unknown_task(params)
+        return _detailed_task_json(task)
 
     async def _update(self, context: RequestContext, params: TaskUpdateParams) -> dict[str, Any]:
-        # No task asks for anything, so there is nothing to be answered; late answers are ignored.
-        _check(context, params)
+        # No task asks a question, so answers are ignored.
+        _check_request(context, params)
         if not await self._source.knows(context, params.task_id):
-            raise _unknown(params)
+            raise _unknown_task(params)
         return {}
 
     async def _cancel(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
-        _check(context, params)
+        _check_request(context, params)
         if not await self._source.cancel(context, params.task_id):
-            raise _unknown(params)
+            raise _unknown_task(params)
         return {}
 
 
 def takes_tasks(protocol_version: str | None, capabilities: ClientCapabilities | None) -> bool:
-    """Whether a client can be answered with a task."""
+    """Return whether a client accepts a task as the result of a call."""
     declared = capabilities.extensions if capabilities else None
     return protocol_version in PROTOCOL_VERSIONS and EXTENSION_ID in (declared or {})
 
 
 def becomes_task(context: Context[Any, Any]) -> bool:
-    """Return whether the answer to this call is handed over as a task, whose client waits."""
+    """Return whether this call returns a task, so that its client does the waiting."""
     return takes_tasks(context.protocol_version, context.client_capabilities)
 
 
-def _check(context: RequestContext, params: TaskParams) -> None:
-    """Make sure that a request may name the task that it names.
+def _check_request(context: RequestContext, params: TaskParams) -> None:
+    """Check that a request is allowed to name its task.
 
-    Over HTTP the header by which requests are routed must not name another one; the SDK checks
-    that for its own methods only. Some clients leave it out, and have a paid run to ask for.
+    Over HTTP, the header that routes requests must not name another task; the SDK checks only its
+    own methods. A missing header is fine: some clients omit it, and their run is already paid for.
 
     Raises:
         MCPError: HEADER_MISMATCH or MISSING_REQUIRED_CLIENT_CAPABILITY.
@@ -168,17 +168,17 @@ def _check(context: RequestContext, params: TaskParams) -> None:
     require_client_extension(context, EXTENSION_ID)
 
 
-def _outcome(task: Task) -> dict[str, Any]:
-    """A task with what came of it (DetailedTask)."""
-    wire = _wire(task)
+def _detailed_task_json(task: Task) -> dict[str, Any]:
+    """Convert a task with its result or error (DetailedTask)."""
+    wire = _task_json(task)
     for name, value in (("result", task.result), ("error", task.error)):
         if value is not None:
             wire[name] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
     return wire
 
 
-def _wire(task: Task) -> dict[str, Any]:
-    """A task as the extension writes it; it does not expire."""
+def _task_json(task: Task) -> dict[str, Any]:
+    """Convert a task to the extension's JSON; a task never expires."""
     wire: dict[str, Any] = {
         "taskId": task.task_id,
         "status": task.status,
@@ -198,5 +198,5 @@ def _timestamp(seconds: float) -> str:
     return moment.replace("+00:00", "Z")
 
 
-def _unknown(params: TaskParams) -> MCPError:
+def _unknown_task(params: TaskParams) -> MCPError:
     return MCPError(code=INVALID_PARAMS, message=f"No task {params.task_id[:60]} is known here.")
