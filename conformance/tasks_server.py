@@ -84,17 +84,17 @@ class Jobs:
             outcome if isinstance(outcome, CallToolResult) else said(outcome.message, is_error=True)
         )
 
-    async def started(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
         """The task of the job that a tool began."""
         facts: dict[str, str] = answer.structured_content or {}
-        return await self.look(context, facts.get("task_id", ""))
+        return await self.get(context, facts.get("task_id", ""))
 
-    async def look(self, context: RequestContext, task_id: str) -> Task | None:
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
         """A job as it is now."""
         job = self.by_id.get(task_id)
         return None if job is None else job.as_task(time.time())
 
-    async def knows(self, context: RequestContext, task_id: str) -> bool:
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
         """Whether there is such a job."""
         return task_id in self.by_id
 

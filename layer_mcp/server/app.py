@@ -35,8 +35,7 @@ from .gallery import gallery
 from .instructions import instructions
 from .prompts import get_prompt, list_prompts, select_jobs
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
-from .run_tasks import RunTasks
-from .tasks import Tasks
+from .tasks import RunTasks, Tasks
 from .tools import tools_of
 from .transport import serve_stdio
 

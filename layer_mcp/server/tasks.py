@@ -1,10 +1,13 @@
 """The tasks extension: a long call returns a task, which the client polls (SEP-2663).
 
-This module speaks the protocol and stores nothing; a source knows the tasks. It serves connections
-of 2026-07-28 alone: older ones can't carry the result, even if their client declares the extension.
+The extension serves connections of 2026-07-28 alone: older ones can't carry the result, even if
+their client declares the extension. Nothing is stored here; a source, such as the runs, knows the
+tasks.
 """
 
 import math
+import re
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,17 +20,33 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
     HEADER_MISMATCH,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
     ClientCapabilities,
     ErrorData,
     RequestParams,
+    TextContent,
 )
 from pydantic import Field
 
+from ..api.fields import ROUGH_UUID_PATTERN
+from ..api.polling import MAX_POLL_INTERVAL_SECONDS, MIN_POLL_INTERVAL_SECONDS
+from ..errors import LayerError
+from ..runs.service import NOT_FOUND_CODES, is_missing
+from ..runs.types import Run
+from .answers import error_result, success_result
+from .context import App, ToolContext, begin_call
+from .run_answers import run_output
+
 EXTENSION_ID = "io.modelcontextprotocol/tasks"
 PROTOCOL_VERSIONS = frozenset({"2026-07-28"})
+
+RUN_TOOLS = ("execute_inference", "execute_workflow")
+# Layer's codes for an ID that it does not have, or that is not an ID.
+UNKNOWN_ID_CODES = (*NOT_FOUND_CODES, "NOT_FOUND", "INVALID_INPUTS")
+CANCELLED_STATES = ("cancelled", "deleted")
 
 RequestContext = ServerRequestContext[Any, Any]
 TaskStatus = Literal["working", "completed", "cancelled", "failed"]
@@ -59,18 +78,18 @@ class TaskSource(Protocol):
         """The names of the tools that return tasks."""
         ...
 
-    async def started(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
         """Return the task for a tool's answer, or None to return the answer itself.
 
         From then on, the other methods must find the task.
         """
         ...
 
-    async def look(self, context: RequestContext, task_id: str) -> Task | None:
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
         """Return the current state of a task, or None if the ID is unknown."""
         ...
 
-    async def knows(self, context: RequestContext, task_id: str) -> bool:
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
         """Return whether a task exists."""
         ...
 
@@ -117,12 +136,12 @@ class Tasks(Extension):
             return answer
         if not takes_tasks(ctx.protocol_version, capabilities):
             return answer
-        task = await self._source.started(ctx, answer)
+        task = await self._source.create(ctx, answer)
         return answer if task is None else {**_task_json(task), "resultType": "task"}
 
     async def _get(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
         _check_request(context, params)
-        task = await self._source.look(context, params.task_id)
+        task = await self._source.get(context, params.task_id)
         if task is None:
             raise _unknown_task(params)
         return _detailed_task_json(task)
@@ -130,7 +149,7 @@ class Tasks(Extension):
     async def _update(self, context: RequestContext, params: TaskUpdateParams) -> dict[str, Any]:
         # No task asks a question, so answers are ignored.
         _check_request(context, params)
-        if not await self._source.knows(context, params.task_id):
+        if not await self._source.exists(context, params.task_id):
             raise _unknown_task(params)
         return {}
 
@@ -200,3 +219,113 @@ def _timestamp(seconds: float) -> str:
 
 def _unknown_task(params: TaskParams) -> MCPError:
     return MCPError(code=INVALID_PARAMS, message=f"No task {params.task_id[:60]} is known here.")
+
+
+@dataclass(frozen=True)
+class RunTasks:
+    """Runs as tasks: each run that Layer knows is one, under its own ID. Nothing is stored here."""
+
+    tools: Collection[str] = RUN_TOOLS
+
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+        """Return the task of the run that the call started or duplicates."""
+        facts: dict[str, Any] = answer.structured_content or {}
+        run_id = facts.get("inference_id") or facts.get("run_id")
+        if answer.is_error or not isinstance(run_id, str):
+            return None
+        app: App = context.lifespan_context
+        run = await app.runs.find(run_id)
+        created_at = run.created_at if run else time.time()
+        return _working(app, run_id, created_at, _describe(answer))
+
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
+        """Return the current state of a run, without asking Layer sooner than it allows.
+
+        Raises:
+            MCPError: Layer can't be asked, and asking again won't help.
+        """
+        if not re.fullmatch(ROUGH_UUID_PATTERN, task_id):
+            return None
+        app: App = context.lifespan_context
+        run_id = task_id.lower()
+        run = await app.runs.find(run_id)
+        if run is not None and run.is_running and not app.runs.polls.claim(run_id):
+            return _working(app, run_id, run.created_at)
+        try:
+            return await _read(context, run_id, run)
+        except LayerError as error:
+            return _without_state(app, run_id, run, error)
+
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
+        """Return whether a run is in the journal, or else whether Layer has it.
+
+        Raises:
+            MCPError: Layer can't be asked.
+        """
+        app: App = context.lifespan_context
+        if await app.runs.find(task_id) is not None:
+            return True
+        return await self.get(context, task_id) is not None
+
+    async def cancel(self, context: RequestContext, task_id: str) -> bool:
+        """Stop waiting for a run. The run itself continues, because Layer can't cancel it."""
+        app: App = context.lifespan_context
+        # First, because Layer may be slow to answer whether the run exists.
+        app.runs.stop_waiting(task_id)
+        return await self.exists(context, task_id)
+
+
+async def _read(context: RequestContext, run_id: str, known: Run | None) -> Task:
+    """Ask Layer for a run, and build the task with the answer that get_status would give."""
+    app: App = context.lifespan_context
+    tool_context: ToolContext = Context(request_context=context)
+    budget = begin_call(tool_context)
+    is_workflow = known is not None and known.request.kind == "workflow"
+    run = await app.runs.get(
+        run_id,
+        workflow_id=known.request.subject_id if known and is_workflow else None,
+        workspace=known.request.workspace_id if known else None,
+    )
+    output = await run_output(run, tool_context, budget, preview=True)
+    answer = success_result(
+        output, simulated=app.settings.sandbox, protocol_version=context.protocol_version
+    )
+    now = time.time()
+    created_at = known.created_at if known else now
+    if not run.has_ended:
+        return _working(app, run_id, created_at, _describe(answer))
+    if run.state in CANCELLED_STATES:
+        return Task(run_id, "cancelled", created_at, now, message=_describe(answer))
+    # A tool reports a failed run as data, but a task's client must see that the task failed.
+    result = answer.model_copy(update={"is_error": run.error is not None})
+    return Task(run_id, "completed", created_at, now, result=result)
+
+
+def _without_state(app: App, run_id: str, run: Run | None, error: LayerError) -> Task | None:
+    """Build the task of a run whose state Layer does not give.
+
+    Raises:
+        MCPError: The run may exist, but asking again won't help.
+    """
+    if run is None and error.code in UNKNOWN_ID_CODES:
+        return None
+    if run is not None and is_missing(run, error):
+        result = error_result(error, simulated=app.settings.sandbox)
+        return Task(run_id, "completed", run.created_at, time.time(), result=result)
+    if run is not None and (error.transient or error.code in NOT_FOUND_CODES):
+        app.runs.polls.note(run_id, error.retry_after_seconds)
+        message = f"Layer could not be asked: {error.message}"
+        return _working(app, run_id, run.created_at, message)
+    raise MCPError(code=INTERNAL_ERROR, message=str(error))
+
+
+def _working(app: App, run_id: str, created_at: float, message: str = "") -> Task:
+    seconds = app.runs.polls.seconds_until_due([run_id.lower()], MAX_POLL_INTERVAL_SECONDS)
+    pause_seconds = max(seconds, MIN_POLL_INTERVAL_SECONDS)
+    return Task(run_id, "working", created_at, created_at, pause_seconds, message)
+
+
+def _describe(answer: CallToolResult) -> str:
+    """Return an answer's text without the next step, which a task's client takes by itself."""
+    texts = [block.text for block in answer.content if isinstance(block, TextContent)]
+    return " ".join("\n".join(texts).partition("\nNext: ")[0].splitlines())
