@@ -9,7 +9,7 @@ from mcp.types import Prompt
 from layer_mcp import Settings
 from layer_mcp.clients.catalog import CLIENTS, Platform, System
 from layer_mcp.clients.catalog import Client as CatalogClient
-from layer_mcp.doctor.examination import CHECKS
+from layer_mcp.doctor.checks import CHECKS
 from layer_mcp.server.app import create_server
 from layer_mcp.server.prompts import JOBS
 
@@ -58,8 +58,8 @@ def resource_table() -> str:
 
 def check_list() -> str:
     """The checks of doctor, by the names that --json gives them, without those of each client."""
-    subjects = [row.subject for row in CHECKS if not row.subject.id.startswith("client.")]
-    return table(("check", "in --json"), [(one.title, f"`{one.id}`") for one in subjects])
+    checks = [check for check in CHECKS if not check.id.startswith("client.")]
+    return table(("check", "in --json"), [(check.title, f"`{check.id}`") for check in checks])
 
 
 Row = tuple[str, str, str]
