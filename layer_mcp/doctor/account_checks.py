@@ -1,7 +1,7 @@
 """What Layer says of the token, the workspace and its balance."""
 
+from ..api.client import choose_workspace
 from ..api.models import Workspace
-from ..api.workspaces import choose_workspace
 from ..errors import LayerError, next_step_for
 from .check import Check, Subject
 from .network_checks import in_own_words

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from ..api.problems import SENTENCES
 from ..errors import LayerError
+from ..network import tls_context
 from .check import Check, Subject
 from .reach import connecting_problem
 from .route import ProxyAddressError, named_proxies
@@ -123,8 +124,6 @@ def _api_fix(error: LayerError) -> str:
 
 
 def _certificates_problem() -> str | None:
-    from ..api.transport import tls_context  # noqa: PLC0415
-
     try:
         tls_context()
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import anyio
-import httpx
 
+from ..api.http import Exchange, open_pool, send_once
 from ..api.retry import Limits
-from ..api.transport import Outcome, exchange, open_pool
 from ..errors import LayerError
 
 PROBE_SECONDS = 3.5
@@ -44,21 +43,15 @@ def probe(api_url: str) -> Probe:
 
 
 async def _probe(api_url: str) -> Probe:
-    pool = open_pool(api_url, "", QUICK)
-    del pool.http.headers["Authorization"]
-    offsets: list[float] = []
-
-    async def note_time(response: httpx.Response) -> None:
-        offset = clock_offset_seconds(response.headers.get("Date"), datetime.now(UTC))
-        if offset is not None:
-            offsets.append(offset)
-
-    pool.http.event_hooks["response"] = [note_time]
+    pool = open_pool(api_url, None, QUICK)
     started = time.monotonic()
-    async with pool.http:
-        outcome = await exchange(pool, "GET", "v1/workspaces", total_seconds=PROBE_SECONDS)
+    try:
+        exchange = await send_once(pool, "GET", "v1/workspaces", total_seconds=PROBE_SECONDS)
+    finally:
+        await pool.close()
     seconds = time.monotonic() - started
-    return Probe(_problem(outcome), outcome.status, seconds, offsets[0] if offsets else None)
+    offset_seconds = clock_offset_seconds(exchange.date, datetime.now(UTC))
+    return Probe(_problem(exchange), exchange.status, seconds, offset_seconds)
 
 
 def clock_offset_seconds(date: str | None, now: datetime) -> float | None:
@@ -70,12 +63,12 @@ def clock_offset_seconds(date: str | None, now: datetime) -> float | None:
     return (now - (when if when.tzinfo else when.replace(tzinfo=UTC))).total_seconds()
 
 
-def _problem(outcome: Outcome) -> LayerError | None:
-    if outcome.delivery == "accepted" and outcome.fault is None:
-        if _is_object(outcome.body):
+def _problem(exchange: Exchange) -> LayerError | None:
+    if exchange.delivery == "accepted" and exchange.fault is None:
+        if _is_object(exchange.body):
             return None
         return LayerError("UNEXPECTED_RESPONSE", "What answers there is not Layer.")
-    error = outcome.error()
+    error = exchange.error()
     return None if error.code in ANSWERS_OF_LAYER else error
 
 

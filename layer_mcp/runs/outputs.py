@@ -15,7 +15,7 @@ from uuid import uuid4
 import anyio
 from anyio import to_thread
 
-from ..api.media_types import MEDIA_TYPES, extension_for
+from ..api.media_files import MEDIA_TYPES, extension_for
 from ..api.models import Output
 from ..errors import LayerError
 from .file_names import numbered

@@ -14,8 +14,7 @@ import anyio
 from anyio import to_thread
 
 from .. import __version__
-from ..api.local_files import MEGABYTE
-from ..api.media_types import is_image
+from ..api.media_files import MEGABYTE, is_image
 from ..api.models import Output
 from ..errors import LayerError
 from ..journal.entries import RunRecord

@@ -7,8 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 
-from ..api.models import Inference, WorkflowRun
-from ..api.polling import OnProgress, RunState, is_terminal
+from ..api.models import Inference, RunSnapshot, WorkflowRun
+from ..api.polling import OnProgress, is_terminal
 from ..errors import LayerError
 from ..journal.entries import RunRecord
 from .endings import note_end
@@ -34,7 +34,7 @@ class Wait(Protocol[StateT]):
         timeout_seconds: float,
         *,
         known: StateT | None = None,
-        on_progress: OnProgress[RunState] | None = None,
+        on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> Awaitable[StateT]:
         """The last state; see `LayerClient.wait`."""
         ...
@@ -61,7 +61,7 @@ def inference_run(app: App, inference_id: str, workspace_id: str) -> Run[Inferen
         timeout_seconds: float,
         *,
         known: Inference | None = None,
-        on_progress: OnProgress[RunState] | None = None,
+        on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> Inference:
         return await app.client.wait(
             inference_id,
@@ -84,7 +84,7 @@ def workflow_run(app: App, workflow_id: str, run_id: str, workspace_id: str) -> 
         timeout_seconds: float,
         *,
         known: WorkflowRun | None = None,
-        on_progress: OnProgress[RunState] | None = None,
+        on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> WorkflowRun:
         return await app.client.wait_for_workflow_run(
             workflow_id,

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from ..api.connection import BeforeSending
 from ..api.models import (
     Inference,
     InferenceRequest,
@@ -13,6 +12,7 @@ from ..api.models import (
     WorkflowRun,
     WorkflowRunRequest,
 )
+from ..api.retry import BeforeSending
 from ..journal.entries import Intent, RunKind
 from .fingerprint import fingerprint
 from .following import Run, StateT, inference_run, workflow_run

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import anyio
 
-from ..api.polling import MIN_POLL_INTERVAL_SECONDS, RunState, poll_interval_seconds
+from ..api.models import RunSnapshot
+from ..api.polling import MIN_POLL_INTERVAL_SECONDS, poll_interval_seconds
 
 MAX_KEPT = 1_000
 
@@ -29,7 +30,7 @@ class PollTimes:
         times = [self._next.get(run_id, now) for run_id in run_ids]
         return min(max(min(times, default=now + most) - now, 0.0), most)
 
-    def note(self, run_id: str, state: RunState) -> None:
+    def note(self, run_id: str, state: RunSnapshot) -> None:
         """Remember what was just read."""
         self.pause(run_id, poll_interval_seconds(state.poll_interval_seconds))
 

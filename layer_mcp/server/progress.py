@@ -6,8 +6,9 @@ count as the first unit of a call, the wait for the run as one unit a second aft
 
 from collections.abc import Awaitable, Callable
 
-from ..api.local_files import MEGABYTE
-from ..api.polling import OnProgress, RunState
+from ..api.media_files import MEGABYTE
+from ..api.models import RunSnapshot
+from ..api.polling import OnProgress
 from .state import ToolContext
 from .uploads import OnBytes
 
@@ -16,10 +17,10 @@ UPLOAD_UNITS = 1.0
 
 def wait_reporter(
     context: ToolContext, wait_seconds: float, *, units_before: float = 0.0
-) -> OnProgress[RunState]:
+) -> OnProgress[RunSnapshot]:
     """Tells the host each new state; `units_before` are those that the call has told already."""
 
-    async def report(state: RunState, waited_seconds: float) -> None:
+    async def report(state: RunSnapshot, waited_seconds: float) -> None:
         waited = min(waited_seconds, wait_seconds)
         message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
         done, total = units_before + waited, units_before + wait_seconds

@@ -8,7 +8,7 @@ import anyio
 from anyio import to_thread
 
 from ..api.client import LayerClient
-from ..api.local_files import MEGABYTE, LocalFile, open_media_file
+from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..errors import LayerError
 from ..journal import Journal
 from ..paths import allowed_input, input_folders

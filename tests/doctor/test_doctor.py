@@ -21,7 +21,6 @@ from layer_mcp.doctor.report import PLAIN_MARKS, columns, lines_of, wrapped
 from layer_mcp.doctor.setup import Setup
 from layer_mcp.sandbox import RunningSandbox, running_sandbox
 
-from ..api.test_transport import tls_of
 from ..support.client_home import AttachHome
 from ..support.doctor_faults import CLOSED, journal
 from ..support.doctor_home import (
@@ -33,7 +32,7 @@ from ..support.doctor_home import (
     shown_parts,
 )
 from ..support.hosts import SCRIPT
-from ..support.raw_servers import http_answer, raw_server
+from ..support.raw_servers import http_answer, raw_server, tls_of
 from ..support.stdio_child import child
 
 # A user without an entry in the list of users, and so without a home; `--sandbox` loads all first.
@@ -137,7 +136,7 @@ def test_a_private_authority_is_told_and_trusted(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     workspace = b'{"workspaces": [{"workspace_id": "w", "balance_creative_units": 7.5}]}'
-    with raw_server(http_answer("200 OK", workspace), tls_of(authority)) as api:
+    with raw_server(http_answer("200 OK", workspace), tls_of(authority, "localhost")) as api:
         home = doctor_home(
             tmp_path,
             f"https://localhost:{api.port}/api",

@@ -13,7 +13,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from ...api.fields import is_uuid
-from ...api.media_types import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
+from ...api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ...api.models import Output
 from ...errors import LayerError
 from ...journal.entries import RunEntry

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
-from ...api.workflow_inputs import rule_in_words
+from ...api.workflow_inputs import describe_input
 from ..common import WORKSPACE, fitting, next_page, reading, short
 from ..results import Answer
 from ..state import ToolContext, app_of
@@ -92,7 +92,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
         inputs=[
             InputRow(
                 name=entry.name,
-                rule=rule_in_words(entry),
+                rule=describe_input(entry),
                 required=bool(entry.required),
                 description=short(entry.description),
             )

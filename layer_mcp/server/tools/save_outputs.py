@@ -9,7 +9,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, Request
-from ...api.local_files import MEGABYTE
+from ...api.media_files import MEGABYTE
 from ...api.models import Inference, Output, WorkflowRun
 from ...api.polling import is_terminal
 from ...errors import LayerError
