@@ -2,8 +2,8 @@
 
 import anyio
 
+from ..api.client import choose_workspace
 from ..api.models import Workspace
-from ..api.workspaces import choose_workspace
 from ..errors import LayerError, next_step_for
 from .connection import SHORT_LIMITS, safe_message
 from .environment import find_token

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,7 +22,7 @@ from ..network import is_loopback
 from .timeout import run_with_timeout
 
 if TYPE_CHECKING:
-    from ..api.transport import Outcome
+    from ..api.http import Exchange
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 PROXY_SCHEMES = ("https", "http", "all")
@@ -186,23 +186,17 @@ def _is_refused(error: BaseException | None) -> bool:
 
 async def _ping_api(api_url: str) -> Ping:
     # Loads httpx, which may be the package that is missing.
-    from ..api.transport import exchange, open_pool  # noqa: PLC0415
+    from ..api.http import open_pool, send_once  # noqa: PLC0415
 
-    pool = open_pool(api_url, "", SHORT_LIMITS)
-    del pool.http.headers["Authorization"]
-    offsets: list[float] = []
-
-    async def record_offset(response: Any) -> None:
-        offset = _clock_offset_seconds(response.headers.get("Date"), datetime.now(UTC))
-        if offset is not None:
-            offsets.append(offset)
-
-    pool.http.event_hooks["response"] = [record_offset]
+    pool = open_pool(api_url, None, SHORT_LIMITS)
     started = time.monotonic()
-    async with pool.http:
-        outcome = await exchange(pool, "GET", "v1/workspaces", total_seconds=PING_SECONDS)
+    try:
+        exchange = await send_once(pool, "GET", "v1/workspaces", total_seconds=PING_SECONDS)
+    finally:
+        await pool.close()
     seconds = time.monotonic() - started
-    return Ping(_problem_of(outcome), seconds, offsets[0] if offsets else None)
+    offset_seconds = _clock_offset_seconds(exchange.date, datetime.now(UTC))
+    return Ping(_problem_of(exchange), seconds, offset_seconds)
 
 
 def _clock_offset_seconds(date: str | None, now: datetime) -> float | None:
@@ -214,12 +208,12 @@ def _clock_offset_seconds(date: str | None, now: datetime) -> float | None:
     return (now - (when if when.tzinfo else when.replace(tzinfo=UTC))).total_seconds()
 
 
-def _problem_of(outcome: "Outcome") -> LayerError | None:
-    if outcome.delivery == "accepted" and outcome.fault is None:
-        if _is_json_object(outcome.body):
+def _problem_of(exchange: "Exchange") -> LayerError | None:
+    if exchange.delivery == "accepted" and exchange.fault is None:
+        if _is_json_object(exchange.body):
             return None
         return LayerError("UNEXPECTED_RESPONSE", "What answers there is not Layer.")
-    error = outcome.error()
+    error = exchange.error()
     return None if error.code in LAYER_CODES else error
 
 

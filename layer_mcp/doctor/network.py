@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import LayerError
+from ..network import tls_context
 from .connection import (
     DEFAULT_PORTS,
     InvalidProxyError,
@@ -101,9 +102,6 @@ def _ping(setup: Setup) -> Ping:
 
 
 def _find_certificate_problem() -> str | None:
-    # Loads httpx, which may be the package that is missing.
-    from ..api.transport import tls_context  # noqa: PLC0415
-
     try:
         tls_context()
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:

@@ -15,7 +15,6 @@ from layer_mcp.credentials import SERVICE
 from layer_mcp.doctor.checks import CHECKS
 from layer_mcp.sandbox import RunningSandbox, running_sandbox
 
-from ..api.test_transport import tls_of
 from ..support.client_home import ClientHome
 from ..support.doctor_home import (
     TOKEN,
@@ -27,7 +26,7 @@ from ..support.doctor_home import (
 )
 from ..support.doctor_journal import create_journal
 from ..support.hosts import SCRIPT
-from ..support.raw_servers import http_answer, raw_server
+from ..support.raw_servers import http_answer, raw_server, tls_of
 from ..support.stdio_child import child
 
 # Becomes a user without an account, and so without a home. That user may not be able to read the
@@ -124,7 +123,7 @@ def test_reports_and_trusts_a_private_certificate_authority(tmp_path: Path) -> N
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     workspace = b'{"workspaces": [{"workspace_id": "w", "balance_creative_units": 7.5}]}'
-    with raw_server(http_answer("200 OK", workspace), tls_of(authority)) as api:
+    with raw_server(http_answer("200 OK", workspace), tls_of(authority, "localhost")) as api:
         home = doctor_home(
             tmp_path,
             f"https://localhost:{api.port}/api",

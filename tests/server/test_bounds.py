@@ -17,9 +17,9 @@ import anyio
 import pytest
 
 from layer_mcp import LayerClient, LayerError
-from layer_mcp.api.file_hosts import FileHosts
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.local_files import LocalFile, open_media_file
+from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.retry import Limits
 from layer_mcp.api.upload import UploadSession, open_session, send_file
@@ -113,7 +113,7 @@ async def test_a_storage_hosts_packed_answer_takes_no_memory(
 ) -> None:
     body = gzip.compress(bomb) if encoding == "gzip, gzip" else bomb
     headers = f"Content-Encoding: {encoding}", "Location: /session"
-    hosts = FileHosts(host_rules("http://127.0.0.1:1"))
+    hosts = FileTransport(host_rules("http://127.0.0.1:1"))
     opened: list[UploadSession] = []
 
     async def start() -> None:
@@ -243,7 +243,7 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     monkeypatch.setattr("layer_mcp.api.upload.PAUSE_SECONDS", 0)
     ranges = cycle(["bytes=0-9", "bytes=0-9", "bytes=0-19", "bytes=0-19"])
     stub.answers["/session"] = lambda _question: Reply(status=308, headers={"Range": next(ranges)})
-    hosts = FileHosts(host_rules(stub.address))
+    hosts = FileTransport(host_rules(stub.address))
     session = UploadSession(FILE_ID, "image/png", f"{stub.address}/session")
     with open_media_file(picture) as file, pytest.raises(LayerError, match="UPLOAD_FAILED"):
         await send_file(hosts, session, file)
