@@ -20,6 +20,8 @@ from layer_mcp.sandbox import RunningSandbox
 from ..support.client_home import AttachHome
 from ..support.hosts import SCRIPT, content_of
 
+pytestmark = pytest.mark.process
+
 READERS: dict[str, Callable[[str], Any]] = {
     "json": json.loads,
     "toml": tomllib.loads,
@@ -67,6 +69,7 @@ def server_of(home: AttachHome, client: str, **more: str) -> StdioServerParamete
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", IDS)
 def test_a_client_starts_the_server_from_its_entry_with_a_bare_environment(
     home: AttachHome, client: str

@@ -17,6 +17,8 @@ from layer_mcp.server.schema import portable_schema
 from ..support.hosts import SCRIPT, child_environment
 from ..support.terminal import SMALL, Person
 
+pytestmark = pytest.mark.process
+
 VALUES = {"integer": ["2"], "number": ["0.5"], "string": ["high"], "boolean": []}
 WITH_WORDS_OF_THEIR_OWN = ("model_id", "prompt", "guidance_files", "mask", "video_effects")
 

@@ -12,7 +12,11 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.terminal import SMALL, Person, Shown, terminal
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no ptys")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="there are no ptys"),
+    pytest.mark.process,
+    pytest.mark.slow,
+]
 QUESTION = b"[y/N] "
 RUN_ID = "00000000-0000-4000-8000-0000000000ff"
 DEAR = {"LAYER_CONFIRM_ABOVE": "0.0001"}
@@ -23,6 +27,7 @@ def person(environment: dict[str, str], tmp_path: Path) -> Person:
     return Person(tmp_path, environment)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("shows", "drawn"), [("sixel", b"\x1bP0;1q"), ("kitty", b"\x1b_Ga=T,f=100,q=2")]
 )
@@ -67,6 +72,7 @@ def test_what_was_typed_ahead_is_left_for_the_shell(person: Person) -> None:
     assert b"\x1b[c" not in seen.sent
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("answer", "runs", "code"), [(b"y\n", 1, 0), (b"\n", 0, 1)], ids=str)
 def test_a_dear_run_is_started_after_a_yes_only(
     answer: bytes, runs: int, code: int, person: Person, sandbox: RunningSandbox

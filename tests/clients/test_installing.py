@@ -318,6 +318,7 @@ def test_a_link_to_nothing_is_followed(tmp_path: Path) -> None:
     assert "layer" in servers("cursor", tmp_path / "real")
 
 
+@pytest.mark.slow
 def test_a_huge_file_is_edited_like_a_small_one(tmp_path: Path) -> None:
     path = tmp_path / "config"
     history = {f"project {number}": ["x" * 100] * 50 for number in range(1000)}

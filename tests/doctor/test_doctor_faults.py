@@ -10,6 +10,8 @@ from layer_mcp.doctor.report import columns, lines_of, marks_for
 from ..support.doctor_faults import FAULTS
 from ..support.doctor_home import WIDTH
 
+pytestmark = pytest.mark.slow
+
 
 def without_blanks(text: str) -> str:
     return "".join(text.split())
