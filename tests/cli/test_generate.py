@@ -17,6 +17,8 @@ from layer_mcp.sandbox.workflows import sandbox_workflows
 from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
 from ..support.terminal import SMALL, Person
 
+pytestmark = pytest.mark.process
+
 SLOW_SECONDS = 30.0
 
 

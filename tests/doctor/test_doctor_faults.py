@@ -10,6 +10,8 @@ from layer_mcp.doctor.types import CheckResult
 from ..support.doctor_faults import FAULTS
 from ..support.doctor_home import WIDTH, printed_lines
 
+pytestmark = pytest.mark.slow
+
 
 def without_blanks(text: str) -> str:
     return "".join(text.split())

@@ -21,6 +21,8 @@ from ..support.contract import OPENAPI
 from ..support.hosts import IMAGE_MODEL
 from ..support.sandbox_calls import api_of, run
 
+pytestmark = pytest.mark.slow
+
 if not OPENAPI.exists():
     pytest.skip("Layer's openapi.json is not here", allow_module_level=True)
 

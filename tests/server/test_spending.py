@@ -100,6 +100,7 @@ def limited(environment: dict[str, str]) -> dict[str, str]:
     return environment | {"LAYER_MAX_SPEND_PER_DAY": f"{DAY_LIMIT:g}"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1])
 async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_of_a_day(
