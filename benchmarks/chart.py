@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .row import ChartGroup, Row
+from .report import ChartGroup, Row
 
 OURS_COLOR, REFERENCE_COLOR = "#4f46e5", "#cbd5e1"
 TEXT_COLOR, QUIET_COLOR = "#0f172a", "#64748b"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from layer_mcp import __version__
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
 
 from .requirements import ROOT
@@ -25,7 +25,7 @@ def manifest() -> dict[str, Any]:
                 "arguments": [argument.name for argument in job.arguments],
                 "text": job.goal,
             }
-            for job in jobs()
+            for job in JOBS
         ],
     }
 

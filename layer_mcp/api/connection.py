@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from pydantic import BaseModel, ValidationError
 
-from ..credentials import TokenSource
+from ..credentials import TokenSource, foreign_kind
 from ..errors import LayerError, one_sentence
-from ..token_text import foreign_kind
 from .retry import Limits, Patience, may_submit_again
 
 if TYPE_CHECKING:

@@ -187,34 +187,32 @@ class WorkflowRunRequest(Request):
     )
 
 
-# Layer's docs and clients spell the same status in several ways.
+# Layer spells a status in several ways, and workflow runs have words of their own for the same.
 STATUS_SYNONYMS = {
-    "completed": "complete",
-    "canceled": "cancelled",
     "inprogress": "in_progress",
-}
-WORKFLOW_STATUS_SYNONYMS = {
-    "queued": "pending",
-    "in_progress": "running",
-    "inprogress": "running",
-    "succeeded": "success",
-    "complete": "success",
-    "completed": "success",
-    "failed": "failure",
+    "pending": "in_progress",
+    "queued": "in_progress",
+    "running": "in_progress",
+    "completed": "complete",
+    "success": "complete",
+    "succeeded": "complete",
+    "failure": "failed",
     "canceled": "cancelled",
 }
+# A step that has not begun is not one in progress.
+STEP_STATUS_SYNONYMS = STATUS_SYNONYMS | {"pending": "pending", "queued": "pending"}
 
 
 def canonical_status(status: object) -> str:
-    """One spelling for each known inference status; an unknown one is kept, in lower case."""
+    """Return the one word for a run's status, or an unknown status in lower case."""
     word = _status_word(status)
     return STATUS_SYNONYMS.get(word, word)
 
 
-def canonical_workflow_status(status: object) -> str:
-    """One spelling for each known status of a workflow run or step (BlueprintRunStatus)."""
+def canonical_step_status(status: object) -> str:
+    """Return the one word for a workflow step's status: a run's word, or `pending`."""
     word = _status_word(status)
-    return WORKFLOW_STATUS_SYNONYMS.get(word, word)
+    return STEP_STATUS_SYNONYMS.get(word, word)
 
 
 def _status_word(status: object) -> str:
@@ -232,8 +230,11 @@ def query_params(query: Request) -> dict[str, str]:
     }
 
 
-Status = Annotated[str, BeforeValidator(canonical_status)]
-WorkflowStatus = Annotated[str, BeforeValidator(canonical_workflow_status)]
+RunStatus = Annotated[str, BeforeValidator(canonical_status)]
+"""in_progress, complete, failed, cancelled or deleted; for inferences and workflow runs alike."""
+
+StepStatus = Annotated[str, BeforeValidator(canonical_step_status)]
+"""A `RunStatus`, or pending for a step that has not begun."""
 
 
 class Output(Response):
@@ -253,7 +254,7 @@ class StartedInference(Response):
     """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
     inference_id: str = Field(min_length=1)
-    status: Status = "in_progress"
+    status: RunStatus = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     created_at: OptionalText = None
     estimated_price_creative_units: OptionalPrice = None
@@ -265,7 +266,7 @@ class Inference(Response):
     """The state of a run (GetForgeRunOutput)."""
 
     inference_id: str = Field(min_length=1)
-    status: Status
+    status: RunStatus
     poll_interval_seconds: OptionalNumber = None
     completed_at: OptionalText = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
@@ -486,7 +487,7 @@ class StartedWorkflowRun(Response):
     """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
 
     run_id: str = Field(min_length=1)
-    status: WorkflowStatus = "pending"
+    status: RunStatus = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     estimated_price_creative_units: OptionalPrice = None
     session_id: OptionalText = None
@@ -496,7 +497,7 @@ class WorkflowStep(Response):
     """One step of a workflow run (GetWorkflowRunStep)."""
 
     name: OptionalText = None
-    status: WorkflowStatus = "unknown"
+    status: StepStatus = "unknown"
     error: OptionalText = None
     error_code: OptionalText = None
 
@@ -505,7 +506,7 @@ class WorkflowRun(Response):
     """The state of a workflow run (GetWorkflowRunOutput)."""
 
     run_id: str = Field(min_length=1)
-    status: WorkflowStatus
+    status: RunStatus
     poll_interval_seconds: OptionalNumber = None
     steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
     estimated_price_creative_units: OptionalPrice = None

@@ -10,11 +10,8 @@ import anyio
 
 from ..errors import LayerError
 
-# Of inferences, and of workflow runs.
-DONE_STATUSES = frozenset({"complete", "success"})
-FAILED_STATUSES = frozenset({"failed", "failure"})
 STOPPED_STATUSES = frozenset({"cancelled", "deleted"})
-TERMINAL_STATUSES = DONE_STATUSES | FAILED_STATUSES | STOPPED_STATUSES
+TERMINAL_STATUSES = STOPPED_STATUSES | {"complete", "failed"}
 DEFAULT_POLL_INTERVAL_SECONDS = 10.0
 MIN_POLL_INTERVAL_SECONDS = 1.0
 MAX_POLL_INTERVAL_SECONDS = 60.0

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 from ..network import is_loopback
 from ..settings import Settings
-from .exit_codes import EXIT_OK
+from .parser import EXIT_OK
 
 
 @contextlib.contextmanager

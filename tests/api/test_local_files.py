@@ -11,7 +11,7 @@ import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.api.local_files import LocalFile, open_media_file
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 
 from ..support.sandbox_calls import png
 
@@ -35,7 +35,7 @@ def failure(path: Path, max_bytes: int = 1_000_000) -> LayerError:
     with pytest.raises(LayerError) as caught, open_media_file(path, max_bytes=max_bytes):
         pass
     error = caught.value
-    assert error.code in NEXT_STEPS
+    assert error.code in ERROR_CODES
     assert error.message.endswith(".")
     assert str(path) in error.message
     return error

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from layer_mcp.journal import Journal, new_journal
+from layer_mcp.server.uploads import UploadedFile, Uploads
 
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.api.file_hosts import FileHosts
@@ -16,10 +18,8 @@ from layer_mcp.api.host_rules import host_rules
 from layer_mcp.api.local_files import open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session, received_bytes
-from layer_mcp.errors import NEXT_STEPS
-from layer_mcp.journal import Journal, new_journal
+from layer_mcp.errors import ERROR_CODES
 from layer_mcp.sandbox import Arrival, Fault, RunningSandbox
-from layer_mcp.server.uploads import UploadedFile, Uploads
 
 from ..support.raw_servers import Answer, Recorder, http_answer, raw_server
 from ..support.sandbox_calls import png
@@ -86,7 +86,7 @@ def put_bytes(sandbox: RunningSandbox) -> list[int]:
 async def failure(layer: LayerClient, path: Path) -> LayerError:
     with pytest.raises(LayerError) as caught:
         await layer.upload_file(path)
-    assert caught.value.code in NEXT_STEPS
+    assert caught.value.code in ERROR_CODES
     assert caught.value.message.endswith(".")
     return caught.value
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ GALLERY = Path(__file__).parents[2] / "gallery"
 INSPECTOR = GALLERY.parent / "interop" / "node" / "inspector"
 INSPECTOR_COMMAND = ["npx", "@modelcontextprotocol/inspector@2.12", "--cli"]
 NODE = Path(sys.executable).with_name("node")
+IMPORTED = re.compile(r'^import .* from "\./(\w+)";$', re.MULTILINE)
 OF_THIS_MACHINE = {"http://127.0.0.1:*", "http://localhost:*"}
 
 
@@ -93,6 +95,13 @@ def test_the_page_is_what_a_fresh_build_makes(tmp_path: Path) -> None:
     fresh = tmp_path / "gallery.html"
     subprocess.run([NODE, GALLERY / "build.mjs", fresh], check=True, timeout=100)
     assert fresh.read_bytes() == PAGE.read_bytes()
+
+
+def test_no_module_of_the_page_imports_itself_by_way_of_others() -> None:
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in GALLERY.glob("src/*.ts")}
+    imports = {name: IMPORTED.findall(text) for name, text in sources.items()}
+    assert "run_view" in imports["list_view"]
+    assert list(TopologicalSorter(imports).static_order())
 
 
 def test_make_gallery_builds_the_page() -> None:
