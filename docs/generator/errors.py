@@ -20,7 +20,7 @@ SHORT: dict[Source, str] = {
 
 
 def error_tables() -> str:
-    """A heading and a table for each source, a row for each code."""
+    """Return a heading and a table for each source, with a row for each code."""
     return "\n\n".join(_section(source) for source in SOURCES)
 
 
