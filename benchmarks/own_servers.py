@@ -11,11 +11,6 @@ from contextlib import asynccontextmanager, closing
 
 import anyio
 import psutil
-from mcp.server.mcpserver import MCPServer
-from pydantic import BaseModel
-
-from layer_mcp import LayerClient, Settings
-from layer_mcp.server.app import create_server
 from layer_mcp.server.common import spending
 from layer_mcp.server.following import inference_run, told_after_start
 from layer_mcp.server.provenance import start_facts, state_after_start
@@ -23,6 +18,11 @@ from layer_mcp.server.results import Illustrated
 from layer_mcp.server.run_results import RunAnswer, RunStateAnswer
 from layer_mcp.server.state import App, ToolContext, app_of, journal_of, new_app
 from layer_mcp.server.submissions import Submissions
+from mcp.server.mcpserver import MCPServer
+from pydantic import BaseModel
+
+from layer_mcp import LayerClient, Settings
+from layer_mcp.server.app import create_server
 from layer_mcp.server.tool import make_tool
 from layer_mcp.server.tools.execute_inference import DESCRIPTION, ExecuteInferenceArguments
 

@@ -13,10 +13,11 @@ import sys
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from layer_mcp.sandbox.records import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
+
 from layer_mcp import InferenceRequest
 from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
 from layer_mcp.sandbox.catalog import SandboxModel
-from layer_mcp.sandbox.records import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
 
 # A server keeps Layer's limits by itself; the runs that no server starts need none.
 MAX_RUNS = 100_000

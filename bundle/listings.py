@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from layer_mcp import Settings, __version__
 from layer_mcp import setting_values as values
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
 
 from .packing import ROOT, project
@@ -45,7 +45,7 @@ def manifest() -> dict[str, Any]:
                 "arguments": [argument.name for argument in job.arguments],
                 "text": job.goal,
             }
-            for job in jobs()
+            for job in JOBS
         ],
     }
 

@@ -10,13 +10,9 @@ interface Meaning {
 const MEANINGS: Record<string, Meaning> = {
   queued: { phase: "running", words: "In line" },
   sending: { phase: "running", words: "Sending" },
-  pending: { phase: "running", words: "In line" },
   in_progress: { phase: "running", words: "Generating" },
-  running: { phase: "running", words: "Generating" },
   complete: { phase: "done", words: "Complete" },
-  success: { phase: "done", words: "Complete" },
   failed: { phase: "failed", words: "Failed" },
-  failure: { phase: "failed", words: "Failed" },
   cancelled: { phase: "stopped", words: "Cancelled" },
   deleted: { phase: "stopped", words: "Deleted" },
   not_sent: { phase: "stopped", words: "Not sent" },

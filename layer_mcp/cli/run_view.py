@@ -5,13 +5,11 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from ..api.polling import DONE_STATUSES
 from ..server.results import SIMULATED_LINE
 from ..server.run_results import RunAnswer, RunStateAnswer, size_in_words
 from ..server.twins import REPEAT
 from ..server.workflow_results import WorkflowRunAnswer
-from .plain_text import plain
-from .screen import line
+from .output import line, plain
 
 REPEAT_FOR_PEOPLE = "To pay for another, add --repeat."
 
@@ -29,7 +27,7 @@ def run_lines(content: dict[str, Any]) -> Iterator[RenderableType]:
     """The state and the price, each file, what differs from what was asked, what went wrong."""
     kind = WorkflowRunAnswer if "run_id" in content else RunAnswer
     run = kind.model_validate(content)
-    is_done = run.status in DONE_STATUSES
+    is_done = run.status == "complete"
     style = "green" if is_done else "red" if run.error else ""
     yield line(plain(run.facts()[0]), style)
     if run.error:

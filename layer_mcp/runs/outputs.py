@@ -1,39 +1,36 @@
-"""Bringing a run's outputs home: readable names, nothing overwritten, a record beside them."""
+"""Saving a run's outputs: readable names, nothing overwritten, a JSON record beside them."""
 
 import errno
 import hashlib
+import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
 from anyio import to_thread
+from pydantic import BaseModel
 
-from ..api.media_types import MEDIA_TYPES, extension_for
+from .. import __version__
+from ..api.media_files import MEDIA_TYPES, extension_for
 from ..api.models import Output
 from ..errors import LayerError
-from .file_names import numbered
-from .sidecar import (
-    MAX_COPIES,
-    FinishedRun,
-    NotSaved,
-    Saved,
-    SavedFile,
-    earlier_saved,
-    free_record,
-    write_record,
-)
+from .file_names import numbered, output_name, slug_of
+from .types import Run, without_nulls
 
 if TYPE_CHECKING:
     from ..api.client import LayerClient
     from ..api.download import Downloaded
 
+MAX_COPIES = 1000
+MAX_FAILURES_SHOWN = 3
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART_NAME = re.compile(r"\.[0-9a-f]{32}\.part")
 STALE_SECONDS = 3600
@@ -42,34 +39,101 @@ HEAD_BYTES = 64
 BEFORE_TEXT = b" \t\r\n\xef\xbb\xbf"
 
 OnBytes = Callable[[int, int], Awaitable[None]]
-"""Told an output's number, and how many of its bytes have arrived."""
+"""Gets an output's number, and how many of its bytes have arrived."""
+
+
+@dataclass(frozen=True)
+class SavedFile:
+    """An output on disk, as the record beside it describes it."""
+
+    number: int
+    name: str
+    file_id: str | None
+    url: str | None
+    content_type: str | None
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NotSaved:
+    """An output that could not be saved, and why; number 0 is the record itself."""
+
+    number: int
+    error: LayerError
+
+    def sentence(self) -> str:
+        """Return what an agent reads about it."""
+        what = f"Output {self.number}" if self.number else "The record beside the files"
+        return f"{what} was not saved: {self.error.message} {self.error.next_step}"
+
+
+@dataclass(frozen=True)
+class SavedOutputs:
+    """The files of a run in a folder; `record` is the JSON file beside them.
+
+    `files` is all that was ever saved of the run, `fetched` what was downloaded just now.
+    """
+
+    folder: Path
+    record: Path
+    files: tuple[SavedFile, ...]
+    fetched: tuple[SavedFile, ...] = ()
+    failures: tuple[NotSaved, ...] = ()
+
+    def path(self, file: SavedFile) -> Path:
+        """Return where an output was put."""
+        return self.folder / file.name
+
+    def present(self) -> dict[int, Path]:
+        """Return the outputs that are still in their place, by number; no links to elsewhere."""
+        paths = {file.number: self.path(file) for file in self.files}
+        return {
+            number: path
+            for number, path in paths.items()
+            if path.is_file() and not path.is_symlink()
+        }
+
+    def describe_failures(self) -> list[str]:
+        """Return what an agent reads about failures: the first few, and how many more."""
+        sentences = [failure.sentence() for failure in self.failures[:MAX_FAILURES_SHOWN]]
+        more = len(self.failures) - len(sentences)
+        return [*sentences, f"{more} more were not saved."] if more else sentences
+
+
+class _Record(BaseModel):
+    """What is read back of the JSON beside the outputs."""
+
+    run_id: str
+    files: tuple[SavedFile, ...]
 
 
 async def save_outputs(
     client: "LayerClient",
-    run: FinishedRun,
+    run: Run,
     folder: Path,
     *,
     numbers: Collection[int] | None = None,
     max_bytes: int,
+    is_simulated: bool = False,
     on_bytes: OnBytes | None = None,
-) -> Saved:
+) -> SavedOutputs:
     """Save the outputs of a finished run, all or those with these numbers (from 1).
 
-    What the record says is saved and is still there is not fetched again; the record keeps what is
-    gone. A file that fails does not keep the others away; failure number 0 is the record itself.
+    What the record says is saved and is still there is not downloaded again; the record keeps what
+    was removed. A file that fails does not keep the others away.
 
     Raises:
         LayerError: FOLDER_NOT_WRITABLE or DISK_FULL, when not even the folder can be made.
     """
-    earlier = await to_thread.run_sync(_prepared, folder, run)
+    earlier = await to_thread.run_sync(_prepare_folder, folder, run)
     present = earlier.present()
     fetched: dict[int, SavedFile] = {}
     failures: dict[int, LayerError] = {}
 
     async def save(number: int) -> None:
         try:
-            fetched[number] = await _saved(
+            fetched[number] = await _save_output(
                 client, run, number, folder, max_bytes=max_bytes, on_bytes=on_bytes
             )
         except LayerError as error:
@@ -83,11 +147,11 @@ async def save_outputs(
                 if number not in present and (numbers is None or number in numbers):
                     tasks.start_soon(save, number)
     finally:
-        # Also when the time of the call is up: the next one goes on from there.
+        # Also when the time of the call is up: the next one resumes from there.
         files = {file.number: file for file in earlier.files} | fetched
         saved = replace(earlier, files=tuple(files[number] for number in sorted(files)))
         try:
-            saved = write_record(saved, run)
+            saved = _write_record(saved, run, is_simulated=is_simulated)
         except OSError as error:
             failures[0] = _write_error(folder, error)
     return replace(
@@ -97,8 +161,37 @@ async def save_outputs(
     )
 
 
-def _prepared(folder: Path, run: FinishedRun) -> Saved:
-    """The folder, made if need be, and what was saved in it before."""
+def find_saved(folder: Path, run_id: str) -> SavedOutputs | None:
+    """Return what the record in a folder says of a run, or None when there is none."""
+    short = output_name("", run_id, 0, "json").removesuffix("-0.json")
+    try:
+        for record in sorted(folder.glob(f"*{short}*.json")):
+            saved = _read_record(record, run_id)
+            if saved is not None:
+                return saved
+    except OSError:
+        return None
+    return None
+
+
+def record_facts(run: Run, *, is_simulated: bool) -> dict[str, Any]:
+    """Return what the record says of how a run was made and what it cost."""
+    end = {
+        "completed_at": run.completed_at,
+        "actual_price_creative_units": run.actual_price_creative_units,
+    }
+    made = {"made_with": f"layer-mcp {__version__}"} | ({"simulated": True} if is_simulated else {})
+    return run.facts() | without_nulls(end) | made
+
+
+def file_slug(run: Run) -> str:
+    """Return the readable start of a run's file names: the prompt, else Layer's own name."""
+    prompt = run.request.inputs.get("prompt")
+    return slug_of(prompt if isinstance(prompt, str) else _name_in_url(run.outputs))
+
+
+def _prepare_folder(folder: Path, run: Run) -> SavedOutputs:
+    """Make the folder if need be, and return what was saved in it before."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -106,7 +199,9 @@ def _prepared(folder: Path, run: FinishedRun) -> Saved:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _write_error(folder, error) from None
-    return earlier_saved(folder, run.run_id) or Saved(folder, free_record(folder, run), ())
+    return find_saved(folder, run.run_id or "") or SavedOutputs(
+        folder, _free_record(folder, run), ()
+    )
 
 
 def _sweep(folder: Path) -> None:
@@ -117,9 +212,9 @@ def _sweep(folder: Path) -> None:
                 part.unlink()
 
 
-async def _saved(
+async def _save_output(
     client: "LayerClient",
-    run: FinishedRun,
+    run: Run,
     number: int,
     folder: Path,
     *,
@@ -130,18 +225,18 @@ async def _saved(
     if not output.url:
         raise LayerError("OUTPUT_GONE", "Layer gave no address for this output.")
 
-    async def tell(arrived_bytes: int) -> None:
+    async def report(arrived_bytes: int) -> None:
         if on_bytes is not None:
             await on_bytes(number, arrived_bytes)
 
     part = folder / f".{uuid4().hex}.part"
     try:
         with part.open("xb") as sink:
-            done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=tell)
+            done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=report)
         content_type = output.content_type or done.content_type
-        await to_thread.run_sync(_checked, part, done, output)
-        name = run.name(number, extension_for(content_type, output.url))
-        path = await to_thread.run_sync(_placed, part, name, done.size_bytes, done.sha256)
+        await to_thread.run_sync(_check_content, part, done, output)
+        name = _file_name(run, number, extension_for(content_type, output.url))
+        path = await to_thread.run_sync(_place, part, name, done.size_bytes, done.sha256)
     finally:
         part.unlink(missing_ok=True)
     return SavedFile(
@@ -155,7 +250,7 @@ async def _saved(
     )
 
 
-def _checked(part: Path, done: "Downloaded", output: Output) -> None:
+def _check_content(part: Path, done: "Downloaded", output: Output) -> None:
     """Refuse what is surely not the output.
 
     Raises:
@@ -172,7 +267,7 @@ def _checked(part: Path, done: "Downloaded", output: Output) -> None:
         raise LayerError("DOWNLOAD_FAILED", "The media host sent a web page, not the file.")
 
 
-def _placed(part: Path, name: str, size_bytes: int, sha256: str) -> Path:
+def _place(part: Path, name: str, size_bytes: int, sha256: str) -> Path:
     """Move a finished file to its name, or to the next free one; the same content is kept."""
     for attempt in range(1, MAX_COPIES):
         path = part.with_name(numbered(name, attempt))
@@ -200,6 +295,70 @@ def _is_same(path: Path, size_bytes: int, sha256: str) -> bool:
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except OSError:
         return False
+
+
+def _write_record(saved: SavedOutputs, run: Run, *, is_simulated: bool) -> SavedOutputs:
+    """Write the JSON beside the outputs; it replaces its own earlier version and nothing else.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if not saved.files:
+        return saved
+    run_id = run.run_id or ""
+    if saved.record.exists() and _read_record(saved.record, run_id) is None:
+        # A run with the same short id was saved meanwhile.
+        saved = replace(saved, record=_free_record(saved.folder, run))
+    content = {
+        "run_id": run_id,
+        **record_facts(run, is_simulated=is_simulated),
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [asdict(file) for file in saved.files],
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    part = saved.folder / f".{uuid4().hex}.part"
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(saved.record)
+    finally:
+        part.unlink(missing_ok=True)
+    return saved
+
+
+def _free_record(folder: Path, run: Run) -> Path:
+    """Return a name for the record that nothing has yet."""
+    name = _file_name(run, 0, "json").replace("-0.json", ".json")
+    names = (folder / numbered(name, attempt) for attempt in range(1, MAX_COPIES))
+    return next(path for path in names if not path.exists())
+
+
+def _file_name(run: Run, number: int, extension: str) -> str:
+    return output_name(file_slug(run), run.run_id or "", number, extension)
+
+
+def _name_in_url(outputs: Sequence[Output]) -> str | None:
+    """Return the slug of Layer's addresses, `<slug>-<time>.<ext>`: better than no name."""
+    name = (outputs[0].url or "").rpartition("/")[2] if outputs else ""
+    stem = name.partition("?")[0].rpartition(".")[0]
+    return stem.rstrip("0123456789").rstrip("-") or None
+
+
+def _read_record(record: Path, run_id: str) -> SavedOutputs | None:
+    try:
+        if not record.is_file():
+            return None
+        content = _Record.model_validate_json(record.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if content.run_id.lower() != run_id.lower():
+        return None
+    # Someone may have edited it: a name must stay a name.
+    files = (file for file in content.files if file.number > 0 and _is_name(file.name))
+    return SavedOutputs(record.parent, record, tuple(files))
+
+
+def _is_name(text: str) -> bool:
+    return text not in ("", "..") and "\0" not in text and Path(text).name == text
 
 
 def _write_error(folder: Path, error: OSError) -> LayerError:

@@ -28,7 +28,7 @@ from layer_mcp.api.models import (
     WorkflowStep,
     Workspace,
     canonical_status,
-    canonical_workflow_status,
+    canonical_step_status,
 )
 from layer_mcp.server.schema import portable_schema
 
@@ -179,16 +179,24 @@ def test_one_model_without_an_id_does_not_hide_the_others() -> None:
     [
         ("PENDING", "pending"),
         ("queued", "pending"),
-        ("in_progress", "running"),
-        ("Succeeded", "success"),
-        ("completed", "success"),
-        ("failed", "failure"),
+        ("running", "in_progress"),
+        ("success", "complete"),
+        ("failure", "failed"),
         ("canceled", "cancelled"),
         ("dreaming", "dreaming"),
     ],
 )
-def test_the_spellings_of_a_workflow_status_are_one(spelled: str, meant: str) -> None:
-    assert canonical_workflow_status(spelled) == meant
+def test_a_workflow_step_has_the_statuses_of_a_run_and_pending(spelled: str, meant: str) -> None:
+    assert canonical_step_status(spelled) == meant
+
+
+@pytest.mark.parametrize(
+    "wire", ["pending", "running", "success", "failure", "cancelled", "dreaming"]
+)
+def test_a_workflow_run_and_an_inference_say_the_same_for_the_same_status(wire: str) -> None:
+    run = WorkflowRun.model_validate({"run_id": "r", "status": wire})
+    inference = Inference.model_validate({"inference_id": "i", "status": wire})
+    assert run.status == inference.status == canonical_status(wire)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +264,12 @@ def test_what_goes_to_layer_holds_no_nulls() -> None:
         ("COMPLETED", "complete"),
         (" Completed ", "complete"),
         ("IN_PROGRESS", "in_progress"),
+        ("pending", "in_progress"),
+        ("QUEUED", "in_progress"),
+        ("running", "in_progress"),
+        ("success", "complete"),
+        ("Succeeded", "complete"),
+        ("failure", "failed"),
         ("in-progress", "in_progress"),
         ("In Progress", "in_progress"),
         ("canceled", "cancelled"),

@@ -20,12 +20,11 @@ import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image, ImageChops, ImageStat
 
-from layer_mcp.clients.catalog import client_of
-from layer_mcp.clients.platforms import Platform
+from layer_mcp.clients.catalog import Platform, find_client
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.tools import tools_of
 
-from ..support.client_home import AttachHome
+from ..support.client_home import ClientHome
 from ..support.hosts import SCRIPT, SMALL_IMAGE, content_of
 from ..support.samples import ROOT, programs, without_what_differs
 
@@ -206,10 +205,10 @@ def test_after_login_and_install_the_client_starts_the_server_from_the_root_with
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     token = environment.pop("LAYER_API_KEY")
-    home = AttachHome(tmp_path, tmp_path / "keyring.json", {"LAYER_API_URL": sandbox.api_url})
+    home = ClientHome(tmp_path, tmp_path / "keyring.json", {"LAYER_API_URL": sandbox.api_url})
     shell(f"echo {token} | {LOGIN}", ROOT, **home.environment())
     shell(INSTALL, ROOT, **home.environment())
-    client = client_of("claude-desktop")
+    client = find_client("claude-desktop")
     written = json.loads(client.file(Platform("linux", tmp_path, {})).read_text())
     entry: dict[str, Any] = written["mcpServers"]["layer"]
     child = StdioServerParameters(

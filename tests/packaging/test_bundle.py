@@ -13,7 +13,7 @@ from mcp import Client, StdioServerParameters
 
 from bundle.packing import PINNED, ROOT, find_unpinned, lock, pack, pins, stage
 
-from ..support.claude_desktop import UserConfig, launches
+from ..support.claude_desktop import UserConfig, server_commands
 from ..support.hosts import SMALL_IMAGE, content_of, error_code
 from ..support.offline_uv import offline
 
@@ -31,7 +31,7 @@ class Desktop:
 
     def server(self, user_config: UserConfig) -> StdioServerParameters:
         """The server as the host starts it: from `/`, with nothing but a bare PATH."""
-        (launch,) = launches(self.folder, self.home, [user_config])
+        (launch,) = server_commands(self.folder, self.home, [user_config])
         return StdioServerParameters(
             command=launch.command,
             args=launch.args,

@@ -10,7 +10,7 @@ from bundle.listings import MANIFEST, as_text, manifest, read_json
 from bundle.packing import CONTENTS
 from layer_mcp import Settings
 
-from ..support.claude_desktop import UserConfig, launches
+from ..support.claude_desktop import UserConfig, server_commands
 
 ROOT = MANIFEST.parent
 CONTENT: dict[str, Any] = read_json(MANIFEST)
@@ -43,7 +43,7 @@ FILLED: UserConfig = {
 def launched(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Settings, list[str]]]:
     """Settings and arguments of a server that is untouched, emptied and filled in."""
     home = tmp_path_factory.mktemp("home")
-    cases = launches(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
+    cases = server_commands(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
     return [(Settings.from_env(launch.env), launch.args) for launch in cases]
 
 
@@ -122,10 +122,10 @@ def test_what_was_filled_in_arrives_as_it_was_written(
 def test_the_icon_is_a_square_of_512_in_the_servers_colour() -> None:
     from PIL import Image
 
-    from layer_mcp.server.icon import SVG
+    from layer_mcp.server.app import ICON_SVG
 
     with Image.open(CONTENTS / CONTENT["icon"]) as icon:
         assert (icon.format, icon.size) == ("PNG", (512, 512))
         middle = icon.convert("RGBA").getpixel((256, 128))
-    (colour,) = re.findall("#([0-9a-f]{6})", SVG)
+    (colour,) = re.findall("#([0-9a-f]{6})", ICON_SVG)
     assert middle == (*bytes.fromhex(colour), 255)

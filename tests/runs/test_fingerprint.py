@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_mcp.server.fingerprint import fingerprint
 
 from layer_mcp.api.models import InferenceRequest
-from layer_mcp.server.fingerprint import fingerprint
 
 from ..support.hosts import IMAGE_MODEL
 

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from layer_mcp import LayerClient, Settings
 from layer_mcp.journal import Journal, new_journal
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME
 from layer_mcp.journal.entries import Intent, RunFilter, RunRecord
 from layer_mcp.journal.schema import SCHEMA_VERSION
-from layer_mcp.paths import state_folder
-from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.uploads import Uploads
+
+from layer_mcp import LayerClient, Settings
+from layer_mcp.paths import state_folder
+from layer_mcp.runs import sqlite as database_module
+from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.sandbox import RunningSandbox
 
 from ..support.sandbox_calls import png
 

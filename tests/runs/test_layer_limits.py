@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from layer_mcp.journal.entries import RunEntry, RunKind, Traffic
 from layer_mcp.server.layer_limits import (
     GENERATIONS_A_MINUTE,

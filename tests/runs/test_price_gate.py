@@ -5,8 +5,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from layer_mcp import LayerError, Settings
 from layer_mcp.journal.entries import Spending
 from layer_mcp.server.price_gate import (
     TOLERANCE,
@@ -19,6 +17,8 @@ from layer_mcp.server.price_gate import (
     spending_refusal,
     unasked_refusal,
 )
+
+from layer_mcp import LayerError, Settings
 
 WORKSPACE = "w1"
 NO_LIMITS = PriceLimits(confirm_above=20)

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
-from layer_mcp import LayerError
-from layer_mcp.api.polling import DONE_STATUSES, FAILED_STATUSES, STOPPED_STATUSES
 from layer_mcp.journal import Journal, new_journal
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME, Database
 from layer_mcp.journal.entries import (
     Delivery,
     Intent,
@@ -38,6 +33,11 @@ from layer_mcp.journal.usage import (
     MINUTE_SECONDS,
     UNKNOWN_SECONDS,
 )
+
+from layer_mcp import LayerError
+from layer_mcp.api.polling import STOPPED_STATUSES
+from layer_mcp.runs import sqlite as database_module
+from layer_mcp.runs.sqlite import FILE_NAME, Database
 
 pytestmark = pytest.mark.anyio
 
@@ -808,11 +808,11 @@ async def test_runs_are_listed_by_their_state(state: Any, log: RunLog) -> None:
 
 @pytest.mark.parametrize(
     ("statuses", "state"),
-    [(DONE_STATUSES, "complete"), (FAILED_STATUSES, "failed"), (STOPPED_STATUSES, "stopped")],
+    [({"complete"}, "complete"), ({"failed"}, "failed"), (STOPPED_STATUSES, "stopped")],
     ids=["done", "failed", "stopped"],
 )
 async def test_every_end_that_layer_knows_is_a_state(
-    statuses: frozenset[str], state: Any, log: RunLog
+    statuses: Set[str], state: Any, log: RunLog
 ) -> None:
     for status in statuses:
         await ended(log, status=status)

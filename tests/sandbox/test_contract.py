@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks
 
 from layer_mcp.api.fields import is_uuid
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.contract import OPENAPI
 from ..support.hosts import IMAGE_MODEL

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.sandbox.catalog import sandbox_workflows
 from layer_mcp.sandbox.knobs import Operation
-from layer_mcp.sandbox.workflows import sandbox_workflows
 
 from ..support.hosts import IMAGE_MODEL, SMALL_IMAGE
 from ..support.sandbox_calls import announced, api_of, run, session_of, start_headers

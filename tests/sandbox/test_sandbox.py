@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.sandbox.answers import encode_cursor
 from layer_mcp.sandbox.catalog import SandboxModel, sandbox_models
-from layer_mcp.sandbox.pages import cursor_of
 
 from ..support.contract import conforms, schemas
 from ..support.hosts import SMALL_IMAGE
@@ -210,8 +210,8 @@ def test_a_body_that_is_wrong_is_a_422(body: bytes, api: httpx.Client, inference
         ("text_to_speech=true", ["Sandbox Speech"]),
         ("generate_audio=true", ["Sandbox Video"]),
         ("limit=2", ["Sandbox Image", "Sandbox Image Fast"]),
-        (f"limit=2&cursor={cursor_of(4)}", ["Sandbox Sound", "Sandbox Speech"]),
-        (f"limit=2&cursor={cursor_of(6)}", ["Sandbox Upscale"]),
+        (f"limit=2&cursor={encode_cursor(4)}", ["Sandbox Sound", "Sandbox Speech"]),
+        (f"limit=2&cursor={encode_cursor(6)}", ["Sandbox Upscale"]),
     ],
 )
 def test_models_are_filtered_and_paged(

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.sandbox.workflow_progress import run_status, step_statuses
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
+from layer_mcp.sandbox.state import status_of_steps, step_statuses
 
 from ..support.contract import conforms
 from ..support.sandbox_calls import api_of, balance, png, run, uploaded
@@ -267,5 +267,5 @@ def test_a_run_is_over_exactly_when_its_time_is() -> None:
     for share in (number / 100 for number in range(101)):
         steps = step_statuses(share, 3)
         assert steps.count("running") <= 1
-        assert (run_status(steps) == "success") == (share == 1)
-        assert (run_status(steps) == "pending") == (share < 0.1)
+        assert (status_of_steps(steps) == "success") == (share == 1)
+        assert (status_of_steps(steps) == "pending") == (share < 0.1)

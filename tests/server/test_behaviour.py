@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import Fault, RunningSandbox
-from layer_mcp.server.results import SIMULATED_LINE
+from layer_mcp.server.answers import SIMULATED_LINE
 
 from ..support.hosts import SMALL_IMAGE, Host, content_of, error_code, text_of
 

@@ -72,9 +72,10 @@ async def test_a_workflow_runs_step_by_step_to_its_files(
         running = content_of(await client.call_tool("get_workflow_status", call))
         sandbox.state.knobs.run_seconds = 0
         finished = content_of(await client.call_tool("get_workflow_status", call))
+    assert (started["status"], running["status"]) == ("in_progress", "in_progress")
     assert (running["steps_done"], running["steps_total"]) == (0, 3)
     assert running["next_step"].startswith("Call get_workflow_status with")
-    assert (finished["status"], finished["steps_done"]) == ("success", 3)
+    assert (finished["status"], finished["steps_done"]) == ("complete", 3)
     assert len(finished["outputs"]) == 2
     assert sandbox.state.arrived["execute_workflow"] == 1
 
@@ -89,7 +90,7 @@ async def test_a_local_file_stands_where_a_file_is_wanted(
     }
     async with host.connect(settings) as client:
         run = content_of(await client.call_tool("execute_workflow", call))
-    assert run["status"] == "success"
+    assert run["status"] == "complete"
     assert sandbox.state.arrived["upload"] == 1
 
 
@@ -163,7 +164,7 @@ async def test_a_failed_workflow_run_names_its_step_and_reason(
         result = await client.call_tool("execute_workflow", ICONS | {"wait_seconds": 10})
     run = content_of(result)
     assert not result.is_error
-    assert (run["status"], run["error"]["code"]) == ("failure", "CONTENT_POLICY_VIOLATION")
+    assert (run["status"], run["error"]["code"]) == ("failed", "CONTENT_POLICY_VIOLATION")
     assert run["current_step"] == "Cut out"
 
 

@@ -17,9 +17,9 @@ import anyio
 import pytest
 
 from layer_mcp import LayerClient, LayerError
-from layer_mcp.api.file_hosts import FileHosts
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.local_files import LocalFile, open_media_file
+from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.retry import Limits
 from layer_mcp.api.upload import UploadSession, open_session, send_file
@@ -113,7 +113,7 @@ async def test_a_storage_hosts_packed_answer_takes_no_memory(
 ) -> None:
     body = gzip.compress(bomb) if encoding == "gzip, gzip" else bomb
     headers = f"Content-Encoding: {encoding}", "Location: /session"
-    hosts = FileHosts(host_rules("http://127.0.0.1:1"))
+    hosts = FileTransport(host_rules("http://127.0.0.1:1"))
     opened: list[UploadSession] = []
 
     async def start() -> None:
@@ -174,8 +174,8 @@ async def test_a_run_is_not_started_when_its_files_took_the_time_of_the_call(
     picture: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("layer_mcp.server.waiting.MIN_UPLOAD_SECONDS", 0.1)
-    monkeypatch.setattr("layer_mcp.server.waiting.SUBMISSION_SECONDS", 1.7)
+    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.types.SUBMISSION_SECONDS", 1.7)
     sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=1))
     calls: dict[str, dict[str, Any]] = {
         "execute_inference": SMALL_IMAGE
@@ -243,7 +243,7 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     monkeypatch.setattr("layer_mcp.api.upload.PAUSE_SECONDS", 0)
     ranges = cycle(["bytes=0-9", "bytes=0-9", "bytes=0-19", "bytes=0-19"])
     stub.answers["/session"] = lambda _question: Reply(status=308, headers={"Range": next(ranges)})
-    hosts = FileHosts(host_rules(stub.address))
+    hosts = FileTransport(host_rules(stub.address))
     session = UploadSession(FILE_ID, "image/png", f"{stub.address}/session")
     with open_media_file(picture) as file, pytest.raises(LayerError, match="UPLOAD_FAILED"):
         await send_file(hosts, session, file)
@@ -279,8 +279,8 @@ async def test_the_time_of_a_call_covers_the_opening_of_its_files(
         time.sleep(0.3)
         return open_media_file(path, max_bytes=max_bytes)
 
-    monkeypatch.setattr("layer_mcp.server.uploads.open_media_file", slowly)
-    monkeypatch.setattr("layer_mcp.server.waiting.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.references.open_media_file", slowly)
+    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
     references = [{"path": f"{number}.png", "type": "init"} for number in range(9)]
     for reference in references:
         (picture.parent / reference["path"]).write_bytes(picture.read_bytes())
@@ -300,8 +300,8 @@ async def test_an_answer_does_not_wait_for_a_slow_picture(
     def slow(_data: bytes) -> None:
         ended.wait(20)
 
-    monkeypatch.setattr("layer_mcp.server.finishing.MIN_FINISHING_SECONDS", 0.2)
-    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", slow)
+    monkeypatch.setattr("layer_mcp.server.run_answers.MIN_FINISHING_SECONDS", 0.2)
+    monkeypatch.setattr("layer_mcp.preview.small_picture", slow)
     stub.finish(stub.file("/a.png", png("red")))
     settings = {"LAYER_PREVIEW": "1", "LAYER_MAX_WAIT_SECONDS": "0"}
     async with MEMORY.connect(stub.environment(tmp_path, **settings)) as client:
@@ -324,7 +324,7 @@ async def test_pictures_are_made_small_one_at_a_time(
         at_once.append(len(running))
         running.pop()
 
-    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", counted)
+    monkeypatch.setattr("layer_mcp.preview.small_picture", counted)
     stub.finish(*(stub.file(f"/{number}.png", png("red")) for number in range(5)))
     async with MEMORY.connect(stub.environment(tmp_path, LAYER_PREVIEW="1")) as client:
         await client.call_tool("get_status", {"inference_id": RUN_ID})

@@ -13,11 +13,17 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, TextResourceContents
 
 from layer_mcp.sandbox import Fault, RunningSandbox
-from layer_mcp.server.resources import outputs
-from layer_mcp.server.resources.addresses import output_uri
+from layer_mcp.server import resources
+from layer_mcp.server.run_answers import OUTPUT_TEMPLATE
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, SMALL_IMAGE, Host, content_of
 from ..support.sandbox_calls import api_of, run
+
+
+def output_uri(file_id: str) -> str:
+    """The address of an output."""
+    return OUTPUT_TEMPLATE.format(file_id=file_id.lower())
+
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +203,7 @@ async def test_a_saved_file_out_of_the_output_folder_is_fetched_instead(
 async def test_a_large_output_is_told_by_its_address(
     environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(resources, "MAX_FILE_BYTES", 100)
     async with MEMORY.connect(environment) as client:
         output = await finished_output(client)
         facts = await read_text(client, output_uri(output["file_id"]))
@@ -210,7 +216,7 @@ async def test_a_large_output_is_told_by_its_address(
 async def test_a_large_output_that_is_saved_is_told_by_its_path(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(resources, "MAX_FILE_BYTES", 100)
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}) as client:
         output = await finished_output(client)
         facts = await read_text(client, output_uri(output["file_id"]))
@@ -219,7 +225,7 @@ async def test_a_large_output_that_is_saved_is_told_by_its_path(
 
 
 async def test_an_answer_stays_below_what_hosts_cut() -> None:
-    assert len(base64.b64encode(bytes(outputs.MAX_FILE_BYTES))) < 950_000
+    assert len(base64.b64encode(bytes(resources.MAX_FILE_BYTES))) < 950_000
 
 
 async def test_outputs_of_others_are_not_fetched(

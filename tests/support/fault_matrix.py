@@ -8,12 +8,11 @@ from typing import Literal, get_args
 from mcp import Client
 from mcp.types import CallToolResult
 
-from layer_mcp import Settings
-from layer_mcp.journal.entries import RunEntry, RunFilter
+from layer_mcp.runs.types import Run
 from layer_mcp.sandbox import Effect, Fault, Operation, RunningSandbox
-from layer_mcp.server.state import journal_of
 
 from .hosts import SMALL_IMAGE, content_of, text_of
+from .journals import list_runs
 
 # Slow beyond the limit is left out: how long a submission may take is no setting. Slow within the
 # limit is an answer like any other.
@@ -54,15 +53,15 @@ class Outcome:
     again: CallToolResult
     arrivals: int
     runs: Sequence[str]
-    row: RunEntry | None
+    row: Run | None
 
     @property
     def word(self) -> str:
         """What came of it, in one word for the table."""
         if self.row is None:
             return "not sent"
-        if self.row.delivery != "confirmed":
-            return self.row.delivery.replace("_", " ")
+        if self.row.state in ("queued", "sending", "unknown", "not_sent"):
+            return self.row.state.replace("_", " ")
         return "sent again" if self.arrivals > 1 else "known"
 
 
@@ -80,8 +79,8 @@ def faults(moment: Moment) -> dict[str, Fault]:
     if OPERATIONS[moment] != "execute_inference":
         return named
     if moment == "in the answer":
-        return {name: fault for name, fault in named.items() if fault.works}
-    named = {name: fault for name, fault in named.items() if not fault.works}
+        return {name: fault for name, fault in named.items() if fault.is_processed}
+    named = {name: fault for name, fault in named.items() if not fault.is_processed}
     if moment == "before accept":
         return {"drop unread": Fault("drop", unread=True), **named}
     accepted = {name: fault for name, fault in named.items() if fault.status in (500, 502)}
@@ -134,22 +133,18 @@ async def tried(
     )
 
 
-async def newest_row(environment: dict[str, str], prompt: str) -> RunEntry | None:
+async def newest_row(environment: dict[str, str], prompt: str) -> Run | None:
     """What the journal on disk says of a call."""
-    journal = journal_of(Settings.from_env(environment))
-    try:
-        rows = await journal.runs.listed(RunFilter(), 1_000)
-    finally:
-        journal.close()
-    return next((row for row in rows if row.facts.get("prompt") == prompt), None)
+    rows = await list_runs(environment)
+    return next((row for row in rows if row.request.prompt == prompt), None)
 
 
 def broken_promises(outcome: Outcome, moment: Moment, fault: Fault) -> list[str]:
     """What should not have come of it; empty when every promise was kept."""
     first, again = content_of(outcome.first), content_of(outcome.again)
     row = outcome.row
-    known = row is not None and row.delivery == "confirmed"
-    unknown = row is not None and row.delivery == "unknown"
+    known = row is not None and row.state not in ("queued", "sending", "unknown", "not_sent")
+    unknown = row is not None and row.state == "unknown"
     sent_twice = OPERATIONS[moment] == "execute_inference" and may_go_again(fault)
     promises = {
         "at most one run is accepted": len(outcome.runs) <= 1,

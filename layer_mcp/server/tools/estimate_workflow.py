@@ -1,15 +1,20 @@
 """estimate_workflow: what a workflow run will cost and make."""
 
-import anyio
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 
-from ..common import adding
-from ..prices import PriceAnswer, price_answer
-from ..state import ToolContext, app_of
+from ...api.models import WorkflowPriceEstimate
+from ...runs.references import WorkflowDraft
+from ..answers import additive
+from ..context import ToolContext, begin_call, report_upload, runs_for
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, workflow_call
+from .estimate_price import PriceAnswer, price_answer
 
 DESCRIPTION = "Price, balance and number of outputs before a workflow run; free of charge."
+
+
+class EstimateWorkflowArguments(WorkflowDraft, ArgModelBase):
+    """Which workflow, and what it gets."""
 
 
 class WorkflowPriceAnswer(PriceAnswer):
@@ -18,38 +23,31 @@ class WorkflowPriceAnswer(PriceAnswer):
     output_count: int | None = None
 
     def facts(self) -> list[str]:
-        """The price, the balance, the number of outputs."""
+        """Return the price, the balance, the number of outputs."""
         made = [f"It makes {self.output_count} outputs."] if self.output_count is not None else []
         return [*super().facts(), *made]
 
 
 async def estimate_workflow(
-    arguments: WorkflowArguments, context: ToolContext
+    arguments: EstimateWorkflowArguments, context: ToolContext
 ) -> WorkflowPriceAnswer:
-    """Check the inputs, bring local files to Layer, ask for the price."""
-    app = app_of(context)
-    call = await workflow_call(arguments, context, began=anyio.current_time())
-    estimate = await call.references.used_by(
-        lambda: app.client.estimate_workflow(
-            arguments.workflow_id, call.inputs, workspace=call.workspace_id
-        )
+    """Check the inputs, upload local files, get the price."""
+    estimate = await runs_for(context).estimate(
+        arguments, begin_call(context), on_upload=report_upload(context)
     )
-    counts = [entry.count for entry in estimate.output_counts if entry.count is not None]
-    answer = price_answer(
-        estimate,
-        "Call execute_workflow with the same arguments.",
-        confirm_above=app.settings.confirm_above,
-    )
+    answer = price_answer(estimate, "Call execute_workflow with the same arguments.", context)
+    outputs = estimate.output_counts if isinstance(estimate, WorkflowPriceEstimate) else []
+    counts = [entry.count for entry in outputs if entry.count is not None]
     return WorkflowPriceAnswer(**answer.model_dump(), output_count=sum(counts) if counts else None)
 
 
 def estimate_workflow_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         estimate_workflow,
         title="Price of a workflow run",
         description=DESCRIPTION,
-        arguments=WorkflowArguments,
+        arguments=EstimateWorkflowArguments,
         answer=WorkflowPriceAnswer,
-        annotations=adding(),
+        annotations=additive(),
     )

@@ -2,24 +2,20 @@
 
 from typing import Annotated
 
-import anyio
 from mcp.server.elicitation import ElicitationResult
-from mcp.server.mcpserver import Elicit, Resolve
+from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import NonNegativeNumber
-from ...api.models import Inference
-from ..approval import Answered, Approval
-from ..common import PREVIEW, spending
-from ..generation import GenerationArguments
-from ..orders import inference_order
-from ..planning import Plan, SpendingArguments, asked, planned
-from ..references import bring_references
-from ..results import Illustrated
-from ..run_results import RunAnswer, RunStateAnswer
-from ..starting import started
-from ..state import ToolContext, app_of
+from ...runs.references import Draft, InferenceDraft
+from ...runs.types import Plan
+from ..answers import PREVIEW, ToolOutput, paid
+from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
+from ..context import ToolContext, report_wait, runs_for
+from ..run_answers import InferenceAnswer, run_output
+from ..tasks import becomes_task
 from ..tool import make_tool
 
 DESCRIPTION = """\
@@ -28,7 +24,11 @@ get_status then waits for the files. The same call again is answered with the sa
 nothing, unless repeat is true. Give only the arguments that the model uses."""
 
 
-class ExecuteInferenceArguments(SpendingArguments, GenerationArguments):
+class GenerationArguments(InferenceDraft, ArgModelBase):
+    """The request's fields, flat, plus where to run it."""
+
+
+class ExecuteInferenceArguments(PayingArguments, GenerationArguments):
     """The request's fields, where to run it, what it may cost, and how long to wait."""
 
     wait_seconds: NonNegativeNumber = Field(
@@ -36,47 +36,40 @@ class ExecuteInferenceArguments(SpendingArguments, GenerationArguments):
     )
     preview: bool = PREVIEW
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether runs without a slot wait in the queue."""
+        return False
 
-async def plan(arguments: ExecuteInferenceArguments, context: ToolContext) -> Plan[Inference]:
-    """Bring the references to Layer and ask for the price, unless the call came before."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    references = await bring_references(arguments.paths(), workspace_id, context, began=began)
-    order = inference_order(app, arguments.request(references.ids), references, workspace_id)
-    return await planned([order], arguments, context, began=began)
-
-
-async def ask(
-    plan: Annotated[Plan[Inference], Resolve(plan)], context: ToolContext
-) -> Elicit[Approval] | Answered:
-    """Ask a person, if the price wants one."""
-    return await asked(plan, context)
+    def drafts(self) -> list[Draft]:
+        """Return the one run that is asked for."""
+        return [self]
 
 
 async def execute_inference(
     arguments: ExecuteInferenceArguments,
-    plan: Annotated[Plan[Inference], Resolve(plan)],
-    approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
+    plan: Annotated[Plan, Resolve(make_plan)],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask_approval)],
     context: ToolContext,
-) -> Illustrated[RunStateAnswer]:
-    """Submit once, then wait as long as asked."""
-    return await started(
-        plan,
-        approval,
-        context,
-        wait_seconds=arguments.wait_seconds,
-        preview=arguments.preview,
-    )
+) -> ToolOutput:
+    """Submit at most once, then wait as long as asked."""
+    runs = runs_for(context)
+    run = await runs.submit(plan, approved=is_approved(approval))
+    # Paid for: from here on everything that fails is a warning beside the run's id.
+    # A run that is handed over as a task is waited for by its client.
+    is_task = becomes_task(context)
+    wait_seconds = plan.budget.cap(0 if is_task else arguments.wait_seconds)
+    run = await runs.follow(run, wait_seconds, on_progress=report_wait(context, wait_seconds, 1))
+    return await run_output(run, context, plan.budget, preview=arguments.preview and not is_task)
 
 
 def execute_inference_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         execute_inference,
         title="Generate with Layer",
         description=DESCRIPTION,
         arguments=ExecuteInferenceArguments,
-        answer=RunAnswer,
-        annotations=spending(),
+        answer=InferenceAnswer,
+        annotations=paid(),
     )

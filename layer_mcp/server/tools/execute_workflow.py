@@ -2,89 +2,68 @@
 
 from typing import Annotated
 
-import anyio
 from mcp.server.elicitation import ElicitationResult
-from mcp.server.mcpserver import Elicit, Resolve
+from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
 from pydantic import Field
 
-from ...api.fields import Id, NonNegativeNumber
-from ...api.models import WorkflowRun, WorkflowRunRequest
-from ..approval import Answered, Approval
-from ..common import PREVIEW, spending
-from ..orders import workflow_order
-from ..planning import Plan, SpendingArguments, asked, planned
-from ..results import Illustrated
-from ..run_results import RunStateAnswer
-from ..starting import started
-from ..state import ToolContext, app_of
+from ...api.fields import NonNegativeNumber
+from ...runs.references import Draft, WorkflowRunDraft
+from ...runs.types import Plan
+from ..answers import PREVIEW, ToolOutput, paid
+from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
+from ..context import ToolContext, report_wait, runs_for
+from ..run_answers import WorkflowRunAnswer, run_output
+from ..tasks import becomes_task
 from ..tool import make_tool
-from ..workflow_calls import WorkflowArguments, workflow_call
-from ..workflow_results import WorkflowRunAnswer
 
 DESCRIPTION = """\
 Start a paid workflow run. Returns run_id at once; get_workflow_status then waits for the files. \
 The same call again is answered with the same run and costs nothing, unless repeat is true."""
 
 
-class ExecuteWorkflowArguments(SpendingArguments, WorkflowArguments):
+class ExecuteWorkflowArguments(PayingArguments, WorkflowRunDraft):
     """Which workflow, what it gets, what it may cost, how long to wait."""
 
-    session_id: Id | None = Field(default=None, description="Session to file it in (UUID).")
-    session_name: str | None = Field(
-        default=None, max_length=255, description="Or its name; a new one is made."
-    )
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."
     )
     preview: bool = PREVIEW
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether runs without a slot wait in the queue."""
+        return False
 
-async def plan(arguments: ExecuteWorkflowArguments, context: ToolContext) -> Plan[WorkflowRun]:
-    """Check the inputs, bring local files to Layer, ask for the price."""
-    began = anyio.current_time()
-    call = await workflow_call(arguments, context, began=began)
-    request = WorkflowRunRequest(
-        inputs=call.inputs,
-        session_id=arguments.session_id,
-        session_name=arguments.session_name,
-    )
-    order = workflow_order(
-        app_of(context), call.workflow, request, call.references, call.workspace_id
-    )
-    return await planned([order], arguments, context, began=began)
-
-
-async def ask(
-    plan: Annotated[Plan[WorkflowRun], Resolve(plan)], context: ToolContext
-) -> Elicit[Approval] | Answered:
-    """Ask a person, if the price wants one."""
-    return await asked(plan, context)
+    def drafts(self) -> list[Draft]:
+        """Return the one run that is asked for."""
+        return [self]
 
 
 async def execute_workflow(
     arguments: ExecuteWorkflowArguments,
-    plan: Annotated[Plan[WorkflowRun], Resolve(plan)],
-    approval: Annotated[ElicitationResult[Approval], Resolve(ask)],
+    plan: Annotated[Plan, Resolve(make_plan)],
+    approval: Annotated[ElicitationResult[Approval], Resolve(ask_approval)],
     context: ToolContext,
-) -> Illustrated[RunStateAnswer]:
-    """Submit once, then wait as long as asked."""
-    return await started(
-        plan,
-        approval,
-        context,
-        wait_seconds=arguments.wait_seconds,
-        preview=arguments.preview,
-    )
+) -> ToolOutput:
+    """Submit at most once, then wait as long as asked."""
+    runs = runs_for(context)
+    run = await runs.submit(plan, approved=is_approved(approval))
+    # Paid for: from here on everything that fails is a warning beside the run's id.
+    # A run that is handed over as a task is waited for by its client.
+    is_task = becomes_task(context)
+    wait_seconds = plan.budget.cap(0 if is_task else arguments.wait_seconds)
+    run = await runs.follow(run, wait_seconds, on_progress=report_wait(context, wait_seconds, 1))
+    return await run_output(run, context, plan.budget, preview=arguments.preview and not is_task)
 
 
 def execute_workflow_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         execute_workflow,
         title="Run a workflow",
         description=DESCRIPTION,
         arguments=ExecuteWorkflowArguments,
         answer=WorkflowRunAnswer,
-        annotations=spending(),
+        annotations=paid(),
     )

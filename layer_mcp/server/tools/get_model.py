@@ -6,9 +6,9 @@ from pydantic import Field
 
 from ...api.fields import Id, Request
 from ...api.model_arguments import argument_use
-from ..common import WORKSPACE, reading, short
-from ..results import Answer
-from ..state import ToolContext, app_of
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, read_only
+from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = "What one model can do: which arguments of execute_inference it uses and ignores."
@@ -53,14 +53,14 @@ class ModelUseAnswer(Answer):
 
 async def get_model(arguments: GetModelArguments, context: ToolContext) -> ModelUseAnswer:
     """Layer's capabilities, sorted by the arguments that they speak of."""
-    client = app_of(context).client
+    client = runs_for(context).client
     model = await client.get_model(arguments.model_id, workspace=arguments.workspace_id)
     use = argument_use(model)
     return ModelUseAnswer(
         model_id=model.model_id,
-        name=short(model.name),
-        modality=short(model.modality),
-        inference_timing=short(model.inference_timing),
+        name=shorten(model.name),
+        modality=shorten(model.modality),
+        inference_timing=shorten(model.inference_timing),
         description=_bounded(model.description),
         prompt_format=_bounded(model.prompt_format),
         uses=list(use.uses),
@@ -84,5 +84,5 @@ def get_model_tool() -> Tool:
         description=DESCRIPTION,
         arguments=GetModelArguments,
         answer=ModelUseAnswer,
-        annotations=reading(),
+        annotations=read_only(),
     )

@@ -1,16 +1,13 @@
-"""get_status: the state of a run, waiting for its end within bounds."""
+"""get_status: the state of a run, after a bounded wait for its end."""
 
-import anyio
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..common import PREVIEW, WORKSPACE, adding, reading
-from ..following import inference_run, told
-from ..results import Illustrated
-from ..run_results import RunAnswer, RunStateAnswer
-from ..state import ToolContext, app_of
+from ..answers import PREVIEW, WORKSPACE, ToolOutput, additive, read_only
+from ..context import ToolContext, begin_call, report_wait, runs_for
+from ..run_answers import InferenceAnswer, run_output
 from ..tool import make_tool
 
 DESCRIPTION = """\
@@ -29,29 +26,26 @@ class GetStatusArguments(Request, ArgModelBase):
     preview: bool = PREVIEW
 
 
-async def get_status(
-    arguments: GetStatusArguments, context: ToolContext
-) -> Illustrated[RunStateAnswer]:
-    """Poll within bounds and answer with the last state, and with what a finished run made."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    return await told(
-        inference_run(app, arguments.inference_id, workspace_id),
-        context,
-        wait_seconds=arguments.wait_seconds,
-        preview=arguments.preview,
-        began=began,
+async def get_status(arguments: GetStatusArguments, context: ToolContext) -> ToolOutput:
+    """Wait for the run's end and answer with its state, and with what a finished run made."""
+    budget = begin_call(context)
+    wait_seconds = budget.cap(arguments.wait_seconds)
+    run = await runs_for(context).get(
+        arguments.inference_id,
+        workspace=arguments.workspace_id,
+        wait_seconds=wait_seconds,
+        on_progress=report_wait(context, wait_seconds),
     )
+    return await run_output(run, context, budget, preview=arguments.preview)
 
 
 def get_status_tool(*, saves_by_itself: bool) -> Tool:
-    """The tool as the server publishes it; one that saves files is not marked as reading only."""
+    """Return the tool as the server publishes it; one that saves files is not read-only."""
     return make_tool(
         get_status,
         title="Status and files of a Layer run",
         description=DESCRIPTION,
         arguments=GetStatusArguments,
-        answer=RunAnswer,
-        annotations=adding() if saves_by_itself else reading(),
+        answer=InferenceAnswer,
+        annotations=additive() if saves_by_itself else read_only(),
     )

@@ -1,22 +1,18 @@
-"""get_workflow_status: the state of a workflow run, waiting for its end within bounds."""
+"""get_workflow_status: the state of a workflow run, after a bounded wait for its end."""
 
-import anyio
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..common import PREVIEW, WORKSPACE, adding, reading
-from ..following import told, workflow_run
-from ..results import Illustrated
-from ..run_results import RunStateAnswer
-from ..state import ToolContext, app_of
+from ..answers import PREVIEW, WORKSPACE, ToolOutput, additive, read_only
+from ..context import ToolContext, begin_call, report_wait, runs_for
+from ..run_answers import WorkflowRunAnswer, run_output
 from ..tool import make_tool
-from ..workflow_results import WorkflowRunAnswer
 
 DESCRIPTION = """\
-Wait for a workflow run and return its state, steps done, price and files. "running" is a normal \
-answer: call again. Free of charge."""
+Wait for a workflow run and return its state, steps done, price and files. "in_progress" is a \
+normal answer: call again. Free of charge."""
 
 
 class GetWorkflowStatusArguments(Request, ArgModelBase):
@@ -33,27 +29,27 @@ class GetWorkflowStatusArguments(Request, ArgModelBase):
 
 async def get_workflow_status(
     arguments: GetWorkflowStatusArguments, context: ToolContext
-) -> Illustrated[RunStateAnswer]:
-    """Poll within bounds and answer with the last state, and with what a finished run made."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    return await told(
-        workflow_run(app, arguments.workflow_id, arguments.run_id, workspace_id),
-        context,
-        wait_seconds=arguments.wait_seconds,
-        preview=arguments.preview,
-        began=began,
+) -> ToolOutput:
+    """Wait for the run's end and answer with its state, and with what a finished run made."""
+    budget = begin_call(context)
+    wait_seconds = budget.cap(arguments.wait_seconds)
+    run = await runs_for(context).get(
+        arguments.run_id,
+        workflow_id=arguments.workflow_id,
+        workspace=arguments.workspace_id,
+        wait_seconds=wait_seconds,
+        on_progress=report_wait(context, wait_seconds),
     )
+    return await run_output(run, context, budget, preview=arguments.preview)
 
 
 def get_workflow_status_tool(*, saves_by_itself: bool) -> Tool:
-    """The tool as the server publishes it; one that saves files is not marked as reading only."""
+    """Return the tool as the server publishes it; one that saves files is not read-only."""
     return make_tool(
         get_workflow_status,
         title="Status and files of a workflow run",
         description=DESCRIPTION,
         arguments=GetWorkflowStatusArguments,
         answer=WorkflowRunAnswer,
-        annotations=adding() if saves_by_itself else reading(),
+        annotations=additive() if saves_by_itself else read_only(),
     )

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import ModelQuery, ModelSummary
-from ..common import WORKSPACE, fitting, next_page, reading, short
-from ..results import Answer
-from ..state import ToolContext, app_of
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
+from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = """\
@@ -58,9 +58,9 @@ class ModelsAnswer(Answer):
 
 async def list_models(arguments: ListModelsArguments, context: ToolContext) -> ModelsAnswer:
     """One page of Layer's list, in short rows."""
-    client = app_of(context).client
+    client = runs_for(context).client
     page = await client.list_models(arguments.query(), workspace=arguments.workspace_id)
-    rows = fitting([_row(model) for model in page.models])
+    rows = fit_rows([_row(model) for model in page.models])
     shown, found = len(rows), len(page.models)
     return ModelsAnswer(
         models=rows,
@@ -75,10 +75,10 @@ async def list_models(arguments: ListModelsArguments, context: ToolContext) -> M
 def _row(model: ModelSummary) -> ModelRow:
     return ModelRow(
         model_id=model.model_id,
-        name=short(model.name),
-        modality=short(model.modality),
-        inference_timing=short(model.inference_timing),
-        description=short(model.description),
+        name=shorten(model.name),
+        modality=shorten(model.modality),
+        inference_timing=shorten(model.inference_timing),
+        description=shorten(model.description),
     )
 
 
@@ -96,5 +96,5 @@ def list_models_tool() -> Tool:
         description=DESCRIPTION,
         arguments=ListModelsArguments,
         answer=ModelsAnswer,
-        annotations=reading(),
+        annotations=read_only(),
     )

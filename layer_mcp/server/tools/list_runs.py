@@ -1,26 +1,21 @@
-"""list_runs: what was started from here, what it cost, and a wait for several runs at once."""
+"""list_runs: what was started from here, what it cost, and a wait for several runs."""
 
 import time
 from dataclasses import replace
 
-import anyio
 from anyio import to_thread
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
-from ...errors import LayerError
-from ...journal.entries import RunEntry, RunFilter, RunState
-from ..common import WORKSPACE, adding, counted, fitting, next_page, reading
-from ..journal_use import read
-from ..results import Answer
-from ..run_rows import RunRow, run_row
-from ..since import seconds_since_1970
-from ..state import ToolContext, app_of
+from ...runs.service import WaitFor
+from ...runs.types import Run, RunFilter, StatusFilter
+from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
+from ..answers import WORKSPACE, Answer, additive, fit_rows, next_page, read_only
+from ..context import ToolContext, begin_call, report_ended, runs_for
+from ..run_answers import RunRow
 from ..tool import make_tool
-from ..waiting import capped_wait_seconds
-from ..watching import WaitFor, listed, watch
 
 DESCRIPTION = """\
 Runs started from this machine, newest first, with prices and files; also those whose answer was \
@@ -30,7 +25,7 @@ lost. Waits for any or all of them in one call. Free."""
 class ListRunsArguments(Request, ArgModelBase):
     """Which runs, and whether to wait for them."""
 
-    status: RunState | None = Field(default=None, description="Only these.")
+    status: StatusFilter | None = Field(default=None, description="Only these.")
     since: str | None = Field(default=None, description="30m, 24h, 7d or a date.")
     batch_id: str | None = Field(default=None, max_length=64, description="From execute_batch.")
     inference_ids: list[Id] = Field(default=[], max_length=100, description="Only these runs.")
@@ -44,7 +39,7 @@ class ListRunsArguments(Request, ArgModelBase):
 
 
 class RunsAnswer(Answer):
-    """The runs and what all that the filters find come to."""
+    """The runs, and the number and prices of all that the filters find."""
 
     runs: list[RunRow]
     total: int
@@ -55,8 +50,8 @@ class RunsAnswer(Answer):
     warning: str | None = None
 
     def facts(self) -> list[str]:
-        """The totals, then a line for each run."""
-        runs = f"{counted(self.total, 'run')}, {self.running} running"
+        """Return the totals, then a line for each run."""
+        runs = f"{count_noun(self.total, 'run')}, {self.running} running"
         spent = f"{self.spent_creative_units:g} CU spent"
         totals = f"{runs}: {spent}, {self.estimated_creative_units:g} CU estimated."
         lines = [totals, *(row.line() for row in self.runs)]
@@ -64,19 +59,24 @@ class RunsAnswer(Answer):
 
 
 async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsAnswer:
-    """Look at what still runs, wait if asked, then list one page."""
-    began = anyio.current_time()
+    """Refresh what still runs, wait if asked, then list one page."""
+    budget, runs = begin_call(context), runs_for(context)
     wanted = await _filter(arguments, context)
-    seconds = capped_wait_seconds(arguments.wait_seconds, began, context)
-    await watch(wanted, arguments.wait_for, context, began=began, seconds=seconds)
-    wanted = replace(wanted, state=arguments.status)
-    page = replace(wanted, before=_before(arguments))
-    entries = await listed(page, arguments.limit + 1, context)
-    rows = await to_thread.run_sync(_rows, entries[: arguments.limit], arguments)
-    totals = await read(app_of(context).journal.runs.totals(wanted))
-    shown = fitting(rows)
-    more = len(entries) > len(shown)
-    cursor = _cursor(entries[len(shown) - 1]) if more and shown else None
+    await runs.wait_many(
+        wanted,
+        arguments.wait_for,
+        budget.cap(arguments.wait_seconds),
+        on_ended=report_ended(context),
+    )
+    wanted = replace(wanted, status=arguments.status)
+    page = replace(wanted, before=parse_cursor(arguments.cursor))
+    found = await runs.list(page, arguments.limit + 1)
+    rows = await to_thread.run_sync(_rows, found[: arguments.limit], arguments)
+    totals = await runs.totals(wanted)
+    shown = fit_rows(rows)
+    more = len(found) > len(shown)
+    cursor = page_cursor(found[len(shown) - 1]) if more and shown else None
+    problem = runs.journal_problem
     return RunsAnswer(
         runs=shown,
         total=totals.count,
@@ -84,7 +84,7 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
         estimated_creative_units=totals.estimated_creative_units,
         spent_creative_units=totals.spent_creative_units,
         next_cursor=cursor,
-        warning=_warning(context),
+        warning=f"Nothing is kept between runs: {problem}." if problem else None,
         next_step=_next_step(arguments, totals.running, rows)
         + next_page("list_runs", 0, 0, cursor),
     )
@@ -92,39 +92,20 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
 
 async def _filter(arguments: ListRunsArguments, context: ToolContext) -> RunFilter:
     workspace = arguments.workspace_id
-    client = app_of(context).client
+    client = runs_for(context).client
     return RunFilter(
-        since=seconds_since_1970(arguments.since, time.time()) if arguments.since else None,
+        since=parse_since(arguments.since, time.time()) if arguments.since else None,
         workspace_id=await client.workspace_id(workspace) if workspace else None,
         batch_id=arguments.batch_id,
         run_ids=tuple(arguments.inference_ids) or None,
     )
 
 
-def _rows(entries: list[RunEntry], arguments: ListRunsArguments) -> list[RunRow]:
-    rows = [run_row(entry) for entry in entries]
+def _rows(runs: list[Run], arguments: ListRunsArguments) -> list[RunRow]:
+    rows = [RunRow(**row_as_json(run)) for run in runs]
     if arguments.batch_id is None:
         return rows
     return [row.model_copy(update={"batch_id": None}) for row in rows]
-
-
-def _cursor(entry: RunEntry) -> str:
-    return f"{entry.created_at!r}-{entry.local_id}"
-
-
-def _before(arguments: ListRunsArguments) -> tuple[float, str] | None:
-    if arguments.cursor is None:
-        return None
-    created_at, _, local_id = arguments.cursor.partition("-")
-    try:
-        return float(created_at), local_id
-    except ValueError:
-        raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.") from None
-
-
-def _warning(context: ToolContext) -> str | None:
-    problem = app_of(context).journal.problem
-    return f"Nothing is kept between runs: {problem}." if problem else None
 
 
 def _next_step(arguments: ListRunsArguments, running: int, rows: list[RunRow]) -> str:
@@ -139,12 +120,12 @@ def _next_step(arguments: ListRunsArguments, running: int, rows: list[RunRow]) -
 
 
 def list_runs_tool(*, saves_by_itself: bool) -> Tool:
-    """The tool as the server publishes it; one that saves files is not marked as reading only."""
+    """Return the tool as the server publishes it; one that saves files is not read-only."""
     return make_tool(
         list_runs,
         title="Runs and their prices",
         description=DESCRIPTION,
         arguments=ListRunsArguments,
         answer=RunsAnswer,
-        annotations=adding() if saves_by_itself else reading(),
+        annotations=additive() if saves_by_itself else read_only(),
     )

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
-from ...api.workflow_inputs import rule_in_words
-from ..common import WORKSPACE, fitting, next_page, reading, short
-from ..results import Answer
-from ..state import ToolContext, app_of
+from ...api.workflow_inputs import describe_input
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
+from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = "Published workflows (pipelines of several steps) with their inputs and outputs."
@@ -70,9 +70,9 @@ async def list_workflows(
     arguments: ListWorkflowsArguments, context: ToolContext
 ) -> WorkflowsAnswer:
     """One page of Layer's list, its schemas in words."""
-    client = app_of(context).client
+    client = runs_for(context).client
     page = await client.list_workflows(arguments.query(), workspace=arguments.workspace_id)
-    rows = fitting([_row(workflow) for workflow in page.workflows])
+    rows = fit_rows([_row(workflow) for workflow in page.workflows])
     shown, found = len(rows), len(page.workflows)
     return WorkflowsAnswer(
         workflows=rows,
@@ -86,19 +86,19 @@ async def list_workflows(
 def _row(workflow: Workflow) -> WorkflowRow:
     return WorkflowRow(
         workflow_id=workflow.workflow_id,
-        name=short(workflow.name),
-        modality=short(workflow.modality),
-        description=short(workflow.description),
+        name=shorten(workflow.name),
+        modality=shorten(workflow.modality),
+        description=shorten(workflow.description),
         inputs=[
             InputRow(
                 name=entry.name,
-                rule=rule_in_words(entry),
+                rule=describe_input(entry),
                 required=bool(entry.required),
-                description=short(entry.description),
+                description=shorten(entry.description),
             )
             for entry in workflow.inputs[:MAX_INPUTS]
         ],
-        outputs=[short(output.name) or "" for output in workflow.outputs[:MAX_INPUTS]],
+        outputs=[shorten(output.name) or "" for output in workflow.outputs[:MAX_INPUTS]],
     )
 
 
@@ -120,5 +120,5 @@ def list_workflows_tool() -> Tool:
         description=DESCRIPTION,
         arguments=ListWorkflowsArguments,
         answer=WorkflowsAnswer,
-        annotations=reading(),
+        annotations=read_only(),
     )

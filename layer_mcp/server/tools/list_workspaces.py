@@ -6,9 +6,9 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import Request
 from ...api.models import Workspace
-from ..common import WORKSPACE, fitting, reading, short
-from ..results import Answer
-from ..state import ToolContext, app_of
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, read_only
+from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = "Workspaces of the account with their balance in Creative Units (CU)."
@@ -46,12 +46,12 @@ async def list_workspaces(
     arguments: ListWorkspacesArguments, context: ToolContext
 ) -> WorkspacesAnswer:
     """One page is enough for people; the client follows the cursors."""
-    client = app_of(context).client
+    client = runs_for(context).client
     if arguments.workspace_id is None:
         workspaces = await client.list_workspaces()
     else:
         workspaces = [await client.get_workspace(arguments.workspace_id)]
-    rows = fitting([_row(workspace) for workspace in workspaces])
+    rows = fit_rows([_row(workspace) for workspace in workspaces])
     hidden = len(workspaces) - len(rows)
     return WorkspacesAnswer(
         workspaces=rows,
@@ -61,7 +61,7 @@ async def list_workspaces(
 
 def _row(workspace: Workspace) -> WorkspaceRow:
     row = WorkspaceRow.model_validate(workspace.model_dump())
-    return row.model_copy(update={"name": short(row.name), "slug": short(row.slug)})
+    return row.model_copy(update={"name": shorten(row.name), "slug": shorten(row.slug)})
 
 
 def _line(row: WorkspaceRow) -> str:
@@ -86,5 +86,5 @@ def list_workspaces_tool() -> Tool:
         description=DESCRIPTION,
         arguments=ListWorkspacesArguments,
         answer=WorkspacesAnswer,
-        annotations=reading(),
+        annotations=read_only(),
     )

@@ -9,21 +9,15 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, Request
-from ...api.local_files import MEGABYTE
-from ...api.models import Inference, Output, WorkflowRun
-from ...api.polling import is_terminal
+from ...api.media_files import MEGABYTE
+from ...api.models import Output
 from ...errors import LayerError
 from ...paths import output_folder, output_subfolder
-from ...runs.outputs import OnBytes
-from ...runs.sidecar import FinishedRun, Saved
-from ..common import WORKSPACE, adding
-from ..endings import note_end
-from ..finishing import save_run
-from ..provenance import end_facts, finished_run
-from ..results import Answer
-from ..state import App, ToolContext, app_of
+from ...runs.outputs import OnBytes, SavedOutputs
+from ...runs.types import Run
+from ..answers import WORKSPACE, Answer, additive
+from ..context import ToolContext, app_of, begin_call
 from ..tool import make_tool
-from ..waiting import seconds_left
 
 DESCRIPTION = """\
 Save the files of a finished run below the output folder, with a JSON record beside them. Nothing \
@@ -52,48 +46,34 @@ class SavedAnswer(Answer):
     warning: str | None = None
 
     def facts(self) -> list[str]:
-        """The path of each file, then what could not be saved."""
+        """Return the path of each file, then what could not be saved."""
         return [*self.paths, *([self.warning] if self.warning else [])]
 
 
 async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) -> SavedAnswer:
     """Read the run, save what is chosen, name what could not be saved."""
-    began = anyio.current_time()
-    app = app_of(context)
+    budget, app = begin_call(context), app_of(context)
     root = output_folder(app.settings)
     folder = await to_thread.run_sync(output_subfolder, root, arguments.folder)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    run_id = arguments.inference_id
-    state = await _state(app, arguments, workspace_id)
-    if not state.outputs:
-        raise _nothing_to_save(state.status)
-    record = await app.journal.runs.record(run_id)
-    if record is not None and record.is_open and is_terminal(state.status):
-        await note_end(app, state, run_id)
-    facts = record.facts if record else {"workspace_id": workspace_id}
-    run = finished_run(run_id, state.outputs, facts, end_facts(state))
-    numbers = _numbers(state.outputs, arguments.file_ids)
+    run = await app.runs.get(
+        arguments.inference_id,
+        workflow_id=arguments.workflow_id,
+        workspace=arguments.workspace_id,
+    )
+    if not run.outputs:
+        raise _nothing_to_save(run)
+    numbers = _numbers(run.outputs, arguments.file_ids)
+    report = _report_bytes(run.outputs, numbers, context)
     try:
-        with anyio.fail_after(max(seconds_left(began, context), MIN_SECONDS)):
-            saved = await save_run(
-                app, run, folder, numbers=numbers, on_bytes=_reporter(run, numbers, context)
-            )
+        with anyio.fail_after(max(budget.seconds_left, MIN_SECONDS)):
+            saved = await app.runs.save(run, folder, numbers=numbers, on_bytes=report)
     except TimeoutError:
         raise LayerError("SAVING_UNFINISHED", "The time of one call was up.") from None
     return await to_thread.run_sync(_answer, saved, numbers)
 
 
-async def _state(
-    app: App, arguments: SaveOutputsArguments, workspace_id: str
-) -> Inference | WorkflowRun:
-    run_id, workflow_id = arguments.inference_id, arguments.workflow_id
-    if workflow_id is None:
-        return await app.client.get_inference(run_id, workspace=workspace_id)
-    return await app.client.get_workflow_run(workflow_id, run_id, workspace=workspace_id)
-
-
 def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
-    """The numbers of the chosen outputs, from 1.
+    """Return the numbers of the chosen outputs, from 1.
 
     Raises:
         LayerError: INVALID_ARGUMENTS, for an id that is not among them.
@@ -107,8 +87,8 @@ def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
     return {numbers[file_id.lower()] for file_id in file_ids}
 
 
-def _reporter(run: FinishedRun, numbers: set[int], context: ToolContext) -> OnBytes:
-    sizes_bytes = [run.outputs[number - 1].file_size_bytes or 0 for number in numbers]
+def _report_bytes(outputs: Sequence[Output], numbers: set[int], context: ToolContext) -> OnBytes:
+    sizes_bytes = [outputs[number - 1].file_size_bytes or 0 for number in numbers]
     total_bytes = sum(sizes_bytes) if all(sizes_bytes) else None
     arrived_bytes: dict[int, int] = {}
 
@@ -122,16 +102,16 @@ def _reporter(run: FinishedRun, numbers: set[int], context: ToolContext) -> OnBy
     return report
 
 
-def _nothing_to_save(status: str) -> LayerError:
-    if is_terminal(status):
+def _nothing_to_save(run: Run) -> LayerError:
+    if run.has_ended:
         step = "Start a new run if the files are still wanted; it is charged anew."
         return LayerError(
-            "NOTHING_TO_SAVE", f"The run is {status} and has no files.", next_step=step
+            "NOTHING_TO_SAVE", f"The run is {run.state} and has no files.", next_step=step
         )
-    return LayerError("NOTHING_TO_SAVE", f"The run is {status} and has no files yet.")
+    return LayerError("NOTHING_TO_SAVE", f"The run is {run.state} and has no files yet.")
 
 
-def _answer(saved: Saved, numbers: set[int]) -> SavedAnswer:
+def _answer(saved: SavedOutputs, numbers: set[int]) -> SavedAnswer:
     failed = {failure.number: failure for failure in saved.failures}
     present = saved.present()
     paths = [
@@ -140,7 +120,7 @@ def _answer(saved: Saved, numbers: set[int]) -> SavedAnswer:
     if not paths and saved.failures:
         raise saved.failures[0].error
     hidden = [f"{len(paths) - MAX_PATHS} more are saved there."] if len(paths) > MAX_PATHS else []
-    warning = " ".join([*saved.shortfall(), *hidden])
+    warning = " ".join([*saved.describe_failures(), *hidden])
     return SavedAnswer(
         paths=paths[:MAX_PATHS],
         record=str(saved.record),
@@ -152,12 +132,12 @@ def _answer(saved: Saved, numbers: set[int]) -> SavedAnswer:
 
 
 def save_outputs_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         save_outputs,
         title="Save a run's files",
         description=DESCRIPTION,
         arguments=SaveOutputsArguments,
         answer=SavedAnswer,
-        annotations=adding(),
+        annotations=additive(),
     )

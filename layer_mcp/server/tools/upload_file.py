@@ -1,19 +1,15 @@
 """upload_file: a local file becomes a file_id."""
 
-import anyio
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Request
-from ..common import WORKSPACE, adding
-from ..generation import MAX_PATH_LENGTH
-from ..progress import UPLOAD_UNITS, upload_reporter
-from ..results import Answer
-from ..run_results import size_in_words
-from ..state import ToolContext, app_of
+from ...runs.references import MAX_PATH_LENGTH
+from ...runs.views import describe_size
+from ..answers import WORKSPACE, Answer, additive
+from ..context import UPLOAD_UNITS, ToolContext, begin_call, report_upload, runs_for
 from ..tool import make_tool
-from ..waiting import MIN_UPLOAD_SECONDS, seconds_left
 
 DESCRIPTION = """\
 Bring a local PNG, JPEG, WebP, MP4, MP3 or WAV file to Layer once; free of charge. Outputs of runs \
@@ -36,22 +32,20 @@ class UploadAnswer(Answer):
     reused: bool = Field(description="It was uploaded before.")
 
     def facts(self) -> list[str]:
-        """The id, the type by content, the size."""
+        """Return the id, the type by content, the size."""
         how = "was there already" if self.reused else "is uploaded"
-        size = size_in_words(self.size_bytes)
+        size = describe_size(self.size_bytes)
         return [f"The file {how} ({self.content_type}, {size}): file_id {self.file_id}"]
 
 
 async def upload_file(arguments: UploadFileArguments, context: ToolContext) -> UploadAnswer:
-    """Check the file, send it if its content is new here."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
-    [file] = await app.uploads.upload(
+    """Check the file, upload it if its content is new here."""
+    budget = begin_call(context)
+    [file] = await runs_for(context).upload(
         [arguments.path],
-        workspace_id,
-        total_seconds=max(seconds_left(began, context), MIN_UPLOAD_SECONDS),
-        on_bytes=upload_reporter(context, UPLOAD_UNITS),
+        arguments.workspace_id,
+        seconds=budget.seconds_left,
+        on_upload=report_upload(context, UPLOAD_UNITS),
     )
     return UploadAnswer(
         file_id=file.file_id,
@@ -64,12 +58,12 @@ async def upload_file(arguments: UploadFileArguments, context: ToolContext) -> U
 
 
 def upload_file_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         upload_file,
         title="Upload a local file",
         description=DESCRIPTION,
         arguments=UploadFileArguments,
         answer=UploadAnswer,
-        annotations=adding(),
+        annotations=additive(),
     )

@@ -1,0 +1,700 @@
+"""Every submission: recorded before it is sent, completed by what came of it.
+
+A run goes from `queued` to `sending` right before its first byte leaves, and then to what Layer
+says, to `unknown` or to `not_sent`. So whatever ends a process, the next one knows what was never
+sent and what may have been paid for. Every write names the states it comes from: nothing late can
+move a run backwards.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from ..api.models import Output
+from ..errors import LayerError, one_sentence
+from . import rules
+from .database import Connection, Database, DatabaseError
+from .types import (
+    ENDED_STATES,
+    NOT_FOUND,
+    NOT_SENT,
+    QUEUED,
+    SENDING,
+    UNKNOWN,
+    Quote,
+    RateLimits,
+    Reservation,
+    Run,
+    RunError,
+    RunFilter,
+    RunRequest,
+    RunTotals,
+    Spending,
+    SpendLimits,
+    Submitted,
+    Usage,
+    error_as_json,
+    outputs_as_json,
+)
+
+TOKEN_DIGEST_LENGTH = 16
+DAY_SECONDS = 24 * 60 * 60
+# How long a run of unknown outcome is taken to be active.
+UNKNOWN_SECONDS = 300
+# A run whose end nobody could read must not hold a slot forever; Layer knows better.
+LONGEST_RUN_SECONDS = 3_600
+STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
+WAIT = "Another server is writing to it. Call again in some seconds."
+FREE_SPACE = "Free some space on the disk, then call again."
+
+LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
+ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"
+FOLDER = (
+    "(SELECT folder FROM folders WHERE folders.account = runs.account "
+    "AND folders.run_id = runs.run_id) AS folder"
+)
+# Each run is in exactly one of these groups.
+STATUS = f"""(CASE
+    WHEN state IN ('complete', 'failed', '{UNKNOWN}', '{NOT_SENT}') THEN state
+    WHEN {ENDED} THEN 'stopped'
+    ELSE 'running'
+END)"""
+
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """The runs, outputs and uploads of one account, in one database.
+
+    `account` tells callers apart and is no secret: what one account did, another never sees. Only
+    the daily limit counts all accounts at `api_url`, because it is a limit of this machine. With
+    `is_required` nothing is paid for that cannot be recorded.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        api_url: str,
+        account: str,
+        is_required: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._api_url = api_url
+        self._account = account
+        self._is_required = is_required
+        self._clock = clock
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing outlives the process although it should; known after the first use."""
+        return self._database.problem
+
+    async def reserve(
+        self,
+        requests: Sequence[RunRequest],
+        quote: Quote | None,
+        limits: SpendLimits,
+        rates: RateLimits,
+        *,
+        repeat: bool = False,
+        batch_id: str | None = None,
+    ) -> list[Reservation]:
+        """Record requests within the limits, all or none; a covered one gets the earlier run.
+
+        `quote` has the prices of the requests. A new run has its slot already if Layer's limits
+        have room; those of a batch all wait in the queue.
+
+        Raises:
+            LayerError: SPENDING_LIMIT_REACHED, INSUFFICIENT_BALANCE or JOURNAL_UNAVAILABLE;
+                nothing was recorded.
+        """
+        prices = quote.prices if quote else [None] * len(requests)
+
+        def work(connection: Connection) -> list[Reservation]:
+            self._recover_abandoned(connection)
+            covering = [self._find_duplicate(connection, one, repeat=repeat) for one in requests]
+            if None in covering:
+                self.check()
+                error = (
+                    rules.spending_error(quote, limits, self._spending(connection))
+                    if quote
+                    else None
+                )
+                if error is not None:
+                    raise error
+            reservations: list[Reservation] = []
+            for request, price, existing in zip(requests, prices, covering, strict=True):
+                if existing is not None:
+                    reservations.append(Reservation(existing, created=False))
+                    continue
+                run = self._insert(connection, request, price, batch_id)
+                is_waiting = batch_id or self._acquire_slot(connection, run, rates, {})
+                reservations.append(Reservation(run, created=True, has_slot=not is_waiting))
+            return reservations
+
+        unrecorded = [
+            Reservation(
+                Run(request, QUEUED, time.time(), estimated_price_creative_units=price),
+                created=True,
+            )
+            for request, price in zip(requests, prices, strict=True)
+        ]
+        return await self._require(self._database.write(work), unrecorded)
+
+    async def find_duplicate(self, request: RunRequest, *, repeat: bool = False) -> Run | None:
+        """Return the run that already covers a request, if any.
+
+        It is being sent, of unknown outcome, running, or younger than two minutes. With `repeat`
+        only one that is being sent counts.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+
+        def work(connection: Connection) -> Run | None:
+            self._recover_abandoned(connection)
+            return self._find_duplicate(connection, request, repeat=repeat)
+
+        return await self._require(self._database.write(work), None)
+
+    async def spending(self) -> Spending:
+        """Return what counts against the price limits now.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+
+        def work(connection: Connection) -> Spending:
+            self._recover_abandoned(connection)
+            return self._spending(connection)
+
+        return await self._require(self._database.write(work), Spending())
+
+    async def acquire_slot(
+        self, run: Run, rates: RateLimits, modality: dict[str, str]
+    ) -> rules.Blocked | None:
+        """Give a queued run its slot within Layer's limits, or return what is in its way.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+
+        def work(connection: Connection) -> rules.Blocked | None:
+            self._recover_abandoned(connection)
+            return self._acquire_slot(connection, run, rates, modality)
+
+        return await self._require(self._database.write(work), None)
+
+    async def mark_sending(self, run: Run) -> int | None:
+        """Record that the first byte of a run is about to leave, and return the attempt's number.
+
+        None when it must not: another process took this one for dead.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+        where = f"account = ? AND key = ? AND {LIVE}"
+        sql = f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1 WHERE {where}"
+        values = (self._account, run.key)
+
+        def work(connection: Connection) -> int | None:
+            if connection.execute(sql, values).rowcount != 1:
+                return None
+            found = connection.execute(f"SELECT attempt FROM runs WHERE {where}", values)
+            return found.fetchone()["attempt"]
+
+        return await self._require(self._database.write(work), run.attempt + 1)
+
+    async def confirm(self, run: Run) -> bool:
+        """Record what Layer answered to a submission; False when its row is gone.
+
+        Raises:
+            DatabaseError: nothing was recorded.
+        """
+        price = run.estimated_price_creative_units
+        sql = (
+            "UPDATE runs SET state = ?, run_id = ?, start = ?, "
+            "estimated_price = COALESCE(?, estimated_price), "
+            # A lower price makes no room before the run has ended.
+            "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
+            f"WHERE account = ? AND key = ? AND ({LIVE} OR state IN ('{UNKNOWN}', '{NOT_SENT}'))"
+        )
+        counted = price or 0.0
+        run_id = (run.run_id or "").lower()
+        start = json.dumps(dict(run.start))
+        values = (run.state, run_id, start, price, counted, counted, self._account, run.key)
+        return await self._database.write(
+            lambda connection: connection.execute(sql, values).rowcount == 1
+        )
+
+    async def mark_unknown(self, run: Run, error: LayerError) -> None:
+        """Record that nobody knows whether Layer has the run.
+
+        Raises:
+            DatabaseError: nothing was recorded.
+        """
+        run_id = (error.inference_id or error.run_id or "").lower() or None
+        sql = (
+            f"UPDATE runs SET state = '{UNKNOWN}', error = ?, run_id = ? "
+            f"WHERE account = ? AND key = ? AND {LIVE}"
+        )
+        values = (_error_text(error), run_id, self._account, run.key)
+        await self._database.write(lambda connection: connection.execute(sql, values))
+
+    async def mark_not_sent(self, run: Run, error: LayerError) -> None:
+        """Record that the run was surely not started.
+
+        Raises:
+            DatabaseError: nothing was recorded.
+        """
+        sql = (
+            f"UPDATE runs SET state = '{NOT_SENT}', error = ?, counted_price = 0 "
+            f"WHERE account = ? AND key = ? AND {LIVE}"
+        )
+        values = (_error_text(error), self._account, run.key)
+        await self._database.write(lambda connection: connection.execute(sql, values))
+
+    async def requeue(self, run: Run) -> None:
+        """Put a run that Layer refused without work back into the queue; its price still counts.
+
+        Raises:
+            DatabaseError: nothing was recorded.
+        """
+        sql = (
+            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL "
+            f"WHERE account = ? AND key = ? AND state = '{SENDING}' AND attempt = ?"
+        )
+        values = (self._account, run.key, run.attempt)
+        await self._database.write(lambda connection: connection.execute(sql, values))
+
+    async def mark_ended(self, run: Run) -> None:
+        """Record how a run ended. A failed one without a price was not charged."""
+        price = run.actual_price_creative_units
+        counted = 0.0 if price is None and run.state == "failed" else price
+        sql = (
+            "UPDATE runs SET state = ?, actual_price = ?, error = ?, outputs = ?, "
+            "counted_price = COALESCE(?, counted_price) "
+            f"WHERE account = ? AND run_id = ? AND (state = '{NOT_FOUND}' OR NOT {ENDED})"
+        )
+        run_id = (run.run_id or "").lower()
+        outputs = outputs_as_json(run.outputs)
+        values = (
+            run.state,
+            price,
+            json.dumps(error_as_json(run.error)) if run.error else None,
+            json.dumps(outputs) if outputs else None,
+            counted,
+            self._account,
+            run_id,
+        )
+        made = (
+            "INSERT INTO outputs SELECT account, ?, key FROM runs "
+            "WHERE account = ? AND run_id = ? "
+            "ON CONFLICT (account, file_id) DO UPDATE SET key = excluded.key"
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(sql, values).rowcount == 0:
+                return
+            for output in run.outputs:
+                if output.file_id:
+                    connection.execute(made, (output.file_id.lower(), self._account, run_id))
+
+        await self._attempt(self._database.write(work))
+
+    async def mark_not_found(self, run_id: str) -> None:
+        """Record that Layer does not have a run any more."""
+        sql = (
+            f"UPDATE runs SET state = '{NOT_FOUND}' "
+            f"WHERE account = ? AND run_id = ? AND NOT {ENDED}"
+        )
+        values = (self._account, run_id.lower())
+        await self._attempt(
+            self._database.write(lambda connection: connection.execute(sql, values))
+        )
+
+    async def note_folder(self, run_id: str, folder: Path) -> None:
+        """Remember where a run's outputs are."""
+        sql = (
+            "INSERT INTO folders VALUES (?, ?, ?) "
+            "ON CONFLICT (account, run_id) DO UPDATE SET folder = excluded.folder"
+        )
+        values = (self._account, run_id.lower(), str(folder))
+        await self._attempt(
+            self._database.write(lambda connection: connection.execute(sql, values))
+        )
+
+    async def find_folder(self, run_id: str) -> Path | None:
+        """Return where a run's outputs were saved; also of one that was not started here."""
+        sql = "SELECT folder FROM folders WHERE account = ? AND run_id = ?"
+        values = (self._account, run_id.lower())
+
+        def work(connection: Connection) -> Path | None:
+            found = connection.execute(sql, values).fetchone()
+            return Path(found["folder"]) if found else None
+
+        return await self._attempt(self._database.read(work))
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return the run that Layer calls so, if it was started here."""
+
+        def work(connection: Connection) -> Run | None:
+            return self._first(connection, "run_id = ? ORDER BY sequence DESC", run_id.lower())
+
+        return await self._attempt(self._database.read(work))
+
+    async def reload(self, run: Run) -> Run:
+        """Reload a run from the journal; the run itself when the journal does not have it."""
+
+        def work(connection: Connection) -> Run | None:
+            return self._first(connection, "key = ?", run.key)
+
+        return await self._attempt(self._database.read(work)) or run
+
+    async def list_runs(self, wanted: RunFilter, limit: int) -> list[Run]:
+        """List runs, newest first.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+        where, values = _conditions(wanted)
+
+        def work(connection: Connection) -> list[Run]:
+            self._recover_abandoned(connection)
+            order = "ORDER BY created_at DESC, key DESC LIMIT ?"
+            return self._select(connection, f"{where} {order}", *values, limit)
+
+        return await _read(self._database.write(work))
+
+    async def totals(self, wanted: RunFilter) -> RunTotals:
+        """Return the number and the prices of all runs of a filter.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+        where, values = _conditions(wanted)
+        sql = (
+            "SELECT COUNT(*) AS count, "
+            f"COALESCE(SUM(CASE WHEN {STATUS} = 'running' THEN 1 ELSE 0 END), 0) AS running, "
+            f"COALESCE(SUM(CASE WHEN state = '{NOT_SENT}' THEN 0 ELSE estimated_price END), 0) "
+            "AS estimated, COALESCE(SUM(actual_price), 0) AS spent "
+            f"FROM runs WHERE account = ? AND {where}"
+        )
+
+        def work(connection: Connection) -> RunTotals:
+            row = connection.execute(sql, (self._account, *values)).fetchone()
+            return RunTotals(
+                row["count"], row["running"], round(row["estimated"], 4), round(row["spent"], 4)
+            )
+
+        return await _read(self._database.read(work))
+
+    async def find_maker(self, file_id: str) -> Run | None:
+        """Return the run that made a file, if its end was recorded here.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+        where = "key = (SELECT key FROM outputs WHERE account = runs.account AND file_id = ?)"
+
+        def work(connection: Connection) -> Run | None:
+            return self._first(connection, where, file_id.lower())
+
+        return await _read(self._database.read(work))
+
+    async def find_upload(self, workspace_id: str, sha256: str) -> str | None:
+        """Return the file_id of a content that was uploaded before."""
+        values = (self._account, workspace_id, sha256)
+        return await self._attempt(
+            self._database.read(lambda connection: _find_upload(connection, values))
+        )
+
+    async def note_upload(self, workspace_id: str, sha256: str, file_id: str) -> str:
+        """Remember where a content is, and return where: the first upload of it counts.
+
+        Two processes that upload the same file at the same time then name it alike.
+        """
+        key = (self._account, workspace_id, sha256)
+        sql = "INSERT INTO uploads VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+        def work(connection: Connection) -> str | None:
+            connection.execute(sql, (*key, file_id))
+            return _find_upload(connection, key)
+
+        return await self._attempt(self._database.write(work)) or file_id
+
+    async def forget_upload(self, workspace_id: str, sha256: str) -> None:
+        """Forget a file that Layer does not have any more."""
+        sql = "DELETE FROM uploads WHERE account = ? AND workspace_id = ? AND sha256 = ?"
+        values = (self._account, workspace_id, sha256)
+        await self._attempt(
+            self._database.write(lambda connection: connection.execute(sql, values))
+        )
+
+    def check(self) -> None:
+        """Make sure that what is recorded outlives the process, if it must.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+        if self._database.problem and self._is_required:
+            raise _unavailable(self._database.problem)
+
+    async def _require(self, work: Awaitable[ResultT], fallback: ResultT) -> ResultT:
+        """Return what the journal answers; the fallback if it fails and runs may go without it."""
+        try:
+            result = await work
+        except DatabaseError as error:
+            if self._is_required:
+                raise _unavailable(error) from None
+            logger.warning("The journal cannot be used: %s", error)
+            return fallback
+        self.check()
+        return result
+
+    async def _attempt(self, work: Awaitable[ResultT]) -> ResultT | None:
+        """Return what a record that is only a help says; None and a log line when it fails."""
+        try:
+            return await work
+        # ValueError: a path with bytes that are no text.
+        except (DatabaseError, ValueError) as error:
+            logger.warning("The journal cannot be used: %s", error)
+            return None
+
+    def _recover_abandoned(self, connection: Connection) -> None:
+        """Resolve submissions left behind by processes that are no longer running.
+
+        Nobody takes them over at a desk: nobody wants yesterday's batch paid at tomorrow's start.
+        """
+        sql = f"SELECT DISTINCT process_id FROM runs WHERE account = ? AND {LIVE}"
+        for row in connection.execute(sql, (self._account,)).fetchall():
+            process_id = row["process_id"]
+            if self._database.is_alive(process_id):
+                continue
+            where = "WHERE account = ? AND process_id = ? AND state ="
+            connection.execute(
+                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'",
+                (self._account, process_id),
+            )
+            connection.execute(
+                f"UPDATE runs SET state = '{NOT_SENT}', counted_price = 0, error = ? "
+                f"{where} '{QUEUED}'",
+                (json.dumps(STOPPED), self._account, process_id),
+            )
+            self._database.remove_process(process_id)
+
+    def _find_duplicate(
+        self, connection: Connection, request: RunRequest, *, repeat: bool
+    ) -> Run | None:
+        # Newest by its sequence, not by time: a clock may be set back.
+        equal = "fingerprint = ? AND {} ORDER BY sequence DESC"
+        fingerprint = request.fingerprint
+        if repeat:
+            return self._first(connection, equal.format(LIVE), fingerprint)
+        unfinished = f"NOT {ENDED} AND state != '{UNKNOWN}'"
+        found = self._first(connection, equal.format(unfinished), fingerprint)
+        if found is not None:
+            return found
+        newest = self._first(connection, equal.format(f"state != '{NOT_SENT}'"), fingerprint)
+        if newest is None or not rules.covers_new_call(newest, self._clock()):
+            return None
+        return newest
+
+    def _insert(
+        self, connection: Connection, request: RunRequest, price: float | None, batch_id: str | None
+    ) -> Run:
+        last = connection.execute(
+            "SELECT MAX(sequence) AS last FROM runs WHERE account = ?", (self._account,)
+        ).fetchone()["last"]
+        values: dict[str, Any] = {
+            "key": uuid4().hex,
+            "sequence": (last or 0) + 1,
+            "api_url": self._api_url,
+            "account": self._account,
+            "process_id": self._database.process_id,
+            "workspace_id": request.workspace_id,
+            "kind": request.kind,
+            "subject_id": request.subject_id,
+            "fingerprint": request.fingerprint,
+            "copy_number": request.copy_number,
+            "batch_id": batch_id,
+            "state": QUEUED,
+            "created_at": self._clock(),
+            "estimated_price": price,
+            "counted_price": price or 0.0,
+            "request": _request_text(request),
+        }
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
+        [run] = self._select(connection, "key = ?", values["key"])
+        return run
+
+    def _acquire_slot(
+        self, connection: Connection, run: Run, rates: RateLimits, modality: dict[str, str]
+    ) -> rules.Blocked | None:
+        usage = self._usage(connection, run.request.workspace_id)
+        blocked = rules.find_block(usage, rates, run.request.model_id, modality)
+        if blocked is None:
+            connection.execute(
+                f"UPDATE runs SET slot_at = ? WHERE account = ? AND key = ? AND {LIVE}",
+                (self._clock(), self._account, run.key),
+            )
+        return blocked
+
+    def _spending(self, connection: Connection) -> Spending:
+        day = connection.execute(
+            "SELECT COALESCE(SUM(counted_price), 0) AS price FROM runs "
+            "WHERE api_url = ? AND created_at > ?",
+            (self._api_url, self._clock() - DAY_SECONDS),
+        ).fetchone()
+        in_flight = connection.execute(
+            "SELECT workspace_id, SUM(counted_price) AS price FROM runs "
+            f"WHERE api_url = ? AND {LIVE} GROUP BY workspace_id",
+            (self._api_url,),
+        ).fetchall()
+        return Spending(day["price"], {row["workspace_id"]: row["price"] for row in in_flight})
+
+    def _usage(self, connection: Connection, workspace_id: str) -> Usage:
+        """Return what counts against Layer's limits; nothing of the future: clocks are set back."""
+        now = self._clock()
+        active = self._select(
+            connection,
+            f"workspace_id = ? AND slot_at BETWEEN ? AND ? AND NOT {ENDED} "
+            f"AND (state != '{UNKNOWN}' OR slot_at > ?) ORDER BY slot_at",
+            workspace_id,
+            now - LONGEST_RUN_SECONDS,
+            now,
+            now - UNKNOWN_SECONDS,
+        )
+        minute = connection.execute(
+            "SELECT kind, subject_id, ? - slot_at AS age FROM runs WHERE account = ? "
+            f"AND slot_at > ? AND slot_at <= ? AND state != '{NOT_SENT}' ORDER BY slot_at",
+            (now, self._account, now - rules.MINUTE_SECONDS, now),
+        ).fetchall()
+        starts = [Submitted(row["kind"], row["subject_id"], row["age"]) for row in minute]
+        return Usage(active, starts)
+
+    def _first(self, connection: Connection, where: str, *values: Any) -> Run | None:
+        found = self._select(connection, f"{where} LIMIT 1", *values)
+        return found[0] if found else None
+
+    def _select(self, connection: Connection, where: str, *values: Any) -> list[Run]:
+        sql = f"SELECT runs.*, {FOLDER} FROM runs WHERE account = ? AND {where}"
+        return [_run(row) for row in connection.execute(sql, (self._account, *values)).fetchall()]
+
+
+def account_of(api_url: str, token: str | None) -> str:
+    """Return a name for the account of a token at an address that says nothing of the token."""
+    digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
+    return f"{api_url}#{digest[:TOKEN_DIGEST_LENGTH]}"
+
+
+def _conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
+    """Return a filter as SQL, and the values that it binds."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    if wanted.since is not None:
+        found.append(("created_at >= ?", (wanted.since,)))
+    if wanted.workspace_id is not None:
+        found.append(("workspace_id = ?", (wanted.workspace_id,)))
+    if wanted.batch_id is not None:
+        found.append(("batch_id = ?", (wanted.batch_id,)))
+    if wanted.run_ids is not None:
+        marks = ", ".join("?" * len(wanted.run_ids))
+        found.append((f"run_id IN ({marks})", wanted.run_ids))
+    if wanted.status is not None:
+        found.append((f"{STATUS} = ?", (wanted.status,)))
+    if wanted.before is not None:
+        found.append(("(created_at, key) < (?, ?)", wanted.before))
+    where = " AND ".join(condition for condition, _ in found) or "1 = 1"
+    return where, tuple(value for _, values in found for value in values)
+
+
+def _run(row: Any) -> Run:
+    error, request = _json_object(row["error"]), _json_object(row["request"])
+    return Run(
+        request=RunRequest(
+            kind=row["kind"],
+            subject_id=row["subject_id"],
+            workspace_id=row["workspace_id"],
+            body=request.get("body") or {},
+            given=tuple(request.get("given") or ()),
+            files=request.get("files") or {},
+            output_count=request.get("output_count"),
+            subject_name=request.get("subject_name"),
+            label=request.get("label") or "",
+            copy_number=row["copy_number"],
+        ),
+        state=row["state"],
+        created_at=row["created_at"],
+        key=row["key"],
+        run_id=row["run_id"],
+        batch_id=row["batch_id"],
+        attempt=row["attempt"],
+        estimated_price_creative_units=row["estimated_price"],
+        actual_price_creative_units=row["actual_price"],
+        outputs=tuple(Output.model_validate(output) for output in _json_list(row["outputs"])),
+        error=RunError(error["code"], error["message"]) if error else None,
+        start=_json_object(row["start"]),
+        folder=Path(row["folder"]) if row["folder"] else None,
+    )
+
+
+def _request_text(request: RunRequest) -> str:
+    content = {
+        "body": request.body,
+        "given": list(request.given),
+        "files": dict(request.files),
+        "output_count": request.output_count,
+        "subject_name": request.subject_name,
+        "label": request.label,
+    }
+    return json.dumps({name: value for name, value in content.items() if value})
+
+
+def _error_text(error: LayerError) -> str:
+    return json.dumps({"code": error.code, "message": error.message})
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}
+
+
+def _json_list(text: str | None) -> list[Any]:
+    try:
+        return list(json.loads(text or "[]"))
+    except (ValueError, TypeError):
+        return []
+
+
+def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:
+    sql = "SELECT file_id FROM uploads WHERE account = ? AND workspace_id = ? AND sha256 = ?"
+    row = connection.execute(sql, key).fetchone()
+    return row["file_id"] if row else None
+
+
+async def _read(work: Awaitable[ResultT]) -> ResultT:
+    try:
+        return await work
+    except DatabaseError as error:
+        raise _unavailable(error) from None
+
+
+def _unavailable(problem: DatabaseError | str) -> LayerError:
+    """Return the refusal to spend what cannot be recorded, or to list what cannot be read."""
+    sentence = one_sentence(f"The journal of runs cannot be used: {problem}")
+    step = None
+    if isinstance(problem, DatabaseError):
+        step = WAIT if problem.is_busy else FREE_SPACE if problem.is_full else None
+    return LayerError("JOURNAL_UNAVAILABLE", sentence, next_step=step)

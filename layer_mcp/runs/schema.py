@@ -1,0 +1,179 @@
+"""The tables of the journal, and how those of the version before become these."""
+
+import json
+import sqlite3
+from typing import Any
+
+SCHEMA_VERSION = 3
+
+# One row for each submission: `run_id` is known once Layer has answered. Times are seconds since
+# 1970, prices Creative Units. `slot_at` is when the run may be sent within Layer's limits,
+# `sequence` the order of submissions, whatever the clock says, `attempt` counts how often it was
+# sent, and `counted_price` is what it counts against the limits.
+RUNS = """
+CREATE TABLE runs (
+    key TEXT PRIMARY KEY,
+    sequence BIGINT NOT NULL,
+    api_url TEXT NOT NULL,
+    account TEXT NOT NULL,
+    process_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject_id TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    copy_number BIGINT NOT NULL DEFAULT 0,
+    batch_id TEXT,
+    state TEXT NOT NULL,
+    attempt BIGINT NOT NULL DEFAULT 0,
+    created_at DOUBLE PRECISION NOT NULL,
+    slot_at DOUBLE PRECISION,
+    run_id TEXT,
+    estimated_price DOUBLE PRECISION,
+    actual_price DOUBLE PRECISION,
+    counted_price DOUBLE PRECISION NOT NULL DEFAULT 0,
+    request TEXT NOT NULL,
+    start TEXT,
+    error TEXT,
+    outputs TEXT
+)
+"""
+# Which run made a file.
+OUTPUTS = """
+CREATE TABLE outputs (
+    account TEXT NOT NULL, file_id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (account, file_id)
+)
+"""
+# Where outputs were saved to; also of runs that were not started here.
+FOLDERS = """
+CREATE TABLE folders (
+    account TEXT NOT NULL, run_id TEXT NOT NULL, folder TEXT NOT NULL,
+    PRIMARY KEY (account, run_id)
+)
+"""
+UPLOADS = """
+CREATE TABLE uploads (
+    account TEXT NOT NULL, workspace_id TEXT NOT NULL, sha256 TEXT NOT NULL, file_id TEXT NOT NULL,
+    PRIMARY KEY (account, workspace_id, sha256)
+)
+"""
+INDEXES = (
+    "CREATE UNIQUE INDEX runs_by_sequence ON runs (account, sequence)",
+    "CREATE INDEX runs_by_time ON runs (account, created_at, key)",
+    "CREATE INDEX runs_by_fingerprint ON runs (account, fingerprint, sequence)",
+    # Two equal runs must not be on their way, whatever the code before thinks of them.
+    "CREATE UNIQUE INDEX runs_live ON runs (account, fingerprint, copy_number) "
+    "WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
+    "CREATE INDEX runs_by_id ON runs (account, run_id)",
+    "CREATE INDEX runs_by_batch ON runs (account, batch_id) WHERE batch_id IS NOT NULL",
+    "CREATE INDEX runs_unanswered ON runs (account, process_id) "
+    "WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
+)
+BEFORE = 2
+OLD_STATUSES = {"success": "complete", "failure": "failed", "pending": "in_progress"}
+
+
+def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables, with all that a database of the version before holds.
+
+    Raises:
+        sqlite3.NotSupportedError: a development version that was never released wrote it.
+    """
+    if version not in (0, BEFORE):
+        raise sqlite3.NotSupportedError("it was written by an unreleased version of layer-mcp")
+    if version == BEFORE:
+        for table in ("runs", "uploads", "saved"):
+            connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+        for [name] in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall():
+            connection.execute(f"DROP INDEX {name}")
+    for statement in (RUNS, OUTPUTS, FOLDERS, UPLOADS, *INDEXES):
+        connection.execute(statement)
+    if version == BEFORE:
+        _carry_over(connection)
+        for table in ("runs", "uploads", "saved"):
+            connection.execute(f"DROP TABLE old_{table}")
+
+
+def _carry_over(connection: sqlite3.Connection) -> None:
+    rows = connection.execute("SELECT * FROM old_runs ORDER BY rowid").fetchall()
+    accounts: dict[str, str] = {}
+    for sequence, row in enumerate(rows, 1):
+        accounts[row["api_url"]] = f"{row['api_url']}#{row['account']}"
+        values: dict[str, Any] = _new_row(row) | {"sequence": sequence}
+        if values["state"] in ("queued", "sending"):
+            # Equal runs of one batch could be on their way.
+            values["copy_number"] = sequence
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
+        outputs: list[dict[str, Any]] = _json_object(row["outcome"]).get("outputs") or []
+        for output in outputs:
+            if output.get("file_id"):
+                connection.execute(
+                    "INSERT INTO outputs VALUES (?, ?, ?) "
+                    "ON CONFLICT (account, file_id) DO UPDATE SET key = excluded.key",
+                    (values["account"], output["file_id"].lower(), values["key"]),
+                )
+    # They had no account: the newest one at the address has them now.
+    for api_url, account in accounts.items():
+        connection.execute(
+            "INSERT INTO folders SELECT ?, run_id, folder FROM old_saved WHERE api_url = ?",
+            (account, api_url),
+        )
+        connection.execute(
+            "INSERT INTO uploads SELECT ?, workspace_id, sha256, file_id FROM old_uploads "
+            "WHERE api_url = ?",
+            (account, api_url),
+        )
+
+
+def _new_row(row: sqlite3.Row) -> dict[str, Any]:
+    facts, outcome = _json_object(row["facts"]), _json_object(row["outcome"])
+    asked = facts.pop("asked", {})
+    is_workflow = row["kind"] == "workflow"
+    request = {
+        "body": {"inputs": asked} if is_workflow else asked,
+        "given": sorted(asked) if not is_workflow else [],
+        "output_count": None if is_workflow else asked.get("batch_size"),
+    }
+    start = ("created_at", "session_id", "normalized", "changed")
+    error, outputs = outcome.get("error"), outcome.get("outputs")
+    return {
+        "key": row["local_id"],
+        "api_url": row["api_url"],
+        "account": f"{row['api_url']}#{row['account']}",
+        "process_id": row["owner_id"],
+        "workspace_id": row["workspace_id"],
+        "kind": row["kind"],
+        "subject_id": row["subject_id"],
+        "fingerprint": row["fingerprint"],
+        "batch_id": row["batch_id"],
+        "state": _new_state(row),
+        "created_at": row["created_at"],
+        "slot_at": row["slot_at"],
+        "run_id": row["run_id"],
+        "estimated_price": row["estimated_price"],
+        "actual_price": row["actual_price"],
+        "counted_price": row["counted_price"],
+        "request": json.dumps(request),
+        "start": json.dumps({name: facts[name] for name in start if name in facts}),
+        "error": json.dumps(error) if error else None,
+        "outputs": json.dumps(outputs) if outputs else None,
+    }
+
+
+def _new_state(row: sqlite3.Row) -> str:
+    delivery, status = row["delivery"], row["status"] or "in_progress"
+    if delivery == "confirmed":
+        status = OLD_STATUSES.get(status, status)
+        return "in_progress" if status == "running" else status
+    return "queued" if delivery == "intended" else delivery
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {}

@@ -1,0 +1,132 @@
+"""What a tool answers: the facts, the next step, at most one small picture, then links."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mcp.types import (
+    CallToolResult,
+    ContentBlock,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    ToolAnnotations,
+)
+from pydantic import BaseModel, Field
+
+from ..errors import LayerError
+
+SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
+PICTURE_TYPE = "image/jpeg"
+# The first revision of the protocol that has links in results.
+LINKS_SINCE = "2025-06-18"
+MAX_LIST_BYTES = 9_000
+
+WORKSPACE: Any = Field(default=None, max_length=255, description="Default: as configured.")
+PREVIEW: Any = Field(default=True, description="false: no small picture in the answer.")
+
+RowT = TypeVar("RowT", bound=BaseModel)
+
+
+class Answer(BaseModel):
+    """What every tool answers. Absent fields are left out, never null."""
+
+    simulated: bool | None = None
+    next_step: str
+
+    def facts(self) -> list[str]:
+        """Return the lines that a person reads before the next step."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """An answer with one small JPEG for the model's eyes, and links for the host."""
+
+    answer: Answer
+    picture: bytes | None = None
+    links: Sequence[ResourceLink] = ()
+
+
+def success_result(
+    output: ToolOutput, *, simulated: bool, protocol_version: str | None
+) -> CallToolResult:
+    """Return the result of a call that did what it was asked; the run itself may have failed."""
+    answer = output.answer
+    facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
+    more: list[ContentBlock] = []
+    if output.picture is not None:
+        data = base64.b64encode(output.picture).decode()
+        more.append(ImageContent(type="image", data=data, mime_type=PICTURE_TYPE))
+    if protocol_version is not None and protocol_version >= LINKS_SINCE:
+        more += output.links
+    return _result(answer.facts(), facts, answer.next_step, simulated, more)
+
+
+def error_result(error: LayerError, *, simulated: bool, hint: str = "") -> CallToolResult:
+    """Return the result of a call that failed: its code, a sentence, a next step, the run's id.
+
+    `hint` continues the next step.
+    """
+    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}} | error.facts
+    lines = [f"{error.code}: {error.message}"]
+    for name, run_id in (("inference_id", error.inference_id), ("run_id", error.run_id)):
+        if run_id:
+            facts[name] = run_id
+            lines.append(f"{name}: {run_id}")
+    result = _result(lines, facts, f"{error.next_step} {hint}".strip(), simulated)
+    return result.model_copy(update={"is_error": True})
+
+
+# Hints that equal the protocol's default (open world, not idempotent) are left out: they cost
+# tokens in every list.
+def read_only() -> ToolAnnotations:
+    """Return the hints of a tool that changes nothing."""
+    return ToolAnnotations(read_only_hint=True)
+
+
+def paid() -> ToolAnnotations:
+    """Return the hints of a tool whose calls are charged."""
+    return ToolAnnotations(read_only_hint=False, destructive_hint=False)
+
+
+def additive() -> ToolAnnotations:
+    """Return the hints of a tool that adds something once, however often it is called."""
+    return ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
+
+
+def fit_rows(rows: Sequence[RowT]) -> list[RowT]:
+    """Return the first rows, as many as an answer has room for; at least one."""
+    room_bytes = MAX_LIST_BYTES
+    kept: list[RowT] = []
+    for row in rows:
+        room_bytes -= len(row.model_dump_json(exclude_none=True).encode())
+        if room_bytes < 0 and kept:
+            break
+        kept.append(row)
+    return kept
+
+
+def next_page(tool: str, shown: int, found: int, cursor: str | None) -> str:
+    """Return how to see the rows that are not in the answer, as the end of a next step."""
+    if shown < found:
+        return f" Only {shown} of {found} rows fit: call {tool} again with limit {shown}."
+    return f' More: call {tool} again with cursor "{cursor}".' if cursor else ""
+
+
+def _result(
+    lines: list[str],
+    facts: dict[str, Any],
+    next_step: str,
+    simulated: bool,
+    more: Sequence[ContentBlock] = (),
+) -> CallToolResult:
+    mark = {"simulated": True} if simulated else {}
+    lines = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
+    # Foreign text must not begin a line that looks like ours.
+    text = [" ".join(line.splitlines()) for line in lines]
+    return CallToolResult(
+        content=[TextContent(type="text", text="\n".join(text)), *more],
+        structured_content=facts | {"next_step": next_step} | mark,
+    )

@@ -1,1 +1,0 @@
-"""What clients can read without a tool: one file a subject, one table of all of them."""
