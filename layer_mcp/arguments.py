@@ -1,4 +1,4 @@
-"""Arguments of a tool or a command: tidied, validated, and refused in one short sentence."""
+"""Parsing and validation of arguments of tools and commands; errors fit in one short sentence."""
 
 import difflib
 import json
@@ -36,35 +36,35 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObject) -> ModelT:
-    """Return the arguments as a model.
+    """Validate arguments and return them as a model.
 
-    `null`, `"null"` and `""` mean "not given", and an object or array that arrives as a string is
-    parsed, because some clients send them so.
+    Because of what some clients send, `null`, `"null"`, and `""` mean "not given", and an object or
+    array that arrives as a string is parsed.
 
     Raises:
-        LayerError: INVALID_ARGUMENTS, naming the field, the limit and the nearest name.
+        LayerError: INVALID_ARGUMENTS, naming the field, the limit, and the nearest name.
     """
     try:
-        return model.model_validate(tidy(arguments, schema))
+        return model.model_validate(normalize(arguments, schema))
     except ValidationError as error:
-        sentence = list(_sentence(error.errors(), schema))
+        sentence = list(_describe(error.errors(), schema))
         raise LayerError("INVALID_ARGUMENTS", sentence) from None
 
 
-def tidy(value: Any, schema: JsonObject) -> Any:
-    """Return a value without arguments that were not given, and with JSON strings parsed."""
+def normalize(value: Any, schema: JsonObject) -> Any:
+    """Remove arguments that were not given, and parse JSON that arrived as a string."""
     kind = schema.get("type")
     if kind in ("object", "array") and isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_json(value)
     if kind == "object" and isinstance(value, dict):
         properties: JsonObject = schema.get("properties", {})
         return {
-            name: tidy(item, properties.get(name, {}))
+            name: normalize(item, properties.get(name, {}))
             for name, item in cast(JsonObject, value).items()
             if name not in properties or not _is_absent(item)
         }
     if kind == "array" and isinstance(value, list):
-        return [tidy(item, schema.get("items", {})) for item in cast("list[Any]", value)]
+        return [normalize(item, schema.get("items", {})) for item in cast("list[Any]", value)]
     return value
 
 
@@ -72,25 +72,25 @@ def _is_absent(value: object) -> bool:
     return value is None or value in ("", "null")
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def _sentence(errors: Sequence[ErrorDetails], schema: JsonObject) -> Iterator[MessagePart]:
+def _describe(errors: Sequence[ErrorDetails], schema: JsonObject) -> Iterator[MessagePart]:
     for number, error in enumerate(errors[:MAX_PROBLEMS_NAMED]):
         if number:
             yield "; "
         place = ".".join(str(part)[:60] for part in error["loc"])
         yield Argument(place) if place else "arguments"
-        yield _problem(error, schema)
-    more = len(errors) - MAX_PROBLEMS_NAMED
-    yield f"; and {more} more." if more > 0 else "."
+        yield _describe_problem(error, schema)
+    more_count = len(errors) - MAX_PROBLEMS_NAMED
+    yield f"; and {more_count} more." if more_count > 0 else "."
 
 
-def _problem(error: ErrorDetails, schema: JsonObject) -> str:
+def _describe_problem(error: ErrorDetails, schema: JsonObject) -> str:
     if error["type"] == "extra_forbidden":
         return f" is not an argument{_suggestion(error, schema)}"
     message = error["msg"].partition(" after validation")[0]

@@ -28,15 +28,14 @@ from .. import __version__
 from ..runs.activity import Submissions
 from ..runs.service import open_runs
 from ..settings import Settings, refuse_paid_sandbox
+from .client_quirks import normalize_prompt_params
 from .completion import CompletionCache, complete
 from .context import App
 from .gallery import gallery
 from .instructions import instructions
-from .lenient_params import with_text_arguments
 from .prompts import get_prompt, list_prompts, select_jobs
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
-from .run_tasks import RunTasks
-from .tasks import Tasks
+from .tasks import RunTasks, Tasks
 from .tools import tools_of
 from .transport import serve_stdio
 
@@ -108,7 +107,7 @@ class LayerServer(MCPServer[App]):
             cache_hints=CACHE_HINTS,
             lifespan=lifespan,
             log_level=settings.log_level,
-            middleware=[with_text_arguments],
+            middleware=[normalize_prompt_params],
         )
         self._lowlevel_server.add_request_handler(
             "completion/complete", CompleteRequestParams, self._handle_complete

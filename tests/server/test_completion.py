@@ -50,6 +50,7 @@ async def offered(
     return found
 
 
+@pytest.mark.smoke
 async def test_what_is_typed_becomes_the_ids_of_models(
     host: Host, environment: dict[str, str]
 ) -> None:

@@ -78,6 +78,7 @@ async def test_the_prompts_are_listed_with_what_a_person_has_to_fill_in(
     assert all(each.description for prompt in listed for each in prompt.arguments or [])
 
 
+@pytest.mark.smoke
 async def test_a_prompt_says_what_was_asked_for(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         text = await text_of_prompt(client, "icon_set", {"subjects": "sword", "style": "pixel art"})

@@ -108,6 +108,7 @@ async def test_the_workspaces_are_what_list_workspaces_answers(
     assert facts == without_next_step(answer)
 
 
+@pytest.mark.smoke
 async def test_an_output_is_its_file(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         output = await finished_output(client)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
-from ...api.workflow_inputs import rule_in_words
+from ...api.workflow_inputs import describe_input
 from ...next_steps import next_page
 from ...runs.views import shorten
 from ..answers import WORKSPACE, Answer, fit_rows, read_only
@@ -93,7 +93,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
         inputs=[
             InputRow(
                 name=entry.name,
-                rule=rule_in_words(entry),
+                rule=describe_input(entry),
                 required=bool(entry.required),
                 description=shorten(entry.description),
             )
