@@ -9,7 +9,7 @@ from ..setting_values import SettingsError
 from ..settings import Settings
 from .output import log_to_stderr, open_screen
 from .parser import EXIT_FAILED, EXIT_OK
-from .sandbox import own_sandbox
+from .serve import own_sandbox
 
 if TYPE_CHECKING:
     from ..doctor.types import CheckResult, Setup
