@@ -225,7 +225,7 @@ class Exchange:
         return self.error().message
 
     def error(self) -> LayerError:
-        """Return the error that this exchange stands for."""
+        """Return the error that came of this exchange."""
         return self.fault or error_from_response(
             self.status or 0, self.content_type, self.body, self.retry_after_seconds
         )

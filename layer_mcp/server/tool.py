@@ -15,7 +15,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
 from ..errors import LayerError
-from ..setting_values import Toolset
+from ..settings import Toolset
 from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
 from .arguments import parse_arguments

@@ -16,7 +16,7 @@ from layer_mcp import Settings
 from layer_mcp.server.app import create_server
 from layer_mcp.server.gallery import GALLERY_URI, PAGE, media_sources
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.settings import TOOLSETS
 
 from ..support.hosts import SCRIPT, Host
 

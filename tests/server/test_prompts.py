@@ -14,7 +14,7 @@ from PIL import Image
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS, Toolset
+from layer_mcp.settings import TOOLSETS, Toolset
 
 from ..support.following_prompts import Follower, steps_of, words_in
 from ..support.hosts import IMAGE_MODEL, MEMORY, Host

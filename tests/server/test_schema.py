@@ -19,7 +19,7 @@ from layer_mcp.server.arguments import parse_arguments
 from layer_mcp.server.schema import outline, portable_schema
 from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
-from layer_mcp.setting_values import DEFAULT_TOOLSETS, TOOLSETS, Toolset
+from layer_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Toolset
 
 from ..support.dialect_strategies import MAX_TEXT_LENGTH, SOME_ID, allowed_by, near_the_limits
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from mcp.server.mcpserver.tools import Tool
 
-from ...setting_values import DEFAULT_TOOLSETS, Toolset
+from ...settings import DEFAULT_TOOLSETS, Toolset
 from ..gallery import shown_in_gallery
 from .estimate_price import estimate_price_tool
 from .estimate_workflow import estimate_workflow_tool
