@@ -12,7 +12,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from bundle.requirements import ROOT, pins
+from bundle.packing import ROOT, pins
 
 from .harness import running, script_command, server_command
 from .report import Row, budget_row, byte_count, count, megabytes, whole_ms

@@ -16,7 +16,7 @@ from uuid import uuid4
 from layer_mcp import InferenceRequest
 from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
 from layer_mcp.sandbox.catalog import SandboxModel
-from layer_mcp.sandbox.records import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
+from layer_mcp.sandbox.state import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
 
 # A server keeps Layer's limits by itself; the runs that no server starts need none.
 MAX_RUNS = 100_000
@@ -57,12 +57,12 @@ class LargeFilesSandbox(PolledSandbox):
     ) -> Run:
         """Start a run whose files already exist."""
         run = super().submit(workspace, model, request, references)
-        run.outputs = self.keep(
+        run.outputs = self.store_files(
             [_noise(run.workspace_id, size_bytes) for size_bytes in self.output_sizes_bytes]
         )
         return run
 
-    def keep_upload(self, session: UploadSession) -> None:
+    def store_upload(self, session: UploadSession) -> None:
         """Drop the bytes of a complete upload, so that many of them don't fill the memory."""
         session.received.clear()
 

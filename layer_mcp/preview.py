@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .api.media_types import sniff
+from .api.media_files import sniff
 
 if TYPE_CHECKING:
     from PIL import Image

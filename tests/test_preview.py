@@ -93,6 +93,7 @@ def test_a_sheet_of_noise_stays_within_the_limits(count: int, mode: str) -> None
     assert max(Image.open(io.BytesIO(data)).size) <= MAX_SIDE
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=16))
 def test_pictures_of_any_size_fit_on_a_sheet(sizes: list[tuple[int, int]]) -> None:

@@ -1,4 +1,4 @@
-"""The public names of the package: their signatures, fields and docstrings."""
+"""The public names of the package, with their signatures, fields and docstrings."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ FIRST = ("LayerClient", "LayerError", "InferenceRequest", "Settings")
 
 
 def public_names() -> str:
-    """A section for each name, what is used most first."""
+    """Return a section for each name, the most used first."""
     names = [*FIRST, *(name for name in layer_mcp.__all__ if name not in FIRST)]
     return "\n\n".join(_section(name) for name in names)
 
@@ -72,7 +72,7 @@ def _signature(method: Any) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type as a person would write it: names without modules, no validators."""
+    """Return a type as a person would write it: names without modules, no validators."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(parts[0])
@@ -101,7 +101,7 @@ def _docstring(named: Any) -> str:
 
 
 def _joined(raised: str) -> list[str]:
-    """The lines of a section, each error with the lines that go on below it."""
+    """Return the lines of a section, each joined with its continuation lines."""
     lines: list[str] = []
     for line in textwrap.dedent(raised).splitlines():
         if line.startswith(" ") and lines:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..api.polling import is_terminal
-from ..doctor.folder_checks import writing_problem
+from ..paths import find_write_problem
 from ..settings import Settings
 from .calling import homebound
 from .connection import Server, ToolAnswer, with_server
@@ -79,6 +79,6 @@ def _check_writable(folder: Path) -> None:
     Raises:
         UsageError: nothing can be written there.
     """
-    problem = writing_problem(folder)
+    problem = find_write_problem(folder)
     if problem is not None:
         raise UsageError(f"Nothing can be saved in {folder}: {problem}. Name another with --out.")

@@ -25,7 +25,7 @@ from mcp.types import (
 )
 
 from ..api.fields import is_uuid
-from ..api.media_types import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
+from ..api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
 from ..errors import LayerError
 from ..paths import is_below, output_folder

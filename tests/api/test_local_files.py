@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.api.local_files import LocalFile, open_media_file
+from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.errors import ERROR_CODES
 
 from ..support.sandbox_calls import png
@@ -21,7 +21,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from layer_mcp import LayerError
-from layer_mcp.api.local_files import open_media_file
+from layer_mcp.api.media_files import open_media_file
 os.seteuid(65534)
 try:
     with open_media_file(Path(sys.argv[1])):

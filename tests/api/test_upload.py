@@ -13,11 +13,11 @@ from layer_mcp.journal import Journal, new_journal
 from layer_mcp.server.uploads import UploadedFile, Uploads
 
 from layer_mcp import LayerClient, LayerError, Settings
-from layer_mcp.api.file_hosts import FileHosts
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.local_files import open_media_file
+from layer_mcp.api.media_files import open_media_file
 from layer_mcp.api.models import UploadUrl
-from layer_mcp.api.upload import open_session, received_bytes
+from layer_mcp.api.upload import open_session, parse_range
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.sandbox import Arrival, Fault, RunningSandbox
 
@@ -341,7 +341,7 @@ async def test_two_calls_do_not_go_on_with_the_same_upload(
     [("bytes=0-0", 1), (" bytes=0-99 ", 100), ("", 0), ("bytes=5-99", 0), ("0-99", 0), ("x", 0)],
 )
 def test_what_arrived_is_read_from_the_range(header: str, count: int) -> None:
-    assert received_bytes(header) == count
+    assert parse_range(header) == count
 
 
 def api_that_signs(upload_url: str) -> Answer:
@@ -386,7 +386,7 @@ async def test_nothing_is_sent_to_an_address_that_no_file_may_go_to(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"])
 async def test_the_public_api_cannot_send_a_file_to_this_machine(host: str, picture: Path) -> None:
-    hosts = FileHosts(host_rules("https://api.layer.test/api"))
+    hosts = FileTransport(host_rules("https://api.layer.test/api"))
     with raw_server(http_answer("201 Created")) as server, open_media_file(picture) as file:
         ticket = UploadUrl(file_id="f", upload_url=f"https://{host}:{server.port}/upload")
         with pytest.raises(LayerError, match="HOST_NOT_ALLOWED"):

@@ -16,6 +16,8 @@ from layer_mcp.sandbox import RunningSandbox
 from ..support.client_home import CLIENT_IDS, ClientHome, make_keyring_home
 from ..support.hosts import SCRIPT, content_of
 
+pytestmark = pytest.mark.process
+
 BARE = {"PATH": "/usr/bin:/bin"}
 
 
@@ -43,6 +45,7 @@ def server_of(home: ClientHome, client: str, **more: str) -> StdioServerParamete
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENT_IDS)
 def test_a_client_starts_the_server_from_its_entry_with_a_bare_environment(
     home: ClientHome, client: str

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
 from ..support.terminal import SMALL, Person
+
+pytestmark = pytest.mark.process
 
 SLOW_SECONDS = 30.0
 

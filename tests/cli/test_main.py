@@ -20,6 +20,8 @@ from layer_mcp.cli import main as cli
 
 from ..support.hosts import SCRIPT, child_environment
 
+pytestmark = pytest.mark.process
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

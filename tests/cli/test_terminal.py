@@ -11,12 +11,17 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.terminal import SMALL, Person, Shown, terminal
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no ptys")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="there are no ptys"),
+    pytest.mark.process,
+    pytest.mark.slow,
+]
 QUESTION = b"[y/N] "
 RUN_ID = "00000000-0000-4000-8000-0000000000ff"
 ASK_ALWAYS = {"LAYER_CONFIRM_ABOVE": "0.0001"}
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("shows", "drawn"), [("sixel", b"\x1bP0;1q"), ("kitty", b"\x1b_Ga=T,f=100,q=2")]
 )
@@ -61,6 +66,7 @@ def test_text_typed_ahead_is_left_for_the_shell(person: Person) -> None:
     assert b"\x1b[c" not in seen.sent
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("answer", "runs", "code"), [(b"y\n", 1, 0), (b"\n", 0, 1)], ids=str)
 def test_an_expensive_run_starts_only_after_a_yes(
     answer: bytes, runs: int, code: int, person: Person, sandbox: RunningSandbox

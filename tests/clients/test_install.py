@@ -312,6 +312,7 @@ def test_installing_through_a_link_creates_its_target(tmp_path: Path) -> None:
     assert "layer" in servers("cursor", tmp_path / "real")
 
 
+@pytest.mark.slow
 def test_a_file_of_several_megabytes_is_edited(tmp_path: Path) -> None:
     path = tmp_path / "config"
     history = {f"project {number}": ["x" * 100] * 50 for number in range(1000)}

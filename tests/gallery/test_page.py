@@ -34,6 +34,7 @@ def as_json(value: Any) -> dict[str, Any]:
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@pytest.mark.smoke
 async def test_serves_the_page_with_the_hosts_that_it_may_contact(
     host: Host, environment: dict[str, str]
 ) -> None:
@@ -91,6 +92,7 @@ def test_the_page_names_the_licenses_of_its_parts() -> None:
     assert notices.count("Permission is hereby granted") >= 3
 
 
+@pytest.mark.build
 def test_the_page_matches_a_fresh_build(tmp_path: Path) -> None:
     fresh = tmp_path / "gallery.html"
     subprocess.run([NODE, GALLERY / "build.mjs", fresh], check=True, timeout=100)
@@ -118,6 +120,8 @@ def test_make_gallery_builds_the_page() -> None:
     assert "node gallery/build.mjs" in done.stdout
 
 
+@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_the_inspector_finds_the_page(era: str) -> None:
     path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"

@@ -36,7 +36,7 @@ from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.sidecar import FinishedRun
 from layer_mcp.runs.outputs import save_outputs
-import layer_mcp.api.download, layer_mcp.api.file_hosts
+import layer_mcp.api.download, layer_mcp.api.file_transport
 address, folder, limit = sys.argv[1:]
 outputs = [Output(url=f"{address}/{n}", content_type="image/png") for n in ("small", "large", "x")]
 async def save():

@@ -24,6 +24,8 @@ from .test_stdio_process import child
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL"),
+    pytest.mark.process,
+    pytest.mark.slow,
 ]
 
 CHUNKS = 10

@@ -56,6 +56,7 @@ async def test_rejects_prompt_arguments_that_are_not_an_object(
     assert text_of(await raw.ask(prompt(100, {"sound": "a door"})))
 
 
+@pytest.mark.smoke
 async def test_half_an_emoji_does_not_break_the_connection(raw: RawConnection) -> None:
     odd = "a door \ud83d"
     await raw.ask(prompt(1, {"sound": odd}))

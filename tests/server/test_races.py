@@ -38,7 +38,7 @@ from ..support.hosts import (
 from ..support.journals import list_runs
 from ..support.sandbox_calls import png
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_host]
 
 STDIO = next(host for host in ALL_HOSTS if host.transport == "stdio")
 PROCESSES = 4
@@ -102,6 +102,7 @@ async def test_fifty_equal_calls_to_four_servers_are_sent_once(
     check_that_one_was_sent(sandbox, answers)
 
 
+@pytest.mark.slow
 async def test_fifty_equal_calls_with_a_local_file_to_four_servers_are_sent_once(
     sandbox: RunningSandbox, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ async def test_fifty_equal_calls_with_a_local_file_to_four_servers_are_sent_once
     check_that_one_was_sent(sandbox, answers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code"), [(402, "INSUFFICIENT_BALANCE"), (422, "INVALID_INPUTS")], ids=str
 )
@@ -216,6 +218,7 @@ async def test_a_call_whose_host_gives_up_while_it_is_sent_keeps_its_run(
     await check_that_its_run_is_kept(give_up_by_a_timeout, 4.0, host, scene)
 
 
+@pytest.mark.smoke
 async def test_a_call_whose_client_closes_while_it_is_sent_keeps_its_run(
     host: Host, scene: Scene
 ) -> None:

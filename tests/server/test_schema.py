@@ -194,6 +194,7 @@ def contains_not_given(value: object) -> bool:
     return value in ("", "null")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ARGUMENTS)
 def test_the_model_accepts_what_the_schema_allows(model: type[BaseModel]) -> None:
     schema = portable_schema(model)
@@ -213,6 +214,7 @@ def test_the_model_accepts_what_the_schema_allows(model: type[BaseModel]) -> Non
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value)
 )

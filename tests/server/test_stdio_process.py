@@ -21,6 +21,8 @@ from ..support.sandbox_calls import png
 from ..support.stdio_child import Child, child
 from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
 
+pytestmark = pytest.mark.process
+
 SIGNATURE = "c2lnbmF0dXJl"
 SECRET = "pat_0123456789abcdef0123456789abcdef"
 TOOLS = ("execute_inference", "execute_batch")
@@ -98,6 +100,7 @@ def recorded_state(environment: dict[str, str]) -> tuple[str, str | None]:
     return row
 
 
+@pytest.mark.slow
 def test_closing_stdin_during_a_submission_ends_the_process_after_the_response_is_recorded(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -108,6 +111,7 @@ def test_closing_stdin_during_a_submission_ends_the_process_after_the_response_i
     assert recorded_state(environment) == ("in_progress", run_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
 def test_sigterm_during_a_submission_ends_the_process_after_the_response_is_recorded(
     arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
@@ -119,6 +123,7 @@ def test_sigterm_during_a_submission_ends_the_process_after_the_response_is_reco
     assert recorded_state(environment) == ("in_progress", run_id)
 
 
+@pytest.mark.slow
 def test_a_stopping_server_sends_no_new_request(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -134,6 +139,7 @@ def test_a_stopping_server_sends_no_new_request(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_submission_leaves_the_run_as_sending_in_the_journal(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

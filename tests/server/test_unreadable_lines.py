@@ -12,6 +12,8 @@ from layer_mcp.server.transport import parse_error_responses
 from ..support.hosts import IMAGE_MODEL
 from ..support.stdio_child import child
 
+pytestmark = pytest.mark.process
+
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 PING: dict[str, Any] = {"jsonrpc": "2.0", "id": 9, "method": "ping"}
 HALF_AN_EMOJI = (

@@ -26,7 +26,7 @@ class ListRunsArguments(Request, ArgModelBase):
     """Which runs, and whether to wait for them."""
 
     status: StatusFilter | None = Field(default=None, description="Only these.")
-    since: str | None = Field(default=None, max_length=40, description="30m, 24h, 7d or a date.")
+    since: str | None = Field(default=None, description="30m, 24h, 7d or a date.")
     batch_id: str | None = Field(default=None, max_length=64, description="From execute_batch.")
     inference_ids: list[Id] = Field(default=[], max_length=100, description="Only these runs.")
     workspace_id: str | None = WORKSPACE

@@ -1,7 +1,6 @@
 """Below HTTP: where the token goes, whom the client trusts, how long it waits."""
 
 import socket
-import ssl
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from layer_mcp.api.retry import Limits
 from layer_mcp.sandbox import SandboxState, running_sandbox
 
 from ..support.hosts import SMALL_IMAGE
-from ..support.raw_servers import EMPTY_LIST, http_answer, raw_server
+from ..support.raw_servers import EMPTY_LIST, http_answer, raw_server, tls_of
 
 pytestmark = pytest.mark.anyio
 
@@ -158,7 +157,7 @@ async def test_a_proxy_that_breaks_during_connect_delivered_nothing(
 
 
 async def test_an_endless_answer_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layer_mcp.api.transport.MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr("layer_mcp.api.http.MAX_BODY_BYTES", 100_000)
 
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
@@ -176,16 +175,10 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def tls_of(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
-    return context
-
-
 async def test_a_certificate_of_an_unknown_authority_is_refused_before_the_token_is_sent(
     authority: trustme.CA,
 ) -> None:
-    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority)) as api:
+    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority, "localhost")) as api:
         async with client(f"https://localhost:{api.port}/api") as layer:
             with pytest.raises(LayerError, match="SSL_CERT_FILE") as caught:
                 await layer.execute_inference(REQUEST)
@@ -198,7 +191,7 @@ async def test_a_private_authority_is_trusted_through_the_environment(
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority)) as api:
+    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority, "localhost")) as api:
         async with client(f"https://localhost:{api.port}/api") as layer:
             assert await layer.list_workspaces() == []
 
@@ -208,7 +201,7 @@ async def test_a_certificate_for_another_name_is_refused(
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority)) as api:
+    with raw_server(http_answer("200 OK", EMPTY_LIST), tls_of(authority, "localhost")) as api:
         async with client(f"https://127.0.0.1:{api.port}/api") as layer:
             with pytest.raises(LayerError, match="TLS_FAILED"):
                 await layer.list_workspaces()

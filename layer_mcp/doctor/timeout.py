@@ -1,4 +1,4 @@
-"""Work that may hang, with a limit."""
+"""A time limit for a function that may hang."""
 
 import threading
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from typing import TypeVar
 ResultT = TypeVar("ResultT")
 
 
-def within(seconds: float, work: Callable[[], ResultT]) -> ResultT:
-    """What `work` returns or raises.
+def run_with_timeout(seconds: float, function: Callable[[], ResultT]) -> ResultT:
+    """Run a function in a thread and return its result.
 
-    Its thread is left behind when the time is up, and the process does not wait for it at its end.
+    After a timeout the thread keeps running, but it doesn't keep the process alive.
 
     Raises:
-        TimeoutError: the time is up.
+        TimeoutError: The function didn't return in time.
     """
     future: Future[ResultT] = Future()
 
     def run() -> None:
         try:
-            future.set_result(work())
+            future.set_result(function())
         except BaseException as error:
             future.set_exception(error)
 

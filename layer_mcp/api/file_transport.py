@@ -1,4 +1,7 @@
-"""Requests to the hosts of files: checked addresses, no token, no cookies, no credentials."""
+"""Requests to the hosts of files: checked addresses, and no token, cookies or credentials.
+
+This module imports httpx, so import it at the first transfer.
+"""
 
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,12 +16,11 @@ import httpx
 
 from .. import __version__
 from ..errors import LayerError, one_sentence
-from ..network import LOOPBACK_HOSTS
+from ..network import LOOPBACK_HOSTS, is_untrusted_certificate, tls_context
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
-from .transport import is_untrusted_certificate, tls_context
 
-FILES_AT_ONCE = 4
+MAX_PARALLEL_FILES = 4
 CONNECT_SECONDS = 5
 STALL_SECONDS = 30
 
@@ -29,22 +31,22 @@ PRIVATE = "The file's host is an address of a private network. Nothing was sent 
 
 @dataclass(frozen=True)
 class Route:
-    """How a host is reached: at a checked numeric address, or through a proxy that resolves it."""
+    """How to reach a host: at a checked numeric address, or through a proxy that resolves it."""
 
     url: httpx.URL
     proxy: str | None = None
 
 
-class FileHosts:
-    """Connections to storage and media hosts, a few files at once.
+class FileTransport:
+    """Connections to storage and media hosts, with a slot for each file that is transferred.
 
-    The name is resolved here and the connection goes to the very address that was checked, so
-    that a second answer of the name service cannot lead elsewhere.
+    The name is resolved here and the connection goes to the very address that was checked, so that
+    a second answer of the name service cannot lead elsewhere.
     """
 
     def __init__(self, rules: HostRules) -> None:
         self.rules = rules
-        self.places = anyio.Semaphore(FILES_AT_ONCE)
+        self.slots = anyio.Semaphore(MAX_PARALLEL_FILES)
         # One for each host: a connection must not serve another name of the same address, whose
         # certificate was not checked.
         self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
@@ -56,7 +58,7 @@ class FileHosts:
         self._clients.clear()
 
     @asynccontextmanager
-    async def answer(
+    async def stream(
         self,
         method: str,
         address: SplitResult,
@@ -64,7 +66,7 @@ class FileHosts:
         headers: dict[str, str] | None = None,
         content: AsyncIterator[bytes] | bytes | None = None,
     ) -> AsyncGenerator[httpx.Response]:
-        """The answer to one request, its body not read yet; redirects are not followed.
+        """Send one request and open its answer, without reading the body or following a redirect.
 
         `address` comes from `host_rules`. Raises `httpx.TransportError` when no answer comes.
 
@@ -88,8 +90,8 @@ class FileHosts:
     ) -> httpx.Response:
         host = address.hostname or ""
         failure: httpx.TransportError | None = None
-        for route in await self._routes(address):
-            client = self._client(host, route.proxy)
+        for route in await self._find_routes(address):
+            client = self._client_for(host, route.proxy)
             request = client.build_request(
                 method,
                 route.url,
@@ -105,23 +107,23 @@ class FileHosts:
                 failure = error
         raise failure or httpx.ConnectError(f"{host} has no address.")
 
-    async def _routes(self, address: SplitResult) -> list[Route]:
-        """The ways to a host; all of its numeric addresses must be allowed."""
+    async def _find_routes(self, address: SplitResult) -> list[Route]:
+        """Return the routes to a host; all of its numeric addresses must be allowed."""
         host, port = address.hostname or "", address.port or PORTS[address.scheme]
-        url = _url(address)
-        proxy = None if host in LOOPBACK_HOSTS else _proxy_for(address.scheme, host)
-        numbers = await (_resolved(host, port) if proxy is None else _spelled(host, port))
+        url = _parse_url(address)
+        proxy = None if host in LOOPBACK_HOSTS else _find_proxy(address.scheme, host)
+        numbers = await (_resolve(host, port) if proxy is None else _resolve_number(host, port))
         if not all(may_connect(number, self.rules) for number in numbers):
             raise LayerError("HOST_NOT_ALLOWED", PRIVATE, next_step=LAYERS_ADDRESS)
         if proxy is not None:
             return [Route(url, proxy)]
         return [Route(url.copy_with(host=number)) for number in numbers]
 
-    def _client(self, host: str, proxy: str | None) -> httpx.AsyncClient:
+    def _client_for(self, host: str, proxy: str | None) -> httpx.AsyncClient:
         key = (host, proxy)
         if key not in self._clients:
             try:
-                self._clients[key] = _new_client(proxy)
+                self._clients[key] = _open_client(proxy)
             # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
             except Exception as error:
                 sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
@@ -129,7 +131,7 @@ class FileHosts:
         return self._clients[key]
 
 
-def _new_client(proxy: str | None) -> httpx.AsyncClient:
+def _open_client(proxy: str | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"User-Agent": f"layer-mcp/{__version__}", "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -141,14 +143,14 @@ def _new_client(proxy: str | None) -> httpx.AsyncClient:
     )
 
 
-def _url(address: SplitResult) -> httpx.URL:
+def _parse_url(address: SplitResult) -> httpx.URL:
     try:
         return httpx.URL(address.geturl())
     except httpx.InvalidURL:
         raise LayerError("HOST_NOT_ALLOWED", UNREADABLE, next_step=LAYERS_ADDRESS) from None
 
 
-async def _resolved(host: str, port: int, flags: int = 0) -> list[str]:
+async def _resolve(host: str, port: int, flags: int = 0) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except OSError as error:
@@ -156,15 +158,15 @@ async def _resolved(host: str, port: int, flags: int = 0) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def _spelled(host: str, port: int) -> list[str]:
-    """The address that a host spells as a number, in any way; none for a name."""
+async def _resolve_number(host: str, port: int) -> list[str]:
+    """Return the address that a host spells as a number, in any notation; none for a name."""
     try:
-        return await _resolved(host, port, socket.AI_NUMERICHOST)
+        return await _resolve(host, port, socket.AI_NUMERICHOST)
     except httpx.ConnectError:
         return []
 
 
-def _proxy_for(scheme: str, host: str) -> str | None:
+def _find_proxy(scheme: str, host: str) -> str | None:
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     return proxy if proxy and not proxy_bypass(host) else None

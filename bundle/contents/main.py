@@ -1,4 +1,4 @@
-"""Start the server from the unpacked bundle, where this file lies beside the package."""
+"""Start the server from the unpacked bundle, where this file is next to the package."""
 
 import sys
 

@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from layer_mcp import LayerError
-from layer_mcp.api.file_hosts import FILES_AT_ONCE, FileHosts
+from layer_mcp.api.file_transport import MAX_PARALLEL_FILES, FileTransport
 from layer_mcp.api.host_rules import HostRules, host_rules, storage_address
 
-from ..support.raw_servers import Recorder, http_answer, raw_server
+from ..support.raw_servers import Recorder, http_answer, raw_server, tls_of
 
 pytestmark = pytest.mark.anyio
 
@@ -44,22 +44,22 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def local() -> AsyncGenerator[FileHosts]:
-    hosts = FileHosts(LOCAL_API)
-    yield hosts
-    await hosts.close()
+async def local() -> AsyncGenerator[FileTransport]:
+    transport = FileTransport(LOCAL_API)
+    yield transport
+    await transport.close()
 
 
 async def get(url: str, rules: HostRules) -> int:
-    hosts = FileHosts(rules)
+    transport = FileTransport(rules)
     try:
-        return await status(hosts, url)
+        return await status(transport, url)
     finally:
-        await hosts.close()
+        await transport.close()
 
 
-async def status(hosts: FileHosts, url: str) -> int:
-    async with hosts.answer("GET", storage_address(url, hosts.rules)) as response:
+async def status(transport: FileTransport, url: str) -> int:
+    async with transport.stream("GET", storage_address(url, transport.rules)) as response:
         await response.aread()
         return response.status_code
 
@@ -97,7 +97,7 @@ async def test_a_name_is_left_to_the_proxy(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_this_machine_is_reached_without_a_proxy(
-    local: FileHosts, monkeypatch: pytest.MonkeyPatch
+    local: FileTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with raw_server(http_answer("502 Proxy")) as proxy, raw_server(http_answer("200 OK")) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -132,7 +132,7 @@ async def test_one_private_address_among_a_names_addresses_refuses_the_name(
 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(
-    local: FileHosts, monkeypatch: pytest.MonkeyPatch
+    local: FileTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # 127.0.0.2 is this machine too, and nothing listens there.
     answers_with(monkeypatch, "127.0.0.2", "127.0.0.1")
@@ -149,7 +149,7 @@ async def test_a_name_without_addresses_is_a_fault_of_the_connection(
 
 
 async def test_no_credentials_and_no_cookies_are_sent(
-    local: FileHosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local: FileTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -162,27 +162,27 @@ async def test_no_credentials_and_no_cookies_are_sent(
     assert b"cookie" not in sent
 
 
-async def test_a_redirect_is_not_followed(local: FileHosts) -> None:
+async def test_a_redirect_is_not_followed(local: FileTransport) -> None:
     with raw_server(http_answer("302 Found", b"", "Location: /b")) as server:
         assert await status(local, port_url(server)) == 302
     assert len(server.heads) == 1
 
 
-async def test_the_query_goes_out_as_it_was_signed(local: FileHosts) -> None:
+async def test_the_query_goes_out_as_it_was_signed(local: FileTransport) -> None:
     with raw_server(http_answer("200 OK")) as server:
         await status(local, port_url(server, "/a%2Fb?X-Sig=a%2Bb%3D&c=d+e"))
     assert server.heads[0].startswith(b"GET /a%2Fb?X-Sig=a%2Bb%3D&c=d+e HTTP/1.1\r\n")
 
 
-async def test_a_closed_one_can_be_used_again(local: FileHosts) -> None:
+async def test_a_closed_one_can_be_used_again(local: FileTransport) -> None:
     with raw_server(http_answer("200 OK")) as server:
         await status(local, port_url(server))
         await local.close()
         assert await status(local, port_url(server)) == 200
 
 
-async def test_there_are_four_places(local: FileHosts) -> None:
-    assert (FILES_AT_ONCE, local.places.value) == (4, 4)
+async def test_four_files_are_transferred_at_the_same_time(local: FileTransport) -> None:
+    assert (MAX_PARALLEL_FILES, local.slots.value) == (4, 4)
 
 
 @pytest.fixture
@@ -191,9 +191,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "storage.test").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
-    return context
+    return tls_of(authority, "localhost", "storage.test")
 
 
 def kept_alive(connection: socket.socket) -> None:
@@ -207,7 +205,7 @@ def kept_alive(connection: socket.socket) -> None:
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked_and_the_rest_is_the_name(
-    local: FileHosts, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    local: FileTransport, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answers_with(monkeypatch, "127.0.0.1")
     with raw_server(http_answer("200 OK"), tls) as server:
@@ -217,7 +215,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked_and_the_rest_
 
 
 async def test_a_connection_never_serves_another_name_of_the_same_address(
-    local: FileHosts, tls: ssl.SSLContext
+    local: FileTransport, tls: ssl.SSLContext
 ) -> None:
     with raw_server(kept_alive, tls) as server:
         assert await status(local, f"https://localhost:{server.port}/a") == 200
