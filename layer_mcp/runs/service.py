@@ -35,7 +35,7 @@ from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
 from .database import Database, DatabaseError
 from .journal import Journal, account_of
 from .operations import ModelLookup, estimate_price, start_run, state_of, wait_for_run
-from .outputs import OnBytes, SavedOutputs, find_saved, save_outputs
+from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
 from .queue import Batch, SlotQueue, for_each_limited, send_batch
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
 from .sqlite import SqliteDatabase
@@ -386,7 +386,7 @@ class Runs:
                 await for_each_limited(active, self.refresh)
                 unsaved = await self._unsaved(wanted, tried)
                 tried |= {run.key for run in unsaved}
-                await for_each_limited(unsaved, self._save_quietly)
+                await for_each_limited(unsaved, self.save_once)
             least_seconds = 0.0
             active = await self.list(running, MAX_WATCHED)
             left = {run.key for run in active}
@@ -508,19 +508,25 @@ class Runs:
                     await journal.note_upload(run.request.workspace_id, file.sha256, file.file_id)
         return saved
 
-    async def save_once(self, run: Run) -> SavedOutputs:
+    async def save_once(
+        self, run: Run, folder: Path | None = None, *, on_bytes: OnBytes | None = None
+    ) -> FilesOnDisk:
         """Save what was never saved of a finished run; a file that was removed stays removed.
 
-        Raises:
-            LayerError: FOLDER_NOT_WRITABLE or DISK_FULL.
+        The folder is the same as for `save`. The run is paid for, so what fails is a warning beside
+        the files.
         """
-        folder = await self._folder(run)
-        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "")
-        known = {file.number for file in earlier.files} if earlier else set[int]()
-        missing = set(range(1, len(run.outputs) + 1)) - known
-        if earlier is not None and not missing:
-            return earlier
-        return await self.save(run, folder, numbers=missing)
+        try:
+            saved = await self._save_missing(run, folder, on_bytes)
+        except LayerError as error:
+            warning = f"The files were not saved: {error.message} {error.next_step}"
+            return FilesOnDisk(warnings=[warning])
+        except Exception:
+            logger.exception("Saving run %s crashed", run.run_id)
+            warning = "The files were not saved: saving failed in the server."
+            return FilesOnDisk(warnings=[warning])
+        paths = await to_thread.run_sync(saved.present)
+        return FilesOnDisk(paths, saved.record, saved.describe_failures())
 
     async def preview(self, run: Run, paths: Mapping[int, Path]) -> bytes | None:
         """Return one small JPEG of the first outputs that can be seen, or None.
@@ -611,7 +617,7 @@ class Runs:
             try:
                 answers[number] = await self._estimate(requests[number])
             except LayerError as error:
-                error.message = f"{requests[number].label}{error.message}"
+                error.parts = (requests[number].label, *error.parts)
                 answers[number] = error
 
         with anyio.move_on_after(seconds):
@@ -795,10 +801,16 @@ class Runs:
             and run.outputs
         ]
 
-    async def _save_quietly(self, run: Run) -> None:
-        # A list is as good without: the next one tries again.
-        with suppress(LayerError):
-            await self.save_once(run)
+    async def _save_missing(
+        self, run: Run, folder: Path | None, on_bytes: OnBytes | None
+    ) -> SavedOutputs:
+        folder = folder or await self._folder(run)
+        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "")
+        known = {file.number for file in earlier.files} if earlier else set[int]()
+        missing = set(range(1, len(run.outputs) + 1)) - known
+        if earlier is not None and not missing:
+            return earlier
+        return await self.save(run, folder, numbers=missing, on_bytes=on_bytes)
 
     async def _folder(self, run: Run) -> Path:
         """Return where a run's files are, if that is below today's output folder; else that."""

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.server.arguments import normalize, parse_arguments
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.arguments import normalize, parse_arguments
+from layer_mcp.schema import portable_schema
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"

@@ -15,9 +15,9 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from layer_mcp import Settings
+from layer_mcp.arguments import parse_arguments
+from layer_mcp.schema import outline, portable_schema
 from layer_mcp.server.app import create_server
-from layer_mcp.server.arguments import parse_arguments
-from layer_mcp.server.schema import outline, portable_schema
 from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Toolset

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
 from ...api.workflow_inputs import describe_input
+from ...next_steps import next_page
 from ...runs.views import shorten
-from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
+from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
