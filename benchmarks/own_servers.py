@@ -6,23 +6,23 @@ the second one on stdio, with the settings of the LAYER_* variables.
 
 import gc
 import statistics
+import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 
 import anyio
 import psutil
-from layer_mcp.server.common import spending
-from layer_mcp.server.following import inference_run, told_after_start
-from layer_mcp.server.provenance import start_facts, state_after_start
-from layer_mcp.server.results import Illustrated
-from layer_mcp.server.run_results import RunAnswer, RunStateAnswer
-from layer_mcp.server.state import App, ToolContext, app_of, journal_of, new_app
-from layer_mcp.server.submissions import Submissions
 from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel
 
-from layer_mcp import LayerClient, Settings
+from layer_mcp import Settings
+from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.server.answers import ToolOutput, paid
 from layer_mcp.server.app import create_server
+from layer_mcp.server.completion import CompletionCache
+from layer_mcp.server.context import App, ToolContext, begin_call, runs_for
+from layer_mcp.server.run_answers import InferenceAnswer, run_output
 from layer_mcp.server.tool import make_tool
 from layer_mcp.server.tools.execute_inference import DESCRIPTION, ExecuteInferenceArguments
 
@@ -112,44 +112,34 @@ def ungated_server(settings: Settings) -> MCPServer[App]:
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
-        # An App needs a journal, but nothing opens this one.
-        with closing(journal_of(settings)) as journal:
-            async with (
-                LayerClient.from_settings(settings) as client,
-                anyio.create_task_group() as background,
-            ):
-                yield new_app(settings, client, journal, background, Submissions())
+        async with open_runs(settings) as runs, anyio.create_task_group() as background:
+            yield App(settings, runs, CompletionCache(runs.client, background))
 
     tool = make_tool(
         execute_inference,
         title="Generate with Layer",
         description=DESCRIPTION,
         arguments=ExecuteInferenceArguments,
-        answer=RunAnswer,
-        annotations=spending(),
+        answer=InferenceAnswer,
+        annotations=paid(),
     )
     return MCPServer("ungated", tools=[tool], lifespan=lifespan, log_level=settings.log_level)
 
 
 async def execute_inference(
     arguments: ExecuteInferenceArguments, context: ToolContext
-) -> Illustrated[RunStateAnswer]:
+) -> ToolOutput:
     """Ask for the price, start the run, and answer as our tool does."""
-    began = anyio.current_time()
-    app = app_of(context)
-    workspace_id = await app.client.workspace_id(arguments.workspace_id)
+    budget = begin_call(context)
+    runs = runs_for(context)
+    workspace_id = await runs.client.workspace_id(arguments.workspace_id)
     request = arguments.request({})
-    await app.client.estimate_price(request, workspace=workspace_id)
-    started = await app.client.execute_inference(request, workspace=workspace_id)
-    return await told_after_start(
-        inference_run(app, started.inference_id, workspace_id),
-        state_after_start(started),
-        start_facts(request, started, workspace_id),
-        context,
-        wait_seconds=arguments.wait_seconds,
-        preview=arguments.preview,
-        began=began,
-    )
+    await runs.client.estimate_price(request, workspace=workspace_id)
+    started = await runs.client.execute_inference(request, workspace=workspace_id)
+    # Without a key, it isn't in the journal.
+    run = Run(RunRequest.inference(request, workspace_id, {}), started.status, time.time())
+    run = await runs.follow(run.confirm(started), budget.cap(arguments.wait_seconds))
+    return await run_output(run, context, budget, preview=arguments.preview)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ PAGE_BYTES = 4096
 LIMIT_SECONDS = 600
 # A run that was made a month ago: new values for the columns that have to differ.
 EARLIER_VALUES = {
-    "local_id": "printf('%064x', number)",
+    "key": "printf('%064x', number)",
+    "sequence": "sequence - number",
     "run_id": "printf('%064x', number)",
     "fingerprint": "printf('%064x', number)",
     "created_at": f"created_at - {EARLIER_SECONDS}",
