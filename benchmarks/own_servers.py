@@ -15,13 +15,11 @@ import psutil
 from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel
 
-from layer_mcp import Settings
-from layer_mcp.runs.service import open_runs
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp import Run, RunRequest, Settings, open_runs
 from layer_mcp.server.answers import ToolOutput, paid
 from layer_mcp.server.app import create_server
 from layer_mcp.server.completion import CompletionCache
-from layer_mcp.server.context import App, ToolContext, begin_call, runs_for
+from layer_mcp.server.context import App, ToolContext, begin_call, report_wait, runs_for
 from layer_mcp.server.run_answers import InferenceAnswer, run_output
 from layer_mcp.server.tool import make_tool
 from layer_mcp.server.tools.execute_inference import DESCRIPTION, ExecuteInferenceArguments
@@ -112,6 +110,7 @@ def ungated_server(settings: Settings) -> MCPServer[App]:
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[App]) -> AsyncGenerator[App]:
+        # An App has a journal, but nothing opens this one.
         async with open_runs(settings) as runs, anyio.create_task_group() as background:
             yield App(settings, runs, CompletionCache(runs.client, background))
 
@@ -130,15 +129,15 @@ async def execute_inference(
     arguments: ExecuteInferenceArguments, context: ToolContext
 ) -> ToolOutput:
     """Ask for the price, start the run, and answer as our tool does."""
-    budget = begin_call(context)
-    runs = runs_for(context)
+    budget, runs = begin_call(context), runs_for(context)
     workspace_id = await runs.client.workspace_id(arguments.workspace_id)
     request = arguments.request({})
     await runs.client.estimate_price(request, workspace=workspace_id)
     started = await runs.client.execute_inference(request, workspace=workspace_id)
-    # Without a key, it isn't in the journal.
-    run = Run(RunRequest.inference(request, workspace_id, {}), started.status, time.time())
-    run = await runs.follow(run.confirm(started), budget.cap(arguments.wait_seconds))
+    run = Run(RunRequest.inference(request, workspace_id, {}), "sending", time.time())
+    wait_seconds = budget.cap(arguments.wait_seconds)
+    report = report_wait(context, wait_seconds, 1)
+    run = await runs.follow(run.confirm(started), wait_seconds, on_progress=report)
     return await run_output(run, context, budget, preview=arguments.preview)
 
 

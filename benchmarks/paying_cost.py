@@ -43,7 +43,7 @@ LIMIT_SECONDS = 600
 # A run that was made a month ago: new values for the columns that have to differ.
 EARLIER_VALUES = {
     "key": "printf('%064x', number)",
-    "sequence": "sequence - number",
+    "sequence": "sequence + number",
     "run_id": "printf('%064x', number)",
     "fingerprint": "printf('%064x', number)",
     "created_at": f"created_at - {EARLIER_SECONDS}",

@@ -289,7 +289,7 @@ async def test_no_request_carries_headers_of_tracing(
 ) -> None:
     await whole_job(signed, tmp_path)
     assert spans.named(EXECUTE)
-    names = {name for question in signed.asked for name in question.headers}
+    names = {name for question in signed.requests for name in question.headers}
     assert names.isdisjoint({"traceparent", "tracestate", "baggage", "b3"})
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
 from ..support.terminal import SMALL, Person

@@ -352,7 +352,7 @@ async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
     assert [question.partition("?")[0] for question in person.questions] == [
         f"Start 3 outputs with {IMAGES['model_id']} for {price} CU" for price in (30, 40)
     ]
-    assert len(stub.asked_for(f"{WORKSPACE}/inferences")) == 1
+    assert len(stub.requests_to(f"{WORKSPACE}/inferences")) == 1
 
 
 @pytest.mark.parametrize("host", ROUNDS, ids=str)
@@ -373,7 +373,7 @@ async def test_a_balance_that_changed_before_the_answer_is_not_asked_about_again
     assert content_of(result)["inference_id"] == RUN_ID
     [question] = person.questions
     assert question.endswith("The balance is 1000 CU.")
-    assert len(stub.asked_for("/inferences/estimate")) > 1
+    assert len(stub.requests_to("/inferences/estimate")) > 1
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)

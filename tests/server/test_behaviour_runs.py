@@ -607,7 +607,7 @@ async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Pa
             await client.call_tool("get_status", {"inference_id": RUN_ID})
             [row] = (await listed(client))["runs"]
             again = content_of(await client.call_tool("execute_inference", PRICED))
-        sent = [one for one in stub.asked_for("/inferences") if one.method == "POST"]
+        sent = [one for one in stub.requests_to("/inferences") if one.method == "POST"]
     assert error_code(unknown) == "OUTCOME_UNKNOWN"
     assert (row["status"], row["actual_price_creative_units"]) == ("complete", 2)
     assert (again["inference_id"], again["duplicate"]) == (RUN_ID, True)

@@ -33,7 +33,7 @@ from ..support.stub_layer import (
     RUN_ID,
     TOKEN,
     WORKSPACE,
-    Question,
+    ReceivedRequest,
     Reply,
     StubLayer,
     stub_layer,
@@ -94,7 +94,7 @@ async def test_a_packed_file_is_refused_and_nothing_of_it_is_kept(
     with pytest.raises(LayerError, match="DOWNLOAD_FAILED: The media host sent a compressed"):
         await layer.download(f"{stub.address}/a.png", sink)
     assert sink.getvalue() == b""
-    assert len(stub.asked) == 1
+    assert len(stub.requests) == 1
 
 
 async def test_a_file_packed_twice_takes_no_memory(
@@ -163,7 +163,7 @@ async def test_a_submission_whose_answer_cannot_be_unpacked_is_an_unknown_outcom
     async with MEMORY.connect(stub.environment(tmp_path)) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert error_code(result) == "OUTCOME_UNKNOWN"
-    assert len(stub.asked_for("/inferences")) == 1
+    assert len(stub.requests_to("/inferences")) == 1
 
 
 @pytest.mark.parametrize("tool", ["execute_inference", "execute_workflow"])
@@ -208,14 +208,14 @@ async def test_a_look_up_ends_with_the_list(
     stub.answers["/workflows"] = answer
     with pytest.raises(LayerError, match="WORKFLOW_NOT_FOUND"):
         await layer.find_workflow(RUN_ID)
-    assert len(stub.asked) == times
+    assert len(stub.requests) == times
 
 
 async def test_a_list_without_an_end_is_given_up(layer: LayerClient, stub: StubLayer) -> None:
     cursors = cycle("abc")
     stub.answers["/workspaces"] = lambda _question: page(next(cursors))
     assert await layer.list_workspaces() == []
-    assert len(stub.asked) == 20
+    assert len(stub.requests) == 20
 
 
 @pytest.mark.parametrize("what", ["workflow", "workspace"])
@@ -225,7 +225,7 @@ async def test_a_look_up_ends_in_time_whatever_the_api_does(
     monkeypatch.setattr("layer_mcp.api.client.LOOKUP_SECONDS", 0.3)
     ended = threading.Event()
 
-    def late(_question: Question) -> Reply:
+    def late(_question: ReceivedRequest) -> Reply:
         ended.wait(10)
         return page("a")
 
@@ -248,7 +248,7 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     with open_media_file(picture) as file, pytest.raises(LayerError, match="UPLOAD_FAILED"):
         await send_file(hosts, session, file)
     await hosts.close()
-    assert len(stub.asked) <= 40
+    assert len(stub.requests) <= 40
 
 
 async def test_a_workflow_takes_at_most_60_local_files_and_opens_none_of_more(
@@ -263,7 +263,7 @@ async def test_a_workflow_takes_at_most_60_local_files_and_opens_none_of_more(
         result = await client.call_tool("execute_workflow", call)
     assert error_code(result) == "INVALID_ARGUMENTS"
     assert "At most 60 local files" in text_of(result)
-    assert len(stub.asked) == 1
+    assert len(stub.requests) == 1
 
 
 async def test_the_time_of_a_call_covers_the_opening_of_its_files(
@@ -350,7 +350,7 @@ async def test_a_long_list_of_models_is_cut_and_the_next_step_leads_to_the_rest(
         for number in range(50)
     ]
 
-    def listed(question: Question) -> Reply:
+    def listed(question: ReceivedRequest) -> Reply:
         asked = parse_qs(question.path.partition("?")[2])
         first = int(asked.get("cursor", ["0"])[0])
         end = first + int(asked["limit"][0])

@@ -220,7 +220,7 @@ async def test_an_id_in_capital_letters_is_the_same_run(
         saved = content_of(await client.call_tool("save_outputs", call))
     assert saved["paths"] == [again["outputs"][0]["path"]]
     assert names_in(outputs) == before
-    assert len(stub.asked_for("/a.png")) == 1
+    assert len(stub.requests_to("/a.png")) == 1
 
 
 async def test_an_id_that_layer_writes_in_capital_letters_is_the_same_run(

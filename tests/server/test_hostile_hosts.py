@@ -20,7 +20,7 @@ from ..support.raw_hosts import (
     raw_stdio,
     request,
 )
-from ..support.sandbox_calls import api_of, png, uploaded
+from ..support.sandbox_calls import api_of, png, upload
 from ..support.stdio_child import INITIALIZE
 
 pytestmark = pytest.mark.anyio
@@ -135,7 +135,7 @@ async def test_json_in_strings_nulls_and_empties_make_the_run_that_was_meant(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with api_of(sandbox) as api:
-        file_id = uploaded(api, png("red"))
+        file_id = upload(api, png("red"))
     guidance = [{"file_id": file_id, "type": "reference_image", "weight": None}]
     absent = {"mask": None, "quality": "null", "session_name": "", "workspace_id": "null"}
     sent = SMALL_IMAGE | absent | {"guidance_files": json.dumps(guidance), "width": "64"}

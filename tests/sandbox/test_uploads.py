@@ -1,21 +1,17 @@
-"""The sandbox's uploads: announced at the API, sent to the storage host, resumed when broken."""
+"""The sandbox's uploads: announced to the API, sent to the storage host, resumed after a break."""
 
-import colorsys
-import io
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
 from ..support.contract import conforms
-from ..support.hosts import SMALL_IMAGE
-from ..support.sandbox_calls import announced, api_of, png, run, session_of, start_headers, uploaded
+from ..support.sandbox_calls import request_upload_url, start_headers, start_upload
 
 DATA = bytes(range(200)) * 5
 HALF = len(DATA) // 2
@@ -24,43 +20,31 @@ UPSCALE = next(model.model_id for model in sandbox_models() if model.upscales)
 
 
 @pytest.fixture
-def api(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
-    with api_of(sandbox) as client:
-        yield client
-
-
-@pytest.fixture
-def storage() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
 def session(api: httpx.Client) -> str:
-    return session_of(announced(api, DATA)["upload_url"], DATA)
+    return start_upload(request_upload_url(api, DATA)["upload_url"], DATA)
 
 
 def part(start: int, end: int) -> dict[str, str]:
     return PNG | {"Content-Range": f"bytes {start}-{end - 1}/{len(DATA)}"}
 
 
-def received(storage: httpx.Client, session: str) -> tuple[int, str | None]:
-    """The status of an upload, and the Range that has arrived."""
+def get_progress(storage: httpx.Client, session: str) -> tuple[int, str | None]:
+    """Return the status of an upload and the Range of the received bytes."""
     answer = storage.put(session, headers={"Content-Range": f"bytes */{len(DATA)}"})
     return answer.status_code, answer.headers.get("range")
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
-    """The status and the code of a refusal in XML."""
+    """Return the status and the code of an error in XML."""
     assert answer.headers["content-type"].startswith("application/xml")
     code = re.search("<Code>(.*)</Code>", answer.text)
     return answer.status_code, code[1] if code else ""
 
 
-def test_an_upload_url_leads_to_the_storage_host(
+def test_an_upload_url_points_to_the_storage_host(
     api: httpx.Client, sandbox: RunningSandbox
 ) -> None:
-    answer = announced(api, DATA)
+    answer = request_upload_url(api, DATA)
     assert conforms("RequestUploadUrlResponse", answer)
     assert answer["upload_url"].startswith(sandbox.media_url)
     assert "X-Goog-Signature=" in answer["upload_url"]
@@ -76,7 +60,7 @@ def test_an_upload_url_leads_to_the_storage_host(
     ],
     ids=["gif", "too large", "empty", "no size"],
 )
-def test_a_file_that_cannot_be_taken_is_refused_by_its_field(
+def test_an_invalid_upload_is_refused_with_the_name_of_the_field(
     change: dict[str, Any], field: str, api: httpx.Client
 ) -> None:
     body = {"content_type": "image/png", "file_size_bytes": 10} | change
@@ -84,7 +68,7 @@ def test_a_file_that_cannot_be_taken_is_refused_by_its_field(
     assert (answer.status_code, answer.json()["detail"].split(":")[0]) == (422, field)
 
 
-def test_the_largest_upload_is_a_knob(api: httpx.Client, sandbox: RunningSandbox) -> None:
+def test_the_maximum_upload_size_is_a_knob(api: httpx.Client, sandbox: RunningSandbox) -> None:
     sandbox.state.knobs.max_upload_bytes = 10
     body = {"content_type": "image/png", "file_size_bytes": 11}
     assert api.post("/files/upload-url", json=body).status_code == 422
@@ -111,25 +95,25 @@ def test_the_largest_upload_is_a_knob(api: httpx.Client, sandbox: RunningSandbox
         "credentials",
     ],
 )
-def test_an_upload_starts_only_with_the_headers_that_were_signed(
+def test_an_upload_starts_only_with_the_signed_headers(
     change: dict[str, str | None],
     expected: tuple[int, str],
     api: httpx.Client,
     storage: httpx.Client,
 ) -> None:
     headers = {k: v for k, v in (start_headers(DATA) | change).items() if v is not None}
-    answer = storage.post(announced(api, DATA)["upload_url"], headers=headers)
+    answer = storage.post(request_upload_url(api, DATA)["upload_url"], headers=headers)
     assert refusal(answer) == expected
 
 
-def test_a_signature_that_was_changed_is_refused(api: httpx.Client, storage: httpx.Client) -> None:
-    url = announced(api, DATA)["upload_url"].replace("Signature=", "Signature=0")
+def test_a_changed_signature_is_refused(api: httpx.Client, storage: httpx.Client) -> None:
+    url = request_upload_url(api, DATA)["upload_url"].replace("Signature=", "Signature=0")
     answer = storage.post(url, headers=start_headers(DATA))
     assert refusal(answer) == (403, "SignatureDoesNotMatch")
 
 
-def test_a_signature_belongs_to_one_file(api: httpx.Client, storage: httpx.Client) -> None:
-    first, second = announced(api, DATA), announced(api, DATA)
+def test_a_signature_is_valid_for_one_file_only(api: httpx.Client, storage: httpx.Client) -> None:
+    first, second = request_upload_url(api, DATA), request_upload_url(api, DATA)
     url = first["upload_url"].replace(first["file_id"], second["file_id"])
     answer = storage.post(url, headers=start_headers(DATA))
     assert refusal(answer) == (403, "SignatureDoesNotMatch")
@@ -139,55 +123,59 @@ def test_an_upload_url_expires(
     api: httpx.Client, storage: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.clock = lambda: 0.0
-    url = announced(api, DATA)["upload_url"]
+    url = request_upload_url(api, DATA)["upload_url"]
     sandbox.state.clock = lambda: 900.0
     answer = storage.post(url, headers=start_headers(DATA))
     assert refusal(answer) == (400, "ExpiredToken")
 
 
-def test_an_upload_starts_with_an_empty_body(api: httpx.Client, storage: httpx.Client) -> None:
-    url = announced(api, DATA)["upload_url"]
+def test_starting_an_upload_with_a_body_is_refused(
+    api: httpx.Client, storage: httpx.Client
+) -> None:
+    url = request_upload_url(api, DATA)["upload_url"]
     answer = storage.post(url, headers=start_headers(DATA), content=b"x")
     assert refusal(answer) == (400, "InvalidArgument")
 
 
-def test_bytes_that_were_sent_at_once_are_complete(session: str, storage: httpx.Client) -> None:
+def test_an_upload_can_be_sent_in_one_request(session: str, storage: httpx.Client) -> None:
     answers = [storage.put(session, content=DATA, headers=PNG).status_code for _ in range(2)]
     assert answers == [200, 200]
-    assert received(storage, session) == (200, None)
+    assert get_progress(storage, session) == (200, None)
 
 
-def test_bytes_can_come_in_parts(session: str, storage: httpx.Client) -> None:
-    assert received(storage, session) == (308, None)
+def test_an_upload_can_be_sent_in_parts(session: str, storage: httpx.Client) -> None:
+    assert get_progress(storage, session) == (308, None)
     first = storage.put(session, content=DATA[:HALF], headers=part(0, HALF))
     assert (first.status_code, first.headers["range"]) == (308, f"bytes=0-{HALF - 1}")
-    assert received(storage, session) == (308, f"bytes=0-{HALF - 1}")
+    assert get_progress(storage, session) == (308, f"bytes=0-{HALF - 1}")
     rest = storage.put(session, content=DATA[HALF:], headers=part(HALF, len(DATA)))
     assert rest.status_code == 200
 
 
-def test_what_arrived_before_a_broken_connection_counts(
+def test_bytes_received_before_a_broken_connection_count(
     session: str, storage: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("drop", after_bytes=300))
     with pytest.raises(httpx.TransportError):
         storage.put(session, content=DATA, headers=PNG)
-    assert received(storage, session) == (308, "bytes=0-299")
+    assert get_progress(storage, session) == (308, "bytes=0-299")
     rest = storage.put(session, content=DATA[300:], headers=part(300, len(DATA)))
     assert rest.status_code == 200
     assert [bytes(file.data) for file in sandbox.state.files.values()] == [DATA]
 
 
-def test_a_client_that_breaks_off_leaves_what_it_sent(session: str, storage: httpx.Client) -> None:
+def test_bytes_received_before_a_client_disconnects_count(
+    session: str, storage: httpx.Client
+) -> None:
     def some_of_it() -> Iterator[bytes]:
         yield DATA[:HALF]
-        while received(storage, session) == (308, None):
+        while get_progress(storage, session) == (308, None):
             pass
         raise ConnectionError
 
     with pytest.raises(ConnectionError), httpx.Client(trust_env=False) as other:
         other.put(session, content=some_of_it(), headers=part(0, len(DATA)))
-    assert received(storage, session) == (308, f"bytes=0-{HALF - 1}")
+    assert get_progress(storage, session) == (308, f"bytes=0-{HALF - 1}")
 
 
 @pytest.mark.parametrize(
@@ -217,22 +205,20 @@ def test_a_client_that_breaks_off_leaves_what_it_sent(session: str, storage: htt
         "credentials",
     ],
 )
-def test_bytes_that_are_not_what_was_announced_are_refused_and_do_not_count(
+def test_bytes_that_do_not_match_the_announcement_are_refused_and_do_not_count(
     headers: dict[str, str], size: int, status: int, session: str, storage: httpx.Client
 ) -> None:
     answer = storage.put(session, content=bytes(size), headers=headers)
     assert refusal(answer)[0] == status
-    assert received(storage, session) == (308, None)
+    assert get_progress(storage, session) == (308, None)
 
 
-def test_a_stream_that_is_longer_than_declared_is_refused(
-    session: str, storage: httpx.Client
-) -> None:
+def test_a_stream_longer_than_declared_is_refused(session: str, storage: httpx.Client) -> None:
     answer = storage.put(session, content=iter([DATA, b"more"]), headers=PNG)
     assert refusal(answer) == (400, "InvalidArgument")
 
 
-def test_a_session_that_nobody_opened_is_a_404(session: str, storage: httpx.Client) -> None:
+def test_an_unknown_session_is_a_404(session: str, storage: httpx.Client) -> None:
     unknown = session.partition("upload_id=")[0] + "upload_id=other"
     answers = [
         storage.put(unknown, content=DATA, headers=PNG),
@@ -249,27 +235,27 @@ def test_the_body_of_an_upload_is_not_recorded(
     assert sandbox.state.arrivals[-1].body == b""
 
 
-def test_every_step_of_an_upload_is_counted_by_its_name(
+def test_every_step_of_an_upload_is_a_counted_operation(
     api: httpx.Client, storage: httpx.Client, sandbox: RunningSandbox
 ) -> None:
-    session = session_of(announced(api, DATA)["upload_url"], DATA)
-    received(storage, session)
+    session = start_upload(request_upload_url(api, DATA)["upload_url"], DATA)
+    get_progress(storage, session)
     storage.put(session, content=DATA, headers=PNG)
     steps = ("request_upload_url", "start_upload", "upload_status", "upload")
     assert sandbox.state.arrived == dict.fromkeys(steps, 1)
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_an_answer_to_an_upload_can_be_lost_before_or_after_the_work(
+def test_an_upload_can_be_dropped_before_or_after_it_is_processed(
     accepted: bool, session: str, storage: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("drop", accepted=accepted))
     with pytest.raises(httpx.TransportError):
         storage.put(session, content=DATA, headers=PNG)
-    assert received(storage, session)[0] == (200 if accepted else 308)
+    assert get_progress(storage, session)[0] == (200 if accepted else 308)
 
 
-def test_a_large_upload_gets_its_refusal_to_read(
+def test_the_client_of_a_large_upload_can_read_the_error(
     session: str, storage: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("status", status=503))
@@ -277,71 +263,6 @@ def test_a_large_upload_gets_its_refusal_to_read(
     assert answer.status_code == 503
 
 
-def test_only_the_drop_of_an_upload_can_keep_some_bytes(sandbox: RunningSandbox) -> None:
+def test_after_bytes_is_only_for_the_drop_of_an_upload(sandbox: RunningSandbox) -> None:
     with pytest.raises(ValueError, match="after_bytes"):
         sandbox.state.knobs.fail_next("media", Fault("drop", after_bytes=1))
-
-
-@pytest.mark.parametrize("place", ["guidance_files", "mask"])
-def test_a_run_with_a_file_that_is_not_complete_is_refused_and_costs_nothing(
-    place: str, api: httpx.Client, sandbox: RunningSandbox
-) -> None:
-    answer = api.post("/inferences", json=SMALL_IMAGE | using(place, announced(api, DATA)))
-    assert (answer.status_code, answer.json()["type"][-14:]) == (404, "FILE_NOT_FOUND")
-    assert not sandbox.state.runs
-
-
-@pytest.mark.parametrize("place", ["guidance_files", "mask"])
-def test_a_run_takes_uploads_and_outputs_as_references(place: str, api: httpx.Client) -> None:
-    [output] = run(api, **using(place, {"file_id": uploaded(api, DATA)}))["outputs"]
-    assert run(api, **using(place, output))["status"] == "complete"
-
-
-def using(place: str, file: dict[str, Any]) -> dict[str, Any]:
-    one = {"file_id": file["file_id"].upper()}
-    return {place: one} if place == "mask" else {place: [one | {"type": "reference_image"}]}
-
-
-@pytest.mark.parametrize(("color", "hue"), [("blue", 2 / 3), ("lime", 1 / 3)])
-def test_a_picture_takes_its_colour_from_the_reference(
-    color: str, hue: float, api: httpx.Client
-) -> None:
-    reference = using("guidance_files", {"file_id": uploaded(api, png(color))})
-    [output] = run(api, prompt="a red potion", remove_background=True, **reference)["outputs"]
-    data = httpx.get(output["url"], trust_env=False).content
-    assert hue_of_the_middle(data) == pytest.approx(hue, abs=0.03)  # pyright: ignore[reportUnknownMemberType]
-
-
-def hue_of_the_middle(data: bytes) -> float:
-    with Image.open(io.BytesIO(data)) as image:
-        pixel = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
-    red, green, blue = cast("tuple[int, int, int]", pixel)
-    return colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)[0]
-
-
-@pytest.mark.parametrize(("ratio", "side"), [(None, 32), (4, 64), (1000, 64)])
-def test_a_picture_can_be_enlarged(ratio: float | None, side: int, api: httpx.Client) -> None:
-    init = {"file_id": uploaded(api, png("blue")), "type": "init"}
-    body = {"model_id": UPSCALE, "upscale_ratio": ratio, "guidance_files": [init]}
-    [output] = run(api, **body)["outputs"]
-    with Image.open(io.BytesIO(httpx.get(output["url"], trust_env=False).content)) as image:
-        assert image.size == (output["width"], output["height"]) == (side, side)
-        assert image.getpixel((5, 5)) == (0, 0, 255, 255)
-
-
-def test_nothing_can_be_enlarged_without_a_picture(
-    api: httpx.Client, sandbox: RunningSandbox
-) -> None:
-    answer = api.post("/inferences", json={"model_id": UPSCALE})
-    assert (answer.status_code, answer.json()["detail"].split(":")[0]) == (422, "guidance_files")
-    assert not sandbox.state.runs
-
-
-@pytest.mark.parametrize("data", [b"no picture at all", png("gray")], ids=["junk", "grey"])
-def test_a_reference_without_colour_leaves_the_picture_as_it_is(
-    data: bytes, api: httpx.Client
-) -> None:
-    reference = using("guidance_files", {"file_id": uploaded(api, data)})
-    outputs = [run(api, seed=7, **change)["outputs"][0] for change in (reference, {})]
-    first, second = (httpx.get(output["url"], trust_env=False).content for output in outputs)
-    assert first == second

@@ -1,7 +1,6 @@
-"""The sandbox's files and previews: on a host of their own, without credentials."""
+"""The sandbox's files and previews, on a separate host without credentials."""
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,15 +10,9 @@ from PIL import Image
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
-from ..support.sandbox_calls import api_of, run
+from ..support.sandbox_calls import run
 
 MODELS = {model.name: model.model_id for model in sandbox_models()}
-
-
-@pytest.fixture
-def api(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
-    with api_of(sandbox) as client:
-        yield client
 
 
 def output(api: httpx.Client, **body: Any) -> dict[str, Any]:
@@ -27,7 +20,7 @@ def output(api: httpx.Client, **body: Any) -> dict[str, Any]:
     return only
 
 
-def test_files_are_at_the_media_host_only(api: httpx.Client, sandbox: RunningSandbox) -> None:
+def test_files_are_only_on_the_storage_host(api: httpx.Client, sandbox: RunningSandbox) -> None:
     url = output(api)["url"]
     assert url.startswith(f"{sandbox.media_url}/media/")
     at_the_api = url.replace(sandbox.media_url, sandbox.api_url.removesuffix("/api"))
@@ -35,7 +28,7 @@ def test_files_are_at_the_media_host_only(api: httpx.Client, sandbox: RunningSan
     assert answers == [200, 404]
 
 
-def test_the_media_host_has_a_port_of_its_own(sandbox: RunningSandbox) -> None:
+def test_the_storage_host_has_a_separate_port(sandbox: RunningSandbox) -> None:
     assert httpx.URL(sandbox.media_url).port != httpx.URL(sandbox.api_url).port
 
 
@@ -43,7 +36,7 @@ def test_the_media_host_has_a_port_of_its_own(sandbox: RunningSandbox) -> None:
     ("model", "size"),
     [("Sandbox Image", (512, 256)), ("Sandbox Video", (512, 256)), ("Sandbox 3D", (512, 512))],
 )
-def test_what_can_be_seen_has_a_small_jpeg_preview(
+def test_pictures_videos_and_meshes_have_a_small_jpeg_preview(
     model: str, size: tuple[int, int], api: httpx.Client
 ) -> None:
     url = output(api, model_id=MODELS[model], width=1024, height=512)["preview_url"]
@@ -53,7 +46,7 @@ def test_what_can_be_seen_has_a_small_jpeg_preview(
     assert picture.size == size
 
 
-def test_a_small_picture_is_not_blown_up(api: httpx.Client) -> None:
+def test_the_preview_of_a_small_picture_is_not_enlarged(api: httpx.Client) -> None:
     answer = httpx.get(output(api)["preview_url"], trust_env=False)
     assert Image.open(io.BytesIO(answer.content)).size == (64, 64)
 
@@ -70,13 +63,13 @@ def test_previews_can_be_turned_off(api: httpx.Client, sandbox: RunningSandbox) 
     assert "preview_url" not in output(api)
 
 
-def test_an_output_can_come_without_any_address(api: httpx.Client, sandbox: RunningSandbox) -> None:
+def test_outputs_can_have_no_urls(api: httpx.Client, sandbox: RunningSandbox) -> None:
     sandbox.state.knobs.output_urls = False
     assert not {"url", "preview_url"} & set(output(api))
 
 
 @pytest.mark.parametrize("operation", ["media", "preview"])
-def test_a_cut_file_keeps_its_type_and_announces_its_whole_length(
+def test_a_cut_file_has_its_content_type_and_its_full_content_length(
     operation: Any, api: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     file = output(api)
