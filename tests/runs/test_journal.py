@@ -1,553 +1,341 @@
-"""What outlives the process, and what happens when it cannot be kept."""
+"""How a submission is recorded before it is sent, and what came of it afterwards."""
 
-import json
-import os
-import shutil
 import sqlite3
-import stat
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from layer_mcp.journal import Journal, new_journal
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.journal.entries import Intent, RunFilter, RunRecord
-from layer_mcp.journal.schema import SCHEMA_VERSION
-from layer_mcp.server.uploads import Uploads
 
-from layer_mcp import LayerClient, Settings
-from layer_mcp.paths import state_folder
-from layer_mcp.sandbox import RunningSandbox
+from layer_mcp import LayerError
+from layer_mcp.api.models import Output
+from layer_mcp.runs import sqlite
+from layer_mcp.runs.database import DatabaseError
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
 
-from ..support.sandbox_calls import png
+from ..support.recorded_runs import (
+    ERROR,
+    PRICE,
+    REQUEST,
+    Clock,
+    MakeJournal,
+    MakeRun,
+    another,
+    confirmed,
+    ended,
+    ended_run,
+    give_slot,
+    keys,
+    not_sent_run,
+    queued_run,
+    refused_run,
+    reserve,
+    reserve_all,
+    running_run,
+    sending_run,
+    unknown_run,
+)
 
 pytestmark = pytest.mark.anyio
 
-API = "https://api.layer.test/api"
-SHA = "ab" * 32
-PROCESSES = 4
-NOTES = 20
-# Waits for all others, then writes as fast as it can.
-WRITER = """
-import sys, time
-from pathlib import Path
-import anyio
-from layer_mcp.paths import state_folder
-from layer_mcp.journal import new_journal
-folder, name = Path(sys.argv[1]), sys.argv[2]
-async def write():
-    journal = new_journal(lambda: folder / "state", "u")
-    (folder / f"ready-{name}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.001)
-    for number in range(int(sys.argv[3])):
-        await journal.uploads.note("w", f"{name}-{number}", f"file-{name}-{number}")
-    journal.close()
-anyio.run(write)
-"""
-
-# Opens the journal together with all others, and tells what it finds.
-READER = """
-import sys, time
-from pathlib import Path
-import anyio
-from layer_mcp.journal import new_journal
-folder, name = Path(sys.argv[1]), sys.argv[2]
-async def read():
-    journal = new_journal(lambda: folder / "state", "u")
-    (folder / f"ready-{name}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.001)
-    print(await journal.uploads.file_id("w", "sha"), journal.problem)
-    journal.close()
-anyio.run(read)
-"""
-# As layer-mcp 0.1 made them before every submission was written down.
-FIRST_VERSION = """
-CREATE TABLE uploads (
-    api_url TEXT, workspace_id TEXT, sha256 TEXT, file_id TEXT NOT NULL,
-    PRIMARY KEY (api_url, workspace_id, sha256)
-);
-CREATE TABLE runs (
-    api_url TEXT, run_id TEXT, facts TEXT NOT NULL, folder TEXT,
-    PRIMARY KEY (api_url, run_id)
-);
-PRAGMA user_version = 1;
-"""
-OLD_FACTS: dict[str, Any] = {
-    "workspace_id": "w",
-    "model_id": "m",
-    "prompt": "ein grüner Trank",
-    "created_at": "2026-01-01T00:00:00Z",
-    "estimated_price_creative_units": 1.5,
-}
-OLD_WORKFLOW_FACTS = {"workspace_id": "w", "workflow_id": "flow", "asked": {"count": 2}}
-
-MakeJournal = Callable[[], Journal]
+NOTHING_ALLOWED = SpendLimits(confirm_above=20, max_spend_per_day=0)
+LAYERS_ERROR = LayerError("OUTCOME_UNKNOWN", "Layer broke.", inference_id="RUN-1")
+INFERENCE = RunRequest(
+    "inference",
+    "model",
+    "w1",
+    {"prompt": "ein grüner Trank", "width": 64, "guidance_files": [{"file_id": "file-1"}]},
+    given=("prompt", "width"),
+    files={"file-1": "ab" * 32},
+    output_count=4,
+    label="request 2: ",
+    copy_number=1,
+)
+WORKFLOW = RunRequest(
+    "workflow",
+    "flow",
+    "w1",
+    {"inputs": {"count": 2}, "session_name": "today"},
+    subject_name="Potions",
+)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "layer-mcp"
+async def test_a_new_run_waits_in_the_queue(journal: Journal, clock: Clock) -> None:
+    reservation = await reserve(journal, batch_id="batch-1")
+    run = reservation.run
+    assert reservation.created
+    assert (run.state, run.created_at, run.batch_id) == ("queued", clock.now, "batch-1")
+    assert (run.estimated_price_creative_units, run.request) == (PRICE, REQUEST)
+    assert (run.run_id, run.attempt, run.has_ended) == (None, 0, False)
+    assert run.is_being_sent
 
 
-@pytest.fixture
-def make_journal(folder: Path) -> Iterator[MakeJournal]:
-    """Journals on one folder, as several servers have them."""
-    made: list[Journal] = []
-
-    def make() -> Journal:
-        made.append(new_journal(lambda: folder, API))
-        return made[-1]
-
-    yield make
-    for journal in made:
-        journal.close()
-
-
-@pytest.fixture
-def journal(make_journal: MakeJournal) -> Journal:
-    return make_journal()
-
-
-async def confirm_run(journal: Journal, facts: dict[str, Any]) -> None:
-    """Write down a run that Layer calls run-1."""
-    intent = Intent("inference", "w1", "model", "fingerprint", {})
-    [reservation] = await journal.runs.reserve([intent], lambda _: None)
-    local_id = reservation.entry.local_id
-    await journal.runs.confirm(local_id, "run-1", "in_progress", None, facts)
-
-
-@pytest.fixture
-def first_version(tmp_path: Path) -> Path:
-    """A database of the first version, with an upload, two runs and a folder of a foreign run."""
-    (tmp_path / "state").mkdir()
-    path = tmp_path / "state" / FILE_NAME
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(FIRST_VERSION)
-        database.execute("INSERT INTO uploads VALUES ('u', 'w', 'sha', 'file-1')")
-        runs = [
-            ("run-1", json.dumps(OLD_FACTS), "/out"),
-            ("run-2", json.dumps(OLD_WORKFLOW_FACTS), None),
-            ("run-3", "{}", "/elsewhere"),
-            ("run-4", "not json", "/damaged"),
-        ]
-        database.executemany("INSERT INTO runs VALUES ('u', ?, ?, ?)", runs)
-    return path
-
-
-@pytest.fixture
-def migrated(first_version: Path) -> Iterator[Journal]:
-    """The journal of today on a database of the first version."""
-    journal = new_journal(lambda: first_version.parent, "u")
-    yield journal
-    journal.close()
-
-
-def together(folder: Path, script: str, *arguments: str) -> list[str]:
-    """What several processes print that go on at the same moment."""
-    command = [sys.executable, "-c", script, str(folder)]
-    children = [
-        subprocess.Popen([*command, str(number), *arguments], stdout=subprocess.PIPE, text=True)
-        for number in range(PROCESSES)
-    ]
-    while len(list(folder.glob("ready-*"))) < PROCESSES:
-        assert all(child.poll() is None for child in children)
-    (folder / "go").touch()
-    printed = [child.communicate(timeout=60)[0] for child in children]
-    assert [child.returncode for child in children] == [0] * PROCESSES
-    return printed
-
-
-async def test_an_upload_is_known_to_the_next_server(make_journal: MakeJournal) -> None:
-    first = make_journal()
-    await first.uploads.note("w1", SHA, "file-1")
-    first.close()
-    assert await make_journal().uploads.file_id("w1", SHA) == "file-1"
-
-
-async def test_an_upload_is_known_to_a_server_beside_it(make_journal: MakeJournal) -> None:
-    first, second = make_journal(), make_journal()
-    assert await second.uploads.file_id("w1", SHA) is None
-    await first.uploads.note("w1", SHA, "file-1")
-    assert await second.uploads.file_id("w1", SHA) == "file-1"
-
-
-async def test_an_upload_belongs_to_its_workspace(journal: Journal) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert await journal.uploads.file_id("w2", SHA) is None
-
-
-async def test_an_upload_belongs_to_its_api_address(journal: Journal, folder: Path) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    other = new_journal(lambda: folder, "http://127.0.0.1:1/api")
-    assert await other.uploads.file_id("w1", SHA) is None
-    other.close()
-
-
-async def test_an_upload_that_is_noted_again_keeps_the_first_name_and_says_so(
-    make_journal: MakeJournal,
+@pytest.mark.parametrize("request_", [INFERENCE, WORKFLOW], ids=["inference", "workflow"])
+async def test_a_request_comes_back_from_its_row_as_it_was(
+    request_: RunRequest, journal: Journal
 ) -> None:
+    await queued_run(journal, request_)
+    [run] = await journal.list_runs(RunFilter(), 1)
+    assert run.request == request_
+    assert run.request.fingerprint == request_.fingerprint
+
+
+async def test_a_recorded_run_is_known_to_another_process(make_journal: MakeJournal) -> None:
     first, second = make_journal(), make_journal()
-    assert await first.uploads.note("w1", SHA, "file-1") == "file-1"
-    assert await second.uploads.note("w1", SHA, "file-2") == "file-1"
-    assert await first.uploads.file_id("w1", SHA) == "file-1"
+    run = await queued_run(first)
+    assert await keys(second) == [run.key]
 
 
-async def test_a_file_that_was_forgotten_gets_the_name_of_the_next_upload(
+async def test_nothing_is_recorded_when_a_limit_does_not_allow_the_price(
     journal: Journal,
 ) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    await journal.uploads.forget("w1", SHA)
-    assert await journal.uploads.note("w1", SHA, "file-2") == "file-2"
+    with pytest.raises(LayerError, match="SPENDING_LIMIT_REACHED"):
+        await reserve_all(journal, [REQUEST, another()], limits=NOTHING_ALLOWED)
+    assert await keys(journal) == []
 
 
-async def test_an_upload_can_be_forgotten(journal: Journal) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    await journal.uploads.forget("w1", SHA)
-    assert await journal.uploads.file_id("w1", SHA) is None
+async def test_limits_are_not_checked_when_nothing_is_new(journal: Journal) -> None:
+    await queued_run(journal)
+    [reservation] = await reserve_all(journal, [REQUEST], limits=NOTHING_ALLOWED)
+    assert not reservation.created
 
 
-async def test_a_run_keeps_its_facts_and_its_folder(make_journal: MakeJournal) -> None:
-    journal = make_journal()
-    facts = {"prompt": "ein grüner Trank", "asked": {"width": 64}}
-    await confirm_run(journal, facts)
-    await journal.runs.note_folder("run-1", Path("/out"))
-    assert await make_journal().runs.record("run-1") == RunRecord(facts, Path("/out"), is_open=True)
-
-
-async def test_a_run_from_elsewhere_keeps_its_folder_only(journal: Journal) -> None:
-    await journal.runs.note_folder("run-1", Path("/out"))
-    assert await journal.runs.record("run-1") == RunRecord({}, Path("/out"), is_known=False)
-
-
-async def test_an_unknown_run_is_none(journal: Journal) -> None:
-    assert await journal.runs.record("run-1") is None
-
-
-async def test_a_closed_journal_opens_again(journal: Journal) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    journal.close()
-    assert await journal.uploads.file_id("w1", SHA) == "file-1"
-
-
-async def test_nothing_is_made_before_the_first_use(journal: Journal, folder: Path) -> None:
-    journal.close()
-    assert not folder.parent.exists()
-
-
-def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    together(tmp_path, WRITER, str(NOTES))
-    with closing(sqlite3.connect(tmp_path / "state" / FILE_NAME)) as database:
-        assert database.execute("SELECT count(*) FROM uploads").fetchone() == (PROCESSES * NOTES,)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
-async def test_the_folder_is_the_users_own(journal: Journal, folder: Path) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
-async def test_the_files_are_the_users_own_in_a_folder_that_was_there_before(
-    journal: Journal, folder: Path
-) -> None:
-    folder.mkdir(parents=True, mode=0o755)
-    await journal.uploads.note("w1", SHA, "file-1")
-    files = [path for path in folder.iterdir() if path.is_file()]
-    assert FILE_NAME in {path.name for path in files}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of another kind")
-async def test_the_folder_of_the_servers_locks_is_the_users_own(
-    journal: Journal, folder: Path
-) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert stat.S_IMODE((folder / "servers").stat().st_mode) == 0o700
-
-
-async def test_an_unusable_folder_is_a_warning_and_the_journal_lives_in_memory(
-    journal: Journal, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder.parent.parent.mkdir(exist_ok=True)
-    folder.parent.write_text("a file in the way")
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert await journal.uploads.file_id("w1", SHA) == "file-1"
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    assert str(folder) in record.message
-
-
-async def test_without_a_folder_it_lives_in_memory(caplog: pytest.LogCaptureFixture) -> None:
-    journal = new_journal(lambda: None, API)
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert await journal.uploads.file_id("w1", SHA) == "file-1"
-    assert caplog.records == []
-    journal.close()
-
-
-async def test_a_file_that_is_no_database_stays_as_it_is_and_the_journal_lives_in_memory(
-    journal: Journal, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder.mkdir(parents=True)
-    (folder / FILE_NAME).write_bytes(b"not a database" * 1000)
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert await journal.uploads.file_id("w1", SHA) == "file-1"
-    assert (folder / FILE_NAME).read_bytes() == b"not a database" * 1000
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-async def test_a_database_that_is_damaged_inside_is_left_for_the_memory(
-    make_journal: MakeJournal, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = make_journal()
-    for number in range(200):
-        await first.uploads.note("w1", f"{number:064}", "file-1")
-    first.close()
-    content = (folder / FILE_NAME).read_bytes()
-    # The first page, which names the tables, is whole.
-    (folder / FILE_NAME).write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    second = make_journal()
-    await second.uploads.note("w1", SHA, "file-2")
-    assert await second.uploads.file_id("w1", SHA) == "file-2"
-    assert "Nothing is kept between runs" in caplog.text
-
-
-async def test_a_database_with_other_tables_is_left_untouched_and_the_journal_lives_in_memory(
-    journal: Journal, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder.mkdir(parents=True)
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
-        database.execute("CREATE TABLE uploads (other TEXT)")
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert await journal.uploads.file_id("w1", SHA) == "file-1"
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
-        tables = database.execute("SELECT name FROM sqlite_master").fetchall()
-    assert tables == [("uploads",)]
-
-
-async def test_a_table_that_is_gone_is_a_warning_and_not_a_failed_call(
-    journal: Journal, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
-        database.execute("DROP TABLE uploads")
-    assert await journal.uploads.note("w1", SHA, "file-2") == "file-2"
-    assert await journal.uploads.file_id("w1", SHA) is None
-    assert "The journal cannot be used" in caplog.text
-
-
-async def test_a_database_that_another_process_holds_is_a_warning_for_what_is_only_a_help(
+async def test_each_request_gets_a_row_of_its_own_or_the_run_that_covers_it(
     journal: Journal,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
-    await journal.uploads.file_id("w1", SHA)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        assert await journal.uploads.note("w1", SHA, "file-1") == "file-1"
-    assert "The journal cannot be used: database is locked" in caplog.text
-    assert journal.problem is None
-    assert await journal.uploads.note("w1", SHA, "file-2") == "file-2"
+    run = await queued_run(journal)
+    found = await reserve_all(journal, [another(), REQUEST, another()])
+    assert [one.created for one in found] == [True, False, True]
+    assert found[1].run == run
 
 
-async def test_a_submission_that_cannot_be_written_down_is_an_error(
-    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_confirmed_run_has_layers_id_and_its_price(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert await journal.confirm(confirmed(run, run_id="RUN-1", price=2.5))
+    found = await journal.reload(run)
+    assert (found.run_id, found.state) == ("run-1", "in_progress")
+    assert (found.estimated_price_creative_units, found.session_id) == (2.5, "session-1")
+    assert found.is_running
+
+
+async def test_a_confirmation_without_a_price_keeps_the_estimate(journal: Journal) -> None:
+    assert (await running_run(journal)).estimated_price_creative_units == PRICE
+
+
+async def test_a_run_that_is_being_sent_says_so(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert (run.state, run.is_being_sent, run.attempt) == ("sending", True, 1)
+
+
+@pytest.mark.parametrize(("state", "has_ended"), [("not_sent", True), ("unknown", False)])
+async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal: Journal) -> None:
+    run = await refused_run(journal, state)
+    assert (run.state, run.has_ended) == (state, has_ended)
+    assert run.error == RunError("RATE_LIMITED", "Too many.")
+    assert not run.is_being_sent
+    assert not run.is_running
+
+
+async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: Journal) -> None:
+    run = await sending_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    assert (await journal.reload(run)).run_id == "run-1"
+    found = await journal.find("RUN-1")
+    assert found is not None
+    assert found.key == run.key
+
+
+async def test_a_run_of_unknown_outcome_ends_when_its_end_is_seen(journal: Journal) -> None:
+    run = await sending_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    await journal.mark_ended(ended(await journal.reload(run), price=1.5))
+    found = await journal.reload(run)
+    assert (found.state, found.actual_price_creative_units) == ("complete", 1.5)
+    assert await keys(journal, RunFilter(status="complete")) == [run.key]
+
+
+async def test_an_ended_run_says_what_it_made(journal: Journal) -> None:
+    run = await running_run(journal)
+    outputs = (Output(file_id="file-1", url="https://media.test/a.png"),)
+    last = ended(run, price=2.5, outputs=outputs)
+    await journal.mark_ended(replace(last, run_id=run.key.upper()))
+    found = await journal.reload(run)
+    assert (found.state, found.has_ended, found.is_running) == ("complete", True, False)
+    assert (found.actual_price_creative_units, found.outputs) == (2.5, outputs)
+
+
+async def test_a_failed_run_says_why(journal: Journal) -> None:
+    run = await running_run(journal)
+    error = RunError("NO_MEDIA_GENERATED", "Nothing came of it.")
+    await journal.mark_ended(ended(run, state="failed", error=error))
+    found = await journal.reload(run)
+    assert (found.state, found.error) == ("failed", error)
+
+
+async def test_the_end_of_a_run_from_elsewhere_changes_nothing(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_ended(ended(replace(run, run_id="another"), price=1))
+    assert await journal.reload(run) == run
+
+
+async def test_a_requeued_run_waits_as_at_first(journal: Journal) -> None:
+    run = await queued_run(journal)
+    await give_slot(journal, run)
+    attempt = await journal.mark_sending(run)
+    assert attempt == 1
+    await journal.requeue(replace(run, attempt=attempt))
+    assert await journal.reload(run) == replace(run, attempt=1)
+    assert await journal.find_duplicate(REQUEST) == replace(run, attempt=1)
+
+
+async def test_every_attempt_to_send_a_run_is_counted(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert await journal.mark_sending(run) == 2
+    assert (await journal.reload(run)).attempt == 2
+
+
+@pytest.mark.parametrize("make", [not_sent_run, unknown_run, running_run, ended_run])
+async def test_a_run_that_is_settled_is_not_sent_again(make: MakeRun, journal: Journal) -> None:
+    run = await make(journal)
+    assert await journal.mark_sending(run) is None
+    assert await journal.reload(run) == run
+
+
+async def test_a_run_whose_row_was_removed_is_not_sent(journal: Journal) -> None:
+    run = await queued_run(journal)
+    assert await journal.mark_sending(replace(run, key="removed")) is None
+
+
+async def test_a_run_whose_row_was_removed_cannot_be_confirmed(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert not await journal.confirm(confirmed(replace(run, key="removed")))
+
+
+async def test_a_late_requeue_of_the_first_attempt_leaves_the_second_alone(
+    journal: Journal,
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
-    await journal.uploads.file_id("w1", SHA)
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            await confirm_run(journal, {})
+    first = await sending_run(journal)
+    await journal.requeue(first)
+    assert await journal.mark_sending(first) == 2
+    await journal.requeue(first)
+    assert (await journal.reload(first)).state == "sending"
 
 
-async def test_a_newer_database_is_left_untouched_and_the_journal_lives_in_memory(
-    make_journal: MakeJournal, folder: Path, caplog: pytest.LogCaptureFixture
+async def test_a_late_requeue_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+    sent = await sending_run(journal)
+    await journal.confirm(confirmed(sent))
+    await journal.requeue(sent)
+    assert (await journal.reload(sent)).state == "in_progress"
+
+
+async def test_a_late_failure_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_not_sent(run, ERROR)
+    await journal.mark_unknown(run, ERROR)
+    assert await journal.reload(run) == run
+
+
+async def test_a_late_failure_leaves_an_ended_run_alone(journal: Journal) -> None:
+    run = await ended_run(journal, price=1)
+    await journal.mark_not_sent(run, ERROR)
+    await journal.mark_unknown(run, ERROR)
+    assert await journal.reload(run) == run
+
+
+async def test_a_late_failure_does_not_turn_one_failure_into_another(journal: Journal) -> None:
+    run = await not_sent_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    assert await journal.reload(run) == run
+
+
+@pytest.mark.parametrize("make", [unknown_run, not_sent_run])
+async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
+    make: MakeRun, journal: Journal
 ) -> None:
-    first = make_journal()
-    await first.uploads.note("w1", SHA, "file-1")
-    first.close()
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    content = (folder / FILE_NAME).read_bytes()
-    second = make_journal()
-    assert await second.uploads.file_id("w1", SHA) is None
-    await second.uploads.note("w1", SHA, "file-2")
-    assert await second.uploads.file_id("w1", SHA) == "file-2"
-    assert (folder / FILE_NAME).read_bytes() == content
-    [record] = caplog.records
-    assert (record.levelname, "newer layer-mcp" in record.message) == ("WARNING", True)
+    run = await make(journal)
+    assert await journal.confirm(confirmed(run, run_id="run-1"))
+    found = await journal.reload(run)
+    assert (found.state, found.run_id) == ("in_progress", "run-1")
 
 
-async def test_facts_that_are_noted_again_leave_the_folder(journal: Journal) -> None:
-    await journal.runs.note_folder("run-1", Path("/out"))
-    await confirm_run(journal, {"prompt": "x"})
-    assert await journal.runs.record("run-1") == RunRecord(
-        {"prompt": "x"}, Path("/out"), is_open=True
-    )
+async def test_a_late_confirmation_leaves_an_ended_run_alone(journal: Journal) -> None:
+    run = await ended_run(journal)
+    assert not await journal.confirm(confirmed(run, run_id="another"))
+    assert await journal.reload(run) == run
 
 
-@pytest.mark.parametrize("place", ["relative", "/a\0b"])
-async def test_a_folder_that_cannot_be_found_is_no_failed_call(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("state", ["complete", "failed", "cancelled", "deleted"])
+async def test_the_end_of_a_run_is_final(state: str, journal: Journal) -> None:
+    run = await ended_run(journal, state=state, price=1)
+    await journal.mark_ended(ended(run, state="cancelled", price=9))
+    await journal.mark_not_found(run.run_id or "")
+    assert await journal.reload(run) == run
+
+
+async def test_a_run_that_layer_did_not_find_can_still_end(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_not_found(run.key.upper())
+    assert (await journal.reload(run)).state == "not_found"
+    await journal.mark_ended(ended(run, price=1))
+    assert (await journal.reload(run)).state == "complete"
+
+
+async def test_a_run_that_was_not_sent_does_not_end(journal: Journal) -> None:
+    run = await not_sent_run(journal)
+    await journal.mark_not_found(run.key)
+    await journal.mark_ended(ended(replace(run, run_id=run.key)))
+    assert await journal.reload(run) == run
+
+
+@pytest.fixture
+def other_process(state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
+    """Another process that can hold the database for longer than anybody waits."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    state_folder.mkdir(parents=True)
+    return sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)
+
+
+async def test_what_must_not_be_forgotten_raises_when_it_cannot_be_written(
+    other_process: sqlite3.Connection, journal: Journal
 ) -> None:
-    (tmp_path / "gone").mkdir()
-    monkeypatch.chdir(tmp_path / "gone")
-    (tmp_path / "gone").rmdir()
-    journal = new_journal(partial(state_folder, Settings(state_dir=place)), API)
-    await confirm_run(journal, {})
-    assert {record.levelname for record in caplog.records} == {"WARNING"}
-    journal.close()
+    run = await sending_run(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        for write in (
+            journal.confirm(confirmed(run)),
+            journal.mark_not_sent(run, ERROR),
+            journal.mark_unknown(run, ERROR),
+            journal.requeue(run),
+        ):
+            with pytest.raises(DatabaseError, match="locked") as caught:
+                await write
+            assert caught.value.is_busy
+    assert await journal.reload(run) == run
 
 
-@pytest.mark.parametrize("facts", ["{", "[1]", "7"])
-async def test_facts_that_cannot_be_read_are_none(
-    facts: str, make_journal: MakeJournal, folder: Path
+async def test_a_run_that_cannot_be_recorded_is_refused(
+    other_process: sqlite3.Connection, journal: Journal
 ) -> None:
-    first = make_journal()
-    await confirm_run(first, {"prompt": "x"})
-    first.close()
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
-        database.execute("UPDATE runs SET facts = ?", (facts,))
-    assert await make_journal().runs.record("run-1") == RunRecord({}, is_open=True)
+    await keys(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE") as caught:
+            await reserve(journal)
+    assert "Call again in some seconds" in caught.value.next_step
 
 
-async def test_a_folder_whose_name_is_no_text_is_a_warning(
-    journal: Journal, caplog: pytest.LogCaptureFixture
+async def test_a_run_that_need_not_be_recorded_goes_without_a_row(
+    other_process: sqlite3.Connection, make_journal: MakeJournal
 ) -> None:
-    await journal.runs.note_folder("run-1", Path("/out/\udcff"))
-    assert await journal.runs.record("run-1") is None
-    assert "The journal cannot be used" in caplog.text
-
-
-async def test_no_token_is_in_the_file(
-    journal: Journal, sandbox: RunningSandbox, folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "a.png").write_bytes(png("red"))
-    settings = Settings(input_dirs=(str(tmp_path),))
-    async with LayerClient(sandbox.token, api_url=sandbox.api_url) as layer:
-        uploads = Uploads(settings, layer, journal)
-        [file] = await uploads.upload(["a.png"], sandbox.workspace_id, total_seconds=10)
-    await confirm_run(journal, {"prompt": "x"})
-    kept = b"".join(part.read_bytes() for part in folder.rglob("*") if part.is_file())
-    assert file.sha256.encode() in kept
-    assert sandbox.token.encode() not in kept
-
-
-async def test_a_journal_that_can_be_used_has_no_problem(journal: Journal) -> None:
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert journal.problem is None
-
-
-async def test_a_folder_that_cannot_be_used_is_named_as_the_problem(
-    journal: Journal, folder: Path
-) -> None:
-    folder.parent.parent.mkdir(exist_ok=True)
-    folder.parent.write_text("a file in the way")
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert str(folder) in (journal.problem or "")
-
-
-async def test_a_damaged_file_is_named_as_the_problem(journal: Journal, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / FILE_NAME).write_bytes(b"not a database" * 1000)
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert "file is not a database" in (journal.problem or "")
-
-
-async def test_a_newer_version_is_named_as_the_problem(journal: Journal, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert "newer layer-mcp" in (journal.problem or "")
-
-
-async def test_a_journal_that_is_meant_to_live_in_memory_has_no_problem() -> None:
-    journal = new_journal(lambda: None, API)
-    await journal.uploads.note("w1", SHA, "file-1")
-    assert journal.problem is None
-    journal.close()
-
-
-async def test_uploads_outlive_the_change_from_the_first_version(migrated: Journal) -> None:
-    assert await migrated.uploads.file_id("w", "sha") == "file-1"
-
-
-async def test_facts_and_folders_outlive_the_change_from_the_first_version(
-    migrated: Journal,
-) -> None:
-    records = [await migrated.runs.record(f"run-{number}") for number in (1, 2, 3)]
-    assert records == [
-        RunRecord(OLD_FACTS, Path("/out"), is_open=True),
-        RunRecord(OLD_WORKFLOW_FACTS, is_open=True),
-        RunRecord({}, Path("/elsewhere"), is_known=False),
-    ]
-
-
-async def test_the_folder_of_a_run_outlives_the_change_although_its_facts_are_unreadable(
-    migrated: Journal,
-) -> None:
-    assert await migrated.runs.record("run-4") == RunRecord({}, Path("/damaged"), is_known=False)
-
-
-async def test_runs_of_the_first_version_are_listed_with_what_is_known_of_them(
-    migrated: Journal,
-) -> None:
-    [inference, workflow] = await migrated.runs.listed(RunFilter(), 10)
-    assert (inference.kind, inference.subject_id, inference.run_id) == ("inference", "m", "run-1")
-    assert inference.created_at == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-    assert inference.estimated_price_creative_units == 1.5
-    assert inference.folder == Path("/out")
-    assert (workflow.kind, workflow.subject_id, workflow.run_id) == ("workflow", "flow", "run-2")
-    assert {inference.delivery, workflow.delivery} == {"confirmed"}
-
-
-def test_several_processes_bring_a_first_version_up_to_date_once(
-    first_version: Path, tmp_path: Path
-) -> None:
-    assert together(tmp_path, READER) == ["file-1 None\n"] * PROCESSES
-    with closing(sqlite3.connect(first_version)) as database:
-        runs = database.execute("SELECT run_id FROM runs ORDER BY run_id").fetchall()
-        [version] = database.execute("PRAGMA user_version").fetchone()
-    assert runs == [("run-1",), ("run-2",)]
-    assert version == SCHEMA_VERSION
-
-
-async def test_a_journal_whose_folder_was_deleted_is_begun_anew_and_shared_again(
-    make_journal: MakeJournal, folder: Path
-) -> None:
-    first, second = make_journal(), make_journal()
-    for journal in (first, second):
-        await journal.uploads.note("w1", SHA, "file-1")
-    shutil.rmtree(folder)
-    await first.uploads.note("w1", SHA, "file-2")
-    assert await second.uploads.file_id("w1", SHA) == "file-2"
-    assert (first.problem, second.problem) == (None, None)
-
-
-async def test_a_journal_whose_folder_was_deleted_tells_servers_apart_again(
-    make_journal: MakeJournal, folder: Path
-) -> None:
-    first, second = make_journal(), make_journal()
-    for journal in (first, second):
-        await journal.uploads.note("w1", SHA, "file-1")
-    shutil.rmtree(folder)
-    intent = Intent("inference", "w1", "model", "fingerprint", {})
-    [reservation] = await first.runs.reserve([intent], lambda _: None)
-    [entry] = await second.runs.listed(RunFilter(), 10)
-    assert entry == reservation.entry
+    journal = make_journal(is_required=False)
+    await keys(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        reservation = await reserve(journal)
+        assert await journal.find_duplicate(REQUEST) is None
+        assert await journal.mark_sending(reservation.run) == 1
+    assert (reservation.created, reservation.run.is_in_journal) == (True, False)
+    assert (reservation.run.request, reservation.run.state) == (REQUEST, "queued")
+    assert reservation.run.estimated_price_creative_units == PRICE
