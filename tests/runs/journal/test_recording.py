@@ -15,7 +15,7 @@ from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     ERROR,
     PRICE,
     REQUEST,

@@ -5,7 +5,7 @@ import pytest
 from layer_mcp.runs.journal import DAY_SECONDS, Journal
 from layer_mcp.runs.types import RunRequest, Spending
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     API,
     OTHER_API,
     REQUEST,

@@ -14,7 +14,7 @@ from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     API,
     OTHER_API,
     REQUEST,

@@ -8,7 +8,7 @@ from layer_mcp.runs.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
 from layer_mcp.runs.rules import MINUTE_SECONDS
 from layer_mcp.runs.types import RateLimits, RunRequest
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     API,
     ERROR,
     NO_SLOTS,

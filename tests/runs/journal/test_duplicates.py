@@ -12,7 +12,7 @@ from layer_mcp.runs.rules import DUPLICATE_SECONDS
 from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import Reservation
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     ACCOUNT,
     API,
     OTHER_API,

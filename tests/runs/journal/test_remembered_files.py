@@ -11,7 +11,7 @@ from layer_mcp.runs import sqlite
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.sqlite import FILE_NAME
 
-from ..support.recorded_runs import (
+from ...support.recorded_runs import (
     API,
     OTHER_API,
     MakeJournal,

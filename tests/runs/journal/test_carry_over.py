@@ -14,9 +14,9 @@ from layer_mcp.runs.schema import SCHEMA_VERSION
 from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
 
-from ..support.journal_process import TOGETHER, start_together
-from ..support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
-from ..support.recorded_runs import (
+from ...support.journal_process import TOGETHER, start_together
+from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
+from ...support.recorded_runs import (
     API,
     MANY_RUNS,
     OTHER_API,

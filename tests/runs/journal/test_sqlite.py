@@ -20,8 +20,8 @@ from layer_mcp.runs.schema import SCHEMA_VERSION
 from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import RunFilter
 
-from ..support.journal_process import TOGETHER, start_together
-from ..support.recorded_runs import ACCOUNT, API, queued_run
+from ...support.journal_process import TOGETHER, start_together
+from ...support.recorded_runs import ACCOUNT, API, queued_run
 
 pytestmark = pytest.mark.anyio
 

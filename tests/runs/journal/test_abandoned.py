@@ -12,8 +12,8 @@ from layer_mcp.runs.liveness import FOLDER_NAME, SWEEP_SECONDS
 from layer_mcp.runs.sqlite import SqliteDatabase
 from layer_mcp.runs.types import RunError, RunFilter
 
-from ..support.journal_process import END_SECONDS, killed_process, recording_process, request_for
-from ..support.recorded_runs import (
+from ...support.journal_process import END_SECONDS, killed_process, recording_process, request_for
+from ...support.recorded_runs import (
     ACCOUNT,
     API,
     Clock,
