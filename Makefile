@@ -3,53 +3,72 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EDITABLE := $(INSTALL) --no-deps --no-build-isolation --editable .
 
-# A private authority of the machine's counts for npm too, as it does for pip and uv.
+# npm trusts the machine's own certificate authorities, as pip and uv do.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: demo test lint format types bench interop conformance gallery docs bundle dist install lock clean
+PYTEST := $(BIN)/python -m pytest -n 4 tests
+# Tools that run on Node. Installing them mostly waits for the network.
+NODE_STAMPS := .venv/gallery.stamp .venv/inspector.stamp .venv/bundle.stamp .venv/conformance.stamp
 
-install: .venv/run.stamp  ## The server and what it needs, in .venv
+.PHONY: help install demo setup test test-rest test-all lint format types bench interop conformance gallery docs bundle dist lock clean
+
+help:  ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
+	    printf '%-12s %s\n' "$$target" "$$text"; done
+
+install: .venv/run.stamp  ## Install the server and what it needs into .venv
 	@echo "Installed: $(CURDIR)/$(BIN)/layer-mcp"
 
-demo: .venv/run.stamp  ## Make one simulated picture through the server, as a host would
+demo: .venv/run.stamp  ## Make a simulated picture through the server, as a client would
 	$(BIN)/layer-mcp demo
 
-test: .venv/dev.stamp .venv/inspector.stamp .venv/gallery.stamp .venv/bundle.stamp  ## The whole suite
-	$(BIN)/python -m pytest -n 4 tests
+setup: .venv/dev.stamp  ## Install everything a developer needs
+	@$(MAKE) --no-print-directory --jobs=4 $(NODE_STAMPS)
+	@echo "Ready. Run the tests with: make test"
 
-lint: .venv/dev.stamp  ## Lint and formatting
+test: .venv/dev.stamp .venv/gallery.stamp  ## Test the behavior of everything, in about three minutes
+	$(PYTEST) -m "not rest"
+
+test-rest: .venv/dev.stamp $(NODE_STAMPS)  ## Run the tests that make test leaves out
+	$(PYTEST) -m rest
+
+test-all: .venv/dev.stamp $(NODE_STAMPS)  ## Run the whole suite
+	$(PYTEST)
+
+lint: .venv/dev.stamp  ## Check style, formatting and what each package imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
-format: .venv/dev.stamp
+format: .venv/dev.stamp  ## Fix style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: .venv/dev.stamp .venv/gallery.stamp  ## Strict type checking
+types: .venv/dev.stamp .venv/gallery.stamp  ## Check the types of Python and TypeScript
 	$(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent --prefix gallery check
 
-bench: .venv/dev.stamp  ## Measure against references; writes benchmarks/results.json and .png
+bench: .venv/dev.stamp  ## Run the benchmarks and write benchmarks/results.json and .png
 	$(BIN)/python -m benchmarks
 
-interop: .venv/dev.stamp  ## Other people's clients, each doing the whole job; fails on new results
+interop: .venv/dev.stamp  ## Run the whole job with other clients, and fail on new results
 	$(BIN)/python -m interop
 
-conformance: .venv/conformance.stamp  ## The protocol's public suite, over HTTP, and its tasks scenarios
+conformance: .venv/conformance.stamp  ## Run the protocol's public conformance suite
 	$(BIN)/python -m conformance
 
-gallery: .venv/gallery.stamp  ## Build the page that hosts show for a run
+gallery: .venv/gallery.stamp  ## Build the page that clients show for a run
 	$(BIN)/node gallery/build.mjs
 
-docs: .venv/dev.stamp  ## The pages, into docs/_build; a warning is an error
+docs: .venv/dev.stamp  ## Build the documentation into docs/_build
 	$(BIN)/python -m docs.generator
 	$(BIN)/python -m sphinx -q -W --keep-going -n -b html -E -d docs/_build/.doctrees docs docs/_build/html
 	@echo "Built: $(CURDIR)/docs/_build/html/index.html"
 
-bundle: .venv/bundle.stamp  ## Pack the Claude Desktop bundle into dist/, and validate it
+bundle: .venv/bundle.stamp  ## Pack the Claude Desktop bundle into dist/
 	$(BIN)/python -m bundle
 
-dist: .venv/run.stamp  ## Build wheel and sdist into dist/
+dist: .venv/run.stamp  ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m hatchling build --directory dist
 
 lock: .venv/dev.stamp  ## Pin every requirement with its hashes
@@ -64,7 +83,7 @@ lock: .venv/dev.stamp  ## Pin every requirement with its hashes
 	        --no-header --python-version 3.11 $$wanted -o $${wanted%.in}.txt || exit 1; \
 	done
 
-clean:
+clean:  ## Delete everything that was installed or built
 	rm -rf .venv .interop dist interop/node/node_modules interop/node/inspector/node_modules interop/hosts/*/node_modules conformance/node_modules gallery/node_modules bundle/node_modules docs/_build
 
 .venv/bin/python:
@@ -75,7 +94,7 @@ clean:
 	$(EDITABLE)
 	@touch $@
 
-# uv installs in a tenth of pip's time, but does not know what pip is configured with.
+# uv installs ten times faster than pip, but doesn't read pip's configuration.
 .venv/dev.stamp: requirements/dev.txt requirements/uv.txt pyproject.toml | .venv/bin/python
 	$(INSTALL) --require-hashes -r requirements/uv.txt
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \

@@ -1,1 +1,1 @@
-"""Start-up, overhead of a call, payload size and waiting at scale, each beside a reference."""
+"""Benchmarks of the server, each next to a reference measured in the same run."""

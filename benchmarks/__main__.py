@@ -1,35 +1,60 @@
-"""Measure everything, print a table, write results.json and results.png."""
+"""Measure everything, print a table, and write results.json and results.png."""
 
 import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .batch_wait import measure_batch_wait
-from .call_overhead import measure_call_overhead
+from .calls import (
+    CallOverhead,
+    CodeEntered,
+    code_rows,
+    measure_call_overhead,
+    measure_code_entered,
+    overhead_rows,
+)
 from .chart import save_chart
-from .install_size import measure_install_sizes
-from .list_size import measure_list_sizes
-from .many_waits import measure_many_waits
-from .paying_cost import measure_paying_cost
-from .preview_cost import measure_preview_cost
-from .report import results_json, table, versions
-from .row import MEGABYTE
-from .rows import Results, rows_of
-from .saving_cost import measure_saving_cost
-from .startup import measure_startup
-from .transfers import measure_transfers
+from .fixed_costs import (
+    InstallSizes,
+    ListSizes,
+    Startup,
+    install_rows,
+    list_rows,
+    measure_install_sizes,
+    measure_list_sizes,
+    measure_startup,
+    startup_rows,
+)
+from .paying_cost import PayingCost, measure_paying_cost, paying_rows
+from .pictures import (
+    PreviewCost,
+    SavingCost,
+    measure_preview_cost,
+    measure_saving_cost,
+    preview_rows,
+    saving_rows,
+)
+from .report import MEGABYTE, Row, results_json, table, versions
+from .transfers import Transfers, measure_transfers, transfer_rows
+from .waits import (
+    BatchWait,
+    ManyWaits,
+    batch_rows,
+    measure_batch_wait,
+    measure_many_waits,
+    waits_rows,
+)
 
 MeasuredT = TypeVar("MeasuredT")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured."""
+    """How much is measured. Installs need the network."""
 
     starts: int
     calls: int
@@ -41,7 +66,6 @@ class Effort:
     transfer_rounds: int
     previews: int
     saves: int
-    # They need the network, as an installation does.
     installs: bool
 
 
@@ -74,17 +98,50 @@ QUICK = Effort(
 )
 
 
+@dataclass(frozen=True)
+class Results:
+    """Everything measured in one run."""
+
+    startup: Startup
+    call_overhead: CallOverhead
+    code_entered: dict[str, CodeEntered]
+    list_sizes: ListSizes
+    paying_cost: PayingCost
+    many_waits: ManyWaits
+    batch_wait: BatchWait
+    transfers: Transfers
+    preview_cost: PreviewCost
+    saving_cost: SavingCost
+    install_sizes: InstallSizes | None
+
+    def rows(self) -> list[Row]:
+        """Return the rows in the order in which they are shown."""
+        return [
+            *startup_rows(self.startup),
+            *overhead_rows(self.call_overhead),
+            *code_rows(self.code_entered),
+            *paying_rows(self.paying_cost),
+            *list_rows(self.list_sizes),
+            *waits_rows(self.many_waits),
+            *batch_rows(self.batch_wait),
+            *transfer_rows(self.transfers),
+            *preview_rows(self.preview_cost),
+            *saving_rows(self.saving_cost),
+            *(install_rows(self.install_sizes) if self.install_sizes else []),
+        ]
+
+
 def main() -> int:
-    """Take the measures; 0 when they could be taken, whatever they are."""
+    """Measure, whether or not the aims are met, and return the exit code."""
     # Child processes end with their blocks, which a plain SIGTERM would skip.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The SDK's HTTP client would look for a proxy even on loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
     options = _parser().parse_args()
     results = _measure(QUICK if options.quick else FULL)
-    rows = rows_of(results)
+    rows = results.rows()
     print(table(rows))
-    (options.out / "results.json").write_text(results_json(results), encoding="utf-8")
+    (options.out / "results.json").write_text(results_json(asdict(results)), encoding="utf-8")
     save_chart(rows, _caption(), options.out / "results.png")
     return 0
 
@@ -98,26 +155,34 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(effort: Effort) -> Results:
     return Results(
-        startup=_said("start-up", measure_startup, effort.starts),
-        call_overhead=_said("the overhead of a call", measure_call_overhead, effort.calls),
-        list_sizes=_said("the size of tools/list", measure_list_sizes),
-        paying_cost=_said("journal and price gate", measure_paying_cost, effort.paid_calls),
-        many_waits=_said(
-            "many waits at once",
+        startup=_announced("start-up", measure_startup, effort.starts),
+        call_overhead=_announced("the overhead of a call", measure_call_overhead, effort.calls),
+        code_entered=_announced("the code that a call enters", measure_code_entered),
+        list_sizes=_announced("the size of tools/list", measure_list_sizes),
+        paying_cost=_announced("journal and price gate", measure_paying_cost, effort.paid_calls),
+        many_waits=_announced(
+            "many waits at the same time",
             measure_many_waits,
             effort.waits,
             effort.wait_poll_interval_seconds,
         ),
-        batch_wait=_said("waiting for a batch", measure_batch_wait, effort.batch_runs),
-        transfers=_said(
+        batch_wait=_announced("waiting for a batch", measure_batch_wait, effort.batch_runs),
+        transfers=_announced(
             "transfers", measure_transfers, effort.transfer_bytes, effort.transfer_rounds
         ),
-        preview_cost=_said("the preview of a result", measure_preview_cost, effort.previews),
-        saving_cost=_said("saving", measure_saving_cost, effort.saves),
+        preview_cost=_announced("the preview of a result", measure_preview_cost, effort.previews),
+        saving_cost=_announced("saving", measure_saving_cost, effort.saves),
         install_sizes=(
-            _said("what an installation brings", measure_install_sizes) if effort.installs else None
+            _announced("the size of an installation", measure_install_sizes)
+            if effort.installs
+            else None
         ),
     )
+
+
+def _announced(what: str, measure: Callable[..., MeasuredT], *amounts: int) -> MeasuredT:
+    print(f"Measuring {what} ...", file=sys.stderr, flush=True)
+    return measure(*amounts)
 
 
 def _caption() -> str:
@@ -128,12 +193,6 @@ def _caption() -> str:
         "Ours hashes what it transfers; the sandbox, which draws the previews, is part of their "
         f"time. mcp {used['mcp']}, Python {used['python']}, {os.cpu_count()} CPUs."
     )
-
-
-def _said(what: str, measure: Callable[..., MeasuredT], *amounts: int) -> MeasuredT:
-    """A measure, announced."""
-    print(f"Measuring {what} ...", file=sys.stderr, flush=True)
-    return measure(*amounts)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The results as a bar chart: ours above its reference, each pair on a scale of its own.
+"""The results as a bar chart: ours above its reference, each pair with its own scale.
 
-A budget is one bar, of which ours takes a part.
+A budget is a single bar, and ours fills part of it.
 """
 # pyright: reportUnknownMemberType=false
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .row import ChartGroup, Row
+from .report import ChartGroup, Row
 
 OURS_COLOR, REFERENCE_COLOR = "#4f46e5", "#cbd5e1"
 TEXT_COLOR, QUIET_COLOR = "#0f172a", "#64748b"
@@ -34,14 +34,14 @@ HEADINGS: dict[ChartGroup, str] = {
 
 @dataclass(frozen=True)
 class _Line:
-    """A row or a group's heading, and where its middle is, from the top."""
+    """A row or a group's heading, and the distance of its middle from the top."""
 
     content: Row | str
     y: float
 
 
 def save_chart(rows: Sequence[Row], caption: str, path: Path) -> None:
-    """Draw the rows that belong to a group, group by group."""
+    """Draw the rows that have a group, one group after another."""
     lines, lines_height = _arranged(rows)
     height = TOP_MARGIN + lines_height + BOTTOM_MARGIN
     figure = Figure(figsize=(WIDTH_INCHES, height), facecolor="white")
@@ -56,7 +56,7 @@ def save_chart(rows: Sequence[Row], caption: str, path: Path) -> None:
 
 
 def _arranged(rows: Sequence[Row]) -> tuple[list[_Line], float]:
-    """The lines of the chart, and the height of them all."""
+    """Return the lines of the chart and their total height."""
     lines: list[_Line] = []
     end = 0.0
     for group, heading in HEADINGS.items():
@@ -103,7 +103,7 @@ def _draw_pair(axes: Axes, y: float, row: Row) -> None:
 def _draw_budget(axes: Axes, y: float, row: Row) -> None:
     budget = row.reference or 0.0
     longest = max(row.ours, budget)
-    # The longer one lies below the other.
+    # The longer one is drawn first, so that both can be seen.
     for value, color in sorted(((budget, REFERENCE_COLOR), (row.ours, OURS_COLOR)), reverse=True):
         axes.barh(y, LONGEST_BAR * max(value, 0.0) / longest, BAR_HEIGHT, color=color)
     text = axes.annotate(

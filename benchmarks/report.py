@@ -1,48 +1,117 @@
-"""The results as a table for people and as JSON for comparison."""
+"""The results: rows of a table for people, and JSON for comparison."""
 
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from .row import Row
-from .rows import Results
-
+MEGABYTE = 1024 * 1024
 HEADINGS = ("measure", "ours", "reference", "", "compared", "aim", "met")
 MET_WORDS = {True: "yes", False: "no", None: ""}
 RIGHT_ALIGNED = (1, 2, 4)
 
+Format = Callable[[float], str]
+ChartGroup = Literal["time", "waits", "speed", "budget"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured value, its reference, how they compare, and whether the aim is met.
+
+    Rows without a group are left out of the chart.
+    """
+
+    measure: str
+    ours: float
+    shown: Format
+    reference: float | None = None
+    reference_name: str = ""
+    compared: str = ""
+    aim: str = ""
+    is_met: bool | None = None
+    group: ChartGroup | None = None
+
+
+def budget_row(measure: str, ours: float, budget: float, shown: Format) -> Row:
+    """Return a row for a value that may be at most its budget."""
+    return Row(
+        measure=measure,
+        ours=ours,
+        shown=shown,
+        reference=budget,
+        reference_name="budget",
+        compared=f"{ours / budget:.2f} x",
+        aim="at most 1.00 x",
+        is_met=ours <= budget,
+        group="budget",
+    )
+
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows in aligned columns."""
+    """Return the rows in aligned columns."""
     lines = [HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     texts = [_aligned(line, widths) for line in lines]
     return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
 
 
-def results_json(results: Results) -> str:
-    """The numbers and what they were measured with."""
+def results_json(results: dict[str, Any]) -> str:
+    """Return the results with the date and the versions they depend on."""
     content = {
         "date": datetime.now(UTC).date().isoformat(),
         **{f"{name}_version": value for name, value in versions().items()},
         "cpu_count": os.cpu_count(),
-        **_rounded(asdict(results)),
+        **_rounded(results),
     }
     return json.dumps(content, indent=2) + "\n"
 
 
 def versions() -> dict[str, str]:
-    """What the numbers depend on."""
+    """Return the versions that the results depend on."""
     return {
         "layer_mcp": version("layer-mcp"),
         "mcp": version("mcp"),
         "python": platform.python_version(),
     }
+
+
+def whole_ms(value: float) -> str:
+    """Format milliseconds without decimals."""
+    return f"{value:.0f} ms"
+
+
+def ms(value: float) -> str:
+    """Format milliseconds with one decimal."""
+    return f"{value:.1f} ms"
+
+
+def seconds(value: float) -> str:
+    """Format seconds with two decimals."""
+    return f"{value:.2f} s"
+
+
+def byte_count(value: float) -> str:
+    """Format a number of bytes in full."""
+    return f"{value:,.0f} bytes"
+
+
+def megabytes(value: float) -> str:
+    """Format a number of bytes as MB of 1,048,576 bytes."""
+    return f"{value / MEGABYTE:.1f} MB"
+
+
+def megabytes_a_second(value: float) -> str:
+    """Format bytes per second as MB of 1,048,576 bytes per second."""
+    return f"{value / MEGABYTE:.0f} MB/s"
+
+
+def count(value: float) -> str:
+    """Format a whole number."""
+    return f"{value:,.0f}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,26 +1,70 @@
-"""A sandbox in a process of its own, so that its work is not counted as the server's.
+"""A sandbox in its own process, so that its work isn't counted as the server's.
 
-Prints a line of JSON with its address and token, and serves until stdin closes. Each line on stdin
-is a number of runs to start; the answer is a line of JSON with their ids. In the end it prints a
-line of JSON with the number of requests that arrived for each operation, and one with the time that
-each run had left when it was first looked at.
+Prints a line of JSON with its URL and token, and serves until stdin closes. Each line on stdin is a
+number of runs to start; the answer is a line of JSON with their IDs. At the end it prints a line of
+JSON with the number of requests by operation, and one with the time that each run had left at its
+first poll.
 """
 
 import argparse
 import json
+import os
 import sys
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from layer_mcp import InferenceRequest
 from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
+from layer_mcp.sandbox.catalog import SandboxModel
+from layer_mcp.sandbox.state import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
 
-from .large_files import LargeFilesSandbox
-from .polled_sandbox import PolledSandbox
-
-# The benchmarks keep to Layer's limits where a server starts the runs; most start them otherwise.
+# A server keeps Layer's limits by itself; the runs that no server starts need none.
 MAX_RUNS = 100_000
 BALANCE_CREATIVE_UNITS = 1_000_000.0
-# Its file is copied, not drawn, so runs that end at once do not keep the sandbox busy.
+# Its file is copied, not drawn, so runs that end immediately don't keep the sandbox busy.
 VIDEO_MODEL_ID = "00000000-0000-4000-8000-000000000003"
+CONTENT_TYPE = "audio/wav"
+
+
+@dataclass
+class PolledSandbox(SandboxState):
+    """A sandbox that records how much time each run had left at its first poll."""
+
+    remaining_seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    def record(self, arrival: Arrival) -> None:
+        """Record a request."""
+        super().record(arrival)
+        run_id = arrival.path.rpartition("/")[2]
+        run = self.runs.get(run_id) if arrival.operation == "get_inference" else None
+        if run is not None and run_id not in self.remaining_seconds:
+            ends_at = run.submitted_at + self.knobs.run_seconds
+            self.remaining_seconds[run_id] = ends_at - self.clock()
+
+
+@dataclass
+class LargeFilesSandbox(PolledSandbox):
+    """A sandbox for transfers: every run makes one file of each size, and uploads aren't kept."""
+
+    output_sizes_bytes: tuple[int, ...] = ()
+
+    def submit(
+        self,
+        workspace: SandboxWorkspace,
+        model: SandboxModel,
+        request: InferenceRequest,
+        references: list[StoredFile],
+    ) -> Run:
+        """Start a run whose files already exist."""
+        run = super().submit(workspace, model, request, references)
+        run.outputs = self.store_files(
+            [_noise(run.workspace_id, size_bytes) for size_bytes in self.output_sizes_bytes]
+        )
+        return run
+
+    def store_upload(self, session: UploadSession) -> None:
+        """Drop the bytes of a complete upload, so that many of them don't fill the memory."""
+        session.received.clear()
 
 
 def main() -> None:
@@ -45,20 +89,12 @@ def main() -> None:
         }
         print(json.dumps(address), flush=True)
         for line in sys.stdin:
-            print(json.dumps(_start(state, int(line))), flush=True)
+            print(json.dumps(_start_runs(state, int(line))), flush=True)
         print(json.dumps(state.arrived), flush=True)
-        remaining_seconds = state.remaining_seconds if isinstance(state, PolledSandbox) else {}
-        print(json.dumps(remaining_seconds), flush=True)
+        print(json.dumps(state.remaining_seconds), flush=True)
 
 
-def _start(state: SandboxState, runs: int) -> list[str]:
-    """The ids of new runs of the video model."""
-    model = next(model for model in state.models if model.model_id == VIDEO_MODEL_ID)
-    request = InferenceRequest(model_id=VIDEO_MODEL_ID, prompt="a red potion", batch_size=1)
-    return [state.submit(state.workspaces[0], model, request, []).inference_id for _ in range(runs)]
-
-
-def _state(options: argparse.Namespace) -> SandboxState:
+def _state(options: argparse.Namespace) -> PolledSandbox:
     knobs = Knobs(
         run_seconds=options.run_seconds,
         poll_interval_seconds=options.poll_interval_seconds,
@@ -72,6 +108,19 @@ def _state(options: argparse.Namespace) -> SandboxState:
         state = PolledSandbox(knobs=knobs)
     state.workspaces[0].balance_creative_units = BALANCE_CREATIVE_UNITS
     return state
+
+
+def _start_runs(state: SandboxState, count: int) -> list[str]:
+    model = next(model for model in state.models if model.model_id == VIDEO_MODEL_ID)
+    request = InferenceRequest(model_id=VIDEO_MODEL_ID, prompt="a red potion", batch_size=1)
+    workspace = state.workspaces[0]
+    return [state.submit(workspace, model, request, []).inference_id for _ in range(count)]
+
+
+def _noise(workspace_id: str, size_bytes: int) -> StoredFile:
+    file_id = str(uuid4())
+    data = os.urandom(size_bytes)
+    return StoredFile(file_id, workspace_id, f"{file_id}.wav", CONTENT_TYPE, data)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,43 @@
-"""Uploads or downloads of one size in a process of their own; prints a line of JSON.
+"""Uploads or downloads of one size in their own process, by LayerClient and by plain httpx.
 
 First a small file, which brings the imports and the connections; then a large one by LayerClient,
 whose memory is measured; then rounds of the large one, by LayerClient and by plain httpx in turn.
-Takes the sandbox from the LAYER_* variables and the files from the command line.
+Takes the sandbox from the LAYER_* variables and the files from the command line, and prints a line
+of JSON.
 """
 
 import argparse
 import hashlib
 import json
+import re
+import resource
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import httpx
+import psutil
 
 from layer_mcp import InferenceRequest, LayerClient, Settings
 
-from .finished_run import MODEL_ID, finished_run
-from .media_file import CONTENT_TYPE
-from .memory import peak_rss_bytes, rss_bytes
-from .plain_transfer import download_plainly, plain_http, upload_plainly
+from .harness import IMAGE_MODEL_ID, finished_run
+from .sandbox_process import CONTENT_TYPE
+
+TIMEOUT_SECONDS = 60
+# Neither 64 KB nor 1 MB is faster.
+CHUNK_BYTES = 256 * 1024
+PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 Transfer = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Transfers:
-    """The same transfer in two ways; the large file is at `local_file` before or after it."""
+    """The same transfer in two ways. `local_file` is read or written by the large one."""
 
     small: Transfer
     ours: Transfer
@@ -38,7 +47,7 @@ class Transfers:
 
 @dataclass(frozen=True)
 class Transferred:
-    """What the process saw; one time a round."""
+    """What the process measured, with one time a round."""
 
     idle_rss_bytes: int
     peak_rss_bytes: int
@@ -48,7 +57,7 @@ class Transferred:
 
 
 def main() -> None:
-    """Measure one direction, print what came of it."""
+    """Measure one direction and print the result."""
     parser = argparse.ArgumentParser(description="Transfers of one size.")
     parser.add_argument("direction", choices=("upload", "download"))
     parser.add_argument("--small", type=Path, required=True, help="the small file")
@@ -60,21 +69,24 @@ def main() -> None:
 
 
 async def measure(direction: str, small: Path, large: Path, rounds: int) -> Transferred:
-    """Memory first, then the times."""
+    """Measure the memory, then the times."""
     settings = Settings.from_env()
-    async with LayerClient.from_settings(settings) as client, plain_http() as http:
+    async with (
+        LayerClient.from_settings(settings) as client,
+        httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS) as http,
+    ):
         if direction == "upload":
             transfers = uploads(client, http, settings, small, large)
         else:
             transfers = await downloads(client, http, settings, small, large)
         await transfers.small()
-        idle_rss_bytes = rss_bytes()
+        idle_rss_bytes = psutil.Process().memory_info().rss
         await transfers.ours()
-        grown_rss_bytes = peak_rss_bytes()
+        grown_rss_bytes = _peak_rss_bytes()
         await transfers.plain()
         times: dict[str, list[float]] = {"ours": [], "plain": [], "sha256": []}
         for round_number in range(rounds):
-            await _time_a_round(transfers, times, plain_first=round_number % 2 == 1)
+            await _time_round(transfers, times, plain_first=round_number % 2 == 1)
     return Transferred(
         idle_rss_bytes=idle_rss_bytes,
         peak_rss_bytes=grown_rss_bytes,
@@ -87,7 +99,7 @@ async def measure(direction: str, small: Path, large: Path, rounds: int) -> Tran
 def uploads(
     client: LayerClient, http: httpx.AsyncClient, settings: Settings, small: Path, large: Path
 ) -> Transfers:
-    """Both ways to upload a file."""
+    """Return both ways to upload a file."""
     size_bytes = large.stat().st_size
 
     async def ours(path: Path) -> None:
@@ -95,9 +107,7 @@ def uploads(
 
     async def plain() -> None:
         with large.open("rb") as file:
-            await upload_plainly(
-                http, settings, file, content_type=CONTENT_TYPE, size_bytes=size_bytes
-            )
+            await upload_plainly(http, settings, file, size_bytes)
 
     return Transfers(lambda: ours(small), lambda: ours(large), plain, large)
 
@@ -105,8 +115,8 @@ def uploads(
 async def downloads(
     client: LayerClient, http: httpx.AsyncClient, settings: Settings, small: Path, large: Path
 ) -> Transfers:
-    """Both ways to download an output: the first one of a run is small, the second one large."""
-    run = await finished_run(settings, InferenceRequest(model_id=MODEL_ID, batch_size=1))
+    """Return both ways to download an output. A run's first one is small, its second one large."""
+    run = await finished_run(settings, InferenceRequest(model_id=IMAGE_MODEL_ID, batch_size=1))
     small_url, large_url = (output.url or "" for output in run.outputs)
 
     async def ours(url: str, path: Path) -> None:
@@ -120,7 +130,46 @@ async def downloads(
     return Transfers(lambda: ours(small_url, small), lambda: ours(large_url, large), plain, large)
 
 
-async def _time_a_round(
+async def upload_plainly(
+    http: httpx.AsyncClient, settings: Settings, file: BinaryIO, size_bytes: int
+) -> None:
+    """Ask for a URL, open a session there and send the bytes: no checks, hash, thread or retry."""
+    announced = await http.post(
+        f"{settings.api_url}/v1/workspaces/{settings.workspace}/files/upload-url",
+        headers={"Authorization": f"Bearer {settings.api_token}"},
+        json={"content_type": CONTENT_TYPE, "file_size_bytes": size_bytes},
+    )
+    opened = await http.post(
+        announced.raise_for_status().json()["upload_url"],
+        headers={
+            "Content-Type": CONTENT_TYPE,
+            "Content-Length": "0",
+            "x-goog-resumable": "start",
+            "x-goog-content-length-range": f"0,{size_bytes}",
+        },
+    )
+    sent = await http.put(
+        opened.raise_for_status().headers["location"],
+        headers={"Content-Type": CONTENT_TYPE, "Content-Length": str(size_bytes)},
+        content=_chunks(file),
+    )
+    sent.raise_for_status()
+
+
+async def download_plainly(http: httpx.AsyncClient, url: str, sink: BinaryIO) -> None:
+    """Write each chunk as it arrives."""
+    async with http.stream("GET", url) as response:
+        response.raise_for_status()
+        async for chunk in response.aiter_bytes():
+            sink.write(chunk)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+async def _time_round(
     transfers: Transfers, times: dict[str, list[float]], *, plain_first: bool
 ) -> None:
     ways = {"ours": transfers.ours, "plain": transfers.plain}
@@ -129,13 +178,18 @@ async def _time_a_round(
         await ways[name]()
         times[name].append(time.perf_counter() - start)
     start = time.perf_counter()
-    _sha256(transfers.local_file)
+    with transfers.local_file.open("rb") as file:
+        hashlib.file_digest(file, "sha256")
     times["sha256"].append(time.perf_counter() - start)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _peak_rss_bytes() -> int:
+    if sys.platform == "linux":
+        # Not ru_maxrss: there a process inherits the peak of the one that started it.
+        found = PEAK.search(Path("/proc/self/status").read_text())
+        assert found is not None
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

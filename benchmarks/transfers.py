@@ -1,26 +1,30 @@
-"""Upload and download of a large file: memory, and speed beside plain httpx."""
+"""Upload and download of a large file: memory, and speed next to plain httpx."""
 
 import json
+import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from .children import module_command, output_line, running_sandbox_child
-from .media_file import write_media_file
+from .harness import module_command, read_line, running, running_sandbox_child
+from .report import MEGABYTE, Row, budget_row, megabytes, megabytes_a_second, whole_ms
 
+MIN_SPEED_RATIO = 0.9
+MAX_GROWTH_BYTES = 8 * MEGABYTE
 SMALL_FILE_BYTES = 64 * 1024
 LIMIT_SECONDS = 120
+WAV_HEADER = b"RIFF\xff\xff\xff\xffWAVEfmt "
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One direction; medians over rounds of ours and plain httpx in turn.
+    """One direction, as medians over rounds of ours and plain httpx in turn.
 
-    The ratios are of speeds, ours to plain, each the median of the rounds' own ratios: the second
-    one takes from our time what the SHA-256 of the file alone takes. Memory is the growth over a
-    process that has transferred a small file.
+    The ratios are of speeds, ours to plain, each the median of the rounds' own ratios. The second
+    one subtracts from our time what the SHA-256 of the file alone takes. Memory is the growth of a
+    process that has already transferred a small file.
     """
 
     size_bytes: int
@@ -43,19 +47,57 @@ class Transfers:
 
 
 def measure_transfers(size_bytes: int, rounds: int) -> Transfers:
-    """Run each direction in a process of its own, beside a sandbox in another."""
-    knobs = (
+    """Run each direction in a process, with a sandbox in another."""
+    options = (
         "--run-seconds=0",
         "--poll-interval-seconds=1",
         "--output-bytes",
         str(SMALL_FILE_BYTES),
         str(size_bytes),
     )
-    with running_sandbox_child(*knobs, limit_seconds=2 * LIMIT_SECONDS) as sandbox:
+    with running_sandbox_child(*options, limit_seconds=2 * LIMIT_SECONDS) as sandbox:
         return Transfers(
             upload=_measure("upload", size_bytes, rounds, sandbox.variables),
             download=_measure("download", size_bytes, rounds, sandbox.variables),
         )
+
+
+def transfer_rows(transfers: Transfers) -> list[Row]:
+    """Compare both directions with plain httpx."""
+    return [*_rows("upload", transfers.upload), *_rows("download", transfers.download)]
+
+
+def _rows(direction: str, transfer: Transfer) -> list[Row]:
+    name = f"{transfer.size_bytes / MEGABYTE:.0f} MB {direction}"
+    ours_seconds = transfer.size_bytes / transfer.ours_bytes_a_second
+    return [
+        Row(
+            measure=f"{name}: speed",
+            ours=transfer.ours_bytes_a_second,
+            shown=megabytes_a_second,
+            reference=transfer.plain_bytes_a_second,
+            reference_name="plain httpx",
+            compared=f"{transfer.median_ratio:.2f} x",
+            aim=f"at least {MIN_SPEED_RATIO:.2f} x",
+            is_met=transfer.median_ratio >= MIN_SPEED_RATIO,
+            group="speed",
+        ),
+        Row(
+            measure=f"{name} less its hash",
+            ours=transfer.size_bytes / (ours_seconds - transfer.sha256_seconds),
+            shown=megabytes_a_second,
+            reference=transfer.plain_bytes_a_second,
+            reference_name="plain httpx",
+            compared=f"{transfer.median_ratio_without_sha256:.2f} x",
+            group="speed",
+        ),
+        Row(
+            measure="  SHA-256 alone",
+            ours=transfer.sha256_seconds * 1000,
+            shown=whole_ms,
+        ),
+        budget_row(f"{name}: memory", transfer.peak_rss_growth_bytes, MAX_GROWTH_BYTES, megabytes),
+    ]
 
 
 def _measure(
@@ -67,8 +109,8 @@ def _measure(
     with TemporaryDirectory() as folder:
         small, large = Path(folder, "small.wav"), Path(folder, "large.wav")
         if direction == "upload":
-            write_media_file(small, SMALL_FILE_BYTES)
-            write_media_file(large, size_bytes)
+            _write_wav(small, SMALL_FILE_BYTES)
+            _write_wav(large, size_bytes)
         command = module_command(
             "transfer_process",
             direction,
@@ -76,10 +118,18 @@ def _measure(
             f"--large={large}",
             f"--rounds={rounds}",
         )
-        line = output_line(command, limit_seconds=LIMIT_SECONDS, variables=variables)
+        with running(command, limit_seconds=LIMIT_SECONDS, variables=variables) as process:
+            seen = json.loads(read_line(process))
         if large.stat().st_size != size_bytes:
             raise RuntimeError(f"The {direction} left {large.stat().st_size} bytes.")
-    return _summary(json.loads(line), size_bytes, rounds)
+    return _summary(seen, size_bytes, rounds)
+
+
+def _write_wav(path: Path, size_bytes: int) -> None:
+    with path.open("wb") as file:
+        file.write(WAV_HEADER)
+        while (left := size_bytes - file.tell()) > 0:
+            file.write(os.urandom(min(left, MEGABYTE)))
 
 
 def _summary(seen: dict[str, Any], size_bytes: int, rounds: int) -> Transfer:

@@ -1,1 +1,1 @@
-"""The Claude Desktop bundle and the registry entry: what they say, and how they are made."""
+"""The Claude Desktop bundle and the files that registries read: `python -m bundle`."""

@@ -1,20 +1,17 @@
-"""python -m bundle: pack the bundle into dist/; `write` and `entry` are for a release."""
+"""python -m bundle: pack the bundle into dist/. `write` and `entry` are for a release."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from .listings import MANIFEST, as_text, manifest
-from .locking import LockingError
-from .packing import PackingError, pack
-from .registry_entry import SERVER_JSON, registry_entry, with_bundle
-from .requirements import ROOT
+from .listings import MANIFEST, SERVER_JSON, as_text, manifest, registry_entry, with_bundle
+from .packing import ROOT, BundleError, pack
 
 DIST = ROOT / "dist"
 
 
 def main() -> int:
-    """Run one command; the exit code."""
+    """Run one command and return the exit code."""
     options = _parser().parse_args()
     return options.run(options)
 
@@ -22,15 +19,15 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bundle", description=__doc__)
     parser.add_argument(
-        "--locked", action="store_true", help="with the hashes of what is tested, for a release"
+        "--locked", action="store_true", help="lock the hashes that are tested, for a release"
     )
     parser.set_defaults(run=_pack)
     commands = parser.add_subparsers(metavar="COMMAND")
-    command = commands.add_parser("write", help="write what is generated in the committed files")
+    command = commands.add_parser("write", help="update manifest.json and server.json")
     command.set_defaults(run=_write)
     command = commands.add_parser("entry", help="print server.json with a packed bundle in it")
     command.add_argument("packed", type=Path, help="the bundle")
-    command.add_argument("address", help="where people will get it")
+    command.add_argument("url", help="where people download it")
     command.set_defaults(run=_entry)
     return parser
 
@@ -38,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 def _pack(options: argparse.Namespace) -> int:
     try:
         packed = pack(DIST, locked=options.locked)
-    except (LockingError, PackingError) as error:
+    except BundleError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{packed.relative_to(ROOT)}: {packed.stat().st_size / 1000:.0f} KB, valid")
@@ -53,7 +50,7 @@ def _write(_options: argparse.Namespace) -> int:
 
 
 def _entry(options: argparse.Namespace) -> int:
-    print(as_text(with_bundle(registry_entry(), options.packed, options.address)), end="")
+    print(as_text(with_bundle(registry_entry(), options.packed, options.url)), end="")
     return 0
 
 

@@ -1,20 +1,40 @@
-"""What manifest.json says of the server's tools and prompts, read from the server."""
+"""What other places read about this project, written from the code: manifest.json, server.json."""
 
+import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
-from layer_mcp import __version__
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp import Settings, __version__
+from layer_mcp import setting_values as values
+from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
 
-from .requirements import ROOT
+from .packing import ROOT, project
 
 MANIFEST = ROOT / "manifest.json"
+SERVER_JSON = ROOT / "server.json"
+SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
+# The namespace of the account that publishes. README.md names it too, for the package index.
+NAME = "io.github.layer-mcp/layer-mcp"
+STDIO = {"type": "stdio"}
+FORMATS: dict[Callable[..., Any], str] = {
+    values.flag: "boolean",
+    values.creative_units: "number",
+    values.megabytes: "number",
+    values.seconds: "number",
+    values.folder: "filepath",
+}
+CHOICES: dict[Callable[..., Any], tuple[str, ...]] = {
+    values.journal_policy: get_args(values.JournalPolicy),
+    values.log_level: get_args(values.LogLevel),
+}
 
 
 def manifest() -> dict[str, Any]:
-    """The committed manifest with what is generated in it: version, tools and prompts."""
+    """Return the committed manifest of the bundle with the current version, tools and prompts."""
     return read_json(MANIFEST) | {
         "version": __version__,
         "tools": [{"name": tool.name, "description": tool.title} for tool in tools_of()],
@@ -25,16 +45,76 @@ def manifest() -> dict[str, Any]:
                 "arguments": [argument.name for argument in job.arguments],
                 "text": job.goal,
             }
-            for job in jobs()
+            for job in JOBS
         ],
     }
 
 
+def registry_entry() -> dict[str, Any]:
+    """Return the MCP registry's entry: how clients start the package, and its settings.
+
+    The URLs of package registries are optional, and left out.
+    """
+    return {
+        "$schema": SCHEMA,
+        "name": NAME,
+        "title": read_json(MANIFEST)["display_name"],
+        "description": read_json(MANIFEST)["description"],
+        "version": __version__,
+        "packages": [
+            {
+                "registryType": "pypi",
+                "identifier": project()["name"],
+                "version": __version__,
+                "runtimeHint": "uvx",
+                "transport": STDIO,
+                "environmentVariables": [_variable(setting) for setting in fields(Settings)],
+            }
+        ],
+    }
+
+
+def with_bundle(entry: dict[str, Any], packed: Path, url: str) -> dict[str, Any]:
+    """Return the entry of a release, which has the URL and the hash of its bundle too."""
+    package = {
+        "registryType": "mcpb",
+        "identifier": url,
+        "fileSha256": hashlib.sha256(packed.read_bytes()).hexdigest(),
+        "transport": STDIO,
+    }
+    return entry | {"packages": [*entry["packages"], package]}
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """An object from a file."""
+    """Read an object from a file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def as_text(content: dict[str, Any]) -> str:
-    """An object as it is written to a file."""
+    """Return an object as the text of its file."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _variable(setting: Field[Any]) -> dict[str, Any]:
+    parse = setting.metadata["parse"]
+    variable: dict[str, Any] = {
+        "name": setting.metadata["names"][0],
+        "description": setting.metadata["help"],
+        "isRequired": False,
+        "format": FORMATS.get(parse, "string"),
+    }
+    if not setting.repr:
+        variable["isSecret"] = True
+    if (default := _default_text(setting.default)) is not None:
+        variable["default"] = default
+    if parse in CHOICES:
+        variable["choices"] = list(CHOICES[parse])
+    return variable
+
+
+def _default_text(value: Any) -> str | None:
+    if value is None or value == ():
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(cast(tuple[str, ...], value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""python -m bundle.release TAG OWNER: whether this tree may be released so; needs only Python."""
+"""python -m bundle.release TAG OWNER: check that a tag can be released. Needs nothing installed."""
 
 import json
 import re
@@ -11,31 +11,31 @@ VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Say what is wrong; 1 when anything is."""
+    """Print every mistake, and return 1 if there are any."""
     tag, owner = arguments
-    wrong = mistakes(tag, owner)
-    for mistake in wrong:
+    found = find_mistakes(tag, owner)
+    for mistake in found:
         print(mistake, file=sys.stderr)
-    return 1 if wrong else 0
+    return 1 if found else 0
 
 
-def mistakes(tag: str, owner: str) -> list[str]:
-    """What keeps a tag of this owner's repository from being a release."""
+def find_mistakes(tag: str, owner: str) -> list[str]:
+    """Return what keeps a tag in this owner's repository from being a release."""
     version = _version()
     namespace = json.loads(_text("server.json"))["name"].partition("/")[0]
     allowed = f"io.github.{owner}"
-    wrong: list[str] = []
+    mistakes: list[str] = []
     if tag != f"v{version}":
-        wrong.append(f"The tag is {tag}, but the package is {version}: tag it v{version}.")
+        mistakes.append(f"The tag is {tag}, but the package is {version}: tag it v{version}.")
     if namespace.lower() != allowed.lower():
-        wrong.append(
+        mistakes.append(
             f"server.json is for {namespace}, but this repository may publish {allowed}: "
-            "change NAME in bundle/registry_entry.py, run python -m bundle write, and change "
+            "change NAME in bundle/listings.py, run python -m bundle write, and change "
             "mcp-name in README.md."
         )
     if f"## [{version}]" not in _text("CHANGELOG.md"):
-        wrong.append(f"CHANGELOG.md has no section [{version}].")
-    return wrong
+        mistakes.append(f"CHANGELOG.md has no section [{version}].")
+    return mistakes
 
 
 def _version() -> str:

@@ -1,1 +1,1 @@
-"""The protocol's public conformance suite, run against this server: `python -m conformance`."""
+"""The public conformance suite of the protocol, run against this server."""

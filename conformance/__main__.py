@@ -1,15 +1,23 @@
-"""python -m conformance: run the suite, say what passes, fail on what is not listed.
+"""python -m conformance: run the suite, print what passes, and fail on what isn't listed.
 
-It fails too when docs/clients.md says otherwise, or when the list names what the suite does not
+It also fails when docs/clients.md has another table, or when the list names what the suite doesn't
 know.
 """
 
 import sys
 from pathlib import Path
 
-from .servers import ConformanceError, layer_server, tasks_server
-from .suite import PROGRAM, Results, known_scenarios, required, single
-from .verdict import LIST, committed_list, mistakes, problems, table
+from .suite import (
+    PROGRAM,
+    ConformanceError,
+    Results,
+    known_scenarios,
+    layer_server,
+    run_required,
+    run_scenarios,
+    tasks_server,
+)
+from .verdict import LIST, committed_list, find_list_mistakes, find_problems, table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "clients.md"
@@ -21,34 +29,35 @@ def main() -> int:
     """Print each run and return the exit code.
 
     Raises:
-        ConformanceError: the suite or a server did not run.
+        ConformanceError: The suite or a server didn't run.
     """
     known = known_scenarios()
-    runs = all_runs([name for name in known if name.startswith(TASKS)])
+    runs = run_all([name for name in known if name.startswith(TASKS)])
     exceptions = committed_list()
-    wrong = mistakes(exceptions, runs.values(), known, PROGRAM.read_text(encoding="utf-8"))
+    program = PROGRAM.read_text(encoding="utf-8")
+    problems = find_list_mistakes(exceptions, runs.values(), known, program)
     for title, results in runs.items():
         print(f"{title}: {len(results)} scenarios ran.")
-        wrong += [f"{title}: {problem}" for problem in problems(results, exceptions)]
+        problems += [f"{title}: {problem}" for problem in find_problems(results, exceptions)]
     passed = table(runs, exceptions)
     print(f"{passed}The others are in {LIST.relative_to(ROOT)}.")
     if passed not in PAGE.read_text(encoding="utf-8"):
-        wrong.append(f"{PAGE.relative_to(ROOT)} has another table.")
-    for problem in wrong:
+        problems.append(f"{PAGE.relative_to(ROOT)} has another table.")
+    for problem in problems:
         print(problem, file=sys.stderr)
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
-def all_runs(tasks: list[str]) -> dict[str, Results]:
-    """The required scenarios of each revision against the server, and those of tasks."""
+def run_all(task_scenarios: list[str]) -> dict[str, Results]:
+    """Run what each revision requires against the server, and the scenarios of tasks."""
     with layer_server() as url:
-        runs = {revision: _without_tasks(required(url, revision)) for revision in REVISIONS}
+        runs = {revision: _without_tasks(run_required(url, revision)) for revision in REVISIONS}
     with tasks_server() as url:
-        return runs | {"tasks extension": single(url, tasks)}
+        return runs | {"tasks extension": run_scenarios(url, task_scenarios)}
 
 
 def _without_tasks(results: Results) -> Results:
-    """They want tools of their own, which another server has."""
+    # They need the suite's own tools, so another server runs them.
     return {name: checks for name, checks in results.items() if not name.startswith(TASKS)}
 
 

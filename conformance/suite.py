@@ -1,4 +1,4 @@
-"""Running the suite's scenarios, and reading what each of their checks came to."""
+"""Run the suite's scenarios against our servers, and read the result of each check."""
 
 import json
 import os
@@ -6,26 +6,33 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from .servers import ConformanceError
-
 FOLDER = Path(__file__).parent
 PROGRAM = FOLDER / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 NODE = Path(sys.executable).with_name("node")
+LAYER_MCP = [str(Path(sys.executable).with_name("layer-mcp")), "--sandbox", "serve", "--http"]
+TASKS_SERVER = [sys.executable, "-m", "conformance.tasks_server"]
 RUN_SECONDS = 100
-AT_ONCE = 3
+STOP_SECONDS = 30
+PARALLEL_RUNS = 3
 
 Status = Literal["SUCCESS", "FAILURE", "WARNING", "SKIPPED", "INFO"]
 
 
+class ConformanceError(Exception):
+    """The suite couldn't be run."""
+
+
 @dataclass(frozen=True)
 class Check:
-    """One thing that a scenario looked at."""
+    """One check of a scenario, with its result."""
 
     name: str
     status: Status
@@ -33,56 +40,97 @@ class Check:
 
 
 Results = dict[str, list[Check]]
+"""The checks of each scenario."""
 
 
 def known_scenarios() -> dict[str, str]:
-    """Every scenario for servers, with the revisions that it belongs to, or "extension"."""
-    listed = _suite("list", "--server")
+    """Return every scenario for servers with the revisions it belongs to, or "extension"."""
+    listed = _run_suite("list", "--server")
     return dict(re.findall(r"^  - (\S+) \[(.+)\]$", listed, re.MULTILINE))
 
 
-def required(url: str, revision: str) -> Results:
-    """What the scenarios of a revision of the protocol came to, at that revision.
+def run_required(url: str, revision: str) -> Results:
+    """Run the scenarios that a revision of the protocol requires, at that revision.
 
     Raises:
-        ConformanceError: the suite did not run.
+        ConformanceError: The suite didn't run.
     """
     return _run(url, "--requirements", revision)
 
 
-def single(url: str, scenarios: list[str]) -> Results:
-    """What some scenarios came to, each run by itself.
+def run_scenarios(url: str, scenarios: list[str]) -> Results:
+    """Run each of these scenarios by itself.
 
     Raises:
-        ConformanceError: the suite did not run.
+        ConformanceError: The suite didn't run.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
         runs = list(pool.map(partial(_run, url, "--scenario"), scenarios))
     return {name: checks for run in runs for name, checks in run.items()}
 
 
+@contextmanager
+def layer_server() -> Generator[str]:
+    """Serve layer-mcp with a sandbox and an empty journal, and yield its URL."""
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        environment |= {"LAYER_STATE_DIR": folder, "LAYER_LOG_LEVEL": "CRITICAL"}
+        with _serving([*LAYER_MCP, "--port", "0"], environment) as url:
+            yield url
+
+
+@contextmanager
+def tasks_server() -> Generator[str]:
+    """Serve the suite's own tools with our tasks extension, and yield the URL."""
+    with _serving(TASKS_SERVER, dict(os.environ)) as url:
+        yield url
+
+
+@contextmanager
+def _serving(command: list[str], environment: dict[str, str]) -> Generator[str]:
+    """Run a server until the block ends, and yield the URL that it prints on stderr.
+
+    Raises:
+        ConformanceError: It printed something else.
+    """
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        url = process.stderr.readline().strip()
+        if not url.startswith("http://"):
+            raise ConformanceError(f"{command[0]} did not start: {url}")
+        yield url
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP_SECONDS)
+
+
 def _run(url: str, *options: str) -> Results:
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-        said = _suite("server", "--url", url, "--output-dir", folder, *options)
+        printed = _run_suite("server", "--url", url, "--output-dir", folder, *options)
         results = {
-            found[1]: _checks(place / "checks.json")
+            found[1]: _read_checks(place / "checks.json")
             for place in sorted(Path(folder).iterdir())
             if (found := re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.+Z", place.name))
         }
     if not results:
-        raise ConformanceError(f"The suite ran nothing with {' '.join(options)}:\n{said[-2000:]}")
+        raise ConformanceError(
+            f"The suite ran nothing with {' '.join(options)}:\n{printed[-2000:]}"
+        )
     # A scenario that crashes leaves no file, only its line in the summary.
-    crashed = set(re.findall(r"^[✓✗] (\S+): ", said, re.MULTILINE)) - results.keys()
+    crashed = set(re.findall(r"^[✓✗] (\S+): ", printed, re.MULTILINE)) - results.keys()
     return results | {name: [Check("ran", "FAILURE", "It crashed.")] for name in crashed}
 
 
-def _checks(file: Path) -> list[Check]:
+def _read_checks(file: Path) -> list[Check]:
     checks = json.loads(file.read_text(encoding="utf-8"))
     return [Check(c["id"], c["status"], c.get("errorMessage") or c["name"]) for c in checks]
 
 
-def _suite(*arguments: str) -> str:
-    """What the suite prints; its exit code says only what its checks say."""
+def _run_suite(*arguments: str) -> str:
+    """Return what the suite prints. Its exit code says nothing more."""
     try:
         done = subprocess.run(
             [NODE, PROGRAM, *arguments],

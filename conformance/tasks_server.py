@@ -18,8 +18,8 @@ from mcp.types import INTERNAL_ERROR, CallToolResult, ErrorData, TextContent
 from pydantic import BaseModel
 
 from layer_mcp.network import listen
-from layer_mcp.server.http import PATH
 from layer_mcp.server.tasks import EXTENSION_ID, RequestContext, Task, Tasks, takes_tasks
+from layer_mcp.server.transport import HTTP_PATH
 
 TASK_TOOLS = (
     "slow_compute",
@@ -84,17 +84,17 @@ class Jobs:
             outcome if isinstance(outcome, CallToolResult) else said(outcome.message, is_error=True)
         )
 
-    async def started(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
         """The task of the job that a tool began."""
         facts: dict[str, str] = answer.structured_content or {}
-        return await self.look(context, facts.get("task_id", ""))
+        return await self.get(context, facts.get("task_id", ""))
 
-    async def look(self, context: RequestContext, task_id: str) -> Task | None:
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
         """A job as it is now."""
         job = self.by_id.get(task_id)
         return None if job is None else job.as_task(time.time())
 
-    async def knows(self, context: RequestContext, task_id: str) -> bool:
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
         """Whether there is such a job."""
         return task_id in self.by_id
 
@@ -155,8 +155,12 @@ def who_asks() -> Elicit[Person]:
 def main() -> None:
     """Serve on a free port of this machine, and say on stderr where."""
     with listen("127.0.0.1", 0) as listener:
-        print(f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)
-        app = create_server().streamable_http_app(streamable_http_path=PATH, stateless_http=True)
+        print(
+            f"http://127.0.0.1:{listener.getsockname()[1]}{HTTP_PATH}", file=sys.stderr, flush=True
+        )
+        app = create_server().streamable_http_app(
+            streamable_http_path=HTTP_PATH, stateless_http=True
+        )
         config = uvicorn.Config(app, log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
 

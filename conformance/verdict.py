@@ -1,4 +1,4 @@
-"""What counts as passing: everything but what the committed list names."""
+"""Decide what counts as passing: everything except what the committed list names."""
 
 import json
 from collections import defaultdict
@@ -16,26 +16,26 @@ LIST = Path(__file__).with_name("needs_fixture_tools.json")
 class Exceptions:
     """The committed list. Its keys are a scenario, or one check of it: "scenario/check".
 
-    `fixtures` names the tool, prompt or resource of the suite's own that each one wants; that some
-    of them pass all the same says nothing. `not_offered` says why another one cannot pass.
+    `fixtures` names the tool, prompt or resource of the suite's own that each one needs. Some of
+    them pass without it, which says nothing. `not_offered` says why another one can't pass.
     """
 
     fixtures: dict[str, str]
     not_offered: dict[str, str]
 
     def covers(self, scenario: str, check: str = "") -> bool:
-        """Whether a scenario is listed, or one check of it."""
+        """Return whether a scenario is listed, or one check of it."""
         keys = {scenario, f"{scenario}/{check}"}
         return not keys.isdisjoint(self.fixtures.keys() | self.not_offered.keys())
 
 
 def committed_list() -> Exceptions:
-    """The list beside this file."""
+    """Read the list next to this file."""
     return Exceptions(**json.loads(LIST.read_text(encoding="utf-8")))
 
 
 def passing(results: Results, exceptions: Exceptions) -> list[str]:
-    """The scenarios that pass and are not listed; single checks of them may be."""
+    """Return the scenarios that pass and aren't listed, although single checks of them may be."""
     return [
         name
         for name, checks in results.items()
@@ -46,7 +46,7 @@ def passing(results: Results, exceptions: Exceptions) -> list[str]:
 
 
 def table(runs: Mapping[str, Results], exceptions: Exceptions) -> str:
-    """What passes, as docs/clients.md says it."""
+    """Return the table of docs/clients.md, which shows what passes."""
     rows = "".join(
         f"| {title} | {', '.join(sorted(passing(results, exceptions)))} |\n"
         for title, results in runs.items()
@@ -54,8 +54,8 @@ def table(runs: Mapping[str, Results], exceptions: Exceptions) -> str:
     return "| scenarios of | that pass |\n|---|---|\n" + rows
 
 
-def problems(results: Results, exceptions: Exceptions) -> list[str]:
-    """What neither passes nor is listed."""
+def find_problems(results: Results, exceptions: Exceptions) -> list[str]:
+    """Return what neither passes nor is listed."""
     return [
         fault
         for name, checks in results.items()
@@ -64,12 +64,12 @@ def problems(results: Results, exceptions: Exceptions) -> list[str]:
     ]
 
 
-def mistakes(
+def find_list_mistakes(
     exceptions: Exceptions, results: Iterable[Results], known: Collection[str], program: str
 ) -> list[str]:
-    """What is wrong with the list, after everything was run.
+    """Return what is wrong with the list, after everything was run.
 
-    `known` are the suite's scenarios; `program` is its code, which must know each fixture.
+    `known` are the suite's scenarios. `program` is its code, which has to know each fixture.
     """
     statuses: dict[str, set[Status]] = defaultdict(set)
     for run in results:

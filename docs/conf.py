@@ -66,7 +66,7 @@ def _lead_to_pages(app: Sphinx, page: str, text: list[str]) -> None:
 
 
 def _name_the_columns(_app: Sphinx, doctree: nodes.document, _page: str) -> None:
-    """Say in each cell which column it is of; only narrow windows show it (see layer.css)."""
+    """Put its column's name into each cell. Only narrow windows show it (see layer.css)."""
     for table in doctree.findall(nodes.table):
         head, *rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
         if len(head) < MANY_COLUMNS:
@@ -80,13 +80,13 @@ def _name_the_columns(_app: Sphinx, doctree: nodes.document, _page: str) -> None
 
 
 def _text(app: Sphinx, name: str) -> str:
-    """A file that a page is made of: when it changes, the page is built anew."""
+    """Read a file that a page includes. When the file changes, the page is built again."""
     file = Path(app.srcdir) / name
     app.env.note_dependency(str(file))
     return file.read_text(encoding="utf-8")
 
 
 def setup(app: Sphinx) -> None:
-    """Sphinx calls this once."""
+    """Connect the functions above to the build."""
     app.connect("source-read", _lead_to_pages)
     app.connect("doctree-resolved", _name_the_columns)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
-from layer_mcp.sandbox.records import Arrival
+from layer_mcp.sandbox import Arrival, Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from .clients import Era, Transport
 from .environments import ROOT, InteropError

@@ -23,11 +23,28 @@ from .api.models import (
     Workspace,
 )
 from .errors import LayerError
+from .runs.outputs import SavedOutputs
+from .runs.references import InferenceDraft, WorkflowRunDraft
+from .runs.service import Runs, open_runs
+from .runs.types import (
+    CallBudget,
+    Confirmation,
+    Plan,
+    Quote,
+    Run,
+    RunFilter,
+    RunRequest,
+    RunTotals,
+    SubmitOptions,
+)
 from .settings import Settings, SettingsError
 
 __all__ = [
+    "CallBudget",
+    "Confirmation",
     "GuidanceFile",
     "Inference",
+    "InferenceDraft",
     "InferenceRequest",
     "LayerClient",
     "LayerError",
@@ -36,16 +53,27 @@ __all__ = [
     "ModelQuery",
     "ModelSummary",
     "Output",
+    "Plan",
     "PriceEstimate",
+    "Quote",
+    "Run",
+    "RunFilter",
+    "RunRequest",
+    "RunTotals",
+    "Runs",
+    "SavedOutputs",
     "Settings",
     "SettingsError",
     "StartedInference",
     "StartedWorkflowRun",
+    "SubmitOptions",
     "VideoEffect",
     "Workflow",
     "WorkflowQuery",
     "WorkflowRun",
+    "WorkflowRunDraft",
     "WorkflowRunRequest",
     "Workspace",
     "__version__",
+    "open_runs",
 ]

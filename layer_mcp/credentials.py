@@ -1,10 +1,11 @@
-"""The token in the system's keyring: stored at a login, read when the server first needs it.
+"""The access token: which texts can be one, and how it's kept in the system's keyring.
 
-A keyring may be locked and ask its user, so nothing here waits for it without a limit. It is kept
-by the API's address: a token of one Layer is never sent to another.
+A keyring may be locked and ask its user, so every wait for it has a limit. Tokens are stored by API
+address: a token for one Layer is never sent to another.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,8 +17,25 @@ SERVICE = "layer-mcp"
 READ_SECONDS = 5.0
 # A person may have to unlock it.
 LOGIN_SECONDS = 60.0
-# keyring's own measure of a backend that may be recommended.
-REAL_PRIORITY = 1
+# keyring's own threshold for a recommended backend.
+MIN_PRIORITY = 1
+
+CREATE_TOKEN_STEP = (
+    "Create a Personal Access Token at app.layer.ai > Settings > Personal Access Tokens."  # noqa: S105
+)
+MAX_TOKEN_LENGTH = 8192
+FOREIGN_TOKENS = (
+    ("sk-ant-", "a key of Anthropic"),
+    ("sk-", "a key of OpenAI or another service"),
+    ("ghp_", "a token of GitHub"),
+    ("github_pat_", "a token of GitHub"),
+    ("gho_", "a token of GitHub"),
+    ("glpat-", "a token of GitLab"),
+    ("xox", "a token of Slack"),
+    ("hf_", "a token of Hugging Face"),
+    ("AIza", "a key of Google"),
+    ("AKIA", "a key of AWS"),
+)
 
 TokenSource = Callable[[], str | None]
 ResultT = TypeVar("ResultT")
@@ -25,25 +43,60 @@ ResultT = TypeVar("ResultT")
 logger = logging.getLogger(__name__)
 
 
-class Keyring(Protocol):
-    """What is used of a keyring's backend."""
-
-    name: str
-    priority: float
-
-    def get_password(self, service: str, username: str) -> str | None: ...
-    def set_password(self, service: str, username: str, password: str) -> None: ...
-    def delete_password(self, service: str, username: str) -> None: ...
+class InvalidTokenError(ValueError):
+    """A text that isn't a token for Layer: the fact without the text, then the next step."""
 
 
 class NoKeyringError(Exception):
-    """There is no keyring that keeps a token, or it refused to; says why."""
+    """A keyring that is missing or failed; says why."""
+
+
+def token_source(settings: Settings) -> TokenSource:
+    """Return a function that gets the token from the settings or else from the keyring.
+
+    It may block for 5 s, so don't call it in an event loop. A simulated Layer uses no keyring.
+    """
+    if settings.api_token is not None or settings.sandbox:
+        return lambda: settings.api_token
+    return StoredToken(lambda: _read(settings.api_url))
+
+
+def parse_token(text: str) -> str:
+    """Return the token in a pasted text, without spaces, line ends, and quotes around it.
+
+    Raises:
+        InvalidTokenError: It isn't a token for Layer.
+    """
+    token = text.strip().strip("\"'").removeprefix("Bearer ").strip()
+    kind = _invalid_kind(token)
+    if kind is not None:
+        raise InvalidTokenError(f"That is {kind}, not a token of Layer. {CREATE_TOKEN_STEP}")
+    return token
+
+
+def foreign_kind(token: str) -> str | None:
+    """Return which other service a token's prefix belongs to, or None."""
+    return next((kind for prefix, kind in FOREIGN_TOKENS if token.startswith(prefix)), None)
+
+
+def _invalid_kind(token: str) -> str | None:
+    if not token:
+        return "an empty text"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", token):
+        return "an address"
+    if token.startswith(("${", "$")):
+        return "the name of a variable"
+    if any(character.isspace() for character in token):
+        return "more than one word"
+    if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
+        return "a text with characters that a token cannot have"
+    return foreign_kind(token)
 
 
 class StoredToken:
-    """The token of an API address, read from the keyring at the first call that finds one.
+    """The token of an API address, read from the keyring until one is found.
 
-    A keyring that does not answer in time counts as none; the next call looks at the same answer.
+    A keyring that doesn't answer in time counts as empty; the next call waits for the same answer.
     """
 
     def __init__(self, read: TokenSource, seconds: float = READ_SECONDS) -> None:
@@ -54,17 +107,17 @@ class StoredToken:
         self._token: str | None = None
 
     def __call__(self) -> str | None:
-        """The token; None when none is stored, or the keyring does not answer."""
+        """Return the token, or None if none is stored or the keyring doesn't answer."""
         with self._lock:
             if self._token is not None:
                 return self._token
-            pending = self._pending = self._pending or _started(self._read)
+            pending = self._pending = self._pending or _start_thread(self._read)
         try:
             token = pending.result(self._seconds)
         except TimeoutError:
             logger.warning("The system's keyring did not answer in %g s.", self._seconds)
             return None
-        # Each backend raises what its system does.
+        # Each backend raises its system's own errors.
         except Exception as error:
             logger.warning("The system's keyring failed: %s", type(error).__name__)
             token = None
@@ -73,35 +126,25 @@ class StoredToken:
         return token
 
 
-def token_source(settings: Settings) -> TokenSource:
-    """Where the token comes from: the settings, else the keyring. May take 5 s, so not for asyncio.
-
-    A simulated Layer takes nothing from the keyring.
-    """
-    if settings.api_token is not None or settings.sandbox:
-        return lambda: settings.api_token
-    return StoredToken(lambda: _read(settings.api_url))
-
-
-def stored_token(api_url: str) -> str | None:
-    """The token that is stored for an API's address; None when none is, or no keyring answers."""
+def read_token(api_url: str) -> str | None:
+    """Read the token for an API address, or None if none is stored or no keyring answers."""
     return StoredToken(lambda: _read(api_url), LOGIN_SECONDS)()
 
 
-def keyring_name() -> str | None:
-    """What the keyring of this system is called; None when there is none that keeps anything."""
+def find_keyring_name() -> str | None:
+    """Return the name of the system's keyring, or None if there is none that keeps tokens."""
     try:
-        backend = _started(_backend).result(READ_SECONDS)
+        backend = _start_thread(_backend).result(READ_SECONDS)
     except Exception:
         return None
     return backend.name if backend else None
 
 
 def store_token(api_url: str, token: str) -> str:
-    """Store a token in the keyring, read it back, and say the keyring's name.
+    """Store a token in the keyring, check it by reading it, and return the keyring's name.
 
     Raises:
-        NoKeyringError: there is none, or it did not keep the token.
+        NoKeyringError: There is no keyring, or it didn't keep the token.
     """
 
     def store() -> str:
@@ -113,36 +156,41 @@ def store_token(api_url: str, token: str) -> str:
             raise NoKeyringError("The system's keyring did not keep the token.")
         return backend.name
 
-    return _bounded(store)
+    return _run_limited(store)
 
 
-def forget_token(api_url: str) -> bool:
-    """Take the token out of the keyring; whether there was one.
+def delete_token(api_url: str) -> bool:
+    """Delete the token from the keyring; return whether there was one.
 
     Raises:
-        NoKeyringError: the keyring refused.
+        NoKeyringError: The keyring failed.
     """
 
-    def forget() -> bool:
+    def delete() -> bool:
         backend = _backend()
         if backend is None or backend.get_password(SERVICE, api_url) is None:
             return False
         backend.delete_password(SERVICE, api_url)
         return True
 
-    return _bounded(forget)
+    return _run_limited(delete)
 
 
-def _bounded(work: Callable[[], ResultT]) -> ResultT:
-    try:
-        return _started(work).result(LOGIN_SECONDS)
-    except NoKeyringError:
-        raise
-    except TimeoutError:
-        raise NoKeyringError("The system's keyring did not answer; is it locked?") from None
-    # Each backend raises what its system does.
-    except Exception as error:
-        raise NoKeyringError(f"The system's keyring failed: {type(error).__name__}.") from error
+class _Keyring(Protocol):
+    name: str
+    priority: float
+
+    def get_password(self, service: str, username: str) -> str | None: ...
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+    def delete_password(self, service: str, username: str) -> None: ...
+
+
+def _backend() -> _Keyring | None:
+    # Importing it takes half a second.
+    import keyring  # noqa: PLC0415
+
+    backend = cast("_Keyring", keyring.get_keyring())
+    return backend if backend.priority >= MIN_PRIORITY else None
 
 
 def _read(api_url: str) -> str | None:
@@ -150,16 +198,20 @@ def _read(api_url: str) -> str | None:
     return backend.get_password(SERVICE, api_url) if backend else None
 
 
-def _backend() -> Keyring | None:
-    # Half a second of imports, for the one call that needs it.
-    import keyring  # noqa: PLC0415
+def _run_limited(work: Callable[[], ResultT]) -> ResultT:
+    try:
+        return _start_thread(work).result(LOGIN_SECONDS)
+    except NoKeyringError:
+        raise
+    except TimeoutError:
+        raise NoKeyringError("The system's keyring did not answer; is it locked?") from None
+    # Each backend raises its system's own errors.
+    except Exception as error:
+        raise NoKeyringError(f"The system's keyring failed: {type(error).__name__}.") from error
 
-    backend = cast("Keyring", keyring.get_keyring())
-    return backend if backend.priority >= REAL_PRIORITY else None
 
-
-def _started(work: Callable[[], ResultT]) -> "Future[ResultT]":
-    """The work, in a thread of its own that the process does not wait for when it ends."""
+def _start_thread(work: Callable[[], ResultT]) -> "Future[ResultT]":
+    """Run work in a thread that doesn't keep the process alive."""
     future: Future[ResultT] = Future()
 
     def run() -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -156,6 +157,18 @@ def input_folders(settings: Settings) -> tuple[Path, ...]:
             raise
         return wanted
     return wanted if outputs in wanted else (*wanted, outputs)
+
+
+def find_write_problem(folder: Path) -> str | None:
+    """Return why files can't be written to a folder, or None. It may not exist yet."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    try:
+        # Permissions aren't enough: they say nothing about root or read-only disks.
+        with tempfile.TemporaryDirectory(prefix=".layer-mcp-", dir=existing):
+            return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path of a folder"
+        return reason if existing == folder else f"it cannot be made in {existing} ({reason})"
 
 
 def allowed_input(path: str, folders: Sequence[Path]) -> Path:

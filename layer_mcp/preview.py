@@ -1,4 +1,4 @@
-"""One small picture of a run's outputs, for a model's eyes."""
+"""One small picture that shows a model the outputs of a run."""
 
 import io
 import math
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .api.media_types import sniff
+from .api.media_files import sniff
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,7 +22,7 @@ FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 QUALITIES = (85, 75, 65, 55, 45, 35)
 
 GAP_PIXELS = 4
-# A label needs this much room beside even the smallest picture; five such cells fill a line.
+# Leaves room for a label next to the smallest picture; five such cells fill a line.
 MIN_CELL_PIXELS = 96
 MAX_IN_A_LINE = 5
 LABEL_PIXELS = 20
@@ -31,76 +31,79 @@ EMPTY = (66, 66, 71)
 EMPTY_LINE = (96, 96, 102)
 LABEL = (20, 20, 22)
 LABEL_TEXT = (255, 255, 255)
-# Squares as large as JPEG's blocks cost next to nothing; neither white nor black is lost on them.
+# Squares as large as JPEG's blocks add few bytes, and both white and black stand out on them.
 SQUARE_PIXELS = 8
 SQUARES = (188, 222)
 
 
 def contact_sheet(pictures: "Sequence[SmallPicture | None]") -> bytes | None:
-    """A JPEG of at most 512x512 px and 100,000 bytes that shows the first 16 small pictures.
+    """Draw the first 16 pictures as a JPEG of at most 512x512 px and 100,000 bytes.
 
-    One picture fills the sheet; several stand in a grid, numbered from 1 in their order; None
-    keeps its number and an empty cell. Transparent ones stand on a light checkerboard. None when
-    no picture is left. Blocks while it computes: call it in a thread.
+    One picture fills the sheet. Several are arranged in a grid and numbered from 1 in their order;
+    None gets a number and an empty cell. Transparent pictures get a light checkerboard as their
+    background. Returns None if there is no picture. Blocks while it computes, so call it in a
+    thread.
     """
     shown = [picture.image if picture else None for picture in pictures[:MAX_PICTURES]]
     if not any(shown):
         return None
-    return _fitting_jpeg(_sheet(shown))
+    return _encode(_draw(shown))
 
 
 @dataclass(frozen=True)
 class SmallPicture:
-    """A picture as RGB or RGBA, upright and at most 512 px on a side."""
+    """A picture in RGB or RGBA, upright, and at most 512 px on a side."""
 
     image: "Image.Image"
 
 
 def small_picture(data: bytes) -> SmallPicture | None:
-    """A file scaled down, never up; None for what is no PNG, JPEG or WebP, does not decode or has
-    more than 25 megapixels. Blocks while it computes: call it in a thread, one at a time.
+    """Scale a PNG, JPEG, or WebP down, never up.
+
+    Returns None for any other file, one that can't be decoded, or one of more than 25 megapixels.
+    Blocks while it computes, so call it in a thread, one at a time.
     """
     kind = FORMATS.get(sniff(data[:64]) or "")
-    # Each scan of a progressive JPEG is decoded over the whole picture: many would take minutes.
-    # In other files the two bytes mean nothing, and a large one has them often.
+    # Every scan of a progressive JPEG is decoded over the whole picture: many take minutes. In
+    # other formats the two bytes mean nothing and are common.
     if kind is None or (kind == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS):
         return None
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
     with warnings.catch_warnings():
-        # Pillow warns of large pictures and broken metadata; both are handled here.
+        # Pillow warns about large pictures and broken metadata; both are handled here.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             image = Image.open(io.BytesIO(data), formats=(kind,))
             if image.width * image.height > MAX_PIXELS:
                 return None
-            return SmallPicture(_upright(_shrunk(image)))
-        # Each decoder has its own errors for broken files, SyntaxError and struct.error included.
+            return SmallPicture(_rotate_upright(_shrink(image)))
+        # Every decoder raises its own errors for broken files, such as SyntaxError.
         except Exception:
             return None
 
 
-def _shrunk(image: "Image.Image") -> "Image.Image":
-    """At most 512 px on a side, in a mode that can be shown."""
+def _shrink(image: "Image.Image") -> "Image.Image":
+    """Scale to at most 512 px on a side, and convert to RGB or RGBA."""
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
     has_transparency = image.has_transparency_data
-    # A JPEG is reduced while it is decoded; what is still huge is thinned out without a copy.
+    # Reduce a JPEG while it is decoded, then subsample what is still large without a copy.
     image.draft(None, (2 * MAX_SIDE, 2 * MAX_SIDE))
     image.thumbnail((4 * MAX_SIDE, 4 * MAX_SIDE), Image.Resampling.NEAREST, reducing_gap=None)
     if image.mode == "I;16":
-        # Pillow cuts 16-bit grey off at 255: take the high bytes, which stand second.
+        # Pillow clips 16-bit gray at 255, so take the high bytes, which come second.
         image = Image.frombytes("L", image.size, image.tobytes()[1::2])
     small = image.convert("RGBA" if has_transparency else "RGB")
     small.thumbnail((MAX_SIDE, MAX_SIDE))
     return small
 
 
-def _upright(image: "Image.Image") -> "Image.Image":
-    """The picture turned as its EXIF orientation (1-8) says."""
+def _rotate_upright(image: "Image.Image") -> "Image.Image":
+    """Rotate or flip a picture by its EXIF orientation (1-8)."""
     from PIL import ExifTags, Image  # noqa: PLC0415  only runs with pictures need Pillow
 
-    turns = {
+    transposes = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -110,26 +113,26 @@ def _upright(image: "Image.Image") -> "Image.Image":
         8: Image.Transpose.ROTATE_90,
     }
     try:
-        turn = turns.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        transpose = transposes.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         # Broken metadata is no reason to lose the picture.
         return image
-    return image if turn is None else image.transpose(turn)
+    return image if transpose is None else image.transpose(transpose)
 
 
-def _sheet(pictures: "Sequence[Image.Image | None]") -> "Image.Image":
+def _draw(pictures: "Sequence[Image.Image | None]") -> "Image.Image":
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
     first = pictures[0]
     if len(pictures) > 1 or first is None:
-        return _grid(pictures)
+        return _draw_grid(pictures)
     sheet = Image.new("RGB", first.size)
     _place(sheet, first, (0, 0))
     return sheet
 
 
-def _grid(pictures: "Sequence[Image.Image | None]") -> "Image.Image":
-    """The pictures in rows, in cells as small as they allow."""
+def _draw_grid(pictures: "Sequence[Image.Image | None]") -> "Image.Image":
+    """Arrange the pictures in rows of cells that are as small as possible."""
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
     columns = _best_columns([p.size for p in pictures if p], len(pictures))
@@ -149,25 +152,25 @@ def _grid(pictures: "Sequence[Image.Image | None]") -> "Image.Image":
 
 
 def _best_columns(sizes: Sequence[tuple[int, int]], count: int) -> int:
-    """The number of columns that shows the pictures largest; the squarer grid when equal."""
+    """Find the number of columns that shows the pictures largest; prefer the squarer grid."""
     square = math.ceil(math.sqrt(count))
 
-    def merit(columns: int) -> tuple[int, int]:
+    def score(columns: int) -> tuple[int, int]:
         box = _cell_pixels(columns), _cell_pixels(math.ceil(count / columns))
         return sum(_shown_pixels(size, box) for size in sizes), -abs(columns - square)
 
     fewest = math.ceil(count / MAX_IN_A_LINE)
-    return max(range(fewest, min(count, MAX_IN_A_LINE) + 1), key=merit)
+    return max(range(fewest, min(count, MAX_IN_A_LINE) + 1), key=score)
 
 
 def _shown_pixels(size: tuple[int, int], box: tuple[int, int]) -> int:
-    """How many pixels a picture has once it is scaled down into a box."""
+    """Count the pixels of a picture that is scaled down to fit a box."""
     scale = min(1, box[0] / size[0], box[1] / size[1])
     return round(size[0] * scale) * round(size[1] * scale)
 
 
 def _cell_pixels(count: int) -> int:
-    """The side of each of so many cells that share the sheet's side."""
+    """Return the side of a cell if this many share the side of the sheet."""
     return (MAX_SIDE - GAP_PIXELS * (count + 1)) // count
 
 
@@ -199,7 +202,7 @@ def _place(sheet: "Image.Image", picture: "Image.Image", corner: tuple[int, int]
 
 
 def _checkerboard() -> "Image.Image":
-    """A board as large as the largest sheet, so that squares keep to JPEG's blocks."""
+    """Draw a board as large as the largest sheet, so that squares align with JPEG's blocks."""
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
     count = MAX_SIDE // SQUARE_PIXELS
@@ -229,11 +232,11 @@ def _label(sheet: "Image.Image", text: str, corner: tuple[int, int]) -> None:
     draw.text(middle, text, LABEL_TEXT, ImageFont.load_default(size=15), anchor="mm")
 
 
-def _fitting_jpeg(sheet: "Image.Image") -> bytes:
-    """The sheet in the best quality that fits; at half the size where none does."""
+def _encode(sheet: "Image.Image") -> bytes:
+    """Encode the sheet in the best quality that fits, at half the size if none does."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=quality, optimize=True)
         if buffer.tell() <= MAX_BYTES:
             return buffer.getvalue()
-    return _fitting_jpeg(sheet.reduce(2))
+    return _encode(sheet.reduce(2))

@@ -1,31 +1,51 @@
-"""Fixtures: a sandbox for each test, and the server over every transport and protocol era."""
+"""Fixtures, the matrix of hosts, and the two parts of the suite: `make test` and the rest.
+
+A test that takes a `host` runs over several ways to reach the server. One that is marked
+`every_host` concerns the protocol: it runs over each transport in both eras. Any other runs over
+each transport once. What a tool does with a run doesn't depend on the host, so tests of that are
+better written against `layer_mcp` itself.
+
+`make test` runs a test over the first of its hosts, and leaves out what is marked `slow`, `build`
+or `benchmark`. A test that is marked `smoke` runs there anyway, over each transport. Everything
+else is marked `rest` here, and `make test-rest` runs it.
+"""
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from .support import fault_table
-from .support.hosts import ALL_HOSTS, EACH_WAY_ONCE
+from .support.hosts import ALL_HOSTS, EACH_WAY_ONCE, Host
+from .support.raw_hosts import RawHost
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
     from .support.gallery_host import GalleryHost
 
-BASIC = ("test_behaviour", "test_approval", "test_hostile_hosts", "test_races")
+LEFT_OUT = ("slow", "build", "benchmark")
+
+# No run depends on luck or on how fast the machine is. To look for new examples, run pytest with
+# `--hypothesis-profile=explore`.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 pytest_terminal_summary = fault_table.pytest_terminal_summary
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test for each `host`: the basic behaviour over all, the rest over each way once."""
+    """Run a test that takes a `host` over all of them, or over each transport once."""
     if "host" in metafunc.fixturenames and not _chooses_its_hosts(metafunc):
-        hosts = ALL_HOSTS if metafunc.definition.path.stem in BASIC else EACH_WAY_ONCE
-        metafunc.parametrize("host", hosts, ids=str)
+        is_of_protocol = metafunc.definition.get_closest_marker("every_host") is not None
+        metafunc.parametrize("host", ALL_HOSTS if is_of_protocol else EACH_WAY_ONCE, ids=str)
 
 
 def _chooses_its_hosts(metafunc: pytest.Metafunc) -> bool:
@@ -36,23 +56,62 @@ def _chooses_its_hosts(metafunc: pytest.Metafunc) -> bool:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a process or a browser, and what `make test` leaves out."""
+    tried: set[str] = set()
+    for item in items:
+        if isinstance(item, pytest.Function):
+            _add_markers(item, tried)
+
+
+def _add_markers(item: pytest.Function, tried: set[str]) -> None:
+    """Add markers to a test. `tried` are the tests that already run over an earlier host."""
+    host = _host_of(item)
+    is_smoke = item.get_closest_marker("smoke") is not None
+    is_left_out = not is_smoke and any(item.get_closest_marker(name) for name in LEFT_OUT)
+    if host is not None:
+        if host.transport != "memory":
+            item.add_marker("process")
+        test = item.nodeid.replace(str(host), host.transport if is_smoke else "")
+        is_left_out |= test in tried
+        tried.add(test)
+    if "browser" in item.fixturenames:
+        item.add_marker("browser")
+    if is_left_out:
+        item.add_marker("rest")
+
+
+def _host_of(item: pytest.Function) -> Host | RawHost | None:
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return next((value for value in values if isinstance(value, Host | RawHost)), None)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def stopping() -> Iterator[Executor]:
+    """Threads that stop sandboxes, which takes time but no work."""
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
-    """A sandbox whose runs end at once; tests turn its knobs."""
-    with running_sandbox(SandboxState(knobs=Knobs(run_seconds=0))) as running:
-        yield running
+def sandbox(stopping: Executor) -> Iterator[RunningSandbox]:
+    """A sandbox whose runs end immediately. Tests turn its knobs."""
+    stack = ExitStack()
+    yield stack.enter_context(running_sandbox(SandboxState(knobs=Knobs(run_seconds=0))))
+    stopping.submit(stack.close)
 
 
 @pytest.fixture
 def environment(
     sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """The settings that point a server at the sandbox; its folders are the test's own."""
+    """The settings that point a server to the sandbox, with the test's own folders."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return {
         "LAYER_STATE_DIR": str(tmp_path / "state"),
@@ -64,7 +123,7 @@ def environment(
 
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
-    """A real browser for the tests of a file."""
+    """Chromium for the tests of a file. They are skipped when it isn't installed."""
     from .support.gallery_host import chromium
 
     async with chromium() as running:

@@ -1,18 +1,28 @@
-"""Every error code that the code names has its row, and every row its code and next step."""
+"""Every error code that the package names has a row, and every row is complete."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import layer_mcp
+from layer_mcp import LayerError
 from layer_mcp.api.problems import SENTENCES
-from layer_mcp.error_codes import ERROR_CODES, SOURCES
-from layer_mcp.errors import CODE_BY_STATUS, NEXT_STEPS
+from layer_mcp.errors import (
+    CODE_BY_STATUS,
+    ERROR_CODES,
+    OTHER_RUN_NEXT_STEP,
+    SOURCES,
+    next_step_for,
+    next_step_for_person,
+    next_step_for_run,
+    one_sentence,
+)
 
 PACKAGE = Path(layer_mcp.__file__).parent
-TABLE = PACKAGE / "error_codes.py"
-ROWS = {row.code: row for row in ERROR_CODES}
+TABLE = PACKAGE / "errors.py"
 CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
 # Words in capitals that are no codes: variables of the environment, flags of the system, and what
 # Layer's published contract has in place of a code.
@@ -21,7 +31,7 @@ OTHER_WORDS = re.compile(
     r"|DEFAULT_API_URL"
 )
 MAKERS = ("LayerError", "RefusalError", "_error", "refused")
-# What the sandbox says of itself when a test wants a fault and names no code.
+# The sandbox answers with it when a test asks for a fault and names no code.
 OF_THE_SANDBOX = {"INTERNAL_ERROR"}
 
 
@@ -68,31 +78,86 @@ def raised() -> set[str]:
 
 
 def test_every_code_that_the_package_names_has_a_row() -> None:
-    assert (words() | raised()) - ROWS.keys() == set()
+    assert (words() | raised()) - ERROR_CODES.keys() == set()
 
 
-def test_every_code_that_errors_are_read_as_has_a_row() -> None:
-    assert {*NEXT_STEPS, *SENTENCES, *CODE_BY_STATUS.values()} - ROWS.keys() == set()
+def test_every_code_that_layers_answers_are_read_as_has_a_row() -> None:
+    assert {*SENTENCES, *CODE_BY_STATUS.values()} - ERROR_CODES.keys() == set()
 
 
-def test_every_row_is_a_code_that_the_package_names() -> None:
-    assert ROWS.keys() - words() - raised() - NEXT_STEPS.keys() == set()
+def test_every_code_is_named_by_the_package_or_sent_by_layer() -> None:
+    unnamed = ERROR_CODES.keys() - words() - raised() - set(CODE_BY_STATUS.values())
+    assert [code for code in unnamed if ERROR_CODES[code].source not in ("layer", "run")] == []
 
 
-def test_no_code_has_two_rows() -> None:
-    assert len(ROWS) == len(ERROR_CODES)
-
-
-def test_every_row_has_one_sentence_and_a_next_step() -> None:
-    for row in ERROR_CODES:
-        assert row.meaning.endswith("."), row.code
-        assert row.next_step.endswith("."), row.code
+@pytest.mark.parametrize("code", sorted(ERROR_CODES))
+def test_every_row_has_a_sentence_and_a_short_next_step(code: str) -> None:
+    row = ERROR_CODES[code]
+    assert row.meaning.endswith(".")
+    assert row.next_step.endswith(".")
+    assert len(row.next_step) < 200
+    assert "!" not in row.next_step
 
 
 def test_every_source_has_codes() -> None:
-    assert {row.source for row in ERROR_CODES} == SOURCES.keys()
+    assert {row.source for row in ERROR_CODES.values()} == SOURCES.keys()
 
 
 def test_a_status_in_the_table_is_the_one_that_its_code_is_read_from() -> None:
     for status, code in CODE_BY_STATUS.items():
-        assert str(status) in ROWS[code].status
+        assert str(status) in ERROR_CODES[code].status
+
+
+def test_an_error_takes_its_next_step_from_the_table() -> None:
+    error = LayerError("FILE_EMPTY", "a.png is empty.")
+    assert error.next_step == ERROR_CODES["FILE_EMPTY"].next_step
+    assert str(error) == f"FILE_EMPTY: a.png is empty. {error.next_step}"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "family"),
+    [
+        ("STYLE_NOT_FOUND", 404, "NOT_FOUND"),
+        ("SUBSCRIPTION_PAUSED", 403, "FORBIDDEN"),
+        ("GATEWAY_TIMEOUT", 504, "SERVER_ERROR"),
+        ("CONFLICT", 409, "REQUEST_REFUSED"),
+        ("SOMETHING_NEW", None, "REQUEST_REFUSED"),
+    ],
+)
+def test_a_code_without_a_row_gets_the_next_step_of_its_family(
+    code: str, status: int | None, family: str
+) -> None:
+    assert next_step_for(code, status) == ERROR_CODES[family].next_step
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("MODEL_NOT_FOUND", "layer-mcp models lists the models."),
+        ("DECLINED", ""),
+        ("FILE_EMPTY", None),
+        ("SOMETHING_NEW", None),
+    ],
+)
+def test_a_person_gets_another_next_step_only_where_the_table_has_one(
+    code: str, step: str | None
+) -> None:
+    assert next_step_for_person(code) == step
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("INSUFFICIENT_BALANCE", ERROR_CODES["INSUFFICIENT_BALANCE"].next_step),
+        ("NO_MEDIA_GENERATED", ERROR_CODES["NO_MEDIA_GENERATED"].next_step),
+        ("TIMEOUT", OTHER_RUN_NEXT_STEP),
+        ("SOMETHING_NEW", OTHER_RUN_NEXT_STEP),
+    ],
+)
+def test_a_failed_run_gets_the_next_step_of_runs(code: str, step: str) -> None:
+    assert next_step_for_run(code) == step
+
+
+def test_foreign_text_becomes_one_line_of_limited_length() -> None:
+    assert one_sentence("a\n  b\tc") == "a b c."
+    assert len(one_sentence("word " * 500)) <= 301

@@ -5,12 +5,22 @@ import sys
 
 import pytest
 
-from layer_mcp.server.without_rich import without_rich
+from layer_mcp import Settings
+from layer_mcp.server.app import create_server
 
 
 @pytest.mark.parametrize(
     "name",
-    ["httpx", "PIL", "rich", "keyring", "yaml", "layer_mcp.clients", "layer_mcp.sandbox"],
+    [
+        "httpx",
+        "PIL",
+        "rich",
+        "keyring",
+        "tomlkit",
+        "yaml",
+        "layer_mcp.clients",
+        "layer_mcp.sandbox",
+    ],
 )
 def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     code = (
@@ -24,11 +34,19 @@ def test_a_server_that_lists_its_tools_does_not_load(name: str) -> None:
     assert f"'{name}'" not in loaded
 
 
-def test_a_server_takes_nothing_from_threads_that_draw_with_rich() -> None:
+def test_creating_a_server_keeps_rich_for_threads_that_use_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import rich.console
 
-    with without_rich():
-        assert sys.modules["rich.console"] is rich.console
+    seen: list[object] = []
+
+    def configure_logging(_level: str) -> None:
+        seen.append(sys.modules.get("rich.console"))
+
+    monkeypatch.setattr("mcp.server.mcpserver.server.configure_logging", configure_logging)
+    create_server(Settings())
+    assert seen == [rich.console]
 
 
 def test_importing_the_package_prints_nothing_and_needs_no_environment() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 from layer_mcp.paths import (
     allowed_input,
     input_folders,
@@ -58,7 +58,7 @@ def failure(path: str, *folders: Path) -> LayerError:
     with pytest.raises(LayerError) as caught:
         allowed_input(path, folders)
     error = caught.value
-    assert error.code in NEXT_STEPS
+    assert error.code in ERROR_CODES
     assert error.message.endswith(".")
     assert "\0" not in error.message
     return error

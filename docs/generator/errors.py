@@ -1,10 +1,10 @@
-"""The tables of error codes: one for each place that they come from."""
+"""Tables of error codes: one for each source."""
 
-from layer_mcp.error_codes import ERROR_CODES, SOURCES, ErrorCode, Source
+from layer_mcp.errors import ERROR_CODES, SOURCES, Source
 
 from .tables import table
 
-# The same in a column, where it has to be short.
+# Short names, because they go into a column.
 SHORT: dict[Source, str] = {
     "call": "the call",
     "price": "price and consent",
@@ -20,17 +20,18 @@ SHORT: dict[Source, str] = {
 
 
 def error_tables() -> str:
-    """A heading and a table for each source, a row for each code."""
+    """Return a heading and a table for each source, with a row for each code."""
     return "\n\n".join(_section(source) for source in SOURCES)
 
 
 def _section(source: Source) -> str:
-    codes = [code for code in ERROR_CODES if code.source == source]
+    codes = [code for code, row in ERROR_CODES.items() if row.source == source]
     head = ("code", "what it means", "what to do next", "comes from")
-    return f"## {SOURCES[source]}\n\n{table(head, [_row(code) for code in codes])}"
+    return f"## {SOURCES[source]}\n\n{table(head, [_cells(code) for code in codes])}"
 
 
-def _row(code: ErrorCode) -> tuple[str, str, str, str]:
-    places = ", ".join(SHORT[place] for place in (code.source, *code.also))
-    status = f" (HTTP {code.status})" if code.status else ""
-    return f"`{code.code}`", code.meaning, code.next_step, places + status
+def _cells(code: str) -> tuple[str, str, str, str]:
+    row = ERROR_CODES[code]
+    sources = ", ".join(SHORT[source] for source in (row.source, *row.also))
+    status = f" (HTTP {row.status})" if row.status else ""
+    return f"`{code}`", row.meaning, row.next_step, sources + status

@@ -7,12 +7,11 @@ from mcp import Client
 from mcp.types import Prompt
 
 from layer_mcp import Settings
-from layer_mcp.clients.catalog import CLIENTS
-from layer_mcp.clients.catalog import Client as AttachableClient
-from layer_mcp.clients.platforms import Platform, System
-from layer_mcp.doctor.examination import CHECKS
+from layer_mcp.clients.catalog import CLIENTS, Platform, System
+from layer_mcp.clients.catalog import Client as CatalogClient
+from layer_mcp.doctor.checks import CHECKS
 from layer_mcp.server.app import create_server
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp.server.prompts import JOBS
 
 from .tables import table
 
@@ -37,7 +36,7 @@ def client_files() -> str:
     return table(("client", "macOS", "Linux", "Windows"), rows)
 
 
-def _file_of(client: AttachableClient, system: System) -> str:
+def _file_of(client: CatalogClient, system: System) -> str:
     return f"`{client.file(Platform(system, Path('~'), {}))}`"
 
 
@@ -59,8 +58,8 @@ def resource_table() -> str:
 
 def check_list() -> str:
     """The checks of doctor, by the names that --json gives them, without those of each client."""
-    subjects = [row.subject for row in CHECKS if not row.subject.id.startswith("client.")]
-    return table(("check", "in --json"), [(one.title, f"`{one.id}`") for one in subjects])
+    checks = [check for check in CHECKS if not check.id.startswith("client.")]
+    return table(("check", "in --json"), [(check.title, f"`{check.id}`") for check in checks])
 
 
 Row = tuple[str, str, str]
@@ -79,7 +78,7 @@ async def _listed() -> tuple[list[Prompt], list[Row], list[Row]]:
 
 
 def _arguments(prompt: Prompt) -> str:
-    defaults = {(job.name, each.name): each.default for job in jobs() for each in job.arguments}
+    defaults = {(job.name, each.name): each.default for job in JOBS for each in job.arguments}
     words: list[str] = []
     for argument in prompt.arguments or []:
         default = defaults[prompt.name, argument.name]

@@ -6,7 +6,6 @@ import type { Model } from "./model";
 import { order, type Wanted } from "./order";
 import type { Page } from "./page";
 import { referenceForm } from "./reference_form";
-import { runView } from "./run_view";
 import { saving } from "./saving";
 import { meaning } from "./status";
 
@@ -28,9 +27,11 @@ interface Source {
   current: () => Subject;
   /** Settles when all is known of the run that can be known. */
   ready: () => Promise<void>;
+  /** Shows the run that was started. */
+  open: (run: Run, prompt?: string) => void;
 }
 
-export function actions(page: Page, { current, ready }: Source): Actions {
+export function actions(page: Page, { current, ready, open }: Source): Actions {
   const panel = h("div", {});
   const reason = h("p", { class: "meta" });
   const save = saving(page, () => current().run);
@@ -52,7 +53,7 @@ export function actions(page: Page, { current, ready }: Source): Actions {
       fill(panel);
       draw();
       const prompt = typeof wanted.given.prompt === "string" ? wanted.given.prompt : undefined;
-      page.open(() => runView(page, { run, prompt }));
+      open(run, prompt);
     };
     again.disabled = true;
     const toPay: Wanted = {

@@ -36,7 +36,11 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   const stage = h("section", { class: "stage", "aria-label": "Files" });
   const price = h("p", { class: "price" });
   const facts = h("div", {});
-  const doing = actions(page, { current: () => ({ run, known, model }), ready: () => learned });
+  const doing = actions(page, {
+    current: () => ({ run, known, model }),
+    ready: () => learned,
+    open: (started, asked) => page.open(() => runView(page, { run: started, prompt: asked })),
+  });
   const trouble = h("p", { class: "notice", role: "status", hidden: true });
   const files = outputCards(page, { useAsReference: doing.useAsReference });
   const element = h(

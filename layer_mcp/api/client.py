@@ -1,11 +1,11 @@
-"""LayerClient: one method an operation.
+"""LayerClient: one method for each operation.
 
 async with LayerClient.from_env() as layer:
     started = await layer.execute_inference(InferenceRequest(model_id=..., prompt="a potion"))
     run = await layer.wait(started.inference_id, timeout_seconds=300)
 """
 
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,9 @@ from anyio import to_thread
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
-from .connection import BeforeSending, Connection
 from .fields import is_uuid
 from .host_rules import host_rules
+from .media_files import MEGABYTE, LocalFile, open_media_file
 from .models import (
     Inference,
     InferenceRequest,
@@ -42,27 +42,25 @@ from .models import (
     Workspace,
     WorkspaceList,
 )
-from .polling import OnProgress, wait_for_end
-from .retry import Limits
-from .workspaces import choose_workspace
+from .polling import OnProgress, RunT, wait_for_end
+from .retry import BeforeSending, Limits
 
 if TYPE_CHECKING:
     from .download import Downloaded
-    from .download import OnBytes as OnArrivedBytes
-    from .file_hosts import FileHosts
-    from .local_files import LocalFile
-    from .upload import OnBytes, UploadSession
+    from .download import OnBytes as OnReceivedBytes
+    from .file_transport import FileTransport
+    from .http import Connection
+    from .upload import OnBytes, Uploader
 
 MAX_PAGES = 20
-MAX_KEPT_UPLOADS = 32
-MEGABYTE = 1024 * 1024
 DEFAULT_MAX_UPLOAD_BYTES = 64 * MEGABYTE
 DEFAULT_MAX_DOWNLOAD_BYTES = 1024 * MEGABYTE
 LOOKUP_SECONDS = 10
 WORKSPACE_KEPT_SECONDS = 60
+MAX_LISTED_WORKSPACES = 20
+MAX_NAME_LENGTH = 60
 REFERENCE_FIELDS = frozenset({"guidance_files", "mask"})
 FIELDS_WITHOUT_PRICE = frozenset({"seed", "session_name"})
-
 
 PageT = TypeVar("PageT", WorkspaceList, WorkflowList)
 
@@ -70,8 +68,8 @@ PageT = TypeVar("PageT", WorkspaceList, WorkflowList)
 class LayerClient:
     """Layer's API for one account: one connection pool, one token.
 
-    Methods raise `LayerError`. A method that takes `workspace` accepts an id, slug or name; left
-    out, it is the client's own, else the only one of the account.
+    Methods raise `LayerError`. A method that takes `workspace` accepts an id, slug or name; without
+    it, the client's workspace is used, or the only one of the account.
     """
 
     def __init__(
@@ -86,21 +84,22 @@ class LayerClient:
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         trace_prompts: bool = False,
     ) -> None:
+        self._token = token
         self._workspace = workspace
         self._api_url = normal_api_url(api_url)
-        self._connection = Connection(
-            token, self._api_url, limits or Limits(), trace_prompts=trace_prompts
-        )
+        self._limits = limits or Limits()
+        self._trace_prompts = trace_prompts
         self._host_rules = host_rules(self._api_url, media_hosts)
         self._max_upload_bytes = max_upload_bytes
         self._max_download_bytes = max_download_bytes
-        self._file_hosts: FileHosts | None = None
-        self._uploads: dict[tuple[str, str], UploadSession] = {}
+        self._connection: Connection | None = None
+        self._file_transport: FileTransport | None = None
+        self._uploader: Uploader | None = None
         self._found_workspaces: dict[str | None, tuple[str, float]] = {}
 
     @classmethod
     def from_env(cls) -> Self:
-        """A client with the environment's workspace, address and token, else the stored token.
+        """Create a client with the environment's settings, and the stored token if none is set.
 
         Raises:
             SettingsError: a setting that cannot be used.
@@ -109,10 +108,10 @@ class LayerClient:
 
     @classmethod
     def from_settings(cls, settings: Settings, token: TokenSource | None = None) -> Self:
-        """A client with the given settings; without a token there, that of the system's keyring.
+        """Create a client with the given settings; the system's keyring provides a missing token.
 
         Raises:
-            SettingsError: the sandbox is wanted, but the address is not one.
+            SettingsError: the sandbox is wanted, but the URL is not that of a sandbox.
         """
         refuse_paid_sandbox(settings)
         return cls(
@@ -134,13 +133,13 @@ class LayerClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._connection.close()
-        if self._file_hosts is not None:
-            await self._file_hosts.close()
-            self._file_hosts = None
+        if self._connection is not None:
+            await self._connection.close()
+        if self._file_transport is not None:
+            await self._file_transport.close()
 
     async def list_workspaces(self) -> list[Workspace]:
-        """All workspaces of the account, most recently active first (GET workspaces)."""
+        """List all workspaces of the account, most recently active first (GET workspaces)."""
         return [
             workspace
             async for page in self._pages(WorkspaceList, "v1/workspaces")
@@ -148,28 +147,28 @@ class LayerClient:
         ]
 
     async def get_workspace(self, workspace: str | None = None) -> Workspace:
-        """A workspace with its balance (GET workspaces/{id})."""
-        return await self._connection.ask(Workspace, await self._path(workspace))
+        """Get a workspace with its balance (GET workspaces/{id})."""
+        return await self._http.ask(Workspace, await self._path(workspace))
 
     async def list_models(
         self, query: ModelQuery | None = None, *, workspace: str | None = None
     ) -> ModelList:
-        """One page of the models of a workspace (GET models)."""
+        """Get one page of the models of a workspace (GET models)."""
         path = await self._path(workspace, "models")
-        return await self._connection.ask(ModelList, path, params=(query or ModelQuery()).params())
+        return await self._http.ask(ModelList, path, params=(query or ModelQuery()).params())
 
     async def get_model(self, model_id: str, *, workspace: str | None = None) -> ModelDetail:
-        """A model with its capabilities (GET models/{id})."""
+        """Get a model with its capabilities (GET models/{id})."""
         path = await self._path(workspace, "models", model_id)
-        return (await self._connection.ask(ModelAnswer, path)).model
+        return (await self._http.ask(ModelAnswer, path)).model
 
     async def estimate_price(
         self, request: InferenceRequest, *, workspace: str | None = None
     ) -> PriceEstimate:
-        """What a run will cost, with its references and mask (POST inferences/estimate).
+        """Get the price of a run with its references and mask (POST inferences/estimate).
 
-        The published contract does not name those two. When Layer refuses them, the price is
-        asked for without, and `references_refused` is what it said.
+        The published contract does not name references and mask. If Layer refuses them, this asks
+        for the price without them, and `references_refused` is what Layer said.
         """
         path = await self._path(workspace, "inferences", "estimate")
         body = _without(request.body(), FIELDS_WITHOUT_PRICE)
@@ -177,14 +176,14 @@ class LayerClient:
         if not has_references:
             body = _without(body, REFERENCE_FIELDS)
         try:
-            return await self._connection.ask(PriceEstimate, path, method="POST", json=body)
+            return await self._http.ask(PriceEstimate, path, method="POST", json=body)
         except LayerError as error:
             named = any(name in error.message for name in REFERENCE_FIELDS)
             if not (has_references and named):
                 raise
             why = error.message
         body = _without(body, REFERENCE_FIELDS)
-        estimate = await self._connection.ask(PriceEstimate, path, method="POST", json=body)
+        estimate = await self._http.ask(PriceEstimate, path, method="POST", json=body)
         return estimate.model_copy(update={"references_refused": why})
 
     async def execute_inference(
@@ -194,14 +193,17 @@ class LayerClient:
         workspace: str | None = None,
         before_sending: BeforeSending | None = None,
     ) -> StartedInference:
-        """Start a run, which is charged (POST inferences): see `Connection.submit`.
+        """Start a run, which is charged (POST inferences).
+
+        The request is sent again only when Layer surely did not accept it. `before_sending` is
+        called right before each try; raise a LayerError in it to send nothing.
 
         Raises:
-            LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
+            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
                 exists.
         """
         path = await self._path(workspace, "inferences")
-        return await self._connection.submit(
+        return await self._http.submit(
             StartedInference,
             path,
             request.body(),
@@ -210,10 +212,10 @@ class LayerClient:
         )
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
-        """The state of a run (GET inferences/{id}); sent again after a transport fault."""
+        """Get the state of a run (GET inferences/{id}); retried after a transport fault."""
         with _naming(inference_id=inference_id):
             path = await self._path(workspace, "inferences", inference_id)
-            return await self._connection.ask(Inference, path)
+            return await self._http.ask(Inference, path)
 
     async def wait(
         self,
@@ -226,9 +228,10 @@ class LayerClient:
     ) -> Inference:
         """Wait until the run has ended or the time is up, and return its last state.
 
-        Polls no tighter than Layer asks, starts none after the deadline and rides out transient
-        faults: see `polling.wait_for_end`, also for `known` and `on_progress`. With a timeout of 0
-        it is `get_inference`.
+        Polls no more often than Layer asks, starts no poll after the deadline, and ignores
+        transient faults until then. A `known` state delays the first poll by one interval;
+        `on_progress` is called with each new state and the seconds waited. With a timeout of 0
+        this is `get_inference`.
 
         Raises:
             LayerError: with `inference_id`, when waiting cannot help or no state arrived in time.
@@ -237,24 +240,18 @@ class LayerClient:
             return known or await self.get_inference(inference_id, workspace=workspace)
         with _naming(inference_id=inference_id):
             path = await self._path(workspace, "inferences", inference_id)
-
-            async def poll() -> Inference:
-                return await self._connection.ask(Inference, path, once=True)
-
-            return await wait_for_end(
-                poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
-            )
+            return await self._wait(Inference, path, timeout_seconds, known, on_progress)
 
     async def list_workflows(
         self, query: WorkflowQuery | None = None, *, workspace: str | None = None
     ) -> WorkflowList:
-        """One page of the published workflows of a workspace (GET workflows)."""
+        """Get one page of the published workflows of a workspace (GET workflows)."""
         path = await self._path(workspace, "workflows")
         params = (query or WorkflowQuery()).params()
-        return await self._connection.ask(WorkflowList, path, params=params)
+        return await self._http.ask(WorkflowList, path, params=params)
 
     async def find_workflow(self, workflow_id: str, *, workspace: str | None = None) -> Workflow:
-        """A workflow by its id; Layer has no call for one, so the list is searched.
+        """Find a workflow by its id in the list; Layer has no call for a single one.
 
         Raises:
             LayerError: WORKFLOW_NOT_FOUND.
@@ -269,11 +266,10 @@ class LayerClient:
     async def estimate_workflow(
         self, workflow_id: str, inputs: dict[str, Any], *, workspace: str | None = None
     ) -> WorkflowPriceEstimate:
-        """What a workflow run will cost and make (POST workflows/{id}/estimate)."""
+        """Get the price and the outputs of a workflow run (POST workflows/{id}/estimate)."""
         path = await self._path(workspace, "workflows", workflow_id, "estimate")
-        return await self._connection.ask(
-            WorkflowPriceEstimate, path, method="POST", json={"inputs": inputs}
-        )
+        body = {"inputs": inputs}
+        return await self._http.ask(WorkflowPriceEstimate, path, method="POST", json=body)
 
     async def execute_workflow(
         self,
@@ -285,23 +281,25 @@ class LayerClient:
     ) -> StartedWorkflowRun:
         """Start a workflow run, which is charged (POST workflows/{id}/runs).
 
+        Sent like `execute_inference`.
+
         Raises:
-            LayerError: OUTCOME_UNKNOWN when the request went out and nothing says whether the run
+            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
                 exists.
         """
         path = await self._path(workspace, "workflows", workflow_id, "runs")
         body = request.model_dump(mode="json", exclude_none=True)
-        return await self._connection.submit(
+        return await self._http.submit(
             StartedWorkflowRun, path, body, id_name="run_id", before_sending=before_sending
         )
 
     async def get_workflow_run(
         self, workflow_id: str, run_id: str, *, workspace: str | None = None
     ) -> WorkflowRun:
-        """The state of a workflow run (GET workflows/{id}/runs/{run_id})."""
+        """Get the state of a workflow run (GET workflows/{id}/runs/{run_id})."""
         with _naming(run_id=run_id):
             path = await self._path(workspace, "workflows", workflow_id, "runs", run_id)
-            return await self._connection.ask(WorkflowRun, path)
+            return await self._http.ask(WorkflowRun, path)
 
     async def wait_for_workflow_run(
         self,
@@ -313,7 +311,7 @@ class LayerClient:
         known: WorkflowRun | None = None,
         on_progress: OnProgress[WorkflowRun] | None = None,
     ) -> WorkflowRun:
-        """Wait until a workflow run has ended or the time is up, as `wait` does for a run.
+        """Wait until a workflow run has ended or the time is up, like `wait`.
 
         Raises:
             LayerError: with `run_id`, when waiting cannot help or no state arrived in time.
@@ -322,86 +320,41 @@ class LayerClient:
             return known or await self.get_workflow_run(workflow_id, run_id, workspace=workspace)
         with _naming(run_id=run_id):
             path = await self._path(workspace, "workflows", workflow_id, "runs", run_id)
-
-            async def poll() -> WorkflowRun:
-                return await self._connection.ask(WorkflowRun, path, once=True)
-
-            return await wait_for_end(
-                poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
-            )
+            return await self._wait(WorkflowRun, path, timeout_seconds, known, on_progress)
 
     async def request_upload_url(
         self, request: UploadUrlRequest, *, workspace: str | None = None
     ) -> UploadUrl:
-        """A signed address for a file's bytes, valid for minutes (POST files/upload-url)."""
+        """Get a signed URL for a file's bytes, valid for minutes (POST files/upload-url)."""
         path = await self._path(workspace, "files", "upload-url")
         body = request.model_dump(mode="json", exclude_none=True)
-        return await self._connection.ask(UploadUrl, path, method="POST", json=body)
+        return await self._http.ask(UploadUrl, path, method="POST", json=body)
 
     async def upload_file(
         self,
-        file: "LocalFile | Path",
+        file: LocalFile | Path,
         *,
         workspace: str | None = None,
         on_bytes: "OnBytes | None" = None,
     ) -> str:
-        """Bring a media file to Layer and return its file_id.
+        """Upload a media file and return its file_id.
 
-        A broken transfer goes on from what arrived, also in a later call with the same content.
-        The token stays with the API host.
+        A broken transfer is resumed from what arrived, also by a later call with the same content.
+        The token is sent to the API host only.
 
         Raises:
             LayerError: what is wrong with the file (see `open_media_file`), HOST_NOT_ALLOWED,
                 UPLOAD_FAILED, UPLOAD_REFUSED or UPLOAD_EXPIRED.
         """
-        if isinstance(file, Path):
-            from .local_files import open_media_file  # noqa: PLC0415
+        from .upload import Uploader  # noqa: PLC0415
 
-            with ExitStack() as stack:
+        with ExitStack() as stack:
+            if isinstance(file, Path):
                 media = open_media_file(file, max_bytes=self._max_upload_bytes)
-                opened = await to_thread.run_sync(stack.enter_context, media)
-                return await self.upload_file(opened, workspace=workspace, on_bytes=on_bytes)
-        workspace_id = await self.workspace_id(workspace)
-        from .upload import SessionLostError, send_file  # noqa: PLC0415
-
-        hosts, key, reason = self._files(), (workspace_id, file.sha256), ""
-        # A session of an earlier call may be gone, and a new address may be refused once.
-        for _ in range(3 if key in self._uploads else 2):
-            # Taken out while it is in use: no other call may write into the same session.
-            session = self._uploads.pop(key, None)
-            resume = session is not None
-            try:
-                session = session or await self._new_upload(workspace_id, file)
-                async with hosts.places:
-                    await send_file(hosts, session, file, resume=resume, on_bytes=on_bytes)
-                return session.file_id
-            except SessionLostError as lost:
-                reason = str(lost)
-            # Broken or cancelled: a later call goes on. A refused session is of no more use.
-            except BaseException as error:
-                broken = not isinstance(error, LayerError) or error.code == "UPLOAD_FAILED"
-                if session is not None and broken:
-                    self._keep_upload(key, session)
-                raise
-        sentence = f"The storage host did not accept the address of the upload ({reason})."
-        raise LayerError("UPLOAD_EXPIRED", sentence)
-
-    def _keep_upload(self, key: tuple[str, str], session: "UploadSession") -> None:
-        self._uploads[key] = session
-        while len(self._uploads) > MAX_KEPT_UPLOADS:
-            self._uploads.pop(next(iter(self._uploads)))
-
-    async def _new_upload(self, workspace_id: str, file: "LocalFile") -> "UploadSession":
-        from .upload import open_session  # noqa: PLC0415
-
-        request = UploadUrlRequest(
-            content_type=file.content_type,
-            file_size_bytes=file.size_bytes,
-            # A name may have bytes that are no text.
-            file_name=file.path.name.encode(errors="replace").decode(),
-        )
-        ticket = await self.request_upload_url(request, workspace=workspace_id)
-        return await open_session(self._files(), ticket, file)
+                file = await to_thread.run_sync(stack.enter_context, media)
+            workspace_id = await self.workspace_id(workspace)
+            self._uploader = self._uploader or Uploader(self._files, self._request_url)
+            return await self._uploader.upload(file, workspace_id, on_bytes=on_bytes)
 
     async def download(
         self,
@@ -409,9 +362,9 @@ class LayerClient:
         sink: BinaryIO,
         *,
         max_bytes: int | None = None,
-        on_bytes: "OnArrivedBytes | None" = None,
+        on_bytes: "OnReceivedBytes | None" = None,
     ) -> "Downloaded":
-        """Write an output to `sink`, an empty file; a few at once, each within the client's limit.
+        """Write an output to `sink`, an empty file; a few at a time, each within the size limit.
 
         No credentials are sent. Only Layer's media host, the API's host and `media_hosts` serve.
 
@@ -421,16 +374,15 @@ class LayerClient:
         """
         from .download import download  # noqa: PLC0415
 
-        hosts = self._files()
-        async with hosts.places:
+        async with self._files.slots:
             limit_bytes = self._max_download_bytes if max_bytes is None else max_bytes
-            return await download(hosts, url, sink, max_bytes=limit_bytes, on_bytes=on_bytes)
+            return await download(self._files, url, sink, max_bytes=limit_bytes, on_bytes=on_bytes)
 
     async def workspace_id(self, workspace: str | None = None) -> str:
-        """The id of a workspace given by id, slug or name; a look-up counts for a minute.
+        """Return the id of a workspace given by id, slug or name; a look-up is kept for a minute.
 
         Raises:
-            LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the ones there are.
+            LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the account's workspaces.
         """
         wanted = workspace or self._workspace
         if wanted and is_uuid(wanted):
@@ -442,15 +394,30 @@ class LayerClient:
         self._found_workspaces[wanted] = (chosen, anyio.current_time() + WORKSPACE_KEPT_SECONDS)
         return chosen
 
+    async def _wait(
+        self,
+        model: type[RunT],
+        path: str,
+        timeout_seconds: float,
+        known: RunT | None,
+        on_progress: OnProgress[RunT] | None,
+    ) -> RunT:
+        async def poll() -> RunT:
+            return await self._http.ask(model, path, once=True)
+
+        return await wait_for_end(
+            poll, timeout_seconds=timeout_seconds, known=known, on_progress=on_progress
+        )
+
     async def _pages(self, model: type[PageT], path: str) -> AsyncGenerator[PageT]:
-        """The pages of a list, as long as there are more and the time for a look-up lasts."""
+        """Yield the pages of a list, within the time for a look-up."""
         deadline = anyio.current_time() + LOOKUP_SECONDS
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
             try:
                 with anyio.fail_after(deadline - anyio.current_time()):
-                    page = await self._connection.ask(model, path, params=params)
+                    page = await self._http.ask(model, path, params=params)
             except TimeoutError:
                 sentence = "Layer did not send the whole list in time."
                 raise LayerError("TIMEOUT", sentence, transient=True) from None
@@ -463,13 +430,63 @@ class LayerClient:
         workspace_id = await self.workspace_id(workspace)
         return "/".join(["v1/workspaces", workspace_id, *(quote(part, safe="") for part in parts)])
 
-    def _files(self) -> "FileHosts":
-        # Only a transfer needs httpx here: a server that lists its tools starts without it.
-        from .file_hosts import FileHosts  # noqa: PLC0415
+    async def _request_url(self, request: UploadUrlRequest, workspace_id: str) -> UploadUrl:
+        return await self.request_upload_url(request, workspace=workspace_id)
 
-        if self._file_hosts is None:
-            self._file_hosts = FileHosts(self._host_rules)
-        return self._file_hosts
+    @property
+    def _http(self) -> "Connection":
+        # Only the first call needs httpx: a server that lists its tools starts without it.
+        from .http import Connection  # noqa: PLC0415
+
+        if self._connection is None:
+            self._connection = Connection(
+                self._token, self._api_url, self._limits, trace_prompts=self._trace_prompts
+            )
+        return self._connection
+
+    @property
+    def _files(self) -> "FileTransport":
+        from .file_transport import FileTransport  # noqa: PLC0415
+
+        if self._file_transport is None:
+            self._file_transport = FileTransport(self._host_rules)
+        return self._file_transport
+
+
+def choose_workspace(wanted: str | None, workspaces: Sequence[Workspace]) -> Workspace:
+    """Return the workspace whose id, slug or name is `wanted`; without one, the only workspace.
+
+    Raises:
+        LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the account's workspaces.
+    """
+    if wanted is None:
+        if len(workspaces) == 1:
+            return workspaces[0]
+        step = None if workspaces else "Create a workspace at app.layer.ai."
+        raise LayerError("WORKSPACE_REQUIRED", _list_names(workspaces), next_step=step)
+    key = wanted.strip().casefold()
+    matches = [
+        one
+        for one in workspaces
+        if key in (one.workspace_id.casefold(), (one.slug or "").casefold())
+    ]
+    matches = matches or [one for one in workspaces if key == (one.name or "").casefold()]
+    if len(matches) == 1:
+        return matches[0]
+    problem = "More than one workspace is" if matches else "No workspace of this account is"
+    sentence = f'{problem} called "{wanted[:MAX_NAME_LENGTH]}". {_list_names(workspaces)}'
+    raise LayerError("WORKSPACE_NOT_FOUND", sentence)
+
+
+def _list_names(workspaces: Sequence[Workspace]) -> str:
+    if not workspaces:
+        return "The account has no workspace."
+    named = [
+        f"{(one.name or one.slug or 'without name')[:MAX_NAME_LENGTH]} ({one.workspace_id})"
+        for one in workspaces[:MAX_LISTED_WORKSPACES]
+    ]
+    more = len(workspaces) - MAX_LISTED_WORKSPACES
+    return f"The account has {'; '.join(named)}{f' and {more} more' if more > 0 else ''}."
 
 
 def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
@@ -478,7 +495,7 @@ def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
 
 @contextmanager
 def _naming(*, inference_id: str | None = None, run_id: str | None = None) -> Generator[None]:
-    """Every failure in the block says which run it is about."""
+    """Add the run's id to every failure in the block."""
     try:
         yield
     except LayerError as error:

@@ -1,4 +1,4 @@
-"""Fetching an output from Layer's media host: checked addresses, capped size, no credentials."""
+"""Downloading an output from Layer's media host: checked URLs, a size limit, no credentials."""
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ import httpx
 from anyio import to_thread
 
 from ..errors import LayerError
-from .file_hosts import FileHosts
+from .file_transport import FileTransport
 from .host_rules import media_address
 from .retry import parse_retry_after, retry_delay_seconds, utc_now
 
@@ -22,12 +22,12 @@ WRITE_BYTES = 1024 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
 
 OnBytes = Callable[[int], Awaitable[None]]
-"""Told how many bytes of the file have arrived."""
+"""Called with the bytes of the file that arrived so far."""
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What was written to the sink; without a known length, it may have been cut."""
+    """A file that was written to the sink; without a known length, it may have been cut."""
 
     size_bytes: int
     sha256: str
@@ -36,17 +36,17 @@ class Downloaded:
 
 
 async def download(
-    hosts: FileHosts,
+    transport: FileTransport,
     url: str,
     sink: BinaryIO,
     *,
     max_bytes: int,
     on_bytes: OnBytes | None = None,
 ) -> Downloaded:
-    """Write the file at an output's address to `sink`, an empty file open for writing.
+    """Write the file at an output's URL to `sink`, an empty file open for writing.
 
-    Redirects are followed, each to a checked address. A transfer that breaks starts over, at most
-    three times.
+    Redirects are followed, each to a checked URL. A transfer that breaks starts over, at most three
+    times.
 
     Raises:
         LayerError: HOST_NOT_ALLOWED, DOWNLOAD_FAILED, OUTPUT_GONE or OUTPUT_TOO_LARGE.
@@ -55,12 +55,12 @@ async def download(
     for attempt in count(1):
         retry_after_seconds: float | None = None
         try:
-            return await _once(hosts, url, sink, max_bytes, on_bytes)
+            return await _download_once(transport, url, sink, max_bytes, on_bytes)
         except httpx.RequestError:
             failure = LayerError("DOWNLOAD_FAILED", "The connection to the media host broke.")
         except _AnswerError as answer:
             failure, retry_after_seconds = answer.error, answer.retry_after_seconds
-            if not answer.passes:
+            if not answer.is_transient:
                 raise failure from None
         pause_seconds = retry_delay_seconds(attempt, retry_after_seconds, MAX_PAUSE_SECONDS)
         if pause_seconds is None:
@@ -72,29 +72,29 @@ async def download(
 
 
 class _AnswerError(Exception):
-    """The media host answered with something else than the file."""
+    """An answer of the media host that is not the file."""
 
     def __init__(self, response: httpx.Response) -> None:
         status = response.status_code
-        self.passes = status >= 500 or status in (408, 429)
+        self.is_transient = status >= 500 or status in (408, 429)
         self.retry_after_seconds = parse_retry_after(response.headers.get("retry-after"), utc_now())
         code = "OUTPUT_GONE" if status in (404, 410) else "DOWNLOAD_FAILED"
         self.error = LayerError(code, f"The media host answered HTTP {status}.")
 
 
-async def _once(
-    hosts: FileHosts, url: str, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
+async def _download_once(
+    transport: FileTransport, url: str, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
 ) -> Downloaded:
     for _ in range(MAX_REDIRECTS + 1):
-        address = media_address(url, hosts.rules)
-        async with hosts.answer("GET", address) as response:
+        address = media_address(url, transport.rules)
+        async with transport.stream("GET", address) as response:
             if response.status_code == 200:
-                return await _written(response, sink, max_bytes, on_bytes)
-            url = _next_url(response, address)
+                return await _write(response, sink, max_bytes, on_bytes)
+            url = _redirect_url(response, address)
     raise LayerError("DOWNLOAD_FAILED", "The media host redirected too often.")
 
 
-def _next_url(response: httpx.Response, address: SplitResult) -> str:
+def _redirect_url(response: httpx.Response, address: SplitResult) -> str:
     location = response.headers.get("location")
     if response.status_code not in REDIRECTS or not location:
         raise _AnswerError(response)
@@ -104,7 +104,7 @@ def _next_url(response: httpx.Response, address: SplitResult) -> str:
         raise LayerError("DOWNLOAD_FAILED", "The media host redirected to no address.") from None
 
 
-async def _written(
+async def _write(
     response: httpx.Response, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
 ) -> Downloaded:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -114,7 +114,7 @@ async def _written(
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     writer = _Writer(sink)
-    async for chunk in _large_chunks(response):
+    async for chunk in _read_large_chunks(response):
         if writer.size_bytes + len(chunk) > max_bytes:
             raise _too_large(max_bytes)
         await writer.write(chunk)
@@ -129,7 +129,7 @@ async def _written(
 
 
 class _Writer:
-    """Writes to a file and hashes what it writes."""
+    """A file that is hashed while it is written."""
 
     def __init__(self, sink: BinaryIO) -> None:
         self.size_bytes = 0
@@ -145,10 +145,10 @@ class _Writer:
         self.digest.update(chunk)
 
 
-async def _large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body, as it is on the wire, in megabytes.
+async def _read_large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body, as it is on the wire, in megabytes.
 
-    Each write costs a hop to a thread, and httpx's own chunking copies everything twice.
+    Each write costs a hop to a thread, and httpx's chunking copies everything twice.
     """
     parts: list[bytes] = []
     size_bytes = 0

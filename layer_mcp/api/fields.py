@@ -66,13 +66,13 @@ TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lo
 
 
 class Request(BaseModel):
-    """What is sent to Layer. Unknown names are refused."""
+    """A request to Layer. Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def is_uuid(text: str) -> bool:
-    """Whether the text is a UUID, the form of all of Layer's ids."""
+    """Return whether the text is a UUID, the form of all of Layer's ids."""
     return re.fullmatch(UUID_PATTERN, text) is not None
 
 
@@ -84,26 +84,26 @@ def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> ob
 
 
 def list_of_objects(value: object) -> list[object]:
-    """The objects of a list; what is no list counts as an empty one."""
+    """Return the objects of a list; a value that is not a list counts as an empty one."""
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [item for item in items if isinstance(item, dict)]
 
 
 def objects_of_a_list(value: object) -> object:
-    """A list without what is no object in it; anything else as it is."""
+    """Return a list with its objects only; any other value unchanged."""
     return list_of_objects(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def objects_with(*names: str) -> Callable[[object], object]:
-    """A filter for lists: only objects with text under one of these names can be used."""
+    """Return a validator that keeps the objects of a list with text under one of these names."""
 
-    def usable(value: object) -> object:
+    def keep(value: object) -> object:
         if not isinstance(value, list):
             return value
         items = cast("list[dict[str, object]]", list_of_objects(cast("list[object]", value)))
         return [item for item in items if any(isinstance(item.get(name), str) for name in names)]
 
-    return usable
+    return keep
 
 
 Lenient = WrapValidator(_none_if_invalid)
@@ -114,6 +114,6 @@ OptionalInteger = Annotated[int | None, Lenient]
 
 
 class Response(BaseModel):
-    """What Layer answers. Unknown fields are ignored; a malformed optional one counts as absent."""
+    """A response of Layer's. Unknown fields are ignored; a malformed optional one is absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)

@@ -1,7 +1,7 @@
-"""Which hosts files may come from and go to: pure rules.
+"""The hosts that files may come from and go to: pure rules.
 
-Layer's answers name the addresses of files. A wrong or forged answer must not turn this client
-into a way to reach other machines of the network, or to send anything that is not the file.
+Layer's answers name the URLs of files. A wrong or forged answer must not make this client reach
+other machines of the network, or send anything that is not the file.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ PORTS = {"https": 443, "http": 80}
 IPV4_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 # Private too, though not every Python knows: site-local (RFC 3879), local translation (RFC 8215).
 PRIVATE = (IPv6Network("fec0::/10"), IPv6Network("64:ff9b:1::/48"))
-# Not private by the registry, and yet services of a cloud's own network.
+# Not private by the registry, and yet services of a cloud's internal network.
 SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 MAX_SHOWN_HOST = 80
 LAYERS_ADDRESS = "Call again later; if it stays so, ask Layer's support: the address is Layer's."
@@ -26,10 +26,10 @@ LAYERS_ADDRESS = "Call again later; if it stays so, ask Layer's support: the add
 
 @dataclass(frozen=True)
 class HostRules:
-    """The hosts of outputs, and whether this machine itself may be one of them.
+    """The hosts of outputs, and whether this machine may be one of them.
 
-    `loopback` is for an API that is on this machine, as the sandbox is: only then files may come
-    from it, and over plain http.
+    `loopback` is for an API on this machine, such as the sandbox: only then may files come from
+    this machine, and over plain http.
     """
 
     media_hosts: frozenset[str]
@@ -37,7 +37,7 @@ class HostRules:
 
 
 def host_rules(api_url: str, more_hosts: Iterable[str] = ()) -> HostRules:
-    """The rules that follow from the API's address and the configured hosts."""
+    """Return the rules for an API's URL and the configured hosts."""
     loopback = is_loopback(api_url)
     own = {LAYER_MEDIA_HOST, (urlsplit(api_url).hostname or "").lower()}
     return HostRules(
@@ -49,10 +49,10 @@ def host_rules(api_url: str, more_hosts: Iterable[str] = ()) -> HostRules:
 
 
 def media_address(url: str, rules: HostRules) -> SplitResult:
-    """The parts of an output's address.
+    """Return the parts of an output's URL.
 
     Raises:
-        LayerError: HOST_NOT_ALLOWED, for any address that outputs must not come from.
+        LayerError: HOST_NOT_ALLOWED, for any URL that outputs must not come from.
     """
     parts = storage_address(url, rules)
     host = (parts.hostname or "").lower()
@@ -64,10 +64,10 @@ def media_address(url: str, rules: HostRules) -> SplitResult:
 
 
 def storage_address(url: str, rules: HostRules) -> SplitResult:
-    """The parts of an address that files may be sent to: of any host, because Layer signs it.
+    """Return the parts of a URL that files may be sent to; any host may do, as Layer signs the URL.
 
     Raises:
-        LayerError: HOST_NOT_ALLOWED, for an address that is not https or carries a user name.
+        LayerError: HOST_NOT_ALLOWED, for a URL that is not https or has a user name.
     """
     try:
         parts = urlsplit(url)
@@ -85,7 +85,7 @@ def storage_address(url: str, rules: HostRules) -> SplitResult:
 
 
 def may_connect(address: str, rules: HostRules) -> bool:
-    """Whether a numeric address may be connected to: a public one, or this machine's own."""
+    """Return whether a numeric address may be connected to: a public one, or this machine's."""
     ip = ip_address(address.partition("%")[0])
     if ip.is_loopback:
         return rules.loopback
@@ -95,7 +95,7 @@ def may_connect(address: str, rules: HostRules) -> bool:
 
 
 def _could_be_allowed(host: str, rules: HostRules) -> bool:
-    """Whether a setting could let files come from a host: not from a private address."""
+    """Return whether a setting could allow a host: not one with a private address."""
     try:
         return may_connect(host, rules)
     except ValueError:
@@ -108,7 +108,7 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that an IPv6 address leads to."""
+    """Return the IPv4 addresses that an IPv6 address leads to."""
     if isinstance(ip, IPv4Address):
         return ()
     inside = any(ip in network for network in IPV4_INSIDE)

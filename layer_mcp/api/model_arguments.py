@@ -1,4 +1,4 @@
-"""What of a generation request a model uses, by what Layer says of the model."""
+"""Which fields of a generation request a model uses, by what Layer says about the model."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -14,7 +14,7 @@ THREE_D = frozenset(("three_d",))
 AUDIO = frozenset(("audio",))
 VISUAL = IMAGE | VIDEO
 
-# What the published descriptions of the fields speak of (ExecuteInferenceRequest).
+# From the published descriptions of the fields (ExecuteInferenceRequest).
 MODALITIES_BY_FIELD = {
     "prompt": EVERY_MODALITY,
     "width": VISUAL,
@@ -73,9 +73,9 @@ STARTS_OF_MODES_WITH_INPUT = ("prompt_edit_image", "upscale", "image_to_", "vide
 
 @dataclass(frozen=True)
 class ArgumentUse:
-    """The fields of InferenceRequest, each in exactly one of three groups, in the model's order.
+    """The fields of InferenceRequest in three groups, each field in one, in the request's order.
 
-    `notes` are short sentences on their values.
+    `notes` are short sentences about their values.
     """
 
     uses: tuple[str, ...]
@@ -85,17 +85,17 @@ class ArgumentUse:
 
 
 def argument_use(model: ModelDetail) -> ArgumentUse:
-    """Which arguments a model uses, may use and ignores.
+    """Return which arguments a model uses, may use and ignores.
 
-    A capability decides where there is one. Else an argument of another modality is ignored, and
-    any other may be used; so may every one of a model whose modality is missing or unknown.
+    A capability decides where there is one. Otherwise an argument of another modality is ignored,
+    and any other may be used. If the model's modality is missing or unknown, all may be used.
     """
     capabilities = model.capabilities or ModelCapabilities()
-    said = _said_of_fields(capabilities)
+    declared = _declared_fields(capabilities)
     modalities = _modalities(model, capabilities)
     groups: dict[str, list[str]] = {"uses": [], "may_use": [], "ignores": []}
     for name in InferenceRequest.model_fields:
-        groups[_group(name, said.get(name), modalities)].append(name)
+        groups[_group(name, declared.get(name), modalities)].append(name)
     return ArgumentUse(
         uses=tuple(groups["uses"]),
         may_use=tuple(groups["may_use"]),
@@ -104,15 +104,15 @@ def argument_use(model: ModelDetail) -> ArgumentUse:
     )
 
 
-def _group(name: str, said: bool | None, modalities: frozenset[str]) -> str:
-    if name in ALWAYS_USED or said:
+def _group(name: str, declared: bool | None, modalities: frozenset[str]) -> str:
+    if name in ALWAYS_USED or declared:
         return "uses"
     fits = modalities & MODALITIES_BY_FIELD.get(name, EVERY_MODALITY)
-    return "may_use" if said is None and fits else "ignores"
+    return "may_use" if declared is None and fits else "ignores"
 
 
-def _said_of_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
-    """What the capabilities say of each field that they speak of; None is nothing."""
+def _declared_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
+    """Return whether the capabilities declare each field; None where they do not say."""
     types, durations = capabilities.guidance_file_types, capabilities.duration_seconds
     return {
         "prompt": capabilities.text_prompt,
@@ -130,7 +130,7 @@ def _said_of_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
 
 
 def _either(one: bool | None, other: bool | None) -> bool | None:
-    """True if one is, False if both are, else unknown."""
+    """Return True if one is true, False if both are false, else None."""
     if one or other:
         return True
     return None if one is None or other is None else False
@@ -144,7 +144,7 @@ def _speaks(capabilities: ModelCapabilities) -> bool | None:
 
 
 def _modalities(model: ModelDetail, capabilities: ModelCapabilities) -> frozenset[str]:
-    """What the model makes, its modes included; every modality when its own is not known."""
+    """Return what the model and its modes make; every modality if the model's is unknown."""
     modality = (model.modality or "").strip().lower()
     if modality not in EVERY_MODALITY:
         return EVERY_MODALITY

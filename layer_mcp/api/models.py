@@ -44,7 +44,7 @@ class GuidanceFile(Request):
 
 
 class Mask(Request):
-    """Where to paint (ForgeMaskInput)."""
+    """The area to paint (ForgeMaskInput)."""
 
     file_id: Id | None = Field(default=None, description="Mask image (UUID).")
     for_transparency: bool | None = Field(
@@ -121,7 +121,7 @@ class InferenceRequest(Request):
     )
 
     def body(self) -> dict[str, Any]:
-        """The JSON for Layer: flat, what was given plus the documented defaults, no nulls."""
+        """Return the JSON for Layer: flat, with the documented defaults and without nulls."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -129,7 +129,7 @@ Modality = Literal["image", "video", "three_d", "audio", "text"]
 
 
 class ModelQuery(Request):
-    """Which models to list (the query of GET models)."""
+    """A query for models (GET models)."""
 
     modality: Modality | None = Field(default=None, description="What the model makes.")
     search: str | None = Field(
@@ -149,12 +149,12 @@ class ModelQuery(Request):
     )
 
     def params(self) -> dict[str, str]:
-        """The query as text, without what was not given."""
+        """Return the query as text, without what was not given."""
         return query_params(self)
 
 
 class WorkflowQuery(Request):
-    """Which workflows to list (the query of GET workflows)."""
+    """A query for workflows (GET workflows)."""
 
     search: str | None = Field(
         default=None, max_length=200, description="Words in name or description."
@@ -165,12 +165,12 @@ class WorkflowQuery(Request):
     )
 
     def params(self) -> dict[str, str]:
-        """The query as text, without what was not given."""
+        """Return the query as text, without what was not given."""
         return query_params(self)
 
 
 class UploadUrlRequest(Request):
-    """What a file will be (RequestUploadUrlRequest)."""
+    """The file that a signed URL is wanted for (RequestUploadUrlRequest)."""
 
     content_type: str
     file_size_bytes: PositiveInteger
@@ -222,7 +222,7 @@ def _status_word(status: object) -> str:
 
 
 def query_params(query: Request) -> dict[str, str]:
-    """A query as text: true and false in lower case, nothing that was not given."""
+    """Return a query as text: true and false in lower case, and only what was given."""
     values = query.model_dump(mode="json", exclude_none=True)
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -250,22 +250,26 @@ class Output(Response):
     file_size_bytes: OptionalInteger = None
 
 
-class StartedInference(Response):
+class StartedRun(Response):
+    """The answer to the start of a run: it exists and will be charged."""
+
+    status: RunStatus = "in_progress"
+    poll_interval_seconds: OptionalNumber = None
+    estimated_price_creative_units: OptionalPrice = None
+    session_id: OptionalText = None
+
+
+class StartedInference(StartedRun):
     """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
     inference_id: str = Field(min_length=1)
-    status: RunStatus = "in_progress"
-    poll_interval_seconds: OptionalNumber = None
     created_at: OptionalText = None
-    estimated_price_creative_units: OptionalPrice = None
-    session_id: OptionalText = None
     normalized_parameters: Annotated[dict[str, Any] | None, Lenient] = None
 
 
-class Inference(Response):
-    """The state of a run (GetForgeRunOutput)."""
+class RunSnapshot(Response):
+    """The state of a run when it was read, for inferences and workflow runs alike."""
 
-    inference_id: str = Field(min_length=1)
     status: RunStatus
     poll_interval_seconds: OptionalNumber = None
     completed_at: OptionalText = None
@@ -273,6 +277,12 @@ class Inference(Response):
     actual_price_creative_units: OptionalPrice = None
     error: OptionalText = None
     error_code: OptionalText = None
+
+
+class Inference(RunSnapshot):
+    """The state of a run (GetForgeRunOutput)."""
+
+    inference_id: str = Field(min_length=1)
 
 
 class Workspace(Response):
@@ -287,7 +297,7 @@ class Workspace(Response):
 
 
 class Pagination(Response):
-    """Where the next page is."""
+    """The cursor of the next page."""
 
     next_cursor: OptionalText = None
     has_more_results: Annotated[bool | None, Lenient] = None
@@ -301,9 +311,9 @@ class Page(Response):
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the next page is; None when this is the last one."""
-        where = self.pagination
-        return where.next_cursor or None if where and where.has_more_results is not False else None
+        """The cursor of the next page; None on the last one."""
+        page = self.pagination
+        return page.next_cursor or None if page and page.has_more_results is not False else None
 
 
 class FieldProblem(Response):
@@ -330,9 +340,9 @@ class WorkspaceList(Page):
 
 
 class PriceEstimate(Response):
-    """What a run will cost, and what is left of the balance (EstimateForgePriceOutput).
+    """The price of a run, and the balance that remains (EstimateForgePriceOutput).
 
-    `references_refused` is ours: why Layer did not price the guidance files and the mask.
+    `references_refused` is added here: why Layer did not price the guidance files and the mask.
     """
 
     estimated_price_creative_units: NonNegativeNumber
@@ -343,7 +353,7 @@ class PriceEstimate(Response):
 
 
 class UploadUrl(Response):
-    """Where a file's bytes go (RequestUploadUrlResponse)."""
+    """The signed URL for a file's bytes (RequestUploadUrlResponse)."""
 
     file_id: str = Field(min_length=1)
     upload_url: str = Field(min_length=1)
@@ -351,7 +361,7 @@ class UploadUrl(Response):
 
 
 def _with_a_model_id(value: object) -> object:
-    """Sources differ in the key of a model's id; `model_id` is written."""
+    """Write a model's id as `model_id`, because sources differ in its key."""
     if not isinstance(value, dict):
         return value
     given = cast("dict[str, object]", value)
@@ -386,7 +396,7 @@ Texts = Annotated[list[str] | None, Lenient]
 
 
 class ModelCapabilities(Response):
-    """What a model can do (ModelCapabilitiesREST); None is what Layer did not say."""
+    """The capabilities of a model (ModelCapabilitiesREST); None for what Layer did not say."""
 
     session_modes: Texts = None
     text_prompt: Flag = None
@@ -469,28 +479,24 @@ class WorkflowList(Page):
 
 
 class WorkflowOutputCount(Response):
-    """How many files an output of a workflow will have (EstimateWorkflowOutputCount)."""
+    """The number of files that an output of a workflow will have (EstimateWorkflowOutputCount)."""
 
     output: Annotated[WorkflowOutput | None, Lenient] = None
     count: OptionalInteger = None
 
 
 class WorkflowPriceEstimate(PriceEstimate):
-    """What a workflow run will cost and make (EstimateWorkflowPriceOutput)."""
+    """The price and the outputs of a workflow run (EstimateWorkflowPriceOutput)."""
 
     output_counts: Annotated[list[WorkflowOutputCount], BeforeValidator(list_of_objects)] = Field(
         default=[]
     )
 
 
-class StartedWorkflowRun(Response):
+class StartedWorkflowRun(StartedRun):
     """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
 
     run_id: str = Field(min_length=1)
-    status: RunStatus = "in_progress"
-    poll_interval_seconds: OptionalNumber = None
-    estimated_price_creative_units: OptionalPrice = None
-    session_id: OptionalText = None
 
 
 class WorkflowStep(Response):
@@ -502,16 +508,9 @@ class WorkflowStep(Response):
     error_code: OptionalText = None
 
 
-class WorkflowRun(Response):
+class WorkflowRun(RunSnapshot):
     """The state of a workflow run (GetWorkflowRunOutput)."""
 
     run_id: str = Field(min_length=1)
-    status: RunStatus
-    poll_interval_seconds: OptionalNumber = None
     steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
     estimated_price_creative_units: OptionalPrice = None
-    actual_price_creative_units: OptionalPrice = None
-    completed_at: OptionalText = None
-    outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
-    error: OptionalText = None
-    error_code: OptionalText = None

@@ -1,14 +1,15 @@
-"""Bounded waiting for a run: pure rules, and one small loop.
+"""Waiting for the end of a run: pure rules, and one small loop.
 
-Waiting never changes the run. The deadline is a normal end: the last state is the answer.
+Waiting never changes the run. Reaching the deadline is a normal end: the last state is the answer.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from ..errors import LayerError
+from .models import RunSnapshot
 
 STOPPED_STATUSES = frozenset({"cancelled", "deleted"})
 TERMINAL_STATUSES = STOPPED_STATUSES | {"complete", "failed"}
@@ -19,48 +20,33 @@ PAUSE_BEFORE_ANY_STATE_SECONDS = 2.0
 FIRST_POLL_SECONDS = 10.0
 NO_STATE = "No state of the run arrived in time."
 
+RunT = TypeVar("RunT", bound=RunSnapshot)
 
-class RunState(Protocol):
-    """What waiting needs to know of a run, whether of a model or of a workflow."""
+Poll = Callable[[], Awaitable[RunT]]
+"""Reads the state of a run once."""
 
-    @property
-    def status(self) -> str:
-        """The canonical status."""
-        ...
-
-    @property
-    def poll_interval_seconds(self) -> float | None:
-        """The pause that Layer asks for."""
-        ...
-
-
-StateT = TypeVar("StateT", bound=RunState)
-
-Poll = Callable[[], Awaitable[StateT]]
-"""Reads the state once."""
-
-OnProgress = Callable[[StateT, float], Awaitable[None]]
-"""Told each state as it arrives, and the seconds waited so far."""
+OnProgress = Callable[[RunT, float], Awaitable[None]]
+"""Called with each state that arrives, and the seconds waited so far."""
 
 
 def is_terminal(status: str) -> bool:
-    """Whether a run with this canonical status has ended. An unknown status has not."""
+    """Return whether a run with this status has ended. An unknown status has not."""
     return status in TERMINAL_STATUSES
 
 
 def poll_interval_seconds(asked: float | None) -> float:
-    """The pause that Layer asked for, within 1 and 60 seconds; 10 when it asked for none."""
+    """Return the pause that Layer asked for, from 1 to 60 seconds; 10 if it asked for none."""
     if asked is None:
         return DEFAULT_POLL_INTERVAL_SECONDS
     return min(max(asked, MIN_POLL_INTERVAL_SECONDS), MAX_POLL_INTERVAL_SECONDS)
 
 
 def pause_before_poll(
-    state: RunState | None, fault: LayerError | None, seconds_left: float
+    state: RunSnapshot | None, fault: LayerError | None, seconds_left: float
 ) -> float | None:
-    """The pause before the next poll, or None when that poll would fall past the deadline.
+    """Return the pause before the next poll, or None if that poll would miss the deadline.
 
-    The newest interval that Layer gave counts; Retry-After may only make the pause longer.
+    The newest interval that Layer gave counts; Retry-After can only make the pause longer.
     """
     pause = (
         poll_interval_seconds(state.poll_interval_seconds)
@@ -73,26 +59,26 @@ def pause_before_poll(
 
 
 async def wait_for_end(
-    poll: Poll[StateT],
+    poll: Poll[RunT],
     *,
     timeout_seconds: float,
-    known: StateT | None = None,
-    on_progress: OnProgress[StateT] | None = None,
-) -> StateT:
+    known: RunT | None = None,
+    on_progress: OnProgress[RunT] | None = None,
+) -> RunT:
     """Poll until the run has ended or the time is up, and return the last state.
 
     Args:
         poll: reads the state once; cut off at the deadline.
-        timeout_seconds: the deadline; no poll starts after it, and none is waited for longer,
-            but for the first when nothing is known yet: that one may take 10 s.
+        timeout_seconds: the deadline. No poll starts after it or lasts past it, except the first
+            one when no state is known yet, which may take 10 s.
         known: a state that was just received. The first poll then comes one interval later;
-            without it, at once.
-        on_progress: told each new state.
+            without it, immediately.
+        on_progress: called with each new state.
 
-    Transient faults are ridden out until the deadline.
+    Transient faults are ignored until the deadline.
 
     Raises:
-        LayerError: a fault that waiting cannot mend, or no state at all until the deadline.
+        LayerError: a fault that waiting cannot fix, or no state arrived before the deadline.
     """
     start = anyio.current_time()
     deadline = start + timeout_seconds
@@ -118,8 +104,8 @@ async def wait_for_end(
     return state
 
 
-async def _poll_once(poll: Poll[StateT], seconds_left: float) -> StateT | LayerError:
-    """The state, or the transient fault that kept it away; raises any other."""
+async def _poll_once(poll: Poll[RunT], seconds_left: float) -> RunT | LayerError:
+    """Return the state, or the transient fault that prevented it; raise any other fault."""
     try:
         with anyio.fail_after(seconds_left):
             return await poll()

@@ -1,7 +1,7 @@
-"""Layer's error responses as errors: problem+json, FastAPI's list of refused fields, or HTML.
+"""Layer's error responses as errors.
 
-Layer answers errors as problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may
-instead be FastAPI's list of refused fields, and a proxy may answer with HTML.
+Layer answers with problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may instead
+be FastAPI's list of refused fields, and a proxy may answer with HTML.
 """
 
 import math
@@ -31,13 +31,13 @@ SENTENCES = {
 def error_from_response(
     status: int, content_type: str, body: bytes, retry_after_seconds: float | None = None
 ) -> LayerError:
-    """The error that an HTTP answer of 300 or more stands for."""
+    """Return the error that an HTTP answer of 300 or more stands for."""
     transient = status >= 500 or status in (408, 429)
     if 300 <= status < 400:
         return LayerError(
             "UNEXPECTED_REDIRECT", f"The API address answered with redirect {status}."
         )
-    problem = _problem(body)
+    problem = _parse_problem(body)
     if problem is None and "html" in content_type and status not in (429, 503):
         return LayerError(
             "UNEXPECTED_RESPONSE",
@@ -62,7 +62,7 @@ def _wait_step(status: int, retry_after_seconds: float | None) -> str | None:
     return f"Wait {math.ceil(retry_after_seconds)} s, then call again."
 
 
-def _problem(body: bytes) -> Problem | None:
+def _parse_problem(body: bytes) -> Problem | None:
     try:
         return Problem.model_validate_json(body)
     except ValidationError:

@@ -1,5 +1,6 @@
-"""When a request may be sent again, and how long to wait before: pure rules, one small clock."""
+"""When a request may be sent again, and after what pause: pure rules, and one small clock."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,6 +12,9 @@ Delivery = Literal[
     "accepted", "never_delivered", "refused_without_work", "outcome_unknown", "refused"
 ]
 """What came of a submission."""
+
+BeforeSending = Callable[[], Awaitable[None]]
+"""Called on an open connection, right before a paid request is sent."""
 
 MAX_ATTEMPTS = 4
 FIRST_DELAY_SECONDS = 0.5
@@ -32,11 +36,11 @@ class Limits:
 
 
 def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = True) -> Delivery:
-    """What came of a submission: whether its first byte left, and the HTTP status that came back.
+    """Return what came of a submission, from whether it was sent and the HTTP status it got.
 
-    A 429 and a 503 were not accepted, but a 503 that is not Layer's own (`is_layers`) may come from
-    something before Layer that lost its answer.
-    A redirect that asks to send the same again was not either; a 303 may follow an accepted one.
+    Layer did not accept what it answers with 429 or 503. A 503 that is not Layer's own
+    (`is_layers`) may come from a proxy that lost Layer's answer. A redirect that asks to send the
+    same request again means that it was not accepted; a 303 may follow an accepted one.
     """
     if not sent:
         return "never_delivered"
@@ -52,14 +56,14 @@ def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = True
 
 
 def may_submit_again(delivery: Delivery) -> bool:
-    """Whether a paid request may be sent again: only if it surely was not accepted."""
+    """Return whether a paid request may be sent again: only if it surely was not accepted."""
     return delivery in ("never_delivered", "refused_without_work")
 
 
 def retry_delay_seconds(
     attempt: int, retry_after_seconds: float | None, budget_left_seconds: float
 ) -> float | None:
-    """The pause before attempt `attempt + 1`, or None when it would leave the budget."""
+    """Return the pause before attempt `attempt + 1`, or None if it would exceed the budget."""
     if attempt >= MAX_ATTEMPTS:
         return None
     backoff = FIRST_DELAY_SECONDS * 2 ** (attempt - 1)
@@ -80,7 +84,7 @@ class Patience:
         return self._attempts - 1
 
     async def pause(self, retry_after_seconds: float | None) -> bool:
-        """Wait before the next attempt; False, at once, when there is no time for one."""
+        """Wait before the next attempt; return False without waiting if there is no time for it."""
         left = self._deadline - anyio.current_time()
         delay = retry_delay_seconds(self._attempts, retry_after_seconds, left)
         if delay is None:
@@ -91,14 +95,14 @@ class Patience:
 
 
 def utc_now() -> datetime:
-    """The time that a date in a Retry-After header is compared with."""
+    """Return the time to compare the date in a Retry-After header with."""
     return datetime.now(UTC)
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header: a number or an HTTP date (RFC 9110, section 10.2.3).
+    """Return the seconds of a Retry-After header: a number or a date (RFC 9110, section 10.2.3).
 
-    None for what is neither; a day for what is more than a day.
+    A day at most; None for text that is neither.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,8 +1,8 @@
-"""OpenTelemetry: one span for each HTTP request, to Layer and to the hosts of files.
+"""OpenTelemetry spans: one for each HTTP request, to Layer and to the hosts of files.
 
 Nothing is recorded unless the process has an OpenTelemetry SDK. Names and attributes are those of
-the semantic conventions for HTTP clients; what is Layer's own begins with `layer.`. Spans hold no
-token, no query and no address of a file; requests get no headers for tracing.
+the semantic conventions for HTTP clients; Layer's own attributes begin with `layer.`. Spans hold no
+token, no query and no address of a file, and requests get no tracing headers.
 """
 
 from collections.abc import Generator, Mapping
@@ -19,7 +19,7 @@ from .host_rules import PORTS
 if TYPE_CHECKING:
     import httpx
 
-    from .transport import Outcome
+    from .http import Exchange
 
 TRACER = "layer-mcp"
 ID_AFTER = {
@@ -32,8 +32,59 @@ ID_AFTER = {
 NO_ID = "estimate"
 
 
-def template_of(path: str) -> tuple[str, dict[str, str]]:
-    """The path of an operation as Layer's contract writes it, and the ids that are in it."""
+@contextmanager
+def api_span(
+    method: str, api_url: str, path: str, *, resend_count: int = 0, prompt: str | None = None
+) -> Generator[Span]:
+    """Open the span of one request to Layer that was sent `resend_count` times before."""
+    template, ids = parse_path(path)
+    attributes = _server_attributes(method, urlsplit(api_url)) | {
+        "url.full": f"{api_url}/{path}",
+        "url.template": template,
+        **{f"layer.{name}": value for name, value in ids.items()},
+    }
+    if resend_count:
+        attributes["http.request.resend_count"] = resend_count
+    if prompt is not None:
+        attributes["layer.prompt"] = prompt
+    with _client_span(f"{method} {template}", attributes) as span, _record_exception(span):
+        yield span
+
+
+def record_exchange(span: Span, exchange: "Exchange") -> None:
+    """Record what came of a request to Layer."""
+    if exchange.status is not None:
+        span.set_attribute("http.response.status_code", exchange.status)
+    if exchange.fault is not None:
+        _record_error(span, exchange.fault.code)
+    elif exchange.delivery != "accepted":
+        _record_error(span, str(exchange.status))
+
+
+@contextmanager
+def file_span(
+    method: str, address: SplitResult, headers: Mapping[str, str]
+) -> Generator[list["httpx.Response"]]:
+    """Open the span of one request to a host of files; put the answer into the list it yields."""
+    attributes = _server_attributes(method, address)
+    size = headers.get("Content-Length", "0")
+    if size != "0":
+        attributes["http.request.body.size"] = int(size)
+    answers: list[httpx.Response] = []
+    with _client_span(method, attributes) as span:
+        try:
+            with _record_exception(span):
+                yield answers
+        finally:
+            for answer in answers:
+                span.set_attribute("http.response.status_code", answer.status_code)
+                span.set_attribute("http.response.body.size", answer.num_bytes_downloaded)
+                if answer.status_code >= 400:
+                    _record_error(span, str(answer.status_code))
+
+
+def parse_path(path: str) -> tuple[str, dict[str, str]]:
+    """Return an operation's path as Layer's contract writes it, and the ids that are in it."""
     parts: list[str] = []
     ids: dict[str, str] = {}
     name: str | None = None
@@ -48,58 +99,7 @@ def template_of(path: str) -> tuple[str, dict[str, str]]:
     return "/" + "/".join(parts), ids
 
 
-@contextmanager
-def api_span(
-    method: str, api_url: str, path: str, *, resend_count: int = 0, prompt: str | None = None
-) -> Generator[Span]:
-    """The span of one request to Layer; `resend_count` says how often it was sent before."""
-    template, ids = template_of(path)
-    attributes = _server(method, urlsplit(api_url)) | {
-        "url.full": f"{api_url}/{path}",
-        "url.template": template,
-        **{f"layer.{name}": value for name, value in ids.items()},
-    }
-    if resend_count:
-        attributes["http.request.resend_count"] = resend_count
-    if prompt is not None:
-        attributes["layer.prompt"] = prompt
-    with _client_span(f"{method} {template}", attributes) as span, _failing(span):
-        yield span
-
-
-def record_outcome(span: Span, outcome: "Outcome") -> None:
-    """Write down what came of a request to Layer."""
-    if outcome.status is not None:
-        span.set_attribute("http.response.status_code", outcome.status)
-    if outcome.fault is not None:
-        _record_error(span, outcome.fault.code)
-    elif outcome.delivery != "accepted":
-        _record_error(span, str(outcome.status))
-
-
-@contextmanager
-def file_span(
-    method: str, address: SplitResult, headers: Mapping[str, str]
-) -> Generator[list["httpx.Response"]]:
-    """The span of one request to a host of files; the block puts the answer into the list."""
-    attributes = _server(method, address)
-    size = headers.get("Content-Length", "0")
-    if size != "0":
-        attributes["http.request.body.size"] = int(size)
-    answers: list[httpx.Response] = []
-    with _client_span(method, attributes) as span:
-        try:
-            with _failing(span):
-                yield answers
-        finally:
-            for answer in answers:
-                span.set_attribute("http.response.status_code", answer.status_code)
-                span.set_attribute("http.response.body.size", answer.num_bytes_downloaded)
-                if answer.status_code >= 400:
-                    _record_error(span, str(answer.status_code))
-
-
-def _server(method: str, address: SplitResult) -> dict[str, str | int]:
+def _server_attributes(method: str, address: SplitResult) -> dict[str, str | int]:
     return {
         "http.request.method": method,
         "server.address": address.hostname or "",
@@ -121,8 +121,8 @@ def _client_span(
 
 
 @contextmanager
-def _failing(span: Span) -> Generator[None]:
-    """What ends the block is the span's error, by its code or its class."""
+def _record_exception(span: Span) -> Generator[None]:
+    """Record an exception of the block by its code or its class."""
     try:
         yield
     except BaseException as error:

@@ -1,7 +1,7 @@
-"""The inputs of a workflow: checked against its own JSON Schema, local files found and replaced.
+"""The inputs of a workflow: check them against its JSON Schemas, find and replace local files.
 
-A workflow's inputs come from Layer with a schema each. A wrong input is refused here, before
-anything is sent, because a run that Layer accepts is charged.
+Layer sends a schema with each input. A wrong input is refused here, before anything is sent,
+because a run that Layer accepts is charged.
 """
 
 import difflib
@@ -18,7 +18,7 @@ MAX_PROBLEMS = 3
 MAX_RULE_LENGTH = 160
 FILE_WORDS = frozenset({"file", "image", "video", "audio", "mask", "mesh"})
 LIST_WORDS = frozenset({"list", "array", "of"})
-# A foreign rule of these may take for ever, and patterns are for another engine: Layer judges.
+# These may run forever in a foreign schema, and patterns are for another engine: Layer checks them.
 COSTLY_KEYWORDS = frozenset(
     {"pattern", "patternProperties", "unevaluatedProperties", "uniqueItems"}
 )
@@ -30,7 +30,7 @@ MAX_REASON_LENGTH = 120
 
 
 def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
-    """Refuse inputs that the workflow does not take; file ids stand where files are wanted.
+    """Refuse inputs that the workflow does not take; each file must already be a file id.
 
     Raises:
         LayerError: INVALID_ARGUMENTS, naming the input and its rule.
@@ -50,12 +50,12 @@ def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
 
 
 def local_paths(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
-    """The local files that the inputs name, each one once."""
+    """Return the local files that the inputs name, each one once."""
     found = [
         path
         for entry in workflow.inputs
         if is_file_input(entry)
-        for path in _paths(inputs.get(entry.name))
+        for path in _find_paths(inputs.get(entry.name))
     ]
     return list(dict.fromkeys(found))
 
@@ -63,10 +63,10 @@ def local_paths(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
 def with_file_ids(
     workflow: Workflow, inputs: Mapping[str, Any], file_ids: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The inputs with each local file replaced by its id, in the shape that the schema wants."""
+    """Return the inputs with each local file replaced by its id, as the schema wants it."""
     entries = {entry.name: entry for entry in workflow.inputs if is_file_input(entry)}
     return {
-        name: _replaced(value, entries[name].value_schema or {}, file_ids)
+        name: _replace_paths(value, entries[name].value_schema or {}, file_ids)
         if name in entries
         else value
         for name, value in inputs.items()
@@ -74,14 +74,14 @@ def with_file_ids(
 
 
 def is_file_input(entry: WorkflowInput) -> bool:
-    """Whether an input is a file: by its type, with or without "list of" around it."""
+    """Return whether an input is a file, by its type, also as a "list of" files."""
     words = re.findall("[a-z0-9]+", (entry.type or "").lower())
     kinds = [word.removesuffix("s") for word in words if word not in LIST_WORDS]
     return len(kinds) == 1 and kinds[0] in FILE_WORDS
 
 
-def rule_in_words(entry: WorkflowInput) -> str:
-    """What an input must be, short: its type, its choices or limits, its default."""
+def describe_input(entry: WorkflowInput) -> str:
+    """Describe what an input must be: its type, its choices or limits, its default."""
     schema = entry.value_schema or {}
     kind = "file_id or local path" if is_file_input(entry) else schema.get("type") or entry.type
     facts = [str(kind or "any value")]
@@ -101,7 +101,7 @@ def rule_in_words(entry: WorkflowInput) -> str:
 def _missing(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
     for entry in workflow.inputs:
         if entry.required and entry.default is None and inputs.get(entry.name) is None:
-            yield f"inputs.{entry.name} is missing ({rule_in_words(entry)})"
+            yield f"inputs.{entry.name} is missing ({describe_input(entry)})"
 
 
 def _unknown(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _unknown(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
-    """Where a value breaks its schema. A schema that is none is Layer's to judge."""
+    """Yield where a value breaks its schema. Layer judges values of an invalid schema."""
     # Only workflows need these: a server that lists its tools starts without them.
     from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
     from referencing import Registry  # noqa: PLC0415
@@ -133,48 +133,48 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
         if error.absolute_path or error.validator not in SIMPLE_RULES:
             yield f"{place}: {' '.join(error.message.split())[:MAX_REASON_LENGTH]}"
         else:
-            yield f"{place} must be {rule_in_words(entry)}"
+            yield f"{place} must be {describe_input(entry)}"
 
 
 def _without_costly_rules(schema: Any) -> Any:
-    """A schema, or a list of them, that judges the same or less, and surely ends."""
+    """Return a schema, or a list of them, that checks the same or less and always terminates."""
     if isinstance(schema, list):
         return [_without_costly_rules(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     rules = cast("dict[str, Any]", schema)
-    # It counts what patterns leave over, and without them would refuse what Layer takes.
-    beside = {"additionalProperties"} if "patternProperties" in rules else set[str]()
+    # additionalProperties depends on the patterns: without them it would refuse what Layer takes.
+    dependent = {"additionalProperties"} if "patternProperties" in rules else set[str]()
     kept: dict[str, Any] = {}
     for name, value in rules.items():
         if name in NAMED_SCHEMAS and isinstance(value, dict):
             schemas = cast("dict[str, Any]", value)
             kept[name] = {key: _without_costly_rules(item) for key, item in schemas.items()}
-        elif name not in COSTLY_KEYWORDS | beside:
-            judged = _without_costly_rules(value)
-            # A reference may take a value for a schema: one with such words is left out whole.
-            if name not in VALUES or judged == value:
-                kept[name] = judged
+        elif name not in COSTLY_KEYWORDS | dependent:
+            cheap = _without_costly_rules(value)
+            # A reference may point into a value, so a value with such keywords is left out.
+            if name not in VALUES or cheap == value:
+                kept[name] = cheap
     return kept
 
 
-def _paths(value: Any) -> Iterator[str]:
-    """The local paths in the value of a file input: text that is no id, or {"path": ...}."""
+def _find_paths(value: Any) -> Iterator[str]:
+    """Yield the local paths in a file input's value: text that is not an id, or {"path": ...}."""
     if isinstance(value, str) and not is_uuid(value):
         yield value
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
-            yield from _paths(item)
+            yield from _find_paths(item)
     elif isinstance(value, dict):
         path = cast("dict[str, Any]", value).get("path")
         if isinstance(path, str):
             yield path
 
 
-def _replaced(value: Any, schema: Mapping[str, Any], file_ids: Mapping[str, str]) -> Any:
+def _replace_paths(value: Any, schema: Mapping[str, Any], file_ids: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         items = cast("dict[str, Any]", schema.get("items") or {})
-        return [_replaced(item, items, file_ids) for item in cast("list[Any]", value)]
+        return [_replace_paths(item, items, file_ids) for item in cast("list[Any]", value)]
     given: dict[str, Any] = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     file_id = file_ids.get(str(given.get("path", value)))
     if file_id is None:

@@ -1,1 +1,1 @@
-"""The commands beside the server's own, one file for each subject: parse, call, print."""
+"""The command line: what a person types and sees, one file for each subject."""

@@ -12,13 +12,11 @@ from ..paths import output_folder
 from ..setting_values import TOOLSETS, SettingsError
 from ..settings import Settings
 from .connection import NO_HOST_LIMIT_SECONDS, RefusedError, refusal
-from .exit_codes import EXIT_FAILED, EXIT_USAGE
-from .generation_options import in_options
-from .logs import log_to_stderr
 from .next_steps import failure_in_words
-from .own_sandbox import with_own_sandbox
-from .screen import Screen, new_screen
-from .unwritten import drop_unwritten
+from .options import use_option_names
+from .output import Screen, discard_stdout, log_to_stderr, open_screen
+from .parser import EXIT_FAILED, EXIT_USAGE
+from .sandbox import own_sandbox
 
 OWN_SANDBOX = (
     "With --sandbox each command has a simulated Layer of its own, which ends with it. To keep "
@@ -37,7 +35,7 @@ def reporting(run: Run, options: argparse.Namespace) -> int:
         SettingsError: a setting or an argument that cannot be used, and people are told.
         KeyboardInterrupt: the person ended it.
     """
-    screen = new_screen()
+    screen = open_screen()
     try:
         return _answered(run, options, screen)
     except SettingsError as error:
@@ -51,8 +49,8 @@ def reporting(run: Run, options: argparse.Namespace) -> int:
         # Only what writes to an open stream fails without the name of a file.
         if error.filename is not None:
             raise
-        drop_unwritten()
-        screen.remark(f"layer-mcp: The answer cannot be written: {error.strerror}. {LOOK_STEP}")
+        discard_stdout()
+        screen.note(f"layer-mcp: The answer cannot be written: {error.strerror}. {LOOK_STEP}")
         return EXIT_FAILED
 
 
@@ -69,10 +67,10 @@ def _answered(run: Run, options: argparse.Namespace, screen: Screen) -> int:
         else:
             said = failure_in_words(failure.content, failure.step_for_people)
             # A step of a command's own is to be copied, with folders in it.
-            said = said if failure.step_for_people else in_options(said)
-            screen.remark(f"layer-mcp: {said}")
+            said = said if failure.step_for_people else use_option_names(said)
+            screen.note(f"layer-mcp: {said}")
         if options.has_own_sandbox and failure.code == "INFERENCE_NOT_FOUND":
-            screen.remark(OWN_SANDBOX)
+            screen.note(OWN_SANDBOX)
         return EXIT_FAILED
 
 
@@ -101,5 +99,5 @@ def _settings(options: argparse.Namespace) -> Generator[Settings]:
         max_wait_seconds=NO_HOST_LIMIT_SECONDS,
     )
     options.has_own_sandbox = settings.sandbox and not is_loopback(settings.api_url)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         yield effective

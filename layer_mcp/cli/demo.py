@@ -1,4 +1,4 @@
-"""The demo: what an MCP host does with the server, from start to a picture on disk."""
+"""layer-mcp demo: make one image in a sandbox, as an MCP host would."""
 
 import os
 import sys
@@ -10,26 +10,31 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult
 
 from ..sandbox.catalog import sandbox_models
+from .output import open_screen
+from .parser import EXIT_FAILED, EXIT_OK
 from .progress import progress_bar
-from .screen import new_screen
 
 WAIT_SECONDS = 25
 MAX_WAITS = 4
 
 
 class DemoError(Exception):
-    """The demo did not get its picture."""
+    """The server, the run or the download failed."""
 
 
-def run_demo(prompt: str, folder: Path) -> None:
-    """Start the server as a child over stdio, generate one picture and save it.
+def demo(prompt: str, folder: Path) -> int:
+    """Start the server as a child over stdio, generate one image and save it to a folder.
 
     Raises:
-        DemoError: the server, the run or the download failed.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    anyio.run(_generate, prompt, str(folder.absolute()))
+    try:
+        anyio.run(_generate, prompt, str(folder.absolute()))
+    except DemoError as error:
+        print(f"layer-mcp: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_OK
 
 
 async def _generate(prompt: str, folder: str) -> None:
@@ -40,33 +45,33 @@ async def _generate(prompt: str, folder: str) -> None:
     )
     failure: Exception | None = None
     async with Client(host) as client:
-        # The client's task group would wrap what leaves this block in an ExceptionGroup.
+        # The client would wrap an error that leaves this block in an ExceptionGroup.
         try:
-            await _make_picture(client, prompt)
+            await _make_image(client, prompt)
         except (DemoError, MCPError, OSError) as error:
             failure = error
     if failure is not None:
         raise DemoError(str(failure)) from failure
 
 
-async def _make_picture(client: Client, prompt: str) -> None:
+async def _make_image(client: Client, prompt: str) -> None:
     print("Started layer-mcp over stdio with a simulated Layer.")
     call = {"model_id": sandbox_models()[0].model_id, "prompt": prompt, "batch_size": 1}
     started = _content(await client.call_tool("execute_inference", call))
     print(f'Started "{prompt}": {started["estimated_price_creative_units"]:g} CU (simulated).')
     finished = await _wait(client, started["inference_id"])
-    _tell(finished)
+    _print_outputs(finished)
 
 
 async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
     call = {"inference_id": inference_id, "wait_seconds": WAIT_SECONDS}
-    with progress_bar(new_screen().remarks) as bar:
+    with progress_bar(open_screen().stderr) as bar:
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
-            bar.told(progress, total, message or "waiting")
+            bar.update(progress, total, message or "waiting")
 
         for _ in range(MAX_WAITS):
-            bar.phase("waiting")
+            bar.start_phase("waiting")
             run = _content(await client.call_tool("get_status", call, progress_callback=show))
             if run["status"] != "in_progress":
                 break
@@ -76,7 +81,7 @@ async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
     return run
 
 
-def _tell(run: dict[str, Any]) -> None:
+def _print_outputs(run: dict[str, Any]) -> None:
     if run["status"] != "complete":
         raise DemoError(f"The run is {run['status']}: {run.get('error')}")
     for output in run["outputs"]:

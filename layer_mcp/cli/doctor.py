@@ -1,25 +1,22 @@
-"""layer-mcp doctor: what works, what does not, and what to do about it."""
+"""layer-mcp doctor: check this installation and report how to fix what fails."""
 
 import argparse
 import dataclasses
-import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..setting_values import SettingsError
 from ..settings import Settings
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .logs import log_to_stderr
-from .own_sandbox import with_own_sandbox
+from .output import log_to_stderr, open_screen
+from .parser import EXIT_FAILED, EXIT_OK
+from .sandbox import own_sandbox
 
 if TYPE_CHECKING:
-    from ..doctor.check import Check
-    from ..doctor.setup import Setup
+    from ..doctor.types import CheckResult, Setup
 
 
 def add_doctor(add_command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the command to the command line, by argparse's `add_parser`."""
+    """Add the command to the command line with argparse's `add_parser`."""
     command = add_command("doctor", help="check this installation, and say how to mend it")
     command.add_argument("--json", action="store_true", help="print JSON for programs")
     command.add_argument(
@@ -32,8 +29,8 @@ def add_doctor(add_command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Check everything; fails when a check does."""
-    from ..doctor.setup import Setup  # noqa: PLC0415
+    """Run and report all checks. The command fails if one of them does."""
+    from ..doctor.types import Setup  # noqa: PLC0415
 
     try:
         settings = Settings.from_env()
@@ -42,31 +39,31 @@ def doctor(options: argparse.Namespace) -> int:
         return _report(Setup(Settings(), settings_problem=str(error)), options)
     log_to_stderr(settings.log_level)
     settings = dataclasses.replace(settings, sandbox=settings.sandbox or options.sandbox)
-    with with_own_sandbox(settings) as effective:
+    with own_sandbox(settings) as effective:
         return _report(Setup(effective, is_own_sandbox=effective is not settings), options)
 
 
 def _report(setup: "Setup", options: argparse.Namespace) -> int:
-    from ..doctor.examination import examine  # noqa: PLC0415
-    from ..doctor.report import (  # noqa: PLC0415
-        as_json,
-        lines_of,
-        marks_for,
-        passes,
-        summary,
-    )
+    from ..doctor.checks import run_checks  # noqa: PLC0415
+    from ..doctor.report import passes, to_json  # noqa: PLC0415
 
-    checks: list[Check] = []
-    marks, coloured = marks_for(getattr(sys.stdout, "encoding", None)), _is_coloured()
-    for check in examine(setup):
-        checks.append(check)
-        if not options.json:
-            print(*lines_of(check, marks, coloured=coloured), sep="\n", flush=True)
-    print(as_json(checks) if options.json else summary(checks))
-    return EXIT_OK if passes(checks) else EXIT_FAILED
+    if options.json:
+        results = list(run_checks(setup))
+        print(to_json(results))
+    else:
+        results = _print_results(setup)
+    return EXIT_OK if passes(results) else EXIT_FAILED
 
 
-def _is_coloured() -> bool:
-    """Whether stdout is a terminal that wants colours (no-color.org)."""
-    is_unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout is not None and sys.stdout.isatty() and not is_unwanted
+def _print_results(setup: "Setup") -> "list[CheckResult]":
+    """Print each result as soon as its check ends, then the summary."""
+    from ..doctor.checks import run_checks  # noqa: PLC0415
+    from ..doctor.report import format_result, summarize  # noqa: PLC0415
+
+    screen = open_screen()
+    results: list[CheckResult] = []
+    for result in run_checks(setup):
+        results.append(result)
+        screen.show(format_result(result, screen.stdout.encoding))
+    print(summarize(results))
+    return results

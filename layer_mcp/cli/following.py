@@ -9,11 +9,11 @@ from typing import Any
 
 from ..api.polling import STOPPED_STATUSES, is_terminal
 from .connection import RefusedError, Server, ToolAnswer
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .pictures import Pictures
+from .images import ImageDisplay
+from .output import Screen
+from .parser import EXIT_FAILED, EXIT_OK
 from .progress import ProgressBar
 from .run_view import is_home, run_lines
-from .screen import Screen
 
 WAIT_SECONDS = 25
 
@@ -50,11 +50,11 @@ async def state_of(
         RefusedError: it cannot be looked at.
     """
     call = {**look.ids, "wait_seconds": WAIT_SECONDS if wait else 0, "preview": preview}
-    bar.phase("waiting for the run" if wait else "asking for the run")
+    bar.start_phase("waiting for the run" if wait else "asking for the run")
 
     def tell(_done: float, _total: float | None, message: str) -> None:
         status = message.partition(",")[0]
-        bar.told(0, None, "bringing the files home" if status == "complete" else status)
+        bar.update(0, None, "bringing the files home" if status == "complete" else status)
 
     while True:
         answer = await server.call(look.tool, call, tell)
@@ -63,7 +63,7 @@ async def state_of(
 
 
 def show_run(
-    answer: ToolAnswer, screen: Screen, pictures: Pictures, options: argparse.Namespace
+    answer: ToolAnswer, screen: Screen, pictures: ImageDisplay, options: argparse.Namespace
 ) -> int:
     """Show a run; fails when the run did, or when a file of it is not home."""
     content = answer.content
@@ -75,10 +75,10 @@ def show_run(
         if answer.picture is not None:
             pictures.show(answer.picture)
         if not is_terminal(status):
-            screen.remark(how_to_come_back(run_id_of(content), options))
+            screen.note(how_to_come_back(run_id_of(content), options))
     missing = status == "complete" and not is_home(content)
     if missing and not options.json:
-        screen.remark(f"To fetch the rest: {status_command(run_id_of(content), options)}")
+        screen.note(f"To fetch the rest: {status_command(run_id_of(content), options)}")
     if missing or status in STOPPED_STATUSES | {"failed"}:
         return EXIT_FAILED
     return EXIT_OK
@@ -118,7 +118,7 @@ def not_lost(sent: Sent, screen: Screen, options: argparse.Namespace) -> Generat
             error.step_for_people = how_to_come_back(sent.run_id, options)
         raise
     except KeyboardInterrupt:
-        screen.remark(_after_leaving(sent, options))
+        screen.note(_after_leaving(sent, options))
         raise
 
 

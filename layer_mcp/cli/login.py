@@ -1,15 +1,28 @@
-"""layer-mcp login and logout: the token in the system's keyring."""
+"""layer-mcp login and logout, and where a command gets the access token from."""
 
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ..credentials import (
+    InvalidTokenError,
+    NoKeyringError,
+    delete_token,
+    find_keyring_name,
+    parse_token,
+    read_token,
+    store_token,
+)
 from ..settings import Settings
-from .exit_codes import EXIT_FAILED, EXIT_OK
-from .plain_text import plain
+from .output import plain
+from .parser import EXIT_FAILED, EXIT_OK
 
-SHOWN_WORKSPACES = 10
+MAX_SHOWN_WORKSPACES = 10
+MAX_PIPED_CHARACTERS = 65_536
+PROMPT = "Layer token (what you type is not shown): "
 NO_TOKEN = "There is no token. Run layer-mcp login at a terminal, or pipe the token into it."  # noqa: S105
+NO_TOKEN_YET = "There is no token yet; without --dry-run it is asked for."  # noqa: S105
 NOT_AS_ARGUMENT = (
     "A token is not taken as an argument, which other users can see. Create a new one, and run "
     "layer-mcp login alone."
@@ -20,8 +33,20 @@ NO_KEYRING_STEP = (
 )
 
 
+class NoTokenError(Exception):
+    """No token was given, and there is no terminal to ask at."""
+
+
+@dataclass(frozen=True)
+class PlacedToken:
+    """Where an installation keeps the token: in the keyring, or `in_entry`; `message` says so."""
+
+    in_entry: str | None
+    message: str = ""
+
+
 def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the commands to the command line, by argparse's `add_parser`."""
+    """Add the commands with argparse's `add_parser`."""
     command = add_command("login", help="check a token and store it in the system's keyring")
     command.add_argument(
         "--no-check", action="store_true", help="store it without asking Layer, as offline"
@@ -33,71 +58,108 @@ def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def login(options: argparse.Namespace) -> int:
-    """Take a token, check it, store it, say which workspaces it opens."""
-    from ..credentials import NoKeyringError, store_token  # noqa: PLC0415
-
+    """Get a token, check it, store it, and print the workspaces it gives access to."""
     if options.token:
-        return _failed(NOT_AS_ARGUMENT)
+        return _fail(NOT_AS_ARGUMENT)
     settings = Settings.from_env()
-    token = _new_token(settings)
+    token = _get_new_token(settings)
     if token is None:
         return EXIT_FAILED
-    if not options.no_check and not _opens_workspaces(token, settings.api_url):
+    if not options.no_check and not _check_token(token, settings.api_url):
         return EXIT_FAILED
     try:
         print(f"The token is stored in {store_token(settings.api_url, token)}.")
     except NoKeyringError as error:
-        return _failed(f"{error} {NO_KEYRING_STEP}")
+        return _fail(f"{error} {NO_KEYRING_STEP}")
     if settings.api_token not in (None, token):
         print("LAYER_API_KEY is set too, and goes before the stored token where it is.")
     return EXIT_OK
 
 
 def logout(_options: argparse.Namespace) -> int:
-    """Forget the stored token."""
-    from ..credentials import NoKeyringError, forget_token  # noqa: PLC0415
-
+    """Delete the stored token."""
     settings = Settings.from_env()
     try:
-        was_stored = forget_token(settings.api_url)
+        was_stored = delete_token(settings.api_url)
     except NoKeyringError as error:
-        return _failed(f"{error} Unlock it and run layer-mcp logout again.")
+        return _fail(f"{error} Unlock it and run layer-mcp logout again.")
     print("The token is no longer stored." if was_stored else "No token was stored.")
     if settings.api_token is not None:
         print("LAYER_API_KEY is still set in this environment.")
     return EXIT_OK
 
 
-def _new_token(settings: Settings) -> str | None:
-    """The token to store, asked for where none is given; None when there is none, which is said."""
-    from ..credentials import keyring_name  # noqa: PLC0415
-    from ..token_text import TokenTextError  # noqa: PLC0415
-    from .token_input import (  # noqa: PLC0415
-        NoTokenError,
-        asked_token,
-        piped_token,
-        token_of_environment,
-    )
+def place_token(settings: Settings, old_token: str | None, *, dry_run: bool) -> PlacedToken:
+    """Store the token for an installation in the keyring, or return it if there is no keyring.
 
+    `old_token` is the one in the entry that is replaced. A dry run asks for nothing and stores
+    nothing.
+
+    Raises:
+        InvalidTokenError: The text isn't a token.
+        NoTokenError: There is no token and no terminal to ask at.
+    """
+    keyring = find_keyring_name()
+    stored = read_token(settings.api_url) if keyring else None
+    token = _environment_token(settings) or stored or old_token
+    if token is None and dry_run:
+        return PlacedToken(None, NO_TOKEN_YET)
+    token = token or _ask_token()
+    if keyring is None:
+        return PlacedToken(token)
+    if token == stored or dry_run:
+        return PlacedToken(None, f"The token is in {keyring}." if stored else "")
     try:
-        given = piped_token() or token_of_environment(settings)
-        if keyring_name() is not None:
-            return given or asked_token()
-        _failed(f"There is no keyring on this system. {NO_KEYRING_STEP}")
-    except TokenTextError as error:
-        _failed(f"{error} Nothing was stored.")
+        return PlacedToken(None, f"The token is stored in {store_token(settings.api_url, token)}.")
+    except NoKeyringError as error:
+        _fail(f"{error}")
+        return PlacedToken(token)
+
+
+def _get_new_token(settings: Settings) -> str | None:
+    """Return the token to store, or None after printing why there is none."""
+    try:
+        given = _read_piped_token() or _environment_token(settings)
+        if find_keyring_name() is not None:
+            return given or _ask_token()
+        _fail(f"There is no keyring on this system. {NO_KEYRING_STEP}")
+    except InvalidTokenError as error:
+        _fail(f"{error} Nothing was stored.")
     except NoTokenError:
-        _failed(NO_TOKEN)
+        _fail(NO_TOKEN)
     return None
 
 
-def _opens_workspaces(token: str, api_url: str) -> bool:
+def _read_piped_token() -> str | None:
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    text = sys.stdin.read(MAX_PIPED_CHARACTERS)
+    return parse_token(text) if text.strip() else None
+
+
+def _environment_token(settings: Settings) -> str | None:
+    return None if settings.api_token is None else parse_token(settings.api_token)
+
+
+def _ask_token() -> str:
+    import getpass  # noqa: PLC0415
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise NoTokenError
+    try:
+        return parse_token(getpass.getpass(PROMPT, stream=sys.stderr))
+    except EOFError:
+        raise NoTokenError from None
+
+
+def _check_token(token: str, api_url: str) -> bool:
+    """Print the workspaces that a token gives access to, or why Layer refuses it."""
     import anyio  # noqa: PLC0415
 
     from ..api.client import LayerClient  # noqa: PLC0415
     from ..errors import LayerError  # noqa: PLC0415
 
-    async def names() -> list[str]:
+    async def list_names() -> list[str]:
         async with LayerClient(token, api_url=api_url) as layer:
             return [
                 workspace.name or workspace.workspace_id
@@ -105,19 +167,20 @@ def _opens_workspaces(token: str, api_url: str) -> bool:
             ]
 
     try:
-        found = anyio.run(names)
+        names = anyio.run(list_names)
     except LayerError as error:
         step = "Run layer-mcp login again with another token."
         if error.code != "UNAUTHENTICATED":
             step = f"{error.next_step} To store it unchecked: layer-mcp login --no-check."
-        _failed(f"{error.message} Nothing was stored. {step}")
+        _fail(f"{error.message} Nothing was stored. {step}")
         return False
-    more = f" and {len(found) - SHOWN_WORKSPACES} more" if len(found) > SHOWN_WORKSPACES else ""
-    shown = ", ".join(plain(name) for name in found[:SHOWN_WORKSPACES])
+    hidden = len(names) - MAX_SHOWN_WORKSPACES
+    more = f" and {hidden} more" if hidden > 0 else ""
+    shown = ", ".join(plain(name) for name in names[:MAX_SHOWN_WORKSPACES])
     print(f"Layer accepts the token. Workspaces: {shown or 'none'}{more}.")
     return True
 
 
-def _failed(sentence: str) -> int:
+def _fail(sentence: str) -> int:
     print(f"layer-mcp: {plain(sentence)}", file=sys.stderr)
     return EXIT_FAILED

@@ -9,12 +9,11 @@ from ..server.prices import PriceAnswer
 from ..server.results import SIMULATED_LINE
 from ..settings import Settings
 from .connection import Server, ToolAnswer, with_server
-from .exit_codes import EXIT_OK
-from .model_choice import model_id_of
-from .plain_text import plain
+from .models import find_model_id
+from .options import allow_named_files, read_request
+from .output import Screen, line, plain
+from .parser import EXIT_OK
 from .progress import progress_bar
-from .request_input import wanted_request, with_named_files
-from .screen import Screen, line
 
 
 def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
@@ -24,15 +23,15 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
         UsageError: what is asked for cannot be asked for.
         RefusedError: there is no price.
     """
-    request = wanted_request(options)
-    with progress_bar(screen.remarks) as bar:
+    request = read_request(options)
+    with progress_bar(screen.stderr) as bar:
 
         async def work(server: Server) -> ToolAnswer:
-            request["model_id"] = await model_id_of(server, options.model)
-            bar.phase("asking for the price")
-            return await server.call("estimate_price", request, bar.uploaded)
+            request["model_id"] = await find_model_id(server, options.model)
+            bar.start_phase("asking for the price")
+            return await server.call("estimate_price", request, bar.update_upload)
 
-        answer = with_server(with_named_files(settings, options), work)
+        answer = with_server(allow_named_files(settings, options), work)
     if options.json:
         screen.show_json(answer.content)
     else:

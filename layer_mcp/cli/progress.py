@@ -1,4 +1,4 @@
-"""A bar that shows how far a call is, on stderr; nothing where there is no terminal."""
+"""The progress bar of a command on stderr, drawn only at a terminal."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,28 +10,28 @@ BAR_COLUMNS = 30
 
 
 class ProgressBar:
-    """One bar. Without a known end it only moves, and the time beside it counts."""
+    """One bar with the elapsed time; it only moves back and forth while the end is unknown."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("starting", total=None)
 
-    def phase(self, text: str) -> None:
-        """Begin something of which the end is not known."""
+    def start_phase(self, text: str) -> None:
+        """Start something with an unknown end."""
         self._progress.remove_task(self._task)
         self._task = self._progress.add_task(text, total=None)
 
-    def told(self, done: float, total: float | None, text: str) -> None:
+    def update(self, done: float, total: float | None, text: str) -> None:
         """Show how much is done."""
         self._progress.update(self._task, completed=done, total=total, description=text)
 
-    def uploaded(self, share: float, _total: float | None, text: str) -> None:
-        """Show how much of the local files has gone out, which is the first unit of a call."""
-        self.told(share, 1.0, text)
+    def update_upload(self, share: float, _total: float | None, text: str) -> None:
+        """Show the uploaded share of the local files, the first of a call's units of progress."""
+        self.update(share, 1.0, text)
 
     @contextmanager
-    def hidden(self) -> Generator[None]:
-        """Leave the terminal to somebody else for a while."""
+    def pause(self) -> Generator[None]:
+        """Hide the bar while the block prints or asks."""
         self._progress.stop()
         try:
             yield
@@ -41,7 +41,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(console: Console) -> Generator[ProgressBar]:
-    """A bar that is gone when the block ends."""
+    """Show a bar until the block ends."""
     progress = Progress(
         BarColumn(BAR_COLUMNS),
         TimeElapsedColumn(),

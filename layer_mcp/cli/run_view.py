@@ -9,8 +9,7 @@ from ..server.results import SIMULATED_LINE
 from ..server.run_results import RunAnswer, RunStateAnswer, size_in_words
 from ..server.twins import REPEAT
 from ..server.workflow_results import WorkflowRunAnswer
-from .plain_text import plain
-from .screen import line
+from .output import line, plain
 
 REPEAT_FOR_PEOPLE = "To pay for another, add --repeat."
 

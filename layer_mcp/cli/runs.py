@@ -8,10 +8,9 @@ from typing import Any
 
 from ..settings import Settings
 from .connection import Server, ToolAnswer, with_server
-from .exit_codes import EXIT_OK
+from .output import Column, Screen, table
+from .parser import EXIT_OK
 from .progress import progress_bar
-from .screen import Screen
-from .tables import Column, table
 
 COLUMNS = (
     Column("id"),
@@ -19,7 +18,7 @@ COLUMNS = (
     Column("CU", "number"),
     Column("age", "number"),
     Column("prompt", "text"),
-    Column("file", extra=True),
+    Column("file", optional=True),
 )
 ADDRESSES = ("http:", "https:")
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -43,22 +42,22 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     async def work(server: Server) -> ToolAnswer:
         return await server.call("list_runs", query)
 
-    with progress_bar(screen.remarks):
+    with progress_bar(screen.stderr):
         answer = with_server(settings, work)
     content = answer.content
     if options.json:
         screen.show_json(content)
         return EXIT_OK
     if settings.sandbox:
-        screen.remark("Runs of a simulated Layer are not remembered between commands.")
+        screen.note("Runs of a simulated Layer are not remembered between commands.")
     rows = [_row(row, time.time()) for row in content["runs"]]
     if rows:
-        screen.show(*table(COLUMNS, rows, screen.answers))
-    screen.remark(_totals(content))
+        screen.show(*table(COLUMNS, rows, screen.stdout))
+    screen.note(_totals(content))
     if content.get("warning"):
-        screen.remark(content["warning"])
+        screen.note(content["warning"])
     if content.get("next_cursor"):
-        screen.remark(f"There are more: add --cursor {shlex.quote(content['next_cursor'])}")
+        screen.note(f"There are more: add --cursor {shlex.quote(content['next_cursor'])}")
     return EXIT_OK
 
 

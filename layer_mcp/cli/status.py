@@ -11,7 +11,6 @@ from ..api.fields import is_uuid
 from ..journal.entries import RunFilter
 from ..server.state import journal_of
 from ..settings import Settings
-from .argument_types import UsageError
 from .calling import homebound
 from .connection import Server, ToolAnswer, with_server
 from .following import (
@@ -23,9 +22,10 @@ from .following import (
     show_run,
     state_of,
 )
-from .pictures import pictures_of
+from .images import choose_image_display
+from .output import Screen
+from .parser import UsageError
 from .progress import progress_bar
-from .screen import Screen
 
 
 def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
@@ -40,13 +40,13 @@ def run(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
     known = anyio.run(_known, settings, options.run_id)
     folder = options.out or known.folder
     settings = homebound(settings, folder)
-    pictures = pictures_of("never" if options.json else options.picture)
+    pictures = choose_image_display("never" if options.json else options.picture)
     sent = Sent(options.run_id if options.wait else None)
-    with not_lost(sent, screen, options), progress_bar(screen.remarks) as bar:
+    with not_lost(sent, screen, options), progress_bar(screen.stderr) as bar:
 
         async def work(server: Server) -> ToolAnswer:
             return await state_of(
-                server, known.look, bar, wait=options.wait, preview=pictures.are_wanted
+                server, known.look, bar, wait=options.wait, preview=pictures.is_enabled
             )
 
         answer = with_server(settings, work)

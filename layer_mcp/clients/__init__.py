@@ -1,5 +1,5 @@
-"""Attaches the server to the clients on this machine: one entry in a configuration file of theirs.
+"""Adds the server to the MCP clients on this machine, by editing their configuration files.
 
-What a client wants is a row of `clients`, how a file is edited a module for each format. Nothing
-outside our entry changes, not by a byte.
+`catalog` lists the clients, and each file format has a module that edits its text. Everything
+outside our entry stays byte for byte.
 """

@@ -1,24 +1,22 @@
-"""How a client starts the server: an absolute path that stays, arguments, settings."""
+"""How a client starts the server: an absolute command that lasts, arguments, and settings."""
 
 import os
-import sys
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..setting_values import SettingsError
 from ..settings import DEFAULT_API_URL, Settings
-from .errors import AttachError
+from .errors import ClientConfigError
 
 SCRIPT = "layer-mcp"
-# Folders of environments that uvx and pipx run make for one run and clean up later.
-PASSING_FOLDERS = ("/archive-v0/", "/builds-v0/", "/environments-v2/", "/pipx/.cache/")
+# Parts of the folders of environments that uvx and pipx run delete later.
+TEMPORARY_FOLDERS = ("/archive-v0/", "/builds-v0/", "/environments-v2/", "/pipx/.cache/")
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A command, its arguments and its environment; the token is in neither unless it has to be."""
+class ServerCommand:
+    """The command, arguments, and environment variables that start the server."""
 
     command: str
     args: tuple[str, ...] = ()
@@ -26,8 +24,8 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What the user wants of the server in a client; what is None or empty is not said."""
+class ServerOptions:
+    """The settings that a user chooses for the server in a client; None and empty are left out."""
 
     sandbox: bool = False
     api_url: str = DEFAULT_API_URL
@@ -40,14 +38,15 @@ class Choices:
     max_spend_per_day: str | None = None
 
     def environment(self) -> dict[str, str]:
-        """The settings as a client's entry says them: folders absolute, defaults left out.
+        """Return the environment variables of these settings, with absolute folders.
 
         Raises:
-            SettingsError: a value that the server would refuse.
+            SettingsError: The server would refuse a value.
         """
-        wanted = {
+        is_default_url = self.sandbox or self.api_url == DEFAULT_API_URL
+        variables = {
             "LAYER_SANDBOX": "1" if self.sandbox else None,
-            "LAYER_API_URL": None if self._has_usual_url() else self.api_url,
+            "LAYER_API_URL": None if is_default_url else self.api_url,
             "LAYER_WORKSPACE_ID": None if self.sandbox else self.workspace,
             "LAYER_OUTPUT_DIR": _absolute(self.output_dir) if self.output_dir else None,
             "LAYER_INPUT_DIRS": os.pathsep.join(map(_input_folder, self.input_dirs)),
@@ -56,12 +55,29 @@ class Choices:
             "LAYER_MAX_PRICE": self.max_price,
             "LAYER_MAX_SPEND_PER_DAY": self.max_spend_per_day,
         }
-        environment = {name: value for name, value in wanted.items() if value}
+        environment = {name: value for name, value in variables.items() if value}
         Settings.from_env(environment)
         return environment
 
-    def _has_usual_url(self) -> bool:
-        return self.sandbox or self.api_url == DEFAULT_API_URL
+
+def find_command(argv0: str, python: str, scripts: str) -> tuple[str, tuple[str, ...]]:
+    """Return the command and first arguments that start this installation from any folder.
+
+    That is the running script, else the one in the folder of scripts, else the interpreter with
+    `-m`. Links aren't followed: pipx and uv tool keep theirs when they update its target.
+
+    Raises:
+        ClientConfigError: The installation is in a cache.
+    """
+    running = Path(os.path.abspath(argv0))
+    installed = [Path(scripts, SCRIPT + ending) for ending in ("", ".exe")]
+    found = [running] if running.stem == SCRIPT and running.suffix in ("", ".exe") else []
+    for script in (*found, *installed):
+        if script.is_file():
+            _refuse_temporary(script)
+            return str(script), ()
+    _refuse_temporary(Path(python))
+    return python, ("-m", "layer_mcp")
 
 
 def _absolute(folder: str) -> str:
@@ -75,38 +91,9 @@ def _input_folder(folder: str) -> str:
     return path
 
 
-def command_of(argv0: str, python: str, scripts: str) -> tuple[str, tuple[str, ...]]:
-    """The command and first arguments that start this installation from anywhere.
-
-    The running script, else the one beside the interpreter, else the interpreter with `-m`.
-    Links are not followed: pipx and uv tool keep theirs when they update what they lead to.
-
-    Raises:
-        AttachError: the installation is one that is cleaned up later.
-    """
-    running = Path(os.path.abspath(argv0))
-    beside = [Path(scripts, SCRIPT + ending) for ending in ("", ".exe")]
-    found = [running] if running.stem == SCRIPT and running.suffix in ("", ".exe") else []
-    for script in (*found, *beside):
-        if script.is_file():
-            _refuse_what_passes(script)
-            return str(script), ()
-    _refuse_what_passes(Path(python))
-    return python, ("-m", "layer_mcp")
-
-
-def this_command() -> tuple[str, tuple[str, ...]]:
-    """The command that starts the installation that runs now.
-
-    Raises:
-        AttachError: the installation is one that is cleaned up later.
-    """
-    return command_of(sys.argv[0], sys.executable, sysconfig.get_path("scripts"))
-
-
-def _refuse_what_passes(path: Path) -> None:
-    if any(folder in path.as_posix() for folder in PASSING_FOLDERS):
-        raise AttachError(
+def _refuse_temporary(path: Path) -> None:
+    if any(folder in path.as_posix() for folder in TEMPORARY_FOLDERS):
+        raise ClientConfigError(
             f"{path} is in a cache that is cleaned up, so a client would lose it.",
             "Install layer-mcp to stay, with uv tool install, pipx install or a venv, "
             "and run this again from there.",

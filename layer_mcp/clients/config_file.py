@@ -1,4 +1,4 @@
-"""A client's configuration file: read as it is, replaced in one step, with a backup beside it."""
+"""Reads a client's configuration file, and replaces it atomically with a backup next to it."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import AttachError
+from .errors import ClientConfigError
 
 BACKUP_ENDING = ".layer-mcp-backup"
 MAX_BYTES = 64_000_000
@@ -20,7 +20,7 @@ WRITE_STEP = "Make it writable, or paste what layer-mcp config prints."
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file as it was read. `raw` is None when there is none; `target` is what a link leads to."""
+    """A file's bytes, None if there is no file; `target` is `path` with links followed."""
 
     path: Path
     target: Path
@@ -28,38 +28,38 @@ class ConfigFile:
 
     @property
     def text(self) -> str:
-        """What it says, without a byte order mark.
+        """The text without a byte order mark.
 
         Raises:
-            AttachError: it is not UTF-8.
+            ClientConfigError: The file isn't UTF-8.
         """
-        return _decoded(self.path, self.raw or b"")
+        return _decode(self.path, self.raw or b"")
 
     @property
     def backup(self) -> Path:
-        """Where the bytes are kept that it had before our entry."""
+        """The path of the backup from before our entry was added."""
         return self.target.with_name(self.target.name + BACKUP_ENDING)
 
-    def encoded(self, text: str) -> bytes:
-        """A text as bytes, with the byte order mark of the file.
+    def encode(self, text: str) -> bytes:
+        """Return a text as bytes, with the file's byte order mark.
 
         Raises:
-            AttachError: a path in it is no Unicode.
+            ClientConfigError: A path in the text isn't Unicode.
         """
         mark = UTF8_BOM if (self.raw or b"").startswith(UTF8_BOM) else b""
         try:
             return mark + text.encode()
         except UnicodeEncodeError:
-            raise AttachError(
+            raise ClientConfigError(
                 "A path has bytes that are no Unicode.", "Install layer-mcp in another folder."
             ) from None
 
 
 def read_config(path: Path) -> ConfigFile:
-    """The file at a path, links followed; one that is not there is empty.
+    """Read the file at a path, following links; a missing file is empty.
 
     Raises:
-        AttachError: it is no file, is too large or cannot be read.
+        ClientConfigError: It isn't a file, is too large, or can't be read.
     """
     try:
         target = Path(os.path.realpath(path, strict=False))
@@ -67,112 +67,116 @@ def read_config(path: Path) -> ConfigFile:
             return ConfigFile(path, target, None)
         status = target.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise AttachError(
+            raise ClientConfigError(
                 f"{path} is not a file.", "Move it away, or name another with --file."
             )
         if status.st_size > MAX_BYTES:
             size, most = status.st_size // 1_000_000, MAX_BYTES // 1_000_000
-            raise AttachError(
+            raise ClientConfigError(
                 f"{path} has {size} MB, more than the {most} MB that are edited here.",
                 "Paste what layer-mcp config prints.",
             )
         return ConfigFile(path, target, target.read_bytes())
     except OSError as error:
-        raise AttachError(
+        raise ClientConfigError(
             f"{path} cannot be read: {_reason(error)}.", "Check its permissions and links."
         ) from None
 
 
 def replace_config(file: ConfigFile, raw: bytes, *, backup: bool) -> None:
-    """Put new bytes in the place of the file, all or none of them.
+    """Replace a file atomically, keeping its permissions and owner.
 
-    Its permissions and owner stay; a new file is the user's alone, as it may hold a token.
+    Only its owner can read a new file, because it may contain a token.
 
     Raises:
-        AttachError: it cannot be written, or was changed since it was read.
+        ClientConfigError: The file can't be written, or has changed since it was read.
     """
     try:
-        refuse_read_only(file)
+        check_writable(file)
         file.target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_changed(file)
         if backup and file.raw is not None:
-            _write_whole(file.backup, file.raw, like=file.target)
-        _write_whole(file.target, raw, like=file.target)
+            _write_atomically(file.backup, file.raw, like=file.target)
+        _write_atomically(file.target, raw, like=file.target)
     except OSError as error:
-        raise AttachError(f"{file.path} cannot be written: {_reason(error)}.", WRITE_STEP) from None
+        raise _write_error(file, "written", error) from None
 
 
 def remove_config(file: ConfigFile) -> None:
-    """Remove a file that holds nothing but our entry.
+    """Delete a file.
 
     Raises:
-        AttachError: its folder cannot be written, or it was changed since it was read.
+        ClientConfigError: Its folder can't be written, or it has changed since it was read.
     """
     try:
-        refuse_read_only(file)
+        check_writable(file)
         _refuse_changed(file)
         file.target.unlink()
     except OSError as error:
-        raise AttachError(f"{file.path} cannot be removed: {_reason(error)}.", WRITE_STEP) from None
+        raise _write_error(file, "removed", error) from None
 
 
-def backup_bytes(file: ConfigFile) -> bytes | None:
-    """What the backup holds; None when there is none that can be read."""
+def read_backup(file: ConfigFile) -> bytes | None:
+    """Return the backup's bytes, or None if there is no readable one."""
     with contextlib.suppress(OSError):
-        return _bytes_of(file.backup)
+        return _read_bytes(file.backup)
     return None
 
 
 def remove_backup(file: ConfigFile) -> None:
-    """Remove the backup, if there is one."""
+    """Delete the backup, if any."""
     with contextlib.suppress(OSError):
         file.backup.unlink()
 
 
-def _refuse_changed(file: ConfigFile) -> None:
-    if _bytes_of(file.target) != file.raw:
-        raise AttachError(f"{file.path} was changed meanwhile.", "Run the same command again.")
+def check_writable(file: ConfigFile) -> None:
+    """Check that a file and the nearest existing folder can be written.
 
-
-def _bytes_of(path: Path) -> bytes | None:
-    return path.read_bytes() if os.path.lexists(path) else None
-
-
-def _decoded(path: Path, raw: bytes) -> str:
-    if raw.startswith(UTF16_BOMS) or b"\0" in raw:
-        raise AttachError(f"{path} is not UTF-8 but UTF-16 or binary.", "Save it as UTF-8.")
-    try:
-        return raw.removeprefix(UTF8_BOM).decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise AttachError(f"{path} is not UTF-8 in line {line}.", "Save it as UTF-8.") from None
-
-
-def refuse_read_only(file: ConfigFile) -> None:
-    """Make sure that the file and its folder may be written, or the first folder that is there.
-
-    Renaming would replace a file that is marked read-only, and root may write anywhere.
+    Renaming would replace even a read-only file, and root can write anywhere.
 
     Raises:
-        AttachError: one of them may not.
+        ClientConfigError: One of them is read-only.
     """
     try:
         folder = next(path for path in file.target.parents if path.exists())
         for path, name in ((file.target, file.path), (folder, folder)):
             if path.exists() and not (path.stat().st_mode & ANY_WRITE and os.access(path, os.W_OK)):
-                raise AttachError(f"{name} is read-only.", WRITE_STEP)
+                raise ClientConfigError(f"{name} is read-only.", WRITE_STEP)
     except OSError as error:
-        raise AttachError(f"{file.path} cannot be written: {_reason(error)}.", WRITE_STEP) from None
+        raise _write_error(file, "written", error) from None
 
 
-def _write_whole(path: Path, raw: bytes, *, like: Path) -> None:
+def _refuse_changed(file: ConfigFile) -> None:
+    if _read_bytes(file.target) != file.raw:
+        raise ClientConfigError(
+            f"{file.path} was changed meanwhile.", "Run the same command again."
+        )
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if os.path.lexists(path) else None
+
+
+def _decode(path: Path, raw: bytes) -> str:
+    if raw.startswith(UTF16_BOMS) or b"\0" in raw:
+        raise ClientConfigError(f"{path} is not UTF-8 but UTF-16 or binary.", "Save it as UTF-8.")
+    try:
+        return raw.removeprefix(UTF8_BOM).decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ClientConfigError(
+            f"{path} is not UTF-8 in line {line}.", "Save it as UTF-8."
+        ) from None
+
+
+def _write_atomically(path: Path, raw: bytes, *, like: Path) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as temporary:
             temporary.write(raw)
             temporary.flush()
             os.fsync(temporary.fileno())
-        _take_over(name, like)
+        _copy_permissions(name, like)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -181,15 +185,14 @@ def _write_whole(path: Path, raw: bytes, *, like: Path) -> None:
     _sync_folder(path.parent)
 
 
-def _take_over(name: str, like: Path) -> None:
-    """Permissions and owner of the file that is replaced."""
+def _copy_permissions(name: str, like: Path) -> None:
     if not like.exists():
         os.chmod(name, OWNER_ONLY)
         return
     status = like.stat()
     os.chmod(name, stat.S_IMODE(status.st_mode))
     if os.name == "posix":
-        # Only root may give a file away.
+        # Only root can change a file's owner.
         with contextlib.suppress(PermissionError):
             os.chown(name, status.st_uid, status.st_gid)
 
@@ -202,6 +205,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_error(file: ConfigFile, action: str, error: OSError) -> ClientConfigError:
+    return ClientConfigError(f"{file.path} cannot be {action}: {_reason(error)}.", WRITE_STEP)
 
 
 def _reason(error: OSError) -> str:

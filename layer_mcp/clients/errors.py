@@ -1,8 +1,8 @@
-"""What can be wrong with attaching: the fact, then the next step."""
+"""Errors of reading and changing a client's configuration."""
 
 
-class AttachError(Exception):
-    """An entry that cannot be written or removed; nothing was changed."""
+class ClientConfigError(Exception):
+    """A configuration that can't be read or changed: the fact, then the next step."""
 
     def __init__(self, fact: str, next_step: str) -> None:
         super().__init__(f"{fact} {next_step}")
@@ -10,12 +10,12 @@ class AttachError(Exception):
         self.next_step = next_step
 
 
-class UnknownClientError(AttachError):
-    """A client that is no row of the table."""
+class UnknownClientError(ClientConfigError):
+    """A client that isn't in the catalog."""
 
 
 class ConfigSyntaxError(Exception):
-    """A text that is not of its format; `line` and `column` count from 1."""
+    """A syntax error in a configuration; `line` and `column` start at 1."""
 
     def __init__(self, problem: str, line: int, column: int) -> None:
         super().__init__(problem)
@@ -25,4 +25,7 @@ class ConfigSyntaxError(Exception):
 
 
 class NotEditableError(Exception):
-    """A text whose entry cannot be changed without touching what is not ours; says why."""
+    """A text whose entry can't be changed without touching other parts; says why."""
+
+    def __init__(self, reason: str = "its form is not one that is edited here") -> None:
+        super().__init__(reason)

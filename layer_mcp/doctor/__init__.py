@@ -1,5 +1,5 @@
-"""Finds out why something does not work: small checks, each with a fact and a fix.
+"""Checks that find out why layer-mcp doesn't work here, and how to fix it.
 
-A check is a function of a `Setup` that returns a `Check`; `examination` lists them in order. No
-text of a check holds a token or what a proxy asks for, whole or in part.
+A check is a function of a `Setup` that returns a `Finding`; `checks` lists them in order. No
+finding contains a token or a proxy's password, not even in part.
 """

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 from ..api.client import LayerClient
-from ..api.connection import BeforeSending
 from ..api.models import (
     Inference,
     InferenceRequest,
     PriceEstimate,
+    RunSnapshot,
     StartedInference,
     StartedWorkflowRun,
     WorkflowRun,
     WorkflowRunRequest,
 )
-from ..api.polling import OnProgress, RunState
+from ..api.polling import OnProgress
+from ..api.retry import BeforeSending
 from ..errors import LayerError
 from .types import Run, RunRequest
 
@@ -65,7 +66,7 @@ async def wait_for_run(
     seconds: float,
     *,
     known: Inference | WorkflowRun | None = None,
-    on_progress: OnProgress[RunState] | None = None,
+    on_progress: OnProgress[RunSnapshot] | None = None,
 ) -> Inference | WorkflowRun:
     """Read a run, or wait for its end up to `seconds`; `known` is a state that just arrived.
 

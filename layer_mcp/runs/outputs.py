@@ -19,7 +19,7 @@ from anyio import to_thread
 from pydantic import BaseModel
 
 from .. import __version__
-from ..api.media_types import MEDIA_TYPES, extension_for
+from ..api.media_files import MEDIA_TYPES, extension_for
 from ..api.models import Output
 from ..errors import LayerError
 from .file_names import numbered, output_name, slug_of

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from ..api.client import LayerClient
 from ..api.fields import Id, Request
-from ..api.local_files import MEGABYTE, LocalFile, open_media_file
+from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from ..errors import LayerError

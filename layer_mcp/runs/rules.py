@@ -22,7 +22,6 @@ from .types import (
 
 # Prices are sums of decimal fractions.
 TOLERANCE = 1e-6
-NOTICEABLE_SHARE = 0.1
 MINUTE_SECONDS = 60
 DUPLICATE_SECONDS = 120
 # Not a refusal of the request, which would be refused when it is sent too.
@@ -138,16 +137,6 @@ def check_approval(plan: Plan, limits: SpendLimits, *, approved: bool) -> None:
         f"max_price_creative_units {total:g}."
     )
     raise _price_error("CONFIRMATION_REQUIRED", sentence, total, next_step=step)
-
-
-def price_difference(estimate: float | None, actual: float | None) -> str | None:
-    """Return a sentence when a run cost noticeably other than estimated, or None."""
-    if estimate is None or actual is None:
-        return None
-    if abs(actual - estimate) <= NOTICEABLE_SHARE * estimate + TOLERANCE:
-        return None
-    word = "more" if actual > estimate else "less"
-    return f"The run cost {abs(actual - estimate):g} CU {word} than estimated."
 
 
 def unpriced_references(refused: str | None) -> str | None:

@@ -108,7 +108,8 @@ def _carry_over(connection: sqlite3.Connection) -> None:
             values["copy_number"] = sequence
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
-        for output in _json_object(row["outcome"]).get("outputs") or []:
+        outputs: list[dict[str, Any]] = _json_object(row["outcome"]).get("outputs") or []
+        for output in outputs:
             if output.get("file_id"):
                 connection.execute(
                     "INSERT INTO outputs VALUES (?, ?, ?) "

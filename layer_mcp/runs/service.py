@@ -23,10 +23,9 @@ from anyio.lowlevel import checkpoint
 from pydantic import ValidationError
 
 from ..api.client import LayerClient
-from ..api.local_files import MEGABYTE
-from ..api.media_types import is_image
-from ..api.models import Inference, Output, PriceEstimate, WorkflowRun
-from ..api.polling import OnProgress, RunState, is_terminal
+from ..api.media_files import MEGABYTE, is_image
+from ..api.models import Inference, Output, PriceEstimate, RunSnapshot, WorkflowRun
+from ..api.polling import OnProgress, is_terminal
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError, one_sentence
 from ..paths import is_below, output_folder, state_folder
@@ -302,7 +301,7 @@ class Runs:
         ]
 
     async def follow(
-        self, run: Run, seconds: float, *, on_progress: OnProgress[RunState] | None = None
+        self, run: Run, seconds: float, *, on_progress: OnProgress[RunSnapshot] | None = None
     ) -> Run:
         """Wait for the end of a submitted run, up to `seconds`, and record it.
 
@@ -333,7 +332,7 @@ class Runs:
         workflow_id: str | None = None,
         workspace: str | None = None,
         wait_seconds: float = 0,
-        on_progress: OnProgress[RunState] | None = None,
+        on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> Run:
         """Read a run, waiting up to `wait_seconds` for its end; `workflow_id` for a workflow's.
 
@@ -523,15 +522,15 @@ class Runs:
             return earlier
         return await self.save(run, folder, numbers=missing)
 
-    async def preview(self, run: Run, paths: Mapping[int, Path], count: int) -> bytes | None:
-        """Return one small JPEG of the first `count` outputs that can be seen, or None.
+    async def preview(self, run: Run, paths: Mapping[int, Path]) -> bytes | None:
+        """Return one small JPEG of the first outputs that can be seen, or None.
 
         `paths` are those of the saved outputs by their numbers, from 1.
         """
         from ..preview import SmallPicture, contact_sheet, small_picture  # noqa: PLC0415
 
         # What cannot be seen keeps its place, so that the numbers are those of the outputs.
-        pictures: list[SmallPicture | None] = [None] * min(count, MAX_PICTURES)
+        pictures: list[SmallPicture | None] = [None] * min(len(run.outputs), MAX_PICTURES)
         slots = anyio.Semaphore(PICTURES_AT_ONCE)
 
         async def load(index: int) -> None:
@@ -751,7 +750,7 @@ class Runs:
             return False
 
     async def _follow(
-        self, run: Run, seconds: float, on_progress: OnProgress[RunState] | None
+        self, run: Run, seconds: float, on_progress: OnProgress[RunSnapshot] | None
     ) -> Run:
         if run.has_ended and not run.is_duplicate:
             # With its files or its reason, which the answer to a submission does not have.
@@ -769,7 +768,7 @@ class Runs:
         run: Run,
         seconds: float,
         known: Inference | WorkflowRun | None,
-        on_progress: OnProgress[RunState] | None,
+        on_progress: OnProgress[RunSnapshot] | None,
     ) -> Inference | WorkflowRun:
         """Return the last state after a wait that may be ended before its time."""
         run_id = (run.run_id or "").lower()

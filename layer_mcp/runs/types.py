@@ -455,7 +455,7 @@ def start_facts(
 def changed_parameters(request: RunRequest, normalized: Mapping[str, Any] | None) -> list[str]:
     """List what was asked for and will run otherwise, by Layer's echo of the request."""
     echo = normalized or {}
-    asked = {name: request.body[name] for name in request.given if name in request.body}
+    asked = {name: value for name, value in request.body.items() if name in request.given}
     if asked.get("seed") == RANDOM_SEED:
         del asked["seed"]
     return [

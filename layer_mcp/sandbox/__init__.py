@@ -1,9 +1,8 @@
-"""An embedded Layer on loopback: real HTTP and real small files, simulated runs and prices."""
+"""An embedded Layer on loopback: real HTTP and small real files, simulated runs and prices."""
 
 from .knobs import Effect, Fault, Knobs, Operation
-from .records import Arrival
 from .server import RunningSandbox, running_sandbox
-from .state import SandboxState
+from .state import Arrival, SandboxState
 
 __all__ = [
     "Arrival",

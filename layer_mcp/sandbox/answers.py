@@ -1,17 +1,108 @@
-"""What the sandbox answers: the contract's JSON."""
+"""The JSON that the sandbox responds with, pages of lists, and Layer's errors."""
 
-from typing import Any
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
 
 from .catalog import SandboxModel
-from .preview import has_preview
-from .records import Run, SandboxWorkspace, StoredFile
-from .state import SandboxState
+from .state import Run, SandboxState, SandboxWorkspace, StoredFile
 
 CREATED_AT = "2026-01-01T00:00:00Z"
 
+Entry = TypeVar("Entry")
+
+
+class ProblemError(Exception):
+    """An error that a handler raises and the client receives as problem+json.
+
+    With `fields` it has the shape of FastAPI's list of invalid fields instead.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, fields: list[dict[str, Any]] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.fields = fields
+
+    def response(self) -> Response:
+        """Return the error as an HTTP response."""
+        if self.fields is not None:
+            return JSONResponse({"detail": self.fields}, status_code=self.status)
+        return problem_response(self.status, self.code, self.detail)
+
+
+def problem_response(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return problem+json (RFC 7807) as Layer writes it."""
+    content = {
+        "type": f"https://api.layer.ai/errors/{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+    }
+    return JSONResponse(content, status, headers, "application/problem+json")
+
+
+def validation_problem(
+    error: ValidationError,
+    style: Literal["problem", "fields"],
+    *,
+    place: Literal["body", "query"] = "body",
+) -> ProblemError:
+    """Return the 422 for invalid fields, in one of its two shapes."""
+    fields = [
+        {"loc": [place, *item["loc"]], "msg": item["msg"], "type": item["type"]}
+        for item in error.errors()
+    ]
+    first = fields[0]
+    name = ".".join(str(part) for part in first["loc"][1:])
+    detail = f"{name}: {first['msg']}"
+    return ProblemError(422, "INVALID_INPUTS", detail, fields=fields if style == "fields" else None)
+
+
+def page(
+    entries: Sequence[Entry], *, limit: int, cursor: str | None
+) -> tuple[Sequence[Entry], dict[str, Any]]:
+    """Return the entries of one page, and how to get the next page (PaginationOutput).
+
+    Raises:
+        ProblemError: the cursor is invalid.
+    """
+    start = 0 if cursor is None else _decode_cursor(cursor)
+    end = start + limit
+    has_more = end < len(entries)
+    return entries[start:end], {
+        "next_cursor": encode_cursor(end) if has_more else None,
+        "has_more_results": has_more,
+        "total_count": len(entries),
+    }
+
+
+def encode_cursor(offset: int) -> str:
+    """Return the opaque cursor of the page that starts at an offset."""
+    return base64.urlsafe_b64encode(f"offset:{offset}".encode()).decode()
+
+
+def _decode_cursor(cursor: str) -> int:
+    try:
+        offset = int(base64.urlsafe_b64decode(cursor).removeprefix(b"offset:"))
+    except (ValueError, binascii.Error):
+        offset = -1
+    if offset < 0 or encode_cursor(offset) != cursor:
+        raise ProblemError(422, "INVALID_INPUTS", "cursor: is not one of this list.")
+    return offset
+
 
 def workspace_json(state: SandboxState, workspace: SandboxWorkspace) -> dict[str, Any]:
-    """A workspace as the contract shows it (WorkspaceInfo)."""
+    """Return a workspace (WorkspaceInfo)."""
     return {
         "workspace_id": workspace.workspace_id,
         "slug": workspace.slug,
@@ -24,7 +115,7 @@ def workspace_json(state: SandboxState, workspace: SandboxWorkspace) -> dict[str
 
 
 def model_json(model: SandboxModel) -> dict[str, Any]:
-    """A model in a list (ModelSummary)."""
+    """Return a model as lists show it (ModelSummary)."""
     return {
         "model_id": model.model_id,
         "name": model.name,
@@ -38,7 +129,7 @@ def model_json(model: SandboxModel) -> dict[str, Any]:
 def price_json(
     state: SandboxState, workspace: SandboxWorkspace, price_creative_units: float
 ) -> dict[str, Any]:
-    """A price beside the balance (EstimateForgePriceOutput)."""
+    """Return an estimated price and the balance after it (EstimateForgePriceOutput)."""
     available = state.available_creative_units(workspace)
     return {
         "estimated_price_creative_units": price_creative_units,
@@ -48,24 +139,24 @@ def price_json(
     }
 
 
-def started_json(state: SandboxState, run: Run) -> dict[str, Any]:
-    """A run that was just submitted (ExecuteForgeOutput)."""
+def started_run_json(state: SandboxState, run: Run) -> dict[str, Any]:
+    """Return a run that was just submitted (ExecuteForgeOutput)."""
     return {
         "inference_id": run.inference_id,
-        "status": spelled(state, "in_progress"),
+        "status": spell_status(state, "in_progress"),
         "poll_interval_seconds": state.knobs.poll_interval_seconds,
         "created_at": CREATED_AT,
         "estimated_price_creative_units": run.price_creative_units,
         "session_id": None,
-        "normalized_parameters": run.normalized,
+        "normalized_parameters": run.normalized_parameters,
     }
 
 
 def run_json(state: SandboxState, run: Run) -> dict[str, Any]:
-    """The state of a run (GetForgeRunOutput)."""
+    """Return the status and the outputs of a run (GetForgeRunOutput)."""
     answer: dict[str, Any] = {
         "inference_id": run.inference_id,
-        "status": spelled(state, run.status),
+        "status": spell_status(state, run.status),
     }
     if run.status == "in_progress":
         answer["poll_interval_seconds"] = state.knobs.poll_interval_seconds
@@ -79,10 +170,10 @@ def run_json(state: SandboxState, run: Run) -> dict[str, Any]:
 
 
 def output_json(state: SandboxState, file: StoredFile) -> dict[str, Any]:
-    """A file that a run made (ForgeRunAsset)."""
+    """Return a file that a run made (ForgeRunAsset)."""
     return {
         "file_id": file.file_id,
-        **(_addresses(state, file) if state.knobs.output_urls else {}),
+        **(_file_urls(state, file) if state.knobs.output_urls else {}),
         "content_type": file.content_type,
         "width": file.width,
         "height": file.height,
@@ -91,14 +182,14 @@ def output_json(state: SandboxState, file: StoredFile) -> dict[str, Any]:
     }
 
 
-def _addresses(state: SandboxState, file: StoredFile) -> dict[str, str]:
-    place = f"workspaces/{file.workspace_id}/files/{file.file_id}"
-    addresses = {"url": f"{state.media_url}/media/{place}/{file.name}"}
-    if state.knobs.previews and has_preview(file):
-        addresses["preview_url"] = f"{state.media_url}/previews/{place}.jpg"
-    return addresses
+def _file_urls(state: SandboxState, file: StoredFile) -> dict[str, str]:
+    path = f"workspaces/{file.workspace_id}/files/{file.file_id}"
+    urls = {"url": f"{state.media_url}/media/{path}/{file.name}"}
+    if state.knobs.previews and file.has_preview:
+        urls["preview_url"] = f"{state.media_url}/previews/{path}.jpg"
+    return urls
 
 
-def spelled(state: SandboxState, status: str) -> str:
-    """A status as the knobs want it spelled."""
+def spell_status(state: SandboxState, status: str) -> str:
+    """Return a status as `Knobs.status_spelling` spells it."""
     return state.knobs.status_spelling.get(status, status)

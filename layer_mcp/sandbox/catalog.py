@@ -1,6 +1,6 @@
-"""The models that the sandbox offers, and what their runs cost."""
+"""The models and workflows that the sandbox offers, and the prices of their runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,13 +20,16 @@ DEFAULT_SIZE = 1024
 MIN_SIZE, MAX_SIZE, SIZE_STEP = 64, 2048, 8
 CLIP_SECONDS = 2.0
 MAX_SOUND_SECONDS = 10.0
-SECONDS_A_WORD = 0.4
+SECONDS_PER_WORD = 0.4
 DEFAULT_UPSCALE_RATIO, MAX_UPSCALE_RATIO = 2.0, 4.0
+REFERENCE_CREATIVE_UNITS = 0.2
+PROMPT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 10_000}
+FILE_SCHEMA = {"type": "string", "format": "uuid"}
 
 
 @dataclass(frozen=True)
 class SandboxModel:
-    """A model: what it is called, what it makes, what it can do."""
+    """A model: its name, the kind of file that it makes, and its capabilities."""
 
     model_id: str
     name: str
@@ -38,12 +41,39 @@ class SandboxModel:
 
     @property
     def upscales(self) -> bool:
-        """Whether it enlarges a picture instead of drawing one."""
+        """Return whether the model enlarges a picture instead of drawing one."""
         return "upscale" in self.capabilities.get("session_modes", [])
 
 
+@dataclass(frozen=True)
+class SandboxWorkflowInput:
+    """An input: its name, the JSON Schema of its value, and whether it's required."""
+
+    name: str
+    type: Literal["string", "integer", "file"]
+    value_schema: dict[str, Any]
+    description: str
+    required: bool = False
+    default: str | int | None = None
+
+
+@dataclass(frozen=True)
+class SandboxWorkflow:
+    """A pipeline of steps that makes files of one kind."""
+
+    workflow_id: str
+    name: str
+    description: str
+    modality: Literal["image", "video"]
+    output_name: str
+    output_description: str
+    creative_units_per_output: float
+    steps: tuple[str, ...]
+    inputs: tuple[SandboxWorkflowInput, ...]
+
+
 def sandbox_models() -> tuple[SandboxModel, ...]:
-    """Every model of the sandbox, in the order in which it lists them."""
+    """Return every model of the sandbox, in the order of its list."""
     return (
         SandboxModel(
             model_id="00000000-0000-4000-8000-000000000001",
@@ -140,21 +170,73 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
     )
 
 
+def sandbox_workflows() -> tuple[SandboxWorkflow, ...]:
+    """Return every workflow of the sandbox, in the order of its list."""
+    prompt = SandboxWorkflowInput("prompt", "string", PROMPT_SCHEMA, "What to make.", required=True)
+    return (
+        SandboxWorkflow(
+            workflow_id="00000000-0000-4000-8000-0000000000c1",
+            name="Icon set",
+            description="Icons in one style, cut out and scaled.",
+            modality="image",
+            output_name="icons",
+            output_description="The icons as PNG.",
+            creative_units_per_output=0.5,
+            steps=("Draw", "Cut out", "Scale"),
+            inputs=(
+                prompt,
+                SandboxWorkflowInput(
+                    "count",
+                    "integer",
+                    {"type": "integer", "minimum": 1, "maximum": 4},
+                    "How many icons.",
+                    default=2,
+                ),
+                SandboxWorkflowInput(
+                    "style_reference", "file", FILE_SCHEMA, "A picture whose colours to take."
+                ),
+            ),
+        ),
+        SandboxWorkflow(
+            workflow_id="00000000-0000-4000-8000-0000000000c2",
+            name="Turntable clip",
+            description="A short video that shows an object from all sides.",
+            modality="video",
+            output_name="clip",
+            output_description="The video as MP4.",
+            creative_units_per_output=3.0,
+            steps=("Pose", "Turn", "Encode"),
+            inputs=(
+                prompt,
+                SandboxWorkflowInput(
+                    "image", "file", FILE_SCHEMA, "The object to show.", required=True
+                ),
+                SandboxWorkflowInput(
+                    "mood",
+                    "string",
+                    {"type": "string", "enum": ["calm", "bright"]},
+                    "How it is lit.",
+                ),
+            ),
+        ),
+    )
+
+
 def models_in_words(models: Iterable[SandboxModel]) -> str:
-    """The models as one line for an agent or a person."""
+    """Return the models as one line for an agent or a person."""
     return "; ".join(f"{model.model_id} {model.modality}" for model in models)
 
 
 def one_of_each_modality(models: Iterable[SandboxModel]) -> list[SandboxModel]:
-    """The first model of each modality."""
+    """Return the first model of each modality."""
     first: dict[str, SandboxModel] = {}
     for model in models:
         first.setdefault(model.modality, model)
     return list(first.values())
 
 
-def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:
-    """What will really run (NormalizedInferenceParameters); unused parameters are null."""
+def normalize_parameters(model: SandboxModel, request: InferenceRequest) -> dict[str, Any]:
+    """Return the parameters that a run uses (NormalizedInferenceParameters), or None if unused."""
     drawn = model.modality == "image" and not model.upscales
     sized = drawn or model.modality == "video"
     guidance_scale = 3.5 if request.guidance_scale is None else request.guidance_scale
@@ -170,19 +252,31 @@ def normalized_parameters(model: SandboxModel, request: InferenceRequest) -> dic
 
 
 def upscale_ratio(request: InferenceRequest) -> float:
-    """How many times larger an upscaled picture gets."""
+    """Return how many times larger an upscaled picture gets."""
     return min(max(request.upscale_ratio or DEFAULT_UPSCALE_RATIO, 1.0), MAX_UPSCALE_RATIO)
 
 
 def price_creative_units(model: SandboxModel, request: InferenceRequest) -> float:
-    """The price of a run: by outputs, size, quality, length and references."""
+    """Return the price of a run: by outputs, size, quality, duration and references."""
     references = len(request.guidance_files) + (1 if request.mask else 0)
-    each = _price_of_one(model, request) + 0.2 * references
-    return round(request.batch_size * each, 2)
+    price_per_output = _price_per_output(model, request) + REFERENCE_CREATIVE_UNITS * references
+    return round(request.batch_size * price_per_output, 2)
 
 
-def _price_of_one(model: SandboxModel, request: InferenceRequest) -> float:
-    parameters = normalized_parameters(model, request)
+def output_count(inputs: Mapping[str, Any]) -> int:
+    """Return how many files a run with these inputs makes."""
+    return int(inputs.get("count", 1))
+
+
+def workflow_price_creative_units(workflow: SandboxWorkflow, inputs: Mapping[str, Any]) -> float:
+    """Return the price of a workflow run: by outputs and by files in its inputs."""
+    files = [item for item in workflow.inputs if item.type == "file" and item.name in inputs]
+    price = output_count(inputs) * workflow.creative_units_per_output
+    return round(price + len(files) * REFERENCE_CREATIVE_UNITS, 2)
+
+
+def _price_per_output(model: SandboxModel, request: InferenceRequest) -> float:
+    parameters = normalize_parameters(model, request)
     if model.upscales:
         return 0.1 * upscale_ratio(request)
     if model.modality == "image":
@@ -213,4 +307,4 @@ def _duration_seconds(model: SandboxModel, request: InferenceRequest) -> float |
 
 def _spoken_seconds(request: InferenceRequest) -> float:
     words = len((request.prompt or "").split()) or 1
-    return round(max(words * SECONDS_A_WORD / (request.speed or 1.0), SECONDS_A_WORD), 2)
+    return round(max(words * SECONDS_PER_WORD / (request.speed or 1.0), SECONDS_PER_WORD), 2)

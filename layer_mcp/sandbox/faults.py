@@ -1,4 +1,4 @@
-"""Answers that go wrong on the wire."""
+"""Responses that fail on the wire."""
 
 import asyncio
 from typing import Any
@@ -8,55 +8,23 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .answers import problem_response
 from .knobs import Fault
-from .problems import problem
 
 Connections = dict[tuple[str, int], asyncio.Transport]
-"""The open connections by the peer's address."""
+"""The open connections by the client's address."""
 
 WEB_PAGE = "<!doctype html><title>Bad gateway</title><h1>Bad gateway</h1>"
 
 
-def tracked_protocol(connections: Connections) -> type[H11Protocol]:
-    """The HTTP protocol of uvicorn, which remembers its connections so that one can be dropped."""
-
-    class TrackedProtocol(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            connections[transport.get_extra_info("peername")[:2]] = transport
-            super().connection_made(transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            connections.pop(self.transport.get_extra_info("peername")[:2], None)
-            super().connection_lost(exc)
-
-    return TrackedProtocol
-
-
-def cut_short(request: Request, byte_count: int) -> Request:
-    """The request as it looks when its connection breaks after so many bytes of the body."""
-    left = byte_count
-
-    async def receive() -> Message:
-        nonlocal left
-        if left <= 0:
-            return {"type": "http.disconnect"}
-        message = await request.receive()
-        body: bytes = message.get("body", b"")
-        kept = body[:left]
-        left -= len(body)
-        return {**message, "body": kept, "more_body": left <= 0 or message.get("more_body", False)}
-
-    return Request(request.scope, receive)
-
-
-def spoiled(
+def apply_fault(
     fault: Fault, response: Response, connections: Connections, request: Request
 ) -> Response:
-    """What the fault makes of the answer."""
+    """Return the response that the client gets instead."""
     if fault.effect == "html":
         return HTMLResponse(WEB_PAGE, fault.status, fault.headers)
     if fault.effect == "status":
-        return problem(fault.status, fault.code, fault.detail, fault.headers)
+        return problem_response(fault.status, fault.code, fault.detail, fault.headers)
     body = bytes(response.body)
     headers = {name: text for name, text in response.headers.items() if name != "content-length"}
     if fault.effect == "truncate":
@@ -70,37 +38,70 @@ def spoiled(
     return CutResponse(connection, body[: len(body) * 2 // 3], response.status_code, headers)
 
 
+def limit_body(request: Request, size_bytes: int) -> Request:
+    """Return the request as if its connection broke after this many bytes of the body."""
+    remaining_bytes = size_bytes
+
+    async def receive() -> Message:
+        nonlocal remaining_bytes
+        if remaining_bytes <= 0:
+            return {"type": "http.disconnect"}
+        message = await request.receive()
+        body: bytes = message.get("body", b"")
+        received = body[:remaining_bytes]
+        remaining_bytes -= len(body)
+        more_body = remaining_bytes <= 0 or message.get("more_body", False)
+        return {**message, "body": received, "more_body": more_body}
+
+    return Request(request.scope, receive)
+
+
+def tracking_protocol(connections: Connections) -> type[H11Protocol]:
+    """Return an HTTP protocol for uvicorn that tracks its connections, so they can be closed."""
+
+    class TrackingProtocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            connections[transport.get_extra_info("peername")[:2]] = transport
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.pop(self.transport.get_extra_info("peername")[:2], None)
+            super().connection_lost(exc)
+
+    return TrackingProtocol
+
+
 class NoResponse(Response):
-    """Closes the connection without an answer."""
+    """Nothing: the connection is closed without a response."""
 
     def __init__(self, connection: asyncio.Transport | None) -> None:
         super().__init__()
         self._connection = connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.abort()
 
 
 class CutResponse(Response):
-    """Closes the connection before all of the body is sent."""
+    """A response whose connection is closed before all of its body is sent."""
 
     def __init__(
         self,
         connection: asyncio.Transport | None,
-        kept: bytes,
+        sent_body: bytes,
         status: int,
         headers: dict[str, str],
     ) -> None:
         super().__init__(None, status, headers)
         self._connection = connection
-        self._kept = kept
+        self._sent_body = sent_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what is kept, then close."""
+        """Send the first part of the body, then close the connection."""
         start: dict[str, Any] = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self._kept, "more_body": True})
+        await send({"type": "http.response.body", "body": self._sent_body, "more_body": True})
         if self._connection is not None:
             self._connection.close()

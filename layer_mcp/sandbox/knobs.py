@@ -1,4 +1,4 @@
-"""What changes how the sandbox behaves: its operations' names, their faults, and the knobs."""
+"""Settings that change how the sandbox behaves, and the faults of single requests."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -32,14 +32,14 @@ Effect = Literal["drop", "cut", "truncate", "html", "status", "slow"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request.
+    """A failure of one request.
 
-    `drop` closes the connection without an answer, `cut` in the middle of the body, `truncate`
-    ends the body early, `html` answers with a web page, `status` with problem+json, `slow` only
-    delays. With `accepted` the work is done all the same; `cut` and `truncate` imply it.
-    `unread` goes with a `drop`: the connection closes before the body of the request is read.
-    `after_bytes` goes with the `drop` of an `upload`: so many bytes of that request still count
-    as received, and the rest does not arrive.
+    `drop` closes the connection without a response, `cut` closes it in the middle of the body,
+    `truncate` ends the body early, `html` responds with a web page, `status` responds with
+    problem+json, and `slow` only adds a delay. With `accepted` the request is processed anyway;
+    `cut` and `truncate` imply it. `unread` is for a `drop`: the connection closes before the
+    request's body is read. `after_bytes` is for a `drop` of an `upload`: that many bytes of the
+    request count as received, and the rest is lost.
     """
 
     effect: Effect
@@ -53,20 +53,20 @@ class Fault:
     after_bytes: int | None = None
 
     @property
-    def works(self) -> bool:
-        """Whether the work is done in spite of the fault."""
+    def is_processed(self) -> bool:
+        """Return whether the request is processed despite the fault."""
         return self.accepted or self.after_bytes is not None or self.effect in ("cut", "truncate")
 
 
 @dataclass
 class Knobs:
-    """How fast and how well the sandbox works.
+    """How fast and how reliably the sandbox works.
 
-    `faults` holds for each operation what happens to its next requests, one fault each.
-    `status_spelling` maps a status to the word that is sent instead. An estimate whose body names
-    `guidance_files` or `mask` is refused or priced without them, whatever their value, with
-    `estimate_refuses_references` and `estimate_ignores_references`. A run costs
-    `actual_price_factor` times its estimate. Without `output_urls` an output has no address at all.
+    `faults` holds the faults of each operation's next requests, one fault per request.
+    `status_spelling` maps a status to the word that is sent instead. With
+    `estimate_refuses_references` or `estimate_ignores_references`, an estimate whose body has
+    `guidance_files` or `mask` is refused or priced without them, even if they're empty. A run costs
+    `actual_price_factor` times its estimate. Without `output_urls`, outputs have no URL.
     """
 
     run_seconds: float = 4.0
@@ -87,15 +87,15 @@ class Knobs:
     faults: dict[Operation, deque[Fault]] = field(default_factory=dict[Operation, deque[Fault]])
 
     def fail_next(self, operation: Operation, *faults: Fault) -> None:
-        """Line up faults for the next requests of an operation.
+        """Queue faults for the next requests of an operation.
 
         Raises:
-            ValueError: `after_bytes` stands with anything but the drop of an upload, or `unread`
-                with anything but a drop without work.
+            ValueError: `after_bytes` is set on anything but a drop of an upload, or `unread` on
+                anything but a drop that isn't processed.
         """
         for fault in faults:
             if fault.after_bytes is not None and (operation, fault.effect) != ("upload", "drop"):
-                raise ValueError("after_bytes goes with the drop of an upload.")
-            if fault.unread and (fault.effect != "drop" or fault.works):
-                raise ValueError("unread goes with a drop that does no work.")
+                raise ValueError("after_bytes is only for a drop of an upload.")
+            if fault.unread and (fault.effect != "drop" or fault.is_processed):
+                raise ValueError("unread is only for a drop that isn't processed.")
         self.faults.setdefault(operation, deque()).extend(faults)

@@ -1,10 +1,10 @@
-"""A small mesh as GLB (glTF 2.0, binary container), turned from an item's outline."""
+"""A small mesh as GLB (the binary container of glTF 2.0): an item's outline as a solid."""
 
 import json
 import math
 import struct
 
-from .picture import Item, shade
+from .pictures import Item, shade
 
 SIDES = 16
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
@@ -12,8 +12,8 @@ FLOAT, UNSIGNED_SHORT = 5126, 5123
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
 
-def turned_mesh(item: Item) -> bytes:
-    """The item's outline turned around its axis, as the bytes of a .glb file."""
+def make_mesh(item: Item) -> bytes:
+    """Rotate an item's outline around its axis, and return the solid as a GLB file."""
     rows = len(item.profile)
     vertices = [
         (share * math.cos(turn), 2.0 * (1 - row / (rows - 1)), share * math.sin(turn))

@@ -1,4 +1,4 @@
-"""The sandbox as running servers: a thread of their own, on loopback, that stops with its block."""
+"""The sandbox's servers: both hosts on loopback, in a separate thread."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from ..network import listen
 from .app import sandbox_app
-from .faults import Connections, tracked_protocol
+from .faults import Connections, tracking_protocol
 from .state import SandboxState
 from .storage import storage_app
 
@@ -23,7 +23,7 @@ START_SECONDS = 10
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A sandbox whose API answers at `api_url`, and whose files are at `media_url`."""
+    """A sandbox whose API is at `api_url`, and whose storage host is at `media_url`."""
 
     api_url: str
     media_url: str
@@ -31,12 +31,12 @@ class RunningSandbox:
 
     @property
     def token(self) -> str:
-        """The one token that it accepts."""
+        """Return the only token that the API accepts."""
         return self.state.token
 
     @property
     def workspace_id(self) -> str:
-        """Its first workspace."""
+        """Return the ID of the first workspace."""
         return self.state.workspaces[0].workspace_id
 
 
@@ -44,12 +44,12 @@ class RunningSandbox:
 def running_sandbox(
     state: SandboxState | None = None, *, port: int = 0
 ) -> Generator[RunningSandbox]:
-    """Serve a sandbox on a loopback port (0: any free one) until the block ends.
+    """Serve a sandbox on a loopback port (0 for any free port) until the block ends.
 
-    Files and uploads have a host of their own, always on any free port.
+    Files and uploads have a separate host, which always uses any free port.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     state = state or SandboxState()
     with listen(HOST, port) as api, listen(HOST, 0) as storage:
@@ -70,7 +70,7 @@ def _server(
     return uvicorn.Server(
         uvicorn.Config(
             app(state, connections),
-            http=tracked_protocol(connections),
+            http=tracking_protocol(connections),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -87,7 +87,7 @@ def _serving(servers: list[tuple[uvicorn.Server, socket.socket]]) -> Generator[N
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="sandbox", daemon=True)
     thread.start()
     try:
-        _await_start([server for server, _ in servers], thread)
+        _wait_for_start([server for server, _ in servers], thread)
         yield
     finally:
         for server, _ in servers:
@@ -95,7 +95,7 @@ def _serving(servers: list[tuple[uvicorn.Server, socket.socket]]) -> Generator[N
         thread.join(START_SECONDS)
 
 
-def _await_start(servers: list[uvicorn.Server], thread: threading.Thread) -> None:
+def _wait_for_start(servers: list[uvicorn.Server], thread: threading.Thread) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not all(server.started for server in servers):
         if not thread.is_alive() or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A short chime as a WAV file, tuned by an item's seed."""
+"""A short chime as WAV, with notes that depend on an item's seed."""
 
 import array
 import io
@@ -6,14 +6,14 @@ import math
 import sys
 import wave
 
-from .picture import Item
+from .pictures import Item
 
 SAMPLE_RATE_HZ = 16_000
 SCALE = (0, 3, 5, 7, 10, 12)
 
 
-def chime(item: Item, duration_seconds: float) -> bytes:
-    """Three fading notes, mono, 16 bit."""
+def make_chime(item: Item, duration_seconds: float) -> bytes:
+    """Return three fading notes as a WAV file, 16-bit mono."""
     count = int(SAMPLE_RATE_HZ * duration_seconds)
     notes = [220 * 2 ** (SCALE[(item.seed >> 3 * n) % len(SCALE)] / 12) for n in (0, 1, 2)]
     samples = array.array("h", (_sample(notes, n / SAMPLE_RATE_HZ) for n in range(count)))

@@ -1,48 +1,168 @@
-"""Everything the sandbox knows, and the rules of its runs: one object."""
+"""What the sandbox stores, and the rules by which its runs advance and are charged."""
 
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from ..api.models import InferenceRequest
-from .catalog import SandboxModel, normalized_parameters, price_creative_units, sandbox_models
-from .knobs import Fault, Knobs, Operation
-from .records import (
-    Arrival,
-    Run,
-    SandboxWorkspace,
-    StoredFile,
-    Upload,
-    UploadSession,
-    WorkflowRun,
+from .catalog import (
+    SandboxModel,
+    SandboxWorkflow,
+    normalize_parameters,
+    price_creative_units,
+    sandbox_models,
+    sandbox_workflows,
+    workflow_price_creative_units,
 )
-from .workflow_progress import step_statuses
-from .workflows import SandboxWorkflow, sandbox_workflows, workflow_price_creative_units
+from .knobs import Fault, Knobs, Operation
+from .pictures import Item
 
-SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  (a token of nothing)
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  (gives access to nothing)
 WORKSPACE_ID = "00000000-0000-4000-8000-0000000000aa"
-KEPT_ARRIVALS = 20_000
+MAX_STORED_ARRIVALS = 20_000
 FAILING_STEP = 1
+PENDING_SHARE = 0.1
+"""The share of a workflow run's time that passes before its first step starts."""
+
+StepStatus = Literal["pending", "running", "success", "failure", "cancelled"]
 
 
-def _one_workspace() -> list[SandboxWorkspace]:
+@dataclass(frozen=True)
+class Arrival:
+    """A request that arrived. Header names are lowercase, and the body of an upload is empty."""
+
+    operation: Operation
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class SandboxWorkspace:
+    """A workspace and its balance."""
+
+    workspace_id: str
+    slug: str
+    name: str
+    balance_creative_units: float = 1000.0
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A complete file of a workspace, uploaded or made by a run.
+
+    `item` is what a video or a mesh shows, so that its preview can be drawn.
+    """
+
+    file_id: str
+    workspace_id: str
+    name: str
+    content_type: str
+    data: bytes
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    item: Item | None = None
+
+    @property
+    def has_preview(self) -> bool:
+        """Return whether a preview can be made."""
+        return self.content_type.startswith("image/") or self.item is not None
+
+
+@dataclass
+class Run:
+    """A submitted inference. Its outputs are made when a client first asks for them."""
+
+    inference_id: str
+    workspace_id: str
+    model: SandboxModel
+    request: InferenceRequest
+    references: list[StoredFile]
+    normalized_parameters: dict[str, Any]
+    price_creative_units: float
+    submitted_at: float
+    status: Literal["in_progress", "complete", "failed"] = "in_progress"
+    error: tuple[str, str] | None = None
+    outputs: list[StoredFile] = field(default_factory=list[StoredFile])
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether the run hasn't ended."""
+        return self.status == "in_progress"
+
+
+@dataclass
+class WorkflowRun:
+    """A submitted workflow. `steps` holds the status of each step."""
+
+    run_id: str
+    workspace_id: str
+    workflow: SandboxWorkflow
+    inputs: dict[str, Any]
+    references: list[StoredFile]
+    session_id: str | None
+    price_creative_units: float
+    submitted_at: float
+    steps: list[StepStatus]
+    error: tuple[str, str] | None = None
+    outputs: list[StoredFile] = field(default_factory=list[StoredFile])
+
+    @property
+    def status(self) -> StepStatus:
+        """Return the status of the whole run."""
+        return status_of_steps(self.steps)
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether the run hasn't ended."""
+        return self.status in ("pending", "running")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a client announced. `expires_at` is a time of the state's clock."""
+
+    file_id: str
+    workspace_id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    expires_at: float
+
+
+@dataclass
+class UploadSession:
+    """A resumable upload. `received` grows until it has the announced size."""
+
+    upload_id: str
+    upload: Upload
+    received: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether all bytes have arrived."""
+        return len(self.received) == self.upload.size_bytes
+
+
+def _default_workspaces() -> list[SandboxWorkspace]:
     return [SandboxWorkspace(WORKSPACE_ID, "sandbox", "Sandbox")]
 
 
 @dataclass
 class SandboxState:
-    """The simulated Layer. Change it at any time, also while it serves.
+    """The simulated Layer. You can change it at any time, also while it serves requests.
 
-    `media_url` is set when it starts to serve.
+    `media_url` is set when the servers start.
     """
 
     token: str = SANDBOX_TOKEN
     knobs: Knobs = field(default_factory=Knobs)
-    workspaces: list[SandboxWorkspace] = field(default_factory=_one_workspace)
+    workspaces: list[SandboxWorkspace] = field(default_factory=_default_workspaces)
     models: tuple[SandboxModel, ...] = field(default_factory=sandbox_models)
     workflows: tuple[SandboxWorkflow, ...] = field(default_factory=sandbox_workflows)
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
@@ -52,72 +172,19 @@ class SandboxState:
     upload_sessions: dict[str, UploadSession] = field(default_factory=dict[str, UploadSession])
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     arrived: Counter[Operation] = field(default_factory=Counter[Operation])
-    arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=KEPT_ARRIVALS))
+    arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=MAX_STORED_ARRIVALS))
     clock: Callable[[], float] = time.monotonic
     media_url: str = ""
 
     def record(self, arrival: Arrival) -> None:
-        """Count a request."""
+        """Count and store a request."""
         self.arrived[arrival.operation] += 1
         self.arrivals.append(arrival)
 
     def next_fault(self, operation: Operation) -> Fault | None:
-        """The fault lined up for this request, if any."""
-        waiting = self.knobs.faults.get(operation)
-        return waiting.popleft() if waiting else None
-
-    def under_way(self, workspace_id: str) -> list[Run | WorkflowRun]:
-        """The runs of a workspace that have not ended."""
-        runs = [*self.runs.values(), *self.workflow_runs.values()]
-        return [run for run in runs if run.workspace_id == workspace_id and run.under_way]
-
-    def started_since(self, seconds: float) -> list[Run | WorkflowRun]:
-        """The runs of all workspaces that were started in the last seconds."""
-        oldest = self.clock() - seconds
-        runs = [*self.runs.values(), *self.workflow_runs.values()]
-        return [run for run in runs if run.submitted_at > oldest]
-
-    def actual_price(self, run: Run | WorkflowRun) -> float:
-        """What a run costs in the end."""
-        return round(run.price_creative_units * self.knobs.actual_price_factor, 2)
-
-    def reserved_creative_units(self, workspace_id: str) -> float:
-        """What the runs under way will cost."""
-        return round(sum(run.price_creative_units for run in self.under_way(workspace_id)), 2)
-
-    def available_creative_units(self, workspace: SandboxWorkspace) -> float:
-        """What the workspace can still spend."""
-        reserved = self.reserved_creative_units(workspace.workspace_id)
-        return round(workspace.balance_creative_units - reserved, 2)
-
-    def file(self, workspace_id: str, file_id: str) -> StoredFile | None:
-        """A complete file of a workspace."""
-        file = self.files.get(file_id.lower())
-        return file if file is not None and file.workspace_id == workspace_id else None
-
-    def keep(self, files: list[StoredFile]) -> list[StoredFile]:
-        """Store complete files."""
-        self.files.update({file.file_id: file for file in files})
-        return files
-
-    def open_session(self, upload: Upload) -> UploadSession:
-        """Let the bytes of an announced file arrive."""
-        session = UploadSession(secrets.token_urlsafe(24), upload)
-        self.upload_sessions[session.upload_id] = session
-        return session
-
-    def keep_upload(self, session: UploadSession) -> None:
-        """Store an uploaded file, once."""
-        upload = session.upload
-        if upload.file_id not in self.files:
-            file = StoredFile(
-                file_id=upload.file_id,
-                workspace_id=upload.workspace_id,
-                name=upload.name,
-                content_type=upload.content_type,
-                data=bytes(session.received),
-            )
-            self.keep([file])
+        """Remove and return the fault queued for this request, if any."""
+        queued = self.knobs.faults.get(operation)
+        return queued.popleft() if queued else None
 
     def submit(
         self,
@@ -126,14 +193,14 @@ class SandboxState:
         request: InferenceRequest,
         references: list[StoredFile],
     ) -> Run:
-        """Start a run; the price is reserved until it ends."""
+        """Start a run. Its price is reserved until it ends."""
         run = Run(
             inference_id=str(uuid4()),
             workspace_id=workspace.workspace_id,
             model=model,
             request=request,
             references=references,
-            normalized=normalized_parameters(model, request),
+            normalized_parameters=normalize_parameters(model, request),
             price_creative_units=price_creative_units(model, request),
             submitted_at=self.clock(),
         )
@@ -148,7 +215,7 @@ class SandboxState:
         references: list[StoredFile],
         session_id: str | None,
     ) -> WorkflowRun:
-        """Start a run of a workflow; the price is reserved until it ends."""
+        """Start a run of a workflow. Its price is reserved until it ends."""
         run = WorkflowRun(
             run_id=str(uuid4()),
             workspace_id=workspace.workspace_id,
@@ -163,22 +230,69 @@ class SandboxState:
         self.workflow_runs[run.run_id] = run
         return run
 
-    def settle(self) -> None:
-        """Move the runs on: charge those that end well, say why the others failed."""
+    def advance_runs(self) -> None:
+        """Bring all runs up to date with the clock, and charge those that have completed."""
         for run in self.runs.values():
-            if run.under_way and self._elapsed_share(run.submitted_at) >= 1:
+            if run.is_active and self._elapsed_share(run.submitted_at) >= 1:
                 run.error = self.knobs.run_error
                 run.status = "failed" if run.error else "complete"
                 if run.status == "complete":
                     self._charge(run)
         for run in self.workflow_runs.values():
-            if run.under_way:
-                self._move_on(run)
+            if run.is_active:
+                self._advance_workflow_run(run)
 
-    def _move_on(self, run: WorkflowRun) -> None:
-        failing = FAILING_STEP if self.knobs.run_error else None
+    def active_runs(self, workspace_id: str) -> list[Run | WorkflowRun]:
+        """Return the runs of a workspace that haven't ended."""
+        runs = [*self.runs.values(), *self.workflow_runs.values()]
+        return [run for run in runs if run.workspace_id == workspace_id and run.is_active]
+
+    def runs_started_within(self, seconds: float) -> list[Run | WorkflowRun]:
+        """Return the runs of all workspaces that were started in the last seconds."""
+        oldest = self.clock() - seconds
+        runs = [*self.runs.values(), *self.workflow_runs.values()]
+        return [run for run in runs if run.submitted_at > oldest]
+
+    def actual_price(self, run: Run | WorkflowRun) -> float:
+        """Return what a completed run is charged."""
+        return round(run.price_creative_units * self.knobs.actual_price_factor, 2)
+
+    def reserved_creative_units(self, workspace_id: str) -> float:
+        """Return the sum of the active runs' estimated prices."""
+        return round(sum(run.price_creative_units for run in self.active_runs(workspace_id)), 2)
+
+    def available_creative_units(self, workspace: SandboxWorkspace) -> float:
+        """Return what the workspace can still spend."""
+        reserved = self.reserved_creative_units(workspace.workspace_id)
+        return round(workspace.balance_creative_units - reserved, 2)
+
+    def find_file(self, workspace_id: str, file_id: str) -> StoredFile | None:
+        """Return a complete file of a workspace, if it exists."""
+        file = self.files.get(file_id.lower())
+        return file if file is not None and file.workspace_id == workspace_id else None
+
+    def store_files(self, files: list[StoredFile]) -> list[StoredFile]:
+        """Store complete files and return them."""
+        self.files.update({file.file_id: file for file in files})
+        return files
+
+    def store_upload(self, session: UploadSession) -> None:
+        """Store an uploaded file, unless it's already stored."""
+        upload = session.upload
+        if upload.file_id not in self.files:
+            file = StoredFile(
+                file_id=upload.file_id,
+                workspace_id=upload.workspace_id,
+                name=upload.name,
+                content_type=upload.content_type,
+                data=bytes(session.received),
+            )
+            self.store_files([file])
+
+    def _advance_workflow_run(self, run: WorkflowRun) -> None:
+        failing_step = FAILING_STEP if self.knobs.run_error else None
         share = self._elapsed_share(run.submitted_at)
-        run.steps = step_statuses(share, len(run.workflow.steps), failing=failing)
+        run.steps = step_statuses(share, len(run.workflow.steps), failing_step=failing_step)
         if run.status == "failure":
             run.error = self.knobs.run_error
         elif run.status == "success":
@@ -194,3 +308,44 @@ class SandboxState:
         for workspace in self.workspaces:
             if workspace.workspace_id == run.workspace_id:
                 workspace.balance_creative_units -= self.actual_price(run)
+
+
+def step_statuses(
+    elapsed_share: float, count: int, *, failing_step: int | None = None
+) -> list[StepStatus]:
+    """Return the status of each step after this share (0-1) of the run's time.
+
+    With `failing_step`, that step fails when it would have ended, and later steps never start.
+    """
+    done = _count_done(elapsed_share, count)
+    if failing_step is not None and done > failing_step:
+        return [_failed_run_status(step, failing_step) for step in range(count)]
+    running_step = done if elapsed_share >= PENDING_SHARE else None
+    return [_step_status(step, done, running_step) for step in range(count)]
+
+
+def status_of_steps(steps: Sequence[StepStatus]) -> StepStatus:
+    """Return the status of a run from the statuses of its steps."""
+    if "failure" in steps:
+        return "failure"
+    if set(steps) == {"success"}:
+        return "success"
+    return "pending" if set(steps) == {"pending"} else "running"
+
+
+def _count_done(elapsed_share: float, count: int) -> int:
+    if elapsed_share >= 1:
+        return count
+    return max(int((elapsed_share - PENDING_SHARE) / (1 - PENDING_SHARE) * count), 0)
+
+
+def _step_status(step: int, done: int, running_step: int | None) -> StepStatus:
+    if step < done:
+        return "success"
+    return "running" if step == running_step else "pending"
+
+
+def _failed_run_status(step: int, failing_step: int) -> StepStatus:
+    if step < failing_step:
+        return "success"
+    return "failure" if step == failing_step else "cancelled"

@@ -21,7 +21,6 @@ SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 PICTURE_TYPE = "image/jpeg"
 # The first revision of the protocol that has links in results.
 LINKS_SINCE = "2025-06-18"
-MAX_ROW_TEXT = 100
 MAX_LIST_BYTES = 9_000
 
 WORKSPACE: Any = Field(default=None, max_length=255, description="Default: as configured.")
@@ -114,17 +113,6 @@ def next_page(tool: str, shown: int, found: int, cursor: str | None) -> str:
     if shown < found:
         return f" Only {shown} of {found} rows fit: call {tool} again with limit {shown}."
     return f' More: call {tool} again with cursor "{cursor}".' if cursor else ""
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 run, 2 runs."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def shorten(text: str | None) -> str | None:
-    """Return foreign text as one line for a row."""
-    line = " ".join((text or "").split())
-    return (line if len(line) <= MAX_ROW_TEXT else line[: MAX_ROW_TEXT - 3] + "...") or None
 
 
 def _result(

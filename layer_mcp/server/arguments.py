@@ -1,4 +1,4 @@
-"""What an agent sent as arguments: tidied, validated, and refused in one short sentence."""
+"""Parsing and validation of a tool's arguments; errors fit in one short sentence."""
 
 import difflib
 import json
@@ -36,34 +36,34 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObject) -> ModelT:
-    """The arguments as a model.
+    """Validate arguments and return them as a model.
 
-    `null`, `"null"` and `""` mean "not given", and an object or array that arrives as a string is
-    parsed, because some clients send them so.
+    Because of what some clients send, `null`, `"null"`, and `""` mean "not given", and an object or
+    array that arrives as a string is parsed.
 
     Raises:
-        LayerError: INVALID_ARGUMENTS, naming the field, the limit and the nearest name.
+        LayerError: INVALID_ARGUMENTS, naming the field, the limit, and the nearest name.
     """
     try:
-        return model.model_validate(tidy(arguments, schema))
+        return model.model_validate(normalize(arguments, schema))
     except ValidationError as error:
-        raise LayerError("INVALID_ARGUMENTS", _sentence(error.errors(), schema)) from None
+        raise LayerError("INVALID_ARGUMENTS", _describe(error.errors(), schema)) from None
 
 
-def tidy(value: Any, schema: JsonObject) -> Any:
-    """The value without arguments that were not given, and with JSON strings parsed."""
+def normalize(value: Any, schema: JsonObject) -> Any:
+    """Remove arguments that were not given, and parse JSON that arrived as a string."""
     kind = schema.get("type")
     if kind in ("object", "array") and isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_json(value)
     if kind == "object" and isinstance(value, dict):
         properties: JsonObject = schema.get("properties", {})
         return {
-            name: tidy(item, properties.get(name, {}))
+            name: normalize(item, properties.get(name, {}))
             for name, item in cast(JsonObject, value).items()
             if name not in properties or not _is_absent(item)
         }
     if kind == "array" and isinstance(value, list):
-        return [tidy(item, schema.get("items", {})) for item in cast("list[Any]", value)]
+        return [normalize(item, schema.get("items", {})) for item in cast("list[Any]", value)]
     return value
 
 
@@ -71,21 +71,21 @@ def _is_absent(value: object) -> bool:
     return value is None or value in ("", "null")
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def _sentence(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
-    problems = [_problem(error, schema) for error in errors]
-    more = len(problems) - MAX_PROBLEMS_NAMED
+def _describe(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
+    problems = [_describe_problem(error, schema) for error in errors]
+    more_count = len(problems) - MAX_PROBLEMS_NAMED
     named = "; ".join(problems[:MAX_PROBLEMS_NAMED])
-    return f"{named}{f'; and {more} more' if more > 0 else ''}."
+    return f"{named}{f'; and {more_count} more' if more_count > 0 else ''}."
 
 
-def _problem(error: ErrorDetails, schema: JsonObject) -> str:
+def _describe_problem(error: ErrorDetails, schema: JsonObject) -> str:
     place = ".".join(str(part)[:60] for part in error["loc"]) or "arguments"
     if error["type"] == "extra_forbidden":
         return f"{place} is not an argument{_suggestion(error, schema)}"

@@ -21,7 +21,7 @@ from mcp.types import (
 from ..api.client import LayerClient
 from ..api.models import ModelQuery
 from ..errors import LayerError
-from .prompts.offering import Offer
+from .prompts import Job
 
 MAX_VALUES = 100
 MAX_TYPED_LENGTH = 200
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 async def complete(
     cache: "CompletionCache",
     params: CompleteRequestParams,
-    prompts: Mapping[str, Offer],
+    jobs: Mapping[str, Job],
     model_template: str,
 ) -> CompleteResult:
     """Return the values that start with the typed text, or whose name contains it."""
@@ -50,7 +50,7 @@ async def complete(
     if len(typed) > MAX_TYPED_LENGTH:
         choices = Choices()
     elif isinstance(params.ref, PromptReference):
-        choices = await _prompt_choices(cache, prompts.get(params.ref.name), name, workspace)
+        choices = await _prompt_choices(cache, jobs.get(params.ref.name), name, workspace)
     elif _is_template(params.ref, model_template):
         choices = await _model_choices(cache, name, workspace)
     else:
@@ -187,17 +187,17 @@ class CompletionCache:
 
 
 async def _prompt_choices(
-    cache: CompletionCache, offer: Offer | None, name: str, workspace: str | None
+    cache: CompletionCache, job: Job | None, name: str, workspace: str | None
 ) -> Choices:
-    if offer is None:
+    if job is None:
         return Choices()
-    for argument in offer.job.arguments:
+    for argument in job.arguments:
         if argument.name != name:
             continue
         if argument.kind == "workspace":
             return await cache.workspaces()
         if argument.kind == "model":
-            return await cache.models(ModelQuery.model_validate(offer.job.models), workspace)
+            return await cache.models(ModelQuery.model_validate(job.models), workspace)
         return Choices(tuple(Choice(value) for value in argument.choices))
     return Choices()
 

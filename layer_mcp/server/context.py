@@ -11,8 +11,9 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
-from ..api.local_files import MEGABYTE
-from ..api.polling import OnProgress, RunState
+from ..api.media_files import MEGABYTE
+from ..api.models import RunSnapshot
+from ..api.polling import OnProgress
 from ..runs.references import OnUpload
 from ..runs.service import Runs
 from ..runs.types import CallBudget
@@ -60,13 +61,13 @@ def begin_call(context: ToolContext) -> CallBudget:
 
 def report_wait(
     context: ToolContext, wait_seconds: float, units_before: float = 0.0
-) -> OnProgress[RunState]:
+) -> OnProgress[RunSnapshot]:
     """Return a callback that tells the host each new state of a run.
 
     `units_before` is the progress that the call has reported already, such as 1 for uploads.
     """
 
-    async def report(state: RunState, waited_seconds: float) -> None:
+    async def report(state: RunSnapshot, waited_seconds: float) -> None:
         waited = min(waited_seconds, wait_seconds)
         message = f"{state.status}, waited {waited:.0f} of at most {wait_seconds:.0f} s"
         done, total = units_before + waited, units_before + wait_seconds

@@ -1,4 +1,4 @@
-"""What an agent reads before its first call: how the tools lead to one another."""
+"""The instructions that an agent reads before its first call: which tool follows which."""
 
 from collections.abc import Collection
 
@@ -42,10 +42,10 @@ Each answer ends with the next step.
 def instructions(
     toolsets: Collection[Toolset], *, saves_by_itself: bool, confirm_above: float
 ) -> str:
-    """The instructions for the tools of these groups.
+    """Write the instructions for the tools of these toolsets.
 
-    `saves_by_itself` says that finished runs are saved without save_outputs; above `confirm_above`
-    Creative Units a person has to agree.
+    `saves_by_itself` says that finished runs are saved without save_outputs. Above `confirm_above`
+    Creative Units, a person has to agree.
     """
     steps = [
         *([MODELS] if "models" in toolsets else []),

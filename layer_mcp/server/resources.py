@@ -25,16 +25,17 @@ from mcp.types import (
 )
 
 from ..api.fields import is_uuid
-from ..api.media_types import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
+from ..api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
 from ..errors import LayerError
 from ..paths import is_below, output_folder
 from ..runs.outputs import SavedFile, find_saved
 from ..runs.types import Run, RunFilter, outputs_as_json
+from ..runs.views import describe_size, row_as_json
 from .answers import Answer
 from .arguments import parse_arguments
 from .context import App, ToolContext, app_of, runs_for
-from .run_answers import OUTPUT_TEMPLATE, OutputFile, describe_size, run_row
+from .run_answers import OUTPUT_TEMPLATE, OutputFile
 from .schema import portable_schema
 from .tools.get_model import GetModelArguments, get_model
 from .tools.list_workspaces import ListWorkspacesArguments, list_workspaces
@@ -179,8 +180,8 @@ async def _read_runs(context: ToolContext, values: Mapping[str, str]) -> Reading
     except ValueError:
         raise LayerError("INVALID_ARGUMENTS", "limit must be a whole number.") from None
     runs = await runs_for(context).list(limit=limit)
-    rows = await to_thread.run_sync(lambda: [run_row(run) for run in runs])
-    return Reading(_to_json([row.model_dump(exclude_none=True) for row in rows]))
+    rows = await to_thread.run_sync(lambda: [row_as_json(run) for run in runs])
+    return Reading(_to_json(rows))
 
 
 async def _read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
@@ -190,9 +191,9 @@ async def _read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
         sentence = f"No run {run_id[:MAX_SHOWN_ID_LENGTH]} was started from here."
         step = f"Read {RUNS_URI} for those that were."
         raise LayerError("RUN_NOT_FOUND", sentence, next_step=step)
-    row = await to_thread.run_sync(run_row, runs[0])
+    row = await to_thread.run_sync(row_as_json, runs[0])
     details = {"facts": runs[0].facts(), "outputs": outputs_as_json(runs[0].outputs)}
-    return Reading(_to_json(row.model_dump(exclude_none=True) | details))
+    return Reading(_to_json(row | details))
 
 
 async def _read_model(context: ToolContext, values: Mapping[str, str]) -> Reading:

@@ -2,26 +2,23 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
 
 import anyio
 from anyio import to_thread
 from mcp.types import ResourceLink
 from pydantic import BaseModel, Field
 
-from ..api.models import Output
 from ..errors import LayerError, next_step_for_run
-from ..runs import rules
-from ..runs.outputs import SavedOutputs, find_saved
-from ..runs.times import iso_time
-from ..runs.types import CallBudget, Run, RunError
-from .answers import Answer, ToolOutput, fit_rows, shorten
+from ..runs.service import Runs
+from ..runs.types import CallBudget, Run
+from ..runs.views import describe_price, describe_size, run_as_json
+from .answers import Answer, ToolOutput, fit_rows
 from .context import ToolContext, app_of
 
 OUTPUT_TEMPLATE = "layer://outputs/{file_id}"
 MAX_OUTPUTS = 20
-MAX_FILES = 4
 MIN_FINISHING_SECONDS = 5
 UNFINISHED = "The time of one call was up before all files were saved; the next call goes on."
 
@@ -74,7 +71,10 @@ class RunAnswer(Answer):
 
     def facts(self) -> list[str]:
         """Return state and price, each output, then what differs from the request."""
-        lines = [f"{self.headline()}{self.price()}"]
+        price = describe_price(
+            self.estimated_price_creative_units, self.actual_price_creative_units
+        )
+        lines = [f"{self.headline()}{price}"]
         if self.error:
             lines.append(f"{self.error.code}: {self.error.message}")
         lines += [f"{n}. {file.line()}" for n, file in enumerate(self.outputs or [], 1)]
@@ -89,19 +89,6 @@ class RunAnswer(Answer):
     def remarks(self) -> list[str]:
         """Return what else is worth a line."""
         return []
-
-    def price(self) -> str:
-        """Return the price as a sentence, or nothing."""
-        estimate, actual = self.estimated_price_creative_units, self.actual_price_creative_units
-        if actual is not None:
-            estimated = f" (estimated {estimate:g})" if estimate not in (None, actual) else ""
-            return f" Price {actual:g} CU{estimated}."
-        return f" Estimated price {estimate:g} CU." if estimate is not None else ""
-
-    def with_warnings(self, *sentences: str) -> Self:
-        """Return the answer with more to say about what went wrong beside the run."""
-        given = [self.warning] if self.warning else []
-        return self.model_copy(update={"warning": " ".join([*given, *sentences]) or None})
 
     def links(self) -> list[ResourceLink]:
         """Return a link to each output that has an id."""
@@ -191,136 +178,71 @@ async def run_output(
     into an error: what goes wrong is a warning in the answer.
     """
     app = app_of(context)
-    answer = run_answer(run, can_save=app.can_save)
+    files = SavedFiles()
     picture: bytes | None = None
     if run.state == "complete" and run.outputs:
         saves = app.settings.output_dir is not None
-        seconds = max(budget.seconds_left, MIN_FINISHING_SECONDS)
-        paths: Mapping[int, Path] = {}
-        with anyio.move_on_after(seconds) as scope:
+        with anyio.move_on_after(max(budget.seconds_left, MIN_FINISHING_SECONDS)) as scope:
             if saves:
-                answer, paths = await _save(run, answer, context)
+                files = await _save(run, app.runs)
             if preview and app.settings.preview:
-                picture = await app.runs.preview(run, paths, len(answer.outputs or []))
-        if scope.cancelled_caught and saves and not answer.record:
-            answer = answer.with_warnings(UNFINISHED)
-    answer = answer.with_warnings(*run.warnings)
+                picture = await app.runs.preview(run, files.paths)
+        if scope.cancelled_caught and saves and files.record is None:
+            files = SavedFiles(warnings=(UNFINISHED,))
+    answer = run_answer(run, files, can_save=app.can_save)
     # Only what the journal knows can be read by its link.
     links = answer.links() if run.is_in_journal and run.has_ended else []
     return ToolOutput(answer, picture, links)
 
 
-def run_answer(run: Run, *, can_save: bool) -> RunAnswer:
-    """Return a run's state as an answer, without what went wrong beside it."""
-    is_workflow = run.request.kind == "workflow"
-    files = _output_files(run.outputs)
-    difference = rules.price_difference(
-        run.estimated_price_creative_units, run.actual_price_creative_units
-    )
-    common = RunAnswer(
-        workspace_id=run.request.workspace_id,
-        status=run.state,
-        error=_error_info(run.error),
-        outputs=files or None,
-        more_outputs=len(run.outputs) - len(files) or None,
-        estimated_price_creative_units=run.estimated_price_creative_units,
-        actual_price_creative_units=run.actual_price_creative_units,
-        session_id=run.session_id,
-        duplicate=run.is_duplicate or None,
-        warning=difference,
-        next_step=_next_step(run, can_save=can_save),
-    )
-    values = common.model_dump()
-    if not is_workflow:
-        return InferenceAnswer(
-            **values, inference_id=run.run_id, changed_parameters=run.changed_parameters
-        )
-    current = [step.name for step in run.steps if step.status in ("in_progress", "failed")]
-    return WorkflowRunAnswer(
+@dataclass(frozen=True)
+class SavedFiles:
+    """The files of a run on disk: their paths by number, their record, what went wrong."""
+
+    paths: Mapping[int, Path] = field(default_factory=dict[int, Path])
+    record: Path | None = None
+    warnings: Sequence[str] = ()
+
+
+def run_answer(run: Run, files: SavedFiles | None = None, *, can_save: bool) -> RunAnswer:
+    """Return a run as an answer, with as many outputs as there is room for."""
+    files = files or SavedFiles()
+    warned = replace(run, warnings=(*files.warnings, *run.warnings))
+    values = run_as_json(warned, files.paths, files.record)
+    shown = fit_rows([OutputFile(**output) for output in values.pop("outputs", [])[:MAX_OUTPUTS]])
+    kind = WorkflowRunAnswer if run.request.kind == "workflow" else InferenceAnswer
+    return kind(
         **values,
-        run_id=run.run_id,
-        workflow_id=run.request.subject_id,
-        steps_done=sum(step.status == "complete" for step in run.steps) if run.steps else None,
-        steps_total=len(run.steps) or None,
-        current_step=current[0] if current else None,
+        outputs=shown or None,
+        more_outputs=len(run.outputs) - len(shown) or None,
+        next_step=_next_step(run, files, can_save=can_save),
     )
 
 
-def run_row(run: Run) -> RunRow:
-    """Return a run as a row; reads the record beside its saved files."""
-    is_inference = run.request.kind == "inference"
-    files = _saved_paths(run) or [output.url for output in run.outputs if output.url]
-    return RunRow(
-        inference_id=run.run_id if is_inference else None,
-        run_id=None if is_inference else run.run_id,
-        model_id=run.request.subject_id if is_inference else None,
-        workflow_id=None if is_inference else run.request.subject_id,
-        status=run.state,
-        prompt=shorten(run.request.prompt),
-        asked_at=iso_time(run.created_at),
-        batch_id=run.batch_id,
-        estimated_price_creative_units=run.estimated_price_creative_units,
-        actual_price_creative_units=run.actual_price_creative_units,
-        files=files[:MAX_FILES] or None,
-        more_files=max(len(files) - MAX_FILES, 0) or None,
-        error=shorten(f"{run.error.code}: {run.error.message}") if run.error else None,
-    )
-
-
-def describe_size(size_bytes: int) -> str:
-    """Return a file's size for people."""
-    for unit, factor in (("MB", 1_000_000), ("KB", 1_000)):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
-    return f"{size_bytes} bytes"
-
-
-async def _save(
-    run: Run, answer: RunAnswer, context: ToolContext
-) -> tuple[RunAnswer, Mapping[int, Path]]:
-    """Save the files of a finished run once; return the answer with their paths, and the paths."""
-    runs = app_of(context).runs
+async def _save(run: Run, runs: Runs) -> SavedFiles:
+    """Save the files of a finished run once."""
     try:
         saved = await runs.save_once(run)
     except LayerError as error:
         warning = f"The files were not saved: {error.message} {error.next_step}"
-        return answer.with_warnings(warning), {}
+        return SavedFiles(warnings=(warning,))
     # The run is paid for: whatever breaks while saving, the agent gets its files' addresses.
     except Exception:
         logger.exception("Saving run %s crashed", run.run_id)
-        return answer.with_warnings("The files were not saved: saving failed in the server."), {}
-    present = await to_thread.run_sync(saved.present)
-    answer = _with_paths(answer, saved, present).with_warnings(*saved.describe_failures())
-    # An answer lists a part of many outputs; what counts are all of the run's.
-    if all(number in present for number in range(1, len(run.outputs) + 1)):
-        step = "The files are saved. Look at them, and tell the user where they are."
-        answer = answer.model_copy(update={"next_step": step})
-    return answer, present
+        return SavedFiles(warnings=("The files were not saved: saving failed in the server.",))
+    paths = await to_thread.run_sync(saved.present)
+    return SavedFiles(paths, saved.record, saved.describe_failures())
 
 
-def _with_paths(answer: RunAnswer, saved: SavedOutputs, present: Mapping[int, Path]) -> RunAnswer:
-    outputs = [
-        output.model_copy(update={"path": str(present[number]) if number in present else None})
-        for number, output in enumerate(answer.outputs or [], 1)
-    ]
-    return answer.model_copy(update={"outputs": outputs, "record": str(saved.record)})
-
-
-def _output_files(outputs: Sequence[Output]) -> list[OutputFile]:
-    files = [OutputFile.model_validate(output.model_dump()) for output in outputs[:MAX_OUTPUTS]]
-    return fit_rows(files)
-
-
-def _error_info(error: RunError | None) -> ErrorInfo | None:
-    return ErrorInfo(code=error.code, message=error.message) if error else None
-
-
-def _next_step(run: Run, *, can_save: bool) -> str:
+def _next_step(run: Run, files: SavedFiles, *, can_save: bool) -> str:
     if run.state == "failed" and run.error is not None:
         return next_step_for_run(run.error.code)
     if run.state == "complete":
         if not run.outputs:
             return "Look at the run in Layer: it is complete, but no output is named."
+        # An answer lists a part of many outputs; what counts are all of the run's.
+        if all(number in files.paths for number in range(1, len(run.outputs) + 1)):
+            return "The files are saved. Look at them, and tell the user where they are."
         how = f"{_save_step(run)}, or fetch them" if can_save else "Fetch them"
         return f"{how} from their URLs; no token is needed."
     if run.has_ended:
@@ -353,11 +275,3 @@ def _link(number: int, file: OutputFile, file_id: str) -> ResourceLink:
         mime_type=file.content_type,
         size=file.file_size_bytes,
     )
-
-
-def _saved_paths(run: Run) -> list[str]:
-    if run.folder is None or run.run_id is None:
-        return []
-    saved = find_saved(run.folder, run.run_id)
-    present = saved.present() if saved else {}
-    return [str(present[number]) for number in sorted(present)]

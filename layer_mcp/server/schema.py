@@ -1,9 +1,9 @@
-"""A pydantic model as a JSON schema in the dialect that every MCP client accepts.
+"""JSON schemas of pydantic models in the dialect that every MCP client accepts.
 
-Flat, one plain `type` on each property, nested models written in place; no `$ref`, `anyOf`,
-`const`, `format`, titles, null branches or null defaults. A limit that the dialect cannot say
-(above 0 for a number) stays in the description and in the model, and so does the greatest length of
-a text: agents do not count letters, and each list of tools costs tokens.
+Schemas are flat: one plain `type` on each property and nested models written in place, without
+`$ref`, `anyOf`, `const`, `format`, titles, null branches, or null defaults. A limit that the
+dialect can't express (a number above 0) stays in the description and in the model. So does the
+maximum length of a text, because agents don't count letters and every list of tools costs tokens.
 """
 
 from functools import cache
@@ -31,13 +31,13 @@ KEPT_KEYWORDS = frozenset(
 )
 OUTLINE_KEYWORDS = frozenset({"type", "enum", "required", "additionalProperties"})
 ANSWER_KEYWORDS = frozenset({"type", "enum"})
-# In answers of the sandbox only, and the same in all of them.
+# Only in the sandbox's answers, and always true there.
 UNLISTED_FACTS = frozenset({"simulated"})
 
 
 @cache
 def portable_schema(model: type[BaseModel]) -> JsonObject:
-    """The model's schema in the portable dialect; docstrings of models stay with developers."""
+    """Return a model's schema in the portable dialect, without the docstrings for developers."""
     schema = model.model_json_schema()
     definitions = {
         name: _without_docstring(definition) for name, definition in schema.get("$defs", {}).items()
@@ -47,10 +47,10 @@ def portable_schema(model: type[BaseModel]) -> JsonObject:
 
 @cache
 def answer_schema(model: type[BaseModel]) -> JsonObject:
-    """The outline of a tool's answers: only the next step is in all of them, failed ones too.
+    """Return the outline of a tool's answers, in which only the next step is required.
 
-    Some clients check the structured content of a failed call against it; hardly one shows it to
-    the model.
+    Some clients validate the structured content of a failed call against this schema. Few show it
+    to their model.
     """
     schema = outline(portable_schema(model), ANSWER_KEYWORDS)
     listed = {
@@ -60,7 +60,7 @@ def answer_schema(model: type[BaseModel]) -> JsonObject:
 
 
 def outline(schema: JsonObject, keywords: frozenset[str] = OUTLINE_KEYWORDS) -> JsonObject:
-    """The names and types of a schema; its limits hold all the same."""
+    """Reduce a schema to its names and types; the model still enforces the limits."""
     result = {key: value for key, value in schema.items() if key in keywords}
     if "properties" in schema:
         result["properties"] = {
@@ -93,7 +93,7 @@ def _portable(schema: JsonObject, definitions: JsonObject) -> JsonObject:
 
 
 def _dereferenced(schema: JsonObject, definitions: JsonObject) -> JsonObject:
-    """A `$ref` replaced by what it names; the reference's own description wins."""
+    """Replace a `$ref` by its definition; the reference's own description wins."""
     if "$ref" not in schema:
         return schema
     name = cast(str, schema["$ref"]).rpartition("/")[2]
@@ -102,7 +102,7 @@ def _dereferenced(schema: JsonObject, definitions: JsonObject) -> JsonObject:
 
 
 def _without_null(schema: JsonObject, definitions: JsonObject) -> JsonObject:
-    """`T | None` as plain T: an optional argument is one that is left out."""
+    """Replace `T | None` by T, because callers omit an optional argument."""
     branches = [branch for branch in schema.get("anyOf", []) if branch.get("type") != "null"]
     if not branches:
         return schema

@@ -1,10 +1,13 @@
-"""The tasks extension: a long call is answered with a task, which the client polls (SEP-2663).
+"""The tasks extension: a long call returns a task, which the client polls (SEP-2663).
 
-Only what goes over the wire is here, and nothing is kept: a source knows the tasks. Only on
-connections of 2026-07-28: older ones cannot carry the shape, although clients may declare it.
+The extension serves connections of 2026-07-28 alone: older ones can't carry the result, even if
+their client declares the extension. Nothing is stored here; a source, such as the runs, knows the
+tasks.
 """
 
 import math
+import re
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,17 +20,33 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
     HEADER_MISMATCH,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
     ClientCapabilities,
     ErrorData,
     RequestParams,
+    TextContent,
 )
 from pydantic import Field
 
+from ..api.fields import ROUGH_UUID_PATTERN
+from ..api.polling import MAX_POLL_INTERVAL_SECONDS, MIN_POLL_INTERVAL_SECONDS
+from ..errors import LayerError
+from ..runs.service import NOT_FOUND_CODES, is_missing
+from ..runs.types import Run
+from .answers import error_result, success_result
+from .context import App, ToolContext, begin_call
+from .run_answers import run_output
+
 EXTENSION_ID = "io.modelcontextprotocol/tasks"
 PROTOCOL_VERSIONS = frozenset({"2026-07-28"})
+
+RUN_TOOLS = ("execute_inference", "execute_workflow")
+# Layer's codes for an ID that it does not have, or that is not an ID.
+UNKNOWN_ID_CODES = (*NOT_FOUND_CODES, "NOT_FOUND", "INVALID_INPUTS")
+CANCELLED_STATES = ("cancelled", "deleted")
 
 RequestContext = ServerRequestContext[Any, Any]
 TaskStatus = Literal["working", "completed", "cancelled", "failed"]
@@ -35,10 +54,10 @@ TaskStatus = Literal["working", "completed", "cancelled", "failed"]
 
 @dataclass(frozen=True)
 class Task:
-    """One task as it is now. Times are seconds since 1970.
+    """The current state of a task. Times are seconds since 1970.
 
-    A completed one has the `result` that the call would have had, also if that is an error of the
-    tool; a failed one has the `error` of the protocol.
+    A completed task has the `result` that the call would have returned, even if it is a tool's
+    error. A failed task has the protocol's `error`.
     """
 
     task_id: str
@@ -52,47 +71,47 @@ class Task:
 
 
 class TaskSource(Protocol):
-    """Knows which tools answer with tasks, and every task that they answered with."""
+    """Which tools return tasks, and the tasks that they returned."""
 
     @property
     def tools(self) -> Collection[str]:
-        """The names of the tools."""
+        """The names of the tools that return tasks."""
         ...
 
-    async def started(self, context: RequestContext, answer: CallToolResult) -> Task | None:
-        """The task that an answer of one of the tools stands for, or None for an answer as it is.
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+        """Return the task for a tool's answer, or None to return the answer itself.
 
-        A look at the task must find it from now on.
+        From then on, the other methods must find the task.
         """
         ...
 
-    async def look(self, context: RequestContext, task_id: str) -> Task | None:
-        """A task as it is now, or None for an id that is not known."""
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
+        """Return the current state of a task, or None if the ID is unknown."""
         ...
 
-    async def knows(self, context: RequestContext, task_id: str) -> bool:
-        """Whether there is such a task."""
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
+        """Return whether a task exists."""
         ...
 
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
-        """Stop what can be stopped; False for an id that is not known."""
+        """Stop what can be stopped, and return whether the task exists."""
         ...
 
 
 class TaskParams(RequestParams):
-    """Names a task."""
+    """Parameters that name a task."""
 
     task_id: str = Field(min_length=1)
 
 
 class TaskUpdateParams(TaskParams):
-    """Names a task and answers what it asked."""
+    """Parameters that name a task and answer its questions."""
 
     input_responses: dict[str, Any]
 
 
 class Tasks(Extension):
-    """Serves `tasks/get`, `tasks/update` and `tasks/cancel`, and answers long calls with tasks."""
+    """The extension: `tasks/get`, `tasks/update`, `tasks/cancel`, and tasks for long calls."""
 
     identifier = EXTENSION_ID
 
@@ -100,7 +119,7 @@ class Tasks(Extension):
         self._source = source
 
     def methods(self) -> list[MethodBinding]:
-        """The requests of the extension."""
+        """Return the handlers of the extension's requests."""
         return [
             MethodBinding("tasks/get", TaskParams, self._get, PROTOCOL_VERSIONS),
             MethodBinding("tasks/update", TaskUpdateParams, self._update, PROTOCOL_VERSIONS),
@@ -110,53 +129,53 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
-        """Hand the answer of a long call over as a task, to a client that takes tasks."""
+        """Return a task instead of a long call's answer if the client accepts tasks."""
         answer = await call_next(ctx)
         capabilities = ctx.session.client_capabilities
         if params.name not in self._source.tools or not isinstance(answer, CallToolResult):
             return answer
         if not takes_tasks(ctx.protocol_version, capabilities):
             return answer
-        task = await self._source.started(ctx, answer)
-        return answer if task is None else {**_wire(task), "resultType": "task"}
+        task = await self._source.create(ctx, answer)
+        return answer if task is None else {**_task_json(task), "resultType": "task"}
 
     async def _get(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
-        _check(context, params)
-        task = await self._source.look(context, params.task_id)
+        _check_request(context, params)
+        task = await self._source.get(context, params.task_id)
         if task is None:
-            raise _unknown(params)
-        return _outcome(task)
+            raise _unknown_task(params)
+        return _detailed_task_json(task)
 
     async def _update(self, context: RequestContext, params: TaskUpdateParams) -> dict[str, Any]:
-        # No task asks for anything, so there is nothing to be answered; late answers are ignored.
-        _check(context, params)
-        if not await self._source.knows(context, params.task_id):
-            raise _unknown(params)
+        # No task asks a question, so answers are ignored.
+        _check_request(context, params)
+        if not await self._source.exists(context, params.task_id):
+            raise _unknown_task(params)
         return {}
 
     async def _cancel(self, context: RequestContext, params: TaskParams) -> dict[str, Any]:
-        _check(context, params)
+        _check_request(context, params)
         if not await self._source.cancel(context, params.task_id):
-            raise _unknown(params)
+            raise _unknown_task(params)
         return {}
 
 
 def takes_tasks(protocol_version: str | None, capabilities: ClientCapabilities | None) -> bool:
-    """Whether a client can be answered with a task."""
+    """Return whether a client accepts a task as the result of a call."""
     declared = capabilities.extensions if capabilities else None
     return protocol_version in PROTOCOL_VERSIONS and EXTENSION_ID in (declared or {})
 
 
 def becomes_task(context: Context[Any, Any]) -> bool:
-    """Return whether the answer to this call is handed over as a task, whose client waits."""
+    """Return whether this call returns a task, so that its client does the waiting."""
     return takes_tasks(context.protocol_version, context.client_capabilities)
 
 
-def _check(context: RequestContext, params: TaskParams) -> None:
-    """Make sure that a request may name the task that it names.
+def _check_request(context: RequestContext, params: TaskParams) -> None:
+    """Check that a request is allowed to name its task.
 
-    Over HTTP the header by which requests are routed must not name another one; the SDK checks
-    that for its own methods only. Some clients leave it out, and have a paid run to ask for.
+    Over HTTP, the header that routes requests must not name another task; the SDK checks only its
+    own methods. A missing header is fine: some clients omit it, and their run is already paid for.
 
     Raises:
         MCPError: HEADER_MISMATCH or MISSING_REQUIRED_CLIENT_CAPABILITY.
@@ -168,17 +187,17 @@ def _check(context: RequestContext, params: TaskParams) -> None:
     require_client_extension(context, EXTENSION_ID)
 
 
-def _outcome(task: Task) -> dict[str, Any]:
-    """A task with what came of it (DetailedTask)."""
-    wire = _wire(task)
+def _detailed_task_json(task: Task) -> dict[str, Any]:
+    """Convert a task with its result or error (DetailedTask)."""
+    wire = _task_json(task)
     for name, value in (("result", task.result), ("error", task.error)):
         if value is not None:
             wire[name] = value.model_dump(mode="json", by_alias=True, exclude_none=True)
     return wire
 
 
-def _wire(task: Task) -> dict[str, Any]:
-    """A task as the extension writes it; it does not expire."""
+def _task_json(task: Task) -> dict[str, Any]:
+    """Convert a task to the extension's JSON; a task never expires."""
     wire: dict[str, Any] = {
         "taskId": task.task_id,
         "status": task.status,
@@ -198,5 +217,115 @@ def _timestamp(seconds: float) -> str:
     return moment.replace("+00:00", "Z")
 
 
-def _unknown(params: TaskParams) -> MCPError:
+def _unknown_task(params: TaskParams) -> MCPError:
     return MCPError(code=INVALID_PARAMS, message=f"No task {params.task_id[:60]} is known here.")
+
+
+@dataclass(frozen=True)
+class RunTasks:
+    """Runs as tasks: each run that Layer knows is one, under its own ID. Nothing is stored here."""
+
+    tools: Collection[str] = RUN_TOOLS
+
+    async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
+        """Return the task of the run that the call started or duplicates."""
+        facts: dict[str, Any] = answer.structured_content or {}
+        run_id = facts.get("inference_id") or facts.get("run_id")
+        if answer.is_error or not isinstance(run_id, str):
+            return None
+        app: App = context.lifespan_context
+        run = await app.runs.find(run_id)
+        created_at = run.created_at if run else time.time()
+        return _working(app, run_id, created_at, _describe(answer))
+
+    async def get(self, context: RequestContext, task_id: str) -> Task | None:
+        """Return the current state of a run, without asking Layer sooner than it allows.
+
+        Raises:
+            MCPError: Layer can't be asked, and asking again won't help.
+        """
+        if not re.fullmatch(ROUGH_UUID_PATTERN, task_id):
+            return None
+        app: App = context.lifespan_context
+        run_id = task_id.lower()
+        run = await app.runs.find(run_id)
+        if run is not None and run.is_running and not app.runs.polls.claim(run_id):
+            return _working(app, run_id, run.created_at)
+        try:
+            return await _read(context, run_id, run)
+        except LayerError as error:
+            return _without_state(app, run_id, run, error)
+
+    async def exists(self, context: RequestContext, task_id: str) -> bool:
+        """Return whether a run is in the journal, or else whether Layer has it.
+
+        Raises:
+            MCPError: Layer can't be asked.
+        """
+        app: App = context.lifespan_context
+        if await app.runs.find(task_id) is not None:
+            return True
+        return await self.get(context, task_id) is not None
+
+    async def cancel(self, context: RequestContext, task_id: str) -> bool:
+        """Stop waiting for a run. The run itself continues, because Layer can't cancel it."""
+        app: App = context.lifespan_context
+        # First, because Layer may be slow to answer whether the run exists.
+        app.runs.stop_waiting(task_id)
+        return await self.exists(context, task_id)
+
+
+async def _read(context: RequestContext, run_id: str, known: Run | None) -> Task:
+    """Ask Layer for a run, and build the task with the answer that get_status would give."""
+    app: App = context.lifespan_context
+    tool_context: ToolContext = Context(request_context=context)
+    budget = begin_call(tool_context)
+    is_workflow = known is not None and known.request.kind == "workflow"
+    run = await app.runs.get(
+        run_id,
+        workflow_id=known.request.subject_id if known and is_workflow else None,
+        workspace=known.request.workspace_id if known else None,
+    )
+    output = await run_output(run, tool_context, budget, preview=True)
+    answer = success_result(
+        output, simulated=app.settings.sandbox, protocol_version=context.protocol_version
+    )
+    now = time.time()
+    created_at = known.created_at if known else now
+    if not run.has_ended:
+        return _working(app, run_id, created_at, _describe(answer))
+    if run.state in CANCELLED_STATES:
+        return Task(run_id, "cancelled", created_at, now, message=_describe(answer))
+    # A tool reports a failed run as data, but a task's client must see that the task failed.
+    result = answer.model_copy(update={"is_error": run.error is not None})
+    return Task(run_id, "completed", created_at, now, result=result)
+
+
+def _without_state(app: App, run_id: str, run: Run | None, error: LayerError) -> Task | None:
+    """Build the task of a run whose state Layer does not give.
+
+    Raises:
+        MCPError: The run may exist, but asking again won't help.
+    """
+    if run is None and error.code in UNKNOWN_ID_CODES:
+        return None
+    if run is not None and is_missing(run, error):
+        result = error_result(error, simulated=app.settings.sandbox)
+        return Task(run_id, "completed", run.created_at, time.time(), result=result)
+    if run is not None and (error.transient or error.code in NOT_FOUND_CODES):
+        app.runs.polls.note(run_id, error.retry_after_seconds)
+        message = f"Layer could not be asked: {error.message}"
+        return _working(app, run_id, run.created_at, message)
+    raise MCPError(code=INTERNAL_ERROR, message=str(error))
+
+
+def _working(app: App, run_id: str, created_at: float, message: str = "") -> Task:
+    seconds = app.runs.polls.seconds_until_due([run_id.lower()], MAX_POLL_INTERVAL_SECONDS)
+    pause_seconds = max(seconds, MIN_POLL_INTERVAL_SECONDS)
+    return Task(run_id, "working", created_at, created_at, pause_seconds, message)
+
+
+def _describe(answer: CallToolResult) -> str:
+    """Return an answer's text without the next step, which a task's client takes by itself."""
+    texts = [block.text for block in answer.content if isinstance(block, TextContent)]
+    return " ".join("\n".join(texts).partition("\nNext: ")[0].splitlines())

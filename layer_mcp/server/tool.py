@@ -1,7 +1,7 @@
-"""How a tool is made: one arguments model, one answer model, one function.
+"""How a tool is made: one model of its arguments, one model of its answer, one function.
 
-The model is the contract: its portable schema is what clients see, and the function gets it
-validated. A `LayerError` becomes an answer with a code and a next step.
+The model of the arguments is the contract: clients see its portable schema, and the function gets
+it validated. A `LayerError` becomes an answer with a code and a next step.
 """
 
 import logging
@@ -19,7 +19,7 @@ from ..setting_values import Toolset
 from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
 from .arguments import parse_arguments
-from .client_habits import suited
+from .client_quirks import adapt_result
 from .context import app_of
 from .schema import JsonObject, answer_schema, outline, portable_schema
 
@@ -36,25 +36,25 @@ def make_tool(
     annotations: ToolAnnotations,
     described_elsewhere: bool = False,
 ) -> Tool:
-    """A tool whose schemas come from its models and whose name is the function's.
+    """Create a tool that is named after its function and takes its schemas from its models.
 
-    The function gets `arguments` and `context`, and what its parameters that are marked with the
-    SDK's `Resolve` come to, which may be a person's answer.
+    The function gets `arguments`, `context`, and the results of the parameters that are marked with
+    the SDK's `Resolve`, such as a person's answer.
 
-    `described_elsewhere` says that another tool describes the same arguments; only their names and
-    types are given here, because each list of tools costs tokens.
+    `described_elsewhere` says that another tool describes the same arguments. The schema then gives
+    only their names and types, because every list of tools costs tokens.
     """
     schema = portable_schema(arguments)
     if described_elsewhere:
         schema = outline(schema)
     resolved = find_resolved_parameters(function)
-    return AnsweringTool(
+    return LayerTool(
         fn=function,
         name=function.__name__,
         title=title,
         description=description,
         parameters=schema,
-        fn_metadata=OneModel(
+        fn_metadata=ModelArguments(
             arg_model=arguments, input_schema=schema, output_schema=answer_schema(answer)
         ),
         is_async=True,
@@ -65,13 +65,13 @@ def make_tool(
     )
 
 
-class OneModel(FuncMetadata):
-    """Hands the function its arguments as one model instead of one keyword each."""
+class ModelArguments(FuncMetadata):
+    """Function metadata that passes the arguments as one model instead of one keyword each."""
 
     input_schema: JsonObject
 
     def validate_arguments(self, arguments_to_validate: JsonObject) -> JsonObject:
-        """The keyword arguments for the function.
+        """Return the keyword arguments for the function.
 
         Raises:
             LayerError: INVALID_ARGUMENTS.
@@ -80,50 +80,51 @@ class OneModel(FuncMetadata):
         return {"arguments": model}
 
 
-class AnsweringTool(Tool):
-    """Turns what a tool returns or raises into an answer for the agent."""
+class LayerTool(Tool):
+    """A tool that converts what its function returns or raises into an answer for the agent."""
 
     async def run(
         self, arguments: JsonObject, context: Any, convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
-        """Run the tool; only a protocol error (`MCPError`) is raised."""
+        """Run the tool; raise nothing but a protocol error (`MCPError`)."""
         settings = app_of(context).settings
         simulated = settings.sandbox
         try:
             answer = await super().run(arguments, context)
         except ToolError as error:
             failure = self._layer_error(error)
-            return error_result(failure, simulated=simulated, hint=hint(failure, settings.toolsets))
+            return error_result(
+                failure, simulated=simulated, hint=_hint(failure, settings.toolsets)
+            )
         if isinstance(answer, InputRequiredResult):
             return answer
         output = answer if isinstance(answer, ToolOutput) else ToolOutput(cast("Answer", answer))
         result = success_result(
             output, simulated=simulated, protocol_version=context.protocol_version
         )
-        return suited(result, context)
+        return adapt_result(result, context)
 
     def _layer_error(self, error: ToolError) -> LayerError:
         cause = error.__cause__
         if isinstance(cause, LayerError):
             logger.info("%s failed: %s", self.name, cause)
             return cause
-        # The SDK says so of an answer to a question, which comes in a round of its own.
+        # The SDK raises this for a person's answer that it can't read.
         if isinstance(cause, ToolError):
             logger.info("%s: %s", self.name, cause)
             return LayerError("NOT_ANSWERED", UNREADABLE)
         logger.error("%s crashed", self.name, exc_info=cause)
-        reads = self.annotations is not None and self.annotations.read_only_hint
+        is_read_only = self.annotations is not None and self.annotations.read_only_hint
         return LayerError(
             "TOOL_CRASHED",
             f"{self.name} failed in the server.",
             next_step="Call again; if it stays, report this with the server's log."
-            if reads
+            if is_read_only
             else None,
         )
 
 
-def hint(error: LayerError, toolsets: Collection[Toolset]) -> str:
-    """What helps after an error, if the server has the tool for it."""
+def _hint(error: LayerError, toolsets: Collection[Toolset]) -> str:
     hints: dict[str, tuple[Toolset, str]] = {
         "MODEL_NOT_FOUND": ("models", "list_models names them."),
         "WORKSPACE_NOT_FOUND": ("models", "list_workspaces names them."),

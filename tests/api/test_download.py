@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from layer_mcp import InferenceRequest, LayerClient, LayerError
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE
@@ -76,7 +76,7 @@ async def failure(layer: LayerClient, url: str, max_bytes: int = 1_000_000) -> L
     sink = io.BytesIO()
     with pytest.raises(LayerError) as caught:
         await layer.download(url, sink, max_bytes=max_bytes)
-    assert caught.value.code in NEXT_STEPS
+    assert caught.value.code in ERROR_CODES
     assert caught.value.message.endswith(".")
     return caught.value
 

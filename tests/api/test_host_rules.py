@@ -5,7 +5,7 @@ import pytest
 from layer_mcp import LayerError
 from layer_mcp.api.host_rules import HostRules, host_rules, may_connect, media_address
 from layer_mcp.api.host_rules import storage_address as to_storage
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 
 RULES = host_rules("https://api.layer.test/api", ["cdn.layer.test"])
 LOCAL_RULES = host_rules("http://127.0.0.1:1/api")
@@ -114,8 +114,8 @@ def test_a_refusal_shows_a_long_host_in_part_only() -> None:
 
 
 def test_a_refusal_names_the_setting() -> None:
-    assert "LAYER_MEDIA_HOSTS" in NEXT_STEPS["HOST_NOT_ALLOWED"]
-    assert refusal("https://evil.test/").next_step == NEXT_STEPS["HOST_NOT_ALLOWED"]
+    assert "LAYER_MEDIA_HOSTS" in ERROR_CODES["HOST_NOT_ALLOWED"].next_step
+    assert refusal("https://evil.test/").next_step == ERROR_CODES["HOST_NOT_ALLOWED"].next_step
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5/a", "http://localhost/a", "http://[::1]:5/a"])

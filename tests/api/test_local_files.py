@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.api.local_files import LocalFile, open_media_file
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.api.media_files import LocalFile, open_media_file
+from layer_mcp.errors import ERROR_CODES
 
 from ..support.sandbox_calls import png
 
@@ -21,7 +21,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from layer_mcp import LayerError
-from layer_mcp.api.local_files import open_media_file
+from layer_mcp.api.media_files import open_media_file
 os.seteuid(65534)
 try:
     with open_media_file(Path(sys.argv[1])):
@@ -35,7 +35,7 @@ def failure(path: Path, max_bytes: int = 1_000_000) -> LayerError:
     with pytest.raises(LayerError) as caught, open_media_file(path, max_bytes=max_bytes):
         pass
     error = caught.value
-    assert error.code in NEXT_STEPS
+    assert error.code in ERROR_CODES
     assert error.message.endswith(".")
     assert str(path) in error.message
     return error

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from layer_mcp import InferenceRequest, LayerClient, LayerError
 from layer_mcp.api.models import WorkflowRunRequest
 from layer_mcp.api.retry import Limits
-from layer_mcp.api.tracing import template_of
+from layer_mcp.api.tracing import parse_path
 from layer_mcp.network import listen
 from layer_mcp.sandbox import Fault, RunningSandbox
 
@@ -90,12 +90,12 @@ async def whole_job(stub: StubLayer, folder: Path, **settings: str) -> None:
         assert run["outputs"][0]["path"]
 
 
-def test_the_template_of_each_operation_is_the_path_in_the_contract() -> None:
+def test_the_parse_path_each_operation_is_the_path_in_the_contract() -> None:
     for template in paths():
         names = [part[1:-1] for part in template.split("/") if part.startswith("{")]
         ids = {name: f"{name} of 1" for name in names}
         path = template.format(**ids).replace(" ", "%20").removeprefix("/")
-        assert template_of(path) == (template, ids)
+        assert parse_path(path) == (template, ids)
 
 
 async def test_a_request_is_a_client_span_with_its_route_address_and_status(
@@ -289,7 +289,7 @@ async def test_no_request_carries_headers_of_tracing(
 ) -> None:
     await whole_job(signed, tmp_path)
     assert spans.named(EXECUTE)
-    names = {name for question in signed.asked for name in question.headers}
+    names = {name for question in signed.requests for name in question.headers}
     assert names.isdisjoint({"traceparent", "tracestate", "baggage", "b3"})
 
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from layer_mcp import LayerClient, LayerError
-from layer_mcp.api.upload import received_bytes
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.api.upload import parse_range
+from layer_mcp.errors import ERROR_CODES
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.local_uploads import LARGE, arrivals, client_of, put_bytes, written
@@ -38,7 +38,7 @@ async def layer(sandbox: RunningSandbox) -> AsyncGenerator[LayerClient]:
 async def failure(layer: LayerClient, path: Path) -> LayerError:
     with pytest.raises(LayerError) as caught:
         await layer.upload_file(path)
-    assert caught.value.code in NEXT_STEPS
+    assert caught.value.code in ERROR_CODES
     assert caught.value.message.endswith(".")
     return caught.value
 
@@ -289,4 +289,4 @@ async def test_two_calls_do_not_resume_the_same_upload(
     [("bytes=0-0", 1), (" bytes=0-99 ", 100), ("", 0), ("bytes=5-99", 0), ("0-99", 0), ("x", 0)],
 )
 def test_what_arrived_is_read_from_the_range(header: str, count: int) -> None:
-    assert received_bytes(header) == count
+    assert parse_range(header) == count

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerClient, LayerError
-from layer_mcp.api.file_hosts import FileHosts
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.local_files import open_media_file
+from layer_mcp.api.media_files import open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 
 from ..support.local_uploads import written
 from ..support.raw_servers import Answer, Recorder, http_answer, raw_server
@@ -33,7 +33,7 @@ def picture(tmp_path: Path) -> Path:
 async def failure(layer: LayerClient, path: Path) -> LayerError:
     with pytest.raises(LayerError) as caught:
         await layer.upload_file(path)
-    assert caught.value.code in NEXT_STEPS
+    assert caught.value.code in ERROR_CODES
     assert caught.value.message.endswith(".")
     return caught.value
 
@@ -80,7 +80,7 @@ async def test_nothing_is_sent_to_an_address_that_no_file_may_go_to(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"])
 async def test_the_public_api_cannot_send_a_file_to_this_machine(host: str, picture: Path) -> None:
-    hosts = FileHosts(host_rules("https://api.layer.test/api"))
+    hosts = FileTransport(host_rules("https://api.layer.test/api"))
     with raw_server(http_answer("201 Created")) as server, open_media_file(picture) as file:
         ticket = UploadUrl(file_id="f", upload_url=f"https://{host}:{server.port}/upload")
         with pytest.raises(LayerError, match="HOST_NOT_ALLOWED"):

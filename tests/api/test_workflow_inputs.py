@@ -8,8 +8,8 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Workflow
 from layer_mcp.api.workflow_inputs import (
     check_inputs,
+    describe_input,
     local_paths,
-    rule_in_words,
     with_file_ids,
 )
 
@@ -201,9 +201,9 @@ def test_text_that_equals_a_path_stays_text_where_no_file_is_wanted() -> None:
 )
 def test_a_rule_is_said_in_words(entry: dict[str, Any], words: str) -> None:
     [subject] = workflow(a=entry).inputs
-    assert rule_in_words(subject) == words
+    assert describe_input(subject) == words
 
 
 def test_a_rule_of_many_choices_stays_short() -> None:
     [subject] = workflow(a={"value_schema": {"enum": ["choice"] * 1000}}).inputs
-    assert len(rule_in_words(subject)) <= 160
+    assert len(describe_input(subject)) <= 160

@@ -3,8 +3,8 @@
 import pytest
 
 from layer_mcp import LayerError, Workspace
+from layer_mcp.api.client import choose_workspace
 from layer_mcp.api.fields import is_uuid
-from layer_mcp.api.workspaces import choose_workspace
 
 ART = Workspace(workspace_id="00000000-0000-4000-8000-00000000000a", slug="art", name="Art Team")
 LAB = Workspace(workspace_id="00000000-0000-4000-8000-00000000000b", slug="lab", name="Lab")

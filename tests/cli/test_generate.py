@@ -1,4 +1,4 @@
-"""layer-mcp generate and status, as scripts run them."""
+"""layer-mcp generate, price and status, as scripts run them."""
 
 import json
 import os
@@ -12,22 +12,17 @@ import pytest
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
 from ..support.terminal import SMALL, Person
 
+pytestmark = pytest.mark.process
+
 SLOW_SECONDS = 30.0
 
 
-@pytest.fixture
-def person(environment: dict[str, str], tmp_path: Path) -> Person:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return Person(folder, environment)
-
-
-def test_the_files_are_saved_in_the_folder_that_is_named_and_their_paths_printed(
+def test_files_are_saved_in_the_given_folder_and_their_paths_printed(
     person: Person,
 ) -> None:
     printed = person.run("generate", "a red potion", *SMALL, "--out", "art").stdout.splitlines()
@@ -38,49 +33,59 @@ def test_the_files_are_saved_in_the_folder_that_is_named_and_their_paths_printed
     assert (person.folder / "art" / f"{picture.stem[:-2]}.json").exists()
 
 
-def test_without_a_folder_the_files_go_to_layer_in_the_home(person: Person, tmp_path: Path) -> None:
+def test_files_are_saved_in_layer_in_the_home_folder_by_default(
+    person: Person, tmp_path: Path
+) -> None:
     ended = person.json("generate", "a red potion", *SMALL)
     home = tmp_path / "home" / "Layer"
     assert [Path(output["path"]).parent for output in ended["outputs"]] == [home]
 
 
-def test_json_is_the_answer_of_the_tool_and_nothing_else_stands_on_stdout(person: Person) -> None:
+def test_json_output_is_the_only_thing_on_stdout(person: Person) -> None:
     ended = person.run("generate", "x", *SMALL, "--json")
     content = json.loads(ended.stdout)
     assert {"inference_id", "status", "outputs", "next_step"} <= content.keys()
     assert content["inference_id"] in ended.stderr
 
 
-def test_a_run_that_is_not_waited_for_is_brought_home_by_another_process(person: Person) -> None:
+def test_another_process_can_wait_for_a_run_and_save_its_files(person: Person) -> None:
     run_id = person.run("generate", "x", *SMALL, "--no-wait").stdout.strip()
     ended = person.run("status", run_id, "--wait", "--out", "art")
     assert f"Run {run_id}: complete." in ended.stdout
     assert len(list((person.folder / "art").glob("*.png"))) == 1
 
 
-async def started_workflow(environment: dict[str, str]) -> str:
-    """The id of a run of a workflow, started as an agent does."""
+async def start_workflow(environment: dict[str, str]) -> str:
+    """Start a workflow run as an agent does, and return its ID."""
     call = {"workflow_id": sandbox_workflows()[0].workflow_id, "inputs": {"prompt": "x"}}
     async with MEMORY.connect(environment | {"LAYER_TOOLSETS": "all"}) as client:
         return content_of(await client.call_tool("execute_workflow", call))["run_id"]
 
 
-def test_status_brings_the_files_of_a_workflow_run_home(
+def test_status_saves_the_files_of_a_workflow_run(
     person: Person, environment: dict[str, str]
 ) -> None:
-    run_id = anyio.run(started_workflow, environment)
+    run_id = anyio.run(start_workflow, environment)
     ended = person.run("status", run_id, "--wait", "--out", "art")
     assert f"Workflow run {run_id}: complete." in ended.stdout
     assert len(list(person.folder.glob("art/*.png"))) == 2
 
 
-def test_status_finds_the_folder_that_a_run_was_saved_to(person: Person) -> None:
+def test_status_uses_the_folder_that_a_run_was_saved_to(person: Person) -> None:
     run_id = person.json("generate", "x", *SMALL, "--out", "art")["inference_id"]
     [output] = person.json("status", run_id)["outputs"]
     assert Path(output["path"]).parent == person.folder / "art"
 
 
-def test_without_a_terminal_a_dear_run_is_refused_and_the_option_that_agrees_is_named(
+def test_the_price_is_printed_and_nothing_is_started(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    printed = person.done("price", "x", *SMALL, "--width=1000", "-n=4")
+    assert printed.splitlines()[0] == "Price 0.03 CU (estimated)."
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+def test_an_expensive_run_without_a_terminal_is_refused_with_the_option_to_agree(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     said = person.failed("generate", "x", *SMALL, "--width=1000", LAYER_CONFIRM_ABOVE="0.001")
@@ -88,7 +93,7 @@ def test_without_a_terminal_a_dear_run_is_refused_and_the_option_that_agrees_is_
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-def test_a_price_that_was_agreed_to_on_the_command_line_is_paid(
+def test_a_price_up_to_max_price_is_paid_without_a_question(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     agreed = ("--width=1000", "--max-price=0.01", "--no-wait")
@@ -96,30 +101,32 @@ def test_a_price_that_was_agreed_to_on_the_command_line_is_paid(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
-def test_a_refusal_for_programs_is_the_error_of_the_tool(person: Person) -> None:
+def test_a_refusal_as_json_is_the_tools_error(person: Person) -> None:
     ended = person.here("generate", "x", *SMALL, "--width=1000", "--max-price=0.001", "--json")
     content = json.loads(ended.stdout)
     assert (ended.returncode, content["error"]["code"]) == (1, "PRICE_ABOVE_MAX")
     assert content["estimated_price_creative_units"] == 0.01
 
 
-def test_a_refusal_names_the_options_and_not_the_arguments_of_the_tool(person: Person) -> None:
-    dear = person.failed("generate", "x", *SMALL, "--width=1000", "--max-price=0.001")
-    assert "The price is 0.01 CU; --max-price allows 0.001." in dear
+def test_a_refusal_names_options_instead_of_tool_arguments(person: Person) -> None:
+    expensive = person.failed("generate", "x", *SMALL, "--width=1000", "--max-price=0.001")
+    assert "The price is 0.01 CU; --max-price allows 0.001." in expensive
     lacking = person.failed(
         "generate", "x", "--model=sandbox upscale", "-n=1", "--out=my_batch_size"
     )
     assert "--reference: Sandbox Upscale needs one of type init. Correct it and try" in lacking
 
 
-def test_a_failed_run_says_why_and_fails(person: Person, sandbox: RunningSandbox) -> None:
+def test_a_failed_run_is_exit_code_1_and_its_reason(
+    person: Person, sandbox: RunningSandbox
+) -> None:
     sandbox.state.knobs.run_error = ("CONTENT_POLICY_VIOLATION", "That is not allowed.")
     ended = person.here("generate", "x", *SMALL)
     assert ended.returncode == 1
     assert "CONTENT_POLICY_VIOLATION: That is not allowed." in ended.stdout
 
 
-def test_the_same_call_is_one_run_unless_it_is_to_be_repeated(
+def test_the_same_command_returns_the_existing_run_unless_repeat_is_given(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     first = person.json("generate", "x", *SMALL)["inference_id"]
@@ -130,7 +137,7 @@ def test_the_same_call_is_one_run_unless_it_is_to_be_repeated(
     assert sandbox.state.arrived["execute_inference"] == 2
 
 
-def test_a_file_that_the_command_line_names_is_a_reference_wherever_it_is(
+def test_a_reference_may_be_a_file_in_any_folder(
     person: Person, tmp_path: Path, sandbox: RunningSandbox
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -140,7 +147,7 @@ def test_a_file_that_the_command_line_names_is_a_reference_wherever_it_is(
     assert [file.type for file in run.request.guidance_files] == ["init"]
 
 
-def test_a_prompt_comes_from_a_pipe_or_begins_with_a_dash(
+def test_a_prompt_may_come_from_a_pipe_or_begin_with_a_dash(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     person.run("generate", "-", *SMALL, "--no-wait", piped="火の薬\n")
@@ -174,7 +181,7 @@ def test_a_prompt_comes_from_a_pipe_or_begins_with_a_dash(
         "no list",
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_sent(
+def test_invalid_options_are_refused_before_anything_is_sent(
     arguments: tuple[str, ...], said: str, person: Person, sandbox: RunningSandbox
 ) -> None:
     (person.folder / "file").touch()
@@ -184,20 +191,14 @@ def test_wrong_usage_is_told_before_anything_is_sent(
     assert sandbox.state.arrived == Counter()
 
 
-def test_a_model_that_is_not_there_is_told_with_the_nearest(person: Person) -> None:
-    said = person.failed("generate", "x", "--model", "Sandbox Imag")
-    assert "No model is called Sandbox Imag. Did you mean Sandbox Image" in said
-    assert said.endswith("layer-mcp models lists the models.\n")
-
-
-def test_without_a_token_the_next_step_is_to_log_in(person: Person) -> None:
+def test_a_missing_token_is_answered_with_how_to_log_in(person: Person) -> None:
     keyring = "keyring.backends.null.Keyring"
     said = person.failed("models", LAYER_API_KEY="", PYTHON_KEYRING_BACKEND=keyring)
     assert said.endswith("Run layer-mcp login, or try it with --sandbox.\n")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C is another thing there")
-def test_ctrl_c_while_waiting_leaves_the_run_and_says_how_to_come_back(
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C works differently there")
+def test_ctrl_c_while_waiting_keeps_the_run_and_prints_how_to_resume(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = SLOW_SECONDS
@@ -220,13 +221,13 @@ def test_ctrl_c_while_waiting_leaves_the_run_and_says_how_to_come_back(
     )
 
 
-def test_a_run_of_another_command_is_not_in_a_sandbox_of_ones_own(person: Person) -> None:
+def test_a_run_of_another_command_is_not_found_in_a_private_sandbox(person: Person) -> None:
     run_id = "00000000-0000-4000-8000-0000000000ff"
     said = person.failed("status", run_id, "--sandbox", LAYER_API_URL="")
     assert "start layer-mcp sandbox and set what it prints" in said
 
 
-def test_with_a_sandbox_of_another_process_a_run_goes_on_between_commands(tmp_path: Path) -> None:
+def test_a_run_continues_between_commands_in_a_shared_sandbox(tmp_path: Path) -> None:
     with subprocess.Popen(
         [SCRIPT, "sandbox", "--port", "0", "--run-seconds", "0"], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -241,7 +242,7 @@ def test_with_a_sandbox_of_another_process_a_run_goes_on_between_commands(tmp_pa
     assert Path(ended["outputs"][0]["path"]).exists()
 
 
-def test_a_reader_that_leaves_early_ends_a_list_quietly(person: Person) -> None:
+def test_a_closed_pipe_ends_a_list_quietly(person: Person) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -1,4 +1,4 @@
-"""Pictures at a terminal: how it is asked, and what is drawn."""
+"""Images in a terminal: what is drawn, and how large."""
 
 import base64
 import io
@@ -7,34 +7,32 @@ import re
 import pytest
 from PIL import Image, ImageChops
 
-from layer_mcp.cli.kitty import kitty_picture
-from layer_mcp.cli.pictures import size_in_letters
-from layer_mcp.cli.sixel import sixels
+from layer_mcp.cli.images import encode_kitty, encode_sixel, size_in_cells
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 def flag() -> Image.Image:
-    """Three stripes that no band of six lines and no run of letters ends with."""
+    """Three stripes that neither a band of six rows nor a run of characters ends with."""
     picture = Image.new("RGB", (50, 20), RED)
     picture.paste(GREEN, (7, 5, 50, 20))
     picture.paste(BLUE, (0, 13, 31, 20))
     return picture
 
 
-def seen_in(sequence: bytes) -> Image.Image:
-    """What a terminal that knows sixels draws."""
+def decode_sixel(sequence: bytes) -> Image.Image:
+    """What a terminal with sixel graphics draws."""
     found = re.fullmatch(rb'\x1bP0;1q"1;1;(\d+);(\d+)(.*)\x1b\\', sequence, re.DOTALL)
     assert found is not None
     picture = Image.new("RGB", (int(found[1]), int(found[2])))
-    colours: dict[int, tuple[int, int, int]] = {}
-    colour, x, top = 0, 0, 0
+    colors: dict[int, tuple[int, int, int]] = {}
+    color, x, top = 0, 0, 0
     for part in re.finditer(rb"#(\d+)(?:;2;(\d+);(\d+);(\d+))?|!(\d+)(.)|[$-]|[?-~]", found[3]):
         if part[2]:
             red, green, blue = (round(int(share) * 2.55) for share in part.group(2, 3, 4))
-            colours[int(part[1])] = (red, green, blue)
+            colors[int(part[1])] = (red, green, blue)
         elif part[1]:
-            colour = int(part[1])
+            color = int(part[1])
         elif part[0] in (b"$", b"-"):
             x, top = 0, top + (6 if part[0] == b"-" else 0)
         else:
@@ -42,18 +40,18 @@ def seen_in(sequence: bytes) -> Image.Image:
             for column in range(x, x + times):
                 for row in range(6):
                     if (letter[0] - 63) >> row & 1:
-                        picture.putpixel((column, top + row), colours[colour])
+                        picture.putpixel((column, top + row), colors[color])
             x += times
     return picture
 
 
-def test_sixels_draw_the_picture() -> None:
-    assert ImageChops.difference(seen_in(sixels(flag())), flag()).getbbox() is None
+def test_sixel_graphics_draw_the_image() -> None:
+    assert ImageChops.difference(decode_sixel(encode_sixel(flag())), flag()).getbbox() is None
 
 
-def test_kitty_gets_the_whole_picture_in_chunks_and_answers_none() -> None:
+def test_kitty_gets_the_whole_image_in_chunks_and_never_replies() -> None:
     noise = Image.effect_noise((120, 120), 90).convert("RGB")
-    sequence = kitty_picture(noise, 12, 6)
+    sequence = encode_kitty(noise, 12, 6)
     chunks = re.findall(rb"\x1b_G([^;]*);([^\x1b]*)\x1b\\", sequence)
     assert len(chunks) > 2
     assert all(b"q=2" in keys and len(data) <= 4096 for keys, data in chunks)
@@ -64,11 +62,11 @@ def test_kitty_gets_the_whole_picture_in_chunks_and_answers_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "letters"),
+    ("pixels", "cells"),
     [((100, 100), (10, 5)), ((2000, 1000), (60, 15)), ((100, 4000), (1, 24)), ((1, 1), (1, 1))],
     ids=str,
 )
-def test_a_picture_keeps_its_proportions_within_the_room(
-    pixels: tuple[int, int], letters: tuple[int, int]
+def test_an_image_keeps_its_proportions_in_the_available_room(
+    pixels: tuple[int, int], cells: tuple[int, int]
 ) -> None:
-    assert size_in_letters(pixels, (10, 20), (60, 24)) == letters
+    assert size_in_cells(pixels, (10, 20), (60, 24)) == cells

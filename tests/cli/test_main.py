@@ -1,4 +1,4 @@
-"""The commands as a person runs them."""
+"""The entry point, and the commands serve, sandbox and demo as separate processes."""
 
 import os
 import re
@@ -20,6 +20,8 @@ from layer_mcp.cli import main as cli
 
 from ..support.hosts import SCRIPT, child_environment
 
+pytestmark = pytest.mark.process
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -32,7 +34,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_ctrl_c_while_a_command_loads_its_options_ends_it_in_silence(
+def test_ctrl_c_while_a_command_loads_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted() -> NoReturn:
@@ -42,13 +44,25 @@ def test_ctrl_c_while_a_command_loads_its_options_ends_it_in_silence(
     assert cli.main(["models"]) == 130
 
 
+def test_the_parser_loads_neither_the_server_nor_what_draws_at_a_terminal() -> None:
+    code = (
+        "import sys; from layer_mcp.cli.main import parser; parser();"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "argparse" in loaded
+    assert not {"httpx", "keyring", "mcp", "PIL", "rich"} & set(loaded)
+
+
 def test_version_is_one_line() -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"layer-mcp {__version__}\n")
 
 
 @pytest.mark.parametrize("command", [(), ("serve",), ("demo",), ("sandbox",)], ids=str)
-def test_help_fits_a_screen(command: tuple[str, ...]) -> None:
+def test_help_fits_on_a_screen(command: tuple[str, ...]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) < 30
@@ -68,20 +82,20 @@ def test_toolsets_are_chosen_on_the_command_line(before: bool, names: str, count
     assert anyio.run(count_tools) == count
 
 
-def test_a_toolset_that_is_none_is_refused_with_those_there_are() -> None:
+def test_an_unknown_toolset_is_refused_with_the_known_ones() -> None:
     done = run("--toolsets", "generate,everything")
     assert done.returncode == 2
     assert "generate, models, files, workflows" in done.stderr
 
 
-def test_python_m_is_the_same_program() -> None:
+def test_python_m_runs_the_same_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "layer_mcp", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == run("--version").stdout
 
 
-def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
+def test_the_demo_saves_an_image_and_prints_its_path(tmp_path: Path) -> None:
     done = run("demo", "--prompt", "a golden key", "--out", str(tmp_path / "new" / "folder"))
     assert done.returncode == 0, done.stderr
     saved = re.search(r"Saved (.+\.png) \(1024x1024", done.stdout)
@@ -93,14 +107,14 @@ def test_the_demo_saves_and_names_a_picture_that_opens(tmp_path: Path) -> None:
     assert "run is complete" in done.stdout
 
 
-def test_a_prompt_that_the_terminal_cannot_show_does_not_end_the_demo(tmp_path: Path) -> None:
+def test_the_demo_survives_a_prompt_that_the_terminal_cannot_encode(tmp_path: Path) -> None:
     plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     done = run("demo", "--prompt", "火の薬", "--out", str(tmp_path), **plain)
     assert done.returncode == 0, done.stderr
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
 
 
-def test_a_demo_that_is_refused_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
+def test_a_refused_demo_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
     done = run("demo", "--prompt", "x" * 100_001, "--out", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -114,7 +128,7 @@ def test_the_demo_never_uses_the_account(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("demo", "--out", str(tmp_path / "file" / "folder"))
     assert done.returncode == 2
@@ -135,14 +149,14 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) 
     ],
     ids=str,
 )
-def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_usage_is_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
 
 
-def test_a_wrong_setting_is_exit_code_2_and_one_line() -> None:
+def test_an_invalid_setting_is_exit_code_2_and_one_line() -> None:
     done = run(LAYER_MAX_WAIT_SECONDS="soon")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -157,7 +171,7 @@ def test_a_taken_port_is_exit_code_2_and_one_line() -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_the_sandbox_prints_what_to_set_and_stops_on_a_signal(ending: signal.Signals) -> None:
+def test_the_sandbox_prints_settings_and_stops_on_a_signal(ending: signal.Signals) -> None:
     with subprocess.Popen(
         [SCRIPT, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -190,7 +204,7 @@ def test_the_http_server_stops_on_sigterm_within_two_seconds(sandboxed: tuple[st
         process.wait(2)
 
 
-def test_a_reader_that_leaves_early_ends_a_command_quietly() -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

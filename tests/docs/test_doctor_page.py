@@ -1,4 +1,4 @@
-"""The page of doctor: its command prints the table that is shown there."""
+"""The page about doctor shows the table that the command prints."""
 
 import os
 import re
@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 from layer_mcp.sandbox import RunningSandbox, SandboxState, running_sandbox
-from layer_mcp.sandbox.records import SandboxWorkspace
+from layer_mcp.sandbox.state import SandboxWorkspace
 
 from ..support.client_home import NO_KEYRING
-from ..support.doctor_faults import write_client
+from ..support.doctor_home import write_client_config
 from ..support.hosts import SCRIPT
 from ..support.samples import ROOT, samples_of
 
@@ -20,12 +20,12 @@ API_URL = "https://api.app.layer.ai/api"
 
 
 def without_versions_and_blanks(table: str) -> str:
-    """The table without what differs from machine to machine, and its line ends."""
+    """Return the table without line breaks and without what differs between machines."""
     table = re.sub(r"\d+\.\d+\.\d+\w*", "<version>", "".join(table.split()))
     return re.sub(r"in\d+ms", "in<time>", table)
 
 
-def printed_in(home: Path, sandbox: RunningSandbox) -> str:
+def run_doctor(home: Path, sandbox: RunningSandbox) -> str:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -46,12 +46,12 @@ def printed_in(home: Path, sandbox: RunningSandbox) -> str:
     return done.stdout
 
 
-def test_doctor_prints_the_table_of_its_page(tmp_path: Path) -> None:
-    write_client(
+def test_the_page_shows_what_doctor_prints(tmp_path: Path) -> None:
+    write_client_config(
         tmp_path, ".cursor/mcp.json", "mcpServers", {"command": f"{tmp_path}/old/layer-mcp"}
     )
     with running_sandbox(SandboxState(workspaces=[WORKSPACE])) as sandbox:
-        printed = printed_in(tmp_path, sandbox).replace(sandbox.api_url, API_URL)
+        printed = run_doctor(tmp_path, sandbox).replace(sandbox.api_url, API_URL)
     printed = without_versions_and_blanks(printed).replace(",LAYER_API_URL", "")
     printed = printed.replace(str(tmp_path), "/home/you").replace(str(ROOT), "/home/you/layer-mcp")
     [sample] = samples_of(ROOT / "docs" / "doctor.md", "sh")

@@ -20,19 +20,20 @@ import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image, ImageChops, ImageStat
 
-from layer_mcp.clients.catalog import client_of
-from layer_mcp.clients.platforms import Platform
+from layer_mcp.clients.catalog import Platform, find_client
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.tools import tools_of
 
-from ..support.client_home import AttachHome
+from ..support.client_home import ClientHome
 from ..support.hosts import SCRIPT, SMALL_IMAGE, content_of
 from ..support.samples import ROOT, programs, without_what_differs
+
+pytestmark = pytest.mark.process
 
 BIN = Path(sys.executable).parent
 [SESSION] = [sample for sample in programs() if sample.block.page == "README.md"]
 INSPECTOR = ROOT / "interop" / "node" / "inspector"
-DEMO, INSTALL_HERE, BENCH = "make demo", "make install", "make bench"
+DEMO, INSTALL_HERE = "make demo", "make install"
 LOGIN = ".venv/bin/layer-mcp login"
 INSTALL = ".venv/bin/layer-mcp install claude-desktop"
 INSPECT = (
@@ -49,7 +50,7 @@ DOCTOR = ".venv/bin/layer-mcp doctor"
 SERVE = "layer-mcp serve --http --port 8750"
 SANDBOX = "layer-mcp sandbox --port 8751"
 # What the tests below run of the README and of the pages.
-RUN_HERE = (DEMO, INSTALL_HERE, LOGIN, INSTALL, INSPECT, INSPECT_TASK, SERVE, SANDBOX, BENCH)
+RUN_HERE = (DEMO, INSTALL_HERE, LOGIN, INSTALL, INSPECT, INSPECT_TASK, SERVE, SANDBOX)
 
 
 def shell(command: str, cwd: Path = ROOT, **environment: str) -> str:
@@ -107,14 +108,16 @@ def test_make_install_prints_the_absolute_path_of_the_program() -> None:
     assert Path(path).exists()
 
 
+@pytest.mark.slow
 def test_the_inspector_lists_the_tools() -> None:
     # npx takes the inspector that is installed beside its lock file.
-    assert (INSPECTOR / "node_modules").exists(), "run make test, which installs the inspector"
+    assert (INSPECTOR / "node_modules").exists(), "run make setup, which installs the inspector"
     command = INSPECT.replace("$PWD", str(ROOT))
     listed = json.loads(shell(command, INSPECTOR, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"))
     assert [tool["name"] for tool in listed["tools"]] == [tool.name for tool in tools_of()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) -> None:
     server = f"npx @modelcontextprotocol/inspector@2.12 --cli {SCRIPT} --sandbox"
@@ -130,20 +133,13 @@ def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) 
     assert json.loads(answer)["structuredContent"]["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_the_inspector_drives_a_task_to_its_picture() -> None:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     command = INSPECT_TASK.replace("$PWD", str(ROOT))
     answer = json.loads(shell(command, INSPECTOR, PATH=path))
     assert answer["structuredContent"]["status"] == "complete"
     assert "image" in [block["type"] for block in answer["content"]]
-
-
-def test_make_bench_measures_and_draws_what_the_readme_shows(tmp_path: Path) -> None:
-    assert "python -m benchmarks" in shell(f"{BENCH} --dry-run")
-    shell(f"{BIN / 'python'} -m benchmarks --quick --out {tmp_path}")
-    assert json.loads((tmp_path / "results.json").read_text())["many_waits"]["waits"] == 20
-    with Image.open(tmp_path / "results.png") as picture:
-        assert picture.width > 900
 
 
 def test_the_http_server_answers_at_the_address_in_the_readme() -> None:
@@ -209,10 +205,10 @@ def test_after_login_and_install_the_client_starts_the_server_from_the_root_with
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     token = environment.pop("LAYER_API_KEY")
-    home = AttachHome(tmp_path, tmp_path / "keyring.json", {"LAYER_API_URL": sandbox.api_url})
+    home = ClientHome(tmp_path, tmp_path / "keyring.json", {"LAYER_API_URL": sandbox.api_url})
     shell(f"echo {token} | {LOGIN}", ROOT, **home.environment())
     shell(INSTALL, ROOT, **home.environment())
-    client = client_of("claude-desktop")
+    client = find_client("claude-desktop")
     written = json.loads(client.file(Platform("linux", tmp_path, {})).read_text())
     entry: dict[str, Any] = written["mcpServers"]["layer"]
     child = StdioServerParameters(

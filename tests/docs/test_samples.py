@@ -144,6 +144,7 @@ def test_every_command_that_is_run_elsewhere_is_on_a_page() -> None:
     assert [one for one in ELSEWHERE if one not in commands] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", PROGRAMS, ids=lambda sample: str(sample.block))
 def test_a_program_prints_what_is_shown(sample: Sample, settings: dict[str, str]) -> None:
     program = sample.block.text
@@ -174,6 +175,7 @@ def test_every_framework_with_a_sample_is_one_of_the_clients() -> None:
     assert page_samples().keys() <= {client.folder for client in CLIENTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", walked(), ids=lambda page: page.name)
 def test_the_commands_of_a_page_print_what_is_shown(
     page: Path, home: dict[str, str], settings: dict[str, str]

@@ -13,6 +13,8 @@ import pytest
 
 from ..support.samples import ROOT
 
+pytestmark = pytest.mark.build
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 

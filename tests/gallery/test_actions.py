@@ -12,7 +12,7 @@ from layer_mcp.sandbox.catalog import sandbox_models
 from ..support.gallery_host import GalleryHost, as_json, gallery_host
 from ..support.hosts import SMALL_IMAGE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 READY: dict[str, Any] = SMALL_IMAGE | {
     "wait_seconds": 20,
@@ -61,6 +61,7 @@ def seeds(sandbox: RunningSandbox) -> list[int]:
     return [run.request.seed for run in sandbox.state.runs.values()]
 
 
+@pytest.mark.smoke
 async def test_saving_names_the_files_and_their_folder(
     gallery: GalleryHost, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ async def test_again_shows_the_price_and_starts_nothing_yet(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
+@pytest.mark.smoke
 async def test_a_confirmed_price_starts_exactly_one_run_with_another_seed(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:

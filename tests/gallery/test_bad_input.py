@@ -10,7 +10,7 @@ from layer_mcp.sandbox import RunningSandbox
 from ..support.gallery_host import GalleryHost
 from ..support.hosts import SMALL_IMAGE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 RUN = "00000000-0000-4000-8000-00000000beef"
 MARKUP = '<img src="x" onerror="document.title=\'broken\'"><script>document.title="broken"</script>'

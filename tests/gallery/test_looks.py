@@ -13,7 +13,7 @@ from layer_mcp.sandbox.catalog import sandbox_models
 from ..support.gallery_host import GalleryHost, gallery_host
 from ..support.hosts import SMALL_IMAGE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AXE = Path(__file__).parents[2] / "gallery" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES: dict[str, Any] = SMALL_IMAGE | {"batch_size": 4, "wait_seconds": 20}

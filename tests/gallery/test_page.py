@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ GALLERY = Path(__file__).parents[2] / "gallery"
 INSPECTOR = GALLERY.parent / "interop" / "node" / "inspector"
 INSPECTOR_COMMAND = ["npx", "@modelcontextprotocol/inspector@2.12", "--cli"]
 NODE = Path(sys.executable).with_name("node")
+IMPORTED = re.compile(r'^import .* from "\./(\w+)";$', re.MULTILINE)
 OF_THIS_MACHINE = {"http://127.0.0.1:*", "http://localhost:*"}
 
 
@@ -32,6 +34,7 @@ def as_json(value: Any) -> dict[str, Any]:
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@pytest.mark.smoke
 async def test_the_page_is_served_with_the_hosts_that_it_may_ask(
     host: Host, environment: dict[str, str]
 ) -> None:
@@ -89,10 +92,18 @@ def test_the_page_names_the_licences_of_what_is_in_it() -> None:
     assert notices.count("Permission is hereby granted") >= 3
 
 
+@pytest.mark.build
 def test_the_page_is_what_a_fresh_build_makes(tmp_path: Path) -> None:
     fresh = tmp_path / "gallery.html"
     subprocess.run([NODE, GALLERY / "build.mjs", fresh], check=True, timeout=100)
     assert fresh.read_bytes() == PAGE.read_bytes()
+
+
+def test_no_module_of_the_page_imports_itself_by_way_of_others() -> None:
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in GALLERY.glob("src/*.ts")}
+    imports = {name: IMPORTED.findall(text) for name, text in sources.items()}
+    assert "run_view" in imports["list_view"]
+    assert list(TopologicalSorter(imports).static_order())
 
 
 def test_make_gallery_builds_the_page() -> None:
@@ -109,6 +120,8 @@ def test_make_gallery_builds_the_page() -> None:
     assert "node gallery/build.mjs" in done.stdout
 
 
+@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_the_inspector_finds_the_page(era: str) -> None:
     path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"

@@ -12,9 +12,9 @@ from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
 from ..support.gallery_host import GalleryHost, as_json, chromium, gallery_host, textured_square
-from ..support.hosts import ALL_HOSTS, SMALL_IMAGE, content_of
+from ..support.hosts import SMALL_IMAGE, Host, content_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 IMAGE, _, VIDEO, MESH, SOUND, _, _ = (model.model_id for model in sandbox_models())
 NEVER = 3_600.0
@@ -70,6 +70,7 @@ def colours(screenshot: bytes) -> int:
         return len(picture.convert("RGB").getcolors(1_000_000) or [])
 
 
+@pytest.mark.smoke
 async def test_a_run_is_followed_to_its_picture(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
@@ -266,6 +267,7 @@ async def test_a_mesh_without_end_is_not_read_to_its_end(gallery: GalleryHost) -
     await expect(gallery.app.get_by_text("This 3D model is too large")).to_be_visible()
 
 
+@pytest.mark.browser
 async def test_a_browser_without_webgl_says_so(environment: dict[str, str]) -> None:
     async with (
         chromium("--disable-3d-apis") as browser,
@@ -284,6 +286,7 @@ async def test_a_mesh_that_pages_may_not_read_comes_through_the_host(
     await expect(canvas).to_have_attribute("data-drawn", "true")
 
 
+@pytest.mark.smoke
 async def test_the_runs_are_a_grid_from_which_one_opens(gallery: GalleryHost) -> None:
     for prompt in ("a red potion", "a blue potion"):
         await gallery.client.call_tool("execute_inference", wanted(prompt=prompt))
@@ -349,7 +352,7 @@ async def test_a_workflow_run_is_followed_to_its_files(
 async def test_only_the_named_hosts_are_asked_for_anything(
     browser: Browser, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    over_http = ALL_HOSTS[4]
+    over_http = Host("http", "2026-07-28")
     async with gallery_host(browser, environment, connection=over_http) as gallery:
         for model_id in (IMAGE, MESH):
             await gallery.call("execute_inference", wanted(model_id))

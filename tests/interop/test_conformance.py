@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from conformance.suite import Check, Results
-from conformance.verdict import Exceptions, committed_list, mistakes, passing, problems, table
+from conformance.verdict import (
+    Exceptions,
+    committed_list,
+    find_list_mistakes,
+    find_problems,
+    passing,
+    table,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
@@ -26,54 +33,54 @@ def names_on_the_page() -> dict[str, list[str]]:
 
 
 def test_a_failing_scenario_that_is_not_listed_is_a_problem() -> None:
-    assert problems({"ping": [BAD]}, NOTHING) == ["ping/answers: It does not."]
+    assert find_problems({"ping": [BAD]}, NOTHING) == ["ping/answers: It does not."]
 
 
 def test_a_warning_that_is_not_listed_is_a_problem() -> None:
-    assert problems({"ping": [GOOD, Check("slow", "WARNING", "Too slow.")]}, NOTHING)
+    assert find_problems({"ping": [GOOD, Check("slow", "WARNING", "Too slow.")]}, NOTHING)
 
 
 @pytest.mark.parametrize("checks", [[], [Check("skipped", "SKIPPED", "")]])
 def test_a_scenario_that_checks_nothing_does_not_pass(checks: list[Check]) -> None:
     results = {"ping": checks}
-    assert problems(results, NOTHING) == ["ping checked nothing."]
+    assert find_problems(results, NOTHING) == ["ping checked nothing."]
     assert passing(results, NOTHING) == []
 
 
 def test_a_listed_scenario_is_neither_a_problem_nor_counted_as_passing() -> None:
     for checks in ([GOOD], [BAD]):
         results = {"calls-a-tool": checks}
-        assert problems(results, TOOL) == []
+        assert find_problems(results, TOOL) == []
         assert passing(results, TOOL) == []
 
 
 def test_one_listed_check_leaves_the_rest_of_its_scenario_to_pass() -> None:
     results: Results = {"stateless": [GOOD, Check("sessions", "FAILURE", "None.")]}
-    assert problems(results, ONE_CHECK) == []
+    assert find_problems(results, ONE_CHECK) == []
     assert passing(results, ONE_CHECK) == ["stateless"]
 
 
 def test_another_check_of_the_same_scenario_is_not_covered() -> None:
-    assert problems({"stateless": [BAD]}, ONE_CHECK)
+    assert find_problems({"stateless": [BAD]}, ONE_CHECK)
 
 
 def test_a_listed_scenario_that_the_suite_does_not_know_is_a_mistake() -> None:
-    found = mistakes(TOOL, [{"ping": [GOOD]}], ["ping"], "test_tool")
+    found = find_list_mistakes(TOOL, [{"ping": [GOOD]}], ["ping"], "test_tool")
     assert found == ["calls-a-tool is listed, but the suite does not know it."]
 
 
 def test_a_listed_check_that_nothing_reported_is_a_mistake() -> None:
-    assert mistakes(ONE_CHECK, [{"stateless": [GOOD]}], ["stateless"], "")
+    assert find_list_mistakes(ONE_CHECK, [{"stateless": [GOOD]}], ["stateless"], "")
 
 
 def test_a_listed_fixture_that_the_suite_does_not_have_is_a_mistake() -> None:
-    found = mistakes(TOOL, [], ["calls-a-tool"], "another tool")
+    found = find_list_mistakes(TOOL, [], ["calls-a-tool"], "another tool")
     assert found == ["test_tool is listed as a fixture, but the suite has none such."]
 
 
 def test_what_is_not_offered_has_to_fail_somewhere() -> None:
     passed: Results = {"stateless": [Check("sessions", "SUCCESS", "")]}
-    found = mistakes(ONE_CHECK, [passed], ["stateless"], "")
+    found = find_list_mistakes(ONE_CHECK, [passed], ["stateless"], "")
     assert found == ["stateless/sessions is listed as not offered, but it passes."]
 
 

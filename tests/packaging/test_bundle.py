@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from bundle.locking import lock, unpinned
-from bundle.packing import pack
-from bundle.requirements import PINNED, ROOT, pins
-from bundle.staging import stage
+from bundle.packing import PINNED, ROOT, find_unpinned, lock, pack, pins, stage
 
-from ..support.claude_desktop import UserConfig, launches
+from ..support.claude_desktop import UserConfig, server_commands
 from ..support.hosts import SMALL_IMAGE, content_of, error_code
 from ..support.offline_uv import offline
+
+pytestmark = pytest.mark.build
 
 LEFT_ALONE: UserConfig = {"sandbox": True}
 
@@ -32,7 +31,7 @@ class Desktop:
 
     def server(self, user_config: UserConfig) -> StdioServerParameters:
         """The server as the host starts it: from `/`, with nothing but a bare PATH."""
-        (launch,) = launches(self.folder, self.home, [user_config])
+        (launch,) = server_commands(self.folder, self.home, [user_config])
         return StdioServerParameters(
             command=launch.command,
             args=launch.args,
@@ -119,7 +118,7 @@ def test_a_release_is_locked_to_the_files_that_are_tested(tmp_path: Path) -> Non
         *names,
     }
     another = re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", locked, count=1)
-    assert len(unpinned(another, PINNED.read_text(encoding="utf-8"))) == 1
+    assert len(find_unpinned(another, PINNED.read_text(encoding="utf-8"))) == 1
 
 
 def _files(folder: Path) -> set[str]:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from mcp import Client, StdioServerParameters
 
-from bundle.registry_entry import NAME
-from bundle.requirements import ROOT
+from bundle.listings import NAME
+from bundle.packing import ROOT
 from layer_mcp import __version__
 
 from ..support.hosts import IMAGE_MODEL, content_of
 from ..support.offline_uv import install, offline
+
+pytestmark = pytest.mark.build
 
 DIST_INFO = f"layer_mcp-{__version__}.dist-info"
 
@@ -87,7 +89,7 @@ def test_the_sdist_has_what_builds_and_tests_the_package(built: Built) -> None:
         "pyproject.toml",
         "requirements/run.txt",
         "server.json",
-        "tests/test_packaging.py",
+        "tests/packaging/test_distributions.py",
     }
     assert not [name for name in names if re.search(r"node_modules|\.venv|__pycache__", name)]
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from bundle.listings import MANIFEST, as_text, manifest, read_json
+from bundle.packing import CONTENTS
 from layer_mcp import Settings
 
-from ..support.claude_desktop import UserConfig, launches
+from ..support.claude_desktop import UserConfig, server_commands
 
 ROOT = MANIFEST.parent
 CONTENT: dict[str, Any] = read_json(MANIFEST)
@@ -42,7 +43,7 @@ FILLED: UserConfig = {
 def launched(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Settings, list[str]]]:
     """Settings and arguments of a server that is untouched, emptied and filled in."""
     home = tmp_path_factory.mktemp("home")
-    cases = launches(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
+    cases = server_commands(ROOT, home, [UNTOUCHED, EMPTIED, FILLED])
     return [(Settings.from_env(launch.env), launch.args) for launch in cases]
 
 
@@ -86,6 +87,7 @@ def test_only_the_token_is_secret_and_nothing_is_required() -> None:
     assert not any(option["required"] for option in OPTIONS.values())
 
 
+@pytest.mark.build
 def test_what_nobody_touched_is_unset_but_for_the_output_folder(
     launched: list[tuple[Settings, list[str]]],
 ) -> None:
@@ -93,11 +95,13 @@ def test_what_nobody_touched_is_unset_but_for_the_output_folder(
     assert settings == replace(Settings(), output_dir="~/Layer")
 
 
+@pytest.mark.build
 def test_what_was_emptied_is_unset(launched: list[tuple[Settings, list[str]]]) -> None:
     settings, _ = launched[1]
     assert settings == Settings()
 
 
+@pytest.mark.build
 def test_what_was_filled_in_arrives_as_it_was_written(
     launched: list[tuple[Settings, list[str]]],
 ) -> None:
@@ -118,10 +122,10 @@ def test_what_was_filled_in_arrives_as_it_was_written(
 def test_the_icon_is_a_square_of_512_in_the_servers_colour() -> None:
     from PIL import Image
 
-    from layer_mcp.server.icon import SVG
+    from layer_mcp.server.app import ICON_SVG
 
-    with Image.open(ROOT / "bundle" / CONTENT["icon"]) as icon:
+    with Image.open(CONTENTS / CONTENT["icon"]) as icon:
         assert (icon.format, icon.size) == ("PNG", (512, 512))
         middle = icon.convert("RGBA").getpixel((256, 128))
-    (colour,) = re.findall("#([0-9a-f]{6})", SVG)
+    (colour,) = re.findall("#([0-9a-f]{6})", ICON_SVG)
     assert middle == (*bytes.fromhex(colour), 255)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bundle.release import mistakes
-from bundle.requirements import ROOT
+from bundle.packing import ROOT
+from bundle.release import find_mistakes
 from layer_mcp import __version__
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -17,17 +17,17 @@ PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}|\./\.github/workflows/[\w.-]+
 
 
 def test_the_tag_of_the_version_may_be_released() -> None:
-    assert mistakes(TAG, OWNER) == []
+    assert find_mistakes(TAG, OWNER) == []
 
 
 @pytest.mark.parametrize("tag", ["v9.9.9", __version__, f"{TAG}rc1"])
 def test_another_tag_may_not(tag: str) -> None:
-    (mistake,) = mistakes(tag, OWNER)
+    (mistake,) = find_mistakes(tag, OWNER)
     assert f"tag it {TAG}" in mistake
 
 
 def test_another_owner_is_told_where_the_name_stands() -> None:
-    (mistake,) = mistakes(TAG, "somebody")
+    (mistake,) = find_mistakes(TAG, "somebody")
     assert "may publish io.github.somebody" in mistake
 
 

@@ -10,9 +10,15 @@ import jsonschema
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from bundle.listings import as_text, read_json
-from bundle.registry_entry import NAME, SERVER_JSON, registry_entry, with_bundle
-from bundle.requirements import ROOT
+from bundle.listings import (
+    NAME,
+    SERVER_JSON,
+    as_text,
+    read_json,
+    registry_entry,
+    with_bundle,
+)
+from bundle.packing import ROOT
 from layer_mcp import Settings, __version__
 
 ENTRY: dict[str, Any] = read_json(SERVER_JSON)
@@ -64,10 +70,12 @@ def published_schema() -> dict[str, Any]:
     return {schema["$id"]: schema for schema in schemas}[ENTRY["$schema"]]
 
 
+@pytest.mark.build
 def test_it_is_valid_by_the_published_schema() -> None:
     jsonschema.validate(ENTRY, published_schema(), Draft7Validator, format_checker=FormatChecker())
 
 
+@pytest.mark.build
 @pytest.mark.parametrize("wrong", [{"name": "layer-mcp"}, {"description": "x" * 101}], ids=str)
 def test_the_schema_refuses_what_the_registry_would(wrong: dict[str, str]) -> None:
     with pytest.raises(jsonschema.ValidationError):
@@ -86,6 +94,7 @@ def test_the_readme_names_it_as_the_package_index_wants() -> None:
     assert f"mcp-name: {NAME}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.build
 def test_a_release_adds_its_bundle_with_address_and_hash(tmp_path: Path) -> None:
     packed = tmp_path / "layer.mcpb"
     packed.write_bytes(b"bundle")

@@ -20,7 +20,7 @@ from layer_mcp.runs.references import (
 )
 from layer_mcp.runs.types import RunRequest
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.hosts import IMAGE_MODEL
 from ..support.local_uploads import client_of, uploads_of, written

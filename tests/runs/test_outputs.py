@@ -10,7 +10,7 @@ import pytest
 
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
-from layer_mcp.errors import NEXT_STEPS
+from layer_mcp.errors import ERROR_CODES
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.types import Run
 
@@ -27,7 +27,7 @@ from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.outputs import save_outputs
 from layer_mcp.runs.types import Run, RunRequest
-import layer_mcp.api.download, layer_mcp.api.file_hosts
+import layer_mcp.api.download, layer_mcp.api.file_transport
 address, folder, limit = sys.argv[1:]
 outputs = [Output(url=f"{address}/{n}", content_type="image/png") for n in ("small", "large", "x")]
 async def save():
@@ -180,7 +180,7 @@ async def test_one_output_that_fails_does_not_keep_the_others_away(
         (3, "OUTPUT_GONE"),
         (4, "HOST_NOT_ALLOWED"),
     ]
-    assert all(failure.error.code in NEXT_STEPS for failure in saved.failures)
+    assert all(failure.error.code in ERROR_CODES for failure in saved.failures)
     assert saved.failures[0].sentence().startswith("Output 1 was not saved: ")
 
 

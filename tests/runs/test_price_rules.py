@@ -11,7 +11,6 @@ from layer_mcp.runs.rules import (
     TOLERANCE,
     check_approval,
     needs_approval,
-    price_difference,
     price_error,
     spend_limits,
     spending_error,
@@ -289,28 +288,6 @@ def test_no_allowance_is_a_yes_to_an_unknown_price(max_price: float | None) -> N
 
 def test_a_call_that_starts_nothing_needs_no_yes() -> None:
     assert approval_error(None) is None
-
-
-@pytest.mark.parametrize(
-    ("estimate", "actual", "sentence"),
-    [
-        (10, 11, None),
-        (10, 9, None),
-        (10, 11.5, "The run cost 1.5 CU more than estimated."),
-        (10, 8.5, "The run cost 1.5 CU less than estimated."),
-        (0.3, 0.1 + 0.2, None),
-        (0.1, 0.11, None),
-        (0, 0, None),
-        (0, 0.5, "The run cost 0.5 CU more than estimated."),
-        (0.6, 1.4, "The run cost 0.8 CU more than estimated."),
-        (None, 5, None),
-        (5, None, None),
-    ],
-)
-def test_a_price_more_than_a_tenth_off_is_named(
-    estimate: float | None, actual: float | None, sentence: str | None
-) -> None:
-    assert price_difference(estimate, actual) == sentence
 
 
 @given(several_prices, prices)

@@ -1,8 +1,8 @@
-"""The sandbox keeps Layer's published contract, tried with requests made from it.
+"""The sandbox conforms to Layer's published contract, tested with requests generated from it.
 
-Each operation gets requests that the contract allows and requests that it does not. Every answer
-must have a status, a media type and a body that the contract lists; what it allows must be
-accepted and what it does not allow refused. `waived` says where that does not hold, and why.
+Each operation gets valid and invalid requests. Every answer must have a status, a media type and a
+body that the contract lists. Valid requests must be accepted, and invalid ones refused; see
+`waived_checks` for the exceptions.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ from schemathesis.specs.openapi import checks
 
 from layer_mcp.api.fields import is_uuid
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
-from layer_mcp.sandbox.workflows import sandbox_workflows
+from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.contract import OPENAPI
 from ..support.hosts import IMAGE_MODEL
 from ..support.sandbox_calls import api_of, run
+
+pytestmark = pytest.mark.slow
 
 if not OPENAPI.exists():
     pytest.skip("Layer's openapi.json is not here", allow_module_level=True)
@@ -36,7 +38,7 @@ RUNS = "/v1/workspaces/{workspace_id}/inferences"
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[RunningSandbox]:
-    """A sandbox that takes any number of runs."""
+    """A sandbox that accepts any number of runs."""
     state = SandboxState(knobs=Knobs(run_seconds=0, max_runs_at_once=1_000_000))
     state.workspaces[0].balance_creative_units = 1e12
     with running_sandbox(state) as running:
@@ -45,7 +47,7 @@ def served() -> Iterator[RunningSandbox]:
 
 @pytest.fixture(scope="module")
 def known(served: RunningSandbox) -> dict[str, str]:
-    """An id of each kind that is there."""
+    """An existing ID of each kind."""
     with api_of(served) as api:
         workflow_run = api.post(f"/workflows/{WORKFLOW}/runs", json={"inputs": INPUTS}).json()
         return {
@@ -65,7 +67,7 @@ def known(served: RunningSandbox) -> dict[str, str]:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_answers_keep_the_contract(
+def test_every_answer_conforms_to_the_contract(
     case: Any, served: RunningSandbox, known: dict[str, str]
 ) -> None:
     case.path_parameters = with_known_ids(case.path_parameters, known)
@@ -74,11 +76,11 @@ def test_answers_keep_the_contract(
         make_acceptable(case)
     token = {"Authorization": f"Bearer {served.token}"}
     response = case.call(base_url=served.api_url, headers=token)
-    case.validate_response(response, excluded_checks=waived(case))
+    case.validate_response(response, excluded_checks=waived_checks(case))
 
 
 def with_known_ids(value: Any, known: dict[str, str]) -> Any:
-    """The path or body with ids that are there in the place of well-formed ones that are not."""
+    """Return the path parameters or body with existing IDs in place of other valid ones."""
     if not isinstance(value, dict):
         return value
     given = cast("dict[str, Any]", value)
@@ -89,7 +91,7 @@ def with_known_ids(value: Any, known: dict[str, str]) -> Any:
 
 
 def make_acceptable(case: Any) -> None:
-    """Values that the contract calls any text or any object, but of which only some mean something.
+    """Replace values for which the contract is less strict than Layer.
 
     These are cursors, the inputs of a workflow, and the type and size of an upload.
     """
@@ -97,24 +99,24 @@ def make_acceptable(case: Any) -> None:
         case.query.pop("cursor", None)
     body = case.body
     if isinstance(body, dict):
-        meaningful = {"inputs": INPUTS, **UPLOAD}
+        accepted = {"inputs": INPUTS, **UPLOAD}
         given = cast("dict[str, Any]", body)
-        case.body = {name: meaningful.get(name, part) for name, part in given.items()}
+        case.body = {name: accepted.get(name, part) for name, part in given.items()}
 
 
-def waived(case: Any) -> list[Any]:
-    """The checks that a request need not pass, because the sandbox differs as Layer does."""
+def waived_checks(case: Any) -> list[Any]:
+    """Return the checks to skip, because Layer itself differs from the contract."""
     excluded: list[Any] = []
-    # Unknown names are ignored; 0 counts as false; new names of types are passed on.
+    # Unknown names are ignored, 0 counts as false, and unknown file types are accepted.
     if (case.path.startswith(RUNS) and case.method == "POST") or unknown_names(case):
         excluded.append(NEGATIVE_DATA)
-    # To GET, the last part of this address is the id of a run.
+    # For GET, the last part of this path is the ID of a run.
     if case.path == f"{RUNS}/estimate":
         excluded.append(UNSUPPORTED_METHOD)
     return excluded
 
 
 def unknown_names(case: Any) -> set[str]:
-    """The names in a query that the contract does not know."""
+    """Return the names in a query that the contract doesn't list."""
     parameters: list[dict[str, Any]] = case.operation.definition.raw.get("parameters", [])
     return set(case.query or {}) - {parameter["name"] for parameter in parameters}

@@ -1,6 +1,5 @@
-"""The sandbox's price estimate: what a run would cost, before it is started."""
+"""The sandbox's price estimates."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,18 +9,12 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.contract import conforms
 from ..support.hosts import SMALL_IMAGE
-from ..support.sandbox_calls import api_of, balance
+from ..support.sandbox_calls import get_workspace
 
 MEGAPIXEL: dict[str, Any] = SMALL_IMAGE | {"width": 1000, "height": 1000}
 FILE_ID = "00000000-0000-4000-8000-0000000000f1"
 GUIDED = {"guidance_files": [{"file_id": FILE_ID, "type": "reference_image"}]}
 MASKED = {"mask": {"file_id": FILE_ID}}
-
-
-@pytest.fixture
-def api(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
-    with api_of(sandbox) as client:
-        yield client
 
 
 def price(api: httpx.Client, body: dict[str, Any]) -> float:
@@ -41,22 +34,22 @@ def price(api: httpx.Client, body: dict[str, Any]) -> float:
     ],
     ids=["plain", "batch", "size", "quality", "reference", "mask", "reference and mask"],
 )
-def test_the_price_depends_on_what_is_asked(
+def test_the_price_depends_on_the_parameters(
     change: dict[str, Any], expected: float, api: httpx.Client
 ) -> None:
     assert price(api, MEGAPIXEL | change) == expected
 
 
-def test_an_estimate_says_what_is_left_and_charges_nothing(
+def test_an_estimate_includes_the_remaining_balance_and_charges_nothing(
     api: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     answer = api.post("/inferences/estimate", json=MEGAPIXEL).json()
     assert conforms("EstimateForgePriceOutput", answer)
     assert answer["estimated_remaining_balance_creative_units"] == 999.9
-    assert balance(api)["available_creative_units"] == 1000
+    assert get_workspace(api)["available_creative_units"] == 1000
 
 
-def test_an_estimate_says_when_the_balance_is_too_small(
+def test_an_estimate_reports_an_insufficient_balance(
     api: httpx.Client, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.workspaces[0].balance_creative_units = 0.05
@@ -81,6 +74,6 @@ def test_an_estimate_can_ignore_references(api: httpx.Client, sandbox: RunningSa
     assert price(api, MEGAPIXEL | GUIDED | MASKED) == 0.1
 
 
-def test_an_estimate_for_no_model_of_the_sandbox_is_a_404(api: httpx.Client) -> None:
+def test_an_estimate_for_an_unknown_model_is_a_404(api: httpx.Client) -> None:
     answer = api.post("/inferences/estimate", json={"model_id": FILE_ID})
     assert (answer.status_code, answer.json()["type"][-15:]) == (404, "MODEL_NOT_FOUND")

@@ -1,17 +1,17 @@
-"""The sandbox's faults happen on the wire, once each, to any operation."""
+"""The sandbox's faults: each happens once, on the wire, to any operation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import get_args
 
 import httpx
 import pytest
 
 from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.sandbox.catalog import sandbox_workflows
 from layer_mcp.sandbox.knobs import Operation
-from layer_mcp.sandbox.workflows import sandbox_workflows
 
 from ..support.hosts import IMAGE_MODEL, SMALL_IMAGE
-from ..support.sandbox_calls import announced, api_of, run, session_of, start_headers
+from ..support.sandbox_calls import request_upload_url, run, start_headers, start_upload
 
 DATA = b"ten bytes."
 WORKFLOW = f"/workflows/{sandbox_workflows()[0].workflow_id}"
@@ -21,26 +21,14 @@ Call = Callable[[], httpx.Response]
 
 
 @pytest.fixture
-def api(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
-    with api_of(sandbox) as client:
-        yield client
-
-
-@pytest.fixture
-def storage() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
 def calls(api: httpx.Client, storage: httpx.Client) -> dict[Operation, Call]:
-    """One good request for each operation."""
+    """A valid request for each operation."""
     workspace = str(api.base_url).rstrip("/")
     made = run(api)
     output = made["outputs"][0]
     workflow_run = api.post(f"{WORKFLOW}/runs", json=INPUTS).json()["run_id"]
-    upload_url = announced(api, DATA)["upload_url"]
-    session = session_of(upload_url, DATA)
+    upload_url = request_upload_url(api, DATA)["upload_url"]
+    session = start_upload(upload_url, DATA)
     png = {"Content-Type": "image/png"}
     size = {"name": "a", "content_type": "image/png", "file_size_bytes": 10}
     question = {"Content-Range": "bytes */10"}
@@ -65,8 +53,8 @@ def calls(api: httpx.Client, storage: httpx.Client) -> dict[Operation, Call]:
     }
 
 
-def look(call: Call) -> str:
-    """What a client sees of an answer."""
+def outcome_of(call: Call) -> str:
+    """Return what the client gets."""
     try:
         answer = call()
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -99,7 +87,7 @@ def test_each_fault_happens_once(
     sandbox: RunningSandbox,
 ) -> None:
     sandbox.state.knobs.fail_next(operation, fault)
-    assert [look(calls[operation]), look(calls[operation])] == [seen, "an answer"]
+    assert [outcome_of(calls[operation]), outcome_of(calls[operation])] == [seen, "an answer"]
 
 
 @pytest.mark.parametrize("operation", get_args(Operation))
@@ -108,11 +96,14 @@ def test_every_operation_is_counted_and_can_fail(
 ) -> None:
     before = sandbox.state.arrived[operation]
     sandbox.state.knobs.fail_next(operation, Fault("drop"))
-    assert [look(calls[operation]), look(calls[operation])] == ["no answer", "an answer"]
+    assert [outcome_of(calls[operation]), outcome_of(calls[operation])] == [
+        "no answer",
+        "an answer",
+    ]
     assert sandbox.state.arrived[operation] == before + 2
 
 
-def test_a_truncated_answer_looks_whole_and_is_not(
+def test_a_truncated_answer_has_half_its_body_and_no_sign_of_it(
     calls: dict[Operation, Call], sandbox: RunningSandbox
 ) -> None:
     whole = calls["list_models"]()

@@ -18,7 +18,7 @@ from layer_mcp.sandbox.catalog import price_creative_units, sandbox_models
 from ..support.hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
 from ..support.stub_layer import RUN_ID, WORKSPACE, Reply, StubLayer, stub_layer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_host]
 
 IMAGES: dict[str, Any] = SMALL_IMAGE | {"width": 1000, "height": 1000, "batch_size": 3}
 PRICE = price_creative_units(sandbox_models()[0], InferenceRequest(**IMAGES))
@@ -85,6 +85,7 @@ async def test_the_form_says_only_what_the_protocol_has_for_forms(
     assert [form.keys() for form in person.forms] == [{"type", "properties", "required"}]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("host", ASKING, ids=str)
 async def test_after_a_yes_a_run_is_submitted_once(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
@@ -170,6 +171,7 @@ async def test_a_repeat_is_asked_about_and_paid_again(
     assert sandbox.state.arrived["execute_inference"] == 2
 
 
+@pytest.mark.smoke
 async def test_a_client_that_cannot_ask_is_told_to_ask_and_then_to_pass_the_price(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -350,7 +352,7 @@ async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
     assert [question.partition("?")[0] for question in person.questions] == [
         f"Start 3 outputs with {IMAGES['model_id']} for {price} CU" for price in (30, 40)
     ]
-    assert len(stub.asked_for(f"{WORKSPACE}/inferences")) == 1
+    assert len(stub.requests_to(f"{WORKSPACE}/inferences")) == 1
 
 
 @pytest.mark.parametrize("host", ROUNDS, ids=str)
@@ -371,7 +373,7 @@ async def test_a_balance_that_changed_before_the_answer_is_not_asked_about_again
     assert content_of(result)["inference_id"] == RUN_ID
     [question] = person.questions
     assert question.endswith("The balance is 1000 CU.")
-    assert len(stub.asked_for("/inferences/estimate")) > 1
+    assert len(stub.requests_to("/inferences/estimate")) > 1
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.server.arguments import parse_arguments, tidy
+from layer_mcp.server.arguments import normalize, parse_arguments
 from layer_mcp.server.schema import portable_schema
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 
@@ -117,5 +117,5 @@ def test_a_refusal_stays_short_and_does_not_repeat_long_values() -> None:
 
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 50_000, "1" * 10_000])
 def test_text_that_is_no_json_is_left_for_the_model_to_refuse(deep: str) -> None:
-    assert tidy(deep, {"type": "array", "items": {}}) == deep or deep.isdigit()
+    assert normalize(deep, {"type": "array", "items": {}}) == deep or deep.isdigit()
     assert "guidance_files" in refusal(guidance_files=deep)

@@ -13,9 +13,10 @@ from layer_mcp.server.answers import SIMULATED_LINE
 
 from ..support.hosts import SMALL_IMAGE, Host, content_of, error_code, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_host]
 
 
+@pytest.mark.smoke
 async def test_a_run_goes_from_submission_to_a_picture_that_opens(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -77,6 +78,7 @@ async def test_the_deadline_is_a_normal_answer(
     assert sandbox.state.arrived["get_inference"] == 2
 
 
+@pytest.mark.smoke
 async def test_cancelling_a_wait_leaves_the_run_and_the_server_alone(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -113,6 +115,7 @@ async def test_what_the_model_changes_is_named(
     assert "Changed by the model: width asked 101, runs 104." in text_of(result)
 
 
+@pytest.mark.smoke
 async def test_progress_arrives_while_waiting(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -130,6 +133,7 @@ async def test_progress_arrives_while_waiting(
     assert seen[0][0] < seen[1][0] <= 1.5
 
 
+@pytest.mark.smoke
 async def test_a_misspelt_argument_is_refused_before_anything_is_sent(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -140,6 +144,7 @@ async def test_a_misspelt_argument_is_refused_before_anything_is_sent(
     assert not sandbox.state.arrived
 
 
+@pytest.mark.smoke
 async def test_a_dropped_answer_is_never_submitted_again(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

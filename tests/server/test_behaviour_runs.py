@@ -9,14 +9,15 @@ from typing import Any
 
 import anyio
 import pytest
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.journal.owners import FOLDER_NAME
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from layer_mcp import LayerClient
+from layer_mcp.runs import queue
+from layer_mcp.runs.liveness import FOLDER_NAME
+from layer_mcp.runs.queue import SlotQueue
+from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
-from layer_mcp.server import batches
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
 from ..support.stub_layer import RUN_ID, Reply, stub_layer
@@ -59,6 +60,7 @@ async def test_a_list_without_runs_says_so(environment: dict[str, str]) -> None:
     assert (found["runs"], found["total"]) == ([], 0)
 
 
+@pytest.mark.smoke
 async def test_ten_pictures_are_started_and_waited_for_in_two_calls(
     environment: dict[str, str], sandbox: RunningSandbox, host: Host
 ) -> None:
@@ -508,11 +510,14 @@ def add_newer_runs(environment: dict[str, str], count: int) -> None:
         database.row_factory = sqlite3.Row
         row = dict(database.execute("SELECT * FROM runs").fetchone())
         marks = ", ".join(f":{name}" for name in row)
-        ended = {"has_ended": 1, "status": "complete", "created_at": row["created_at"] + 1}
+        ended = {"state": "complete", "created_at": row["created_at"] + 1}
         database.executemany(
             f"INSERT INTO runs VALUES ({marks})",
             [
-                row | ended | {"local_id": f"row-{n}", "run_id": f"run-{n}", "fingerprint": f"{n}"}
+                row
+                | ended
+                | {"key": f"{n}", "run_id": f"run-{n}", "fingerprint": f"{n}"}
+                | {"sequence": row["sequence"] + 1 + n}
                 for n in range(count)
             ],
         )
@@ -570,9 +575,8 @@ def crashing_once(work: Callable[..., Awaitable[Any]], error: Exception) -> Call
 async def test_a_crash_in_line_leaves_the_other_runs_of_the_batch_and_the_server(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        batches, "take_turn", crashing_once(batches.take_turn, PermissionError("no folder"))
-    )
+    acquire_slot = crashing_once(SlotQueue.acquire_slot, PermissionError("no folder"))
+    monkeypatch.setattr(SlotQueue, "acquire_slot", acquire_slot)
     async with connected(environment) as client:
         batch = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
         found = await listed(client, batch_id=batch["batch_id"], wait_for="all")
@@ -603,7 +607,7 @@ async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Pa
             await client.call_tool("get_status", {"inference_id": RUN_ID})
             [row] = (await listed(client))["runs"]
             again = content_of(await client.call_tool("execute_inference", PRICED))
-        sent = [one for one in stub.asked_for("/inferences") if one.method == "POST"]
+        sent = [one for one in stub.requests_to("/inferences") if one.method == "POST"]
     assert error_code(unknown) == "OUTCOME_UNKNOWN"
     assert (row["status"], row["actual_price_creative_units"]) == ("complete", 2)
     assert (again["inference_id"], again["duplicate"]) == (RUN_ID, True)
@@ -613,9 +617,8 @@ async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Pa
 async def test_a_run_that_crashed_in_line_is_told_as_not_sent(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        batches, "take_turn", crashing_once(batches.take_turn, PermissionError("no folder"))
-    )
+    acquire_slot = crashing_once(SlotQueue.acquire_slot, PermissionError("no folder"))
+    monkeypatch.setattr(SlotQueue, "acquire_slot", acquire_slot)
     async with connected(environment) as client:
         batch = content_of(await client.call_tool("execute_batch", batch_of("one")))
     assert [row["status"] for row in batch["runs"]] == ["not_sent"]
@@ -631,9 +634,8 @@ async def test_a_run_in_line_whose_server_was_taken_for_dead_is_not_sent(
             lock.unlink()
         [row] = (await listed(second, status="not_sent"))["runs"]
         sandbox.state.knobs.run_seconds = 0
-        with anyio.fail_after(30):
-            while not row["error"].startswith("NOT_SENT"):
-                await anyio.sleep(0.1)
-                [row] = (await listed(second, status="not_sent"))["runs"]
+        await listed(second, wait_for="all", wait_seconds=30)
+        # Four times as long as the queue pauses between its looks.
+        await anyio.sleep(4 * queue.PAUSE_SECONDS)
     assert row["prompt"] == "6"
     assert sandbox.state.arrived["execute_inference"] == 5

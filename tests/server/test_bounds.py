@@ -17,9 +17,9 @@ import anyio
 import pytest
 
 from layer_mcp import LayerClient, LayerError
-from layer_mcp.api.file_hosts import FileHosts
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.local_files import LocalFile, open_media_file
+from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.retry import Limits
 from layer_mcp.api.upload import UploadSession, open_session, send_file
@@ -33,7 +33,7 @@ from ..support.stub_layer import (
     RUN_ID,
     TOKEN,
     WORKSPACE,
-    Question,
+    ReceivedRequest,
     Reply,
     StubLayer,
     stub_layer,
@@ -94,7 +94,7 @@ async def test_a_packed_file_is_refused_and_nothing_of_it_is_kept(
     with pytest.raises(LayerError, match="DOWNLOAD_FAILED: The media host sent a compressed"):
         await layer.download(f"{stub.address}/a.png", sink)
     assert sink.getvalue() == b""
-    assert len(stub.asked) == 1
+    assert len(stub.requests) == 1
 
 
 async def test_a_file_packed_twice_takes_no_memory(
@@ -113,7 +113,7 @@ async def test_a_storage_hosts_packed_answer_takes_no_memory(
 ) -> None:
     body = gzip.compress(bomb) if encoding == "gzip, gzip" else bomb
     headers = f"Content-Encoding: {encoding}", "Location: /session"
-    hosts = FileHosts(host_rules("http://127.0.0.1:1"))
+    hosts = FileTransport(host_rules("http://127.0.0.1:1"))
     opened: list[UploadSession] = []
 
     async def start() -> None:
@@ -163,7 +163,7 @@ async def test_a_submission_whose_answer_cannot_be_unpacked_is_an_unknown_outcom
     async with MEMORY.connect(stub.environment(tmp_path)) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)
     assert error_code(result) == "OUTCOME_UNKNOWN"
-    assert len(stub.asked_for("/inferences")) == 1
+    assert len(stub.requests_to("/inferences")) == 1
 
 
 @pytest.mark.parametrize("tool", ["execute_inference", "execute_workflow"])
@@ -174,8 +174,8 @@ async def test_a_run_is_not_started_when_its_files_took_the_time_of_the_call(
     picture: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("layer_mcp.server.waiting.MIN_UPLOAD_SECONDS", 0.1)
-    monkeypatch.setattr("layer_mcp.server.waiting.SUBMISSION_SECONDS", 1.7)
+    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.types.SUBMISSION_SECONDS", 1.7)
     sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=1))
     calls: dict[str, dict[str, Any]] = {
         "execute_inference": SMALL_IMAGE
@@ -208,14 +208,14 @@ async def test_a_look_up_ends_with_the_list(
     stub.answers["/workflows"] = answer
     with pytest.raises(LayerError, match="WORKFLOW_NOT_FOUND"):
         await layer.find_workflow(RUN_ID)
-    assert len(stub.asked) == times
+    assert len(stub.requests) == times
 
 
 async def test_a_list_without_an_end_is_given_up(layer: LayerClient, stub: StubLayer) -> None:
     cursors = cycle("abc")
     stub.answers["/workspaces"] = lambda _question: page(next(cursors))
     assert await layer.list_workspaces() == []
-    assert len(stub.asked) == 20
+    assert len(stub.requests) == 20
 
 
 @pytest.mark.parametrize("what", ["workflow", "workspace"])
@@ -225,7 +225,7 @@ async def test_a_look_up_ends_in_time_whatever_the_api_does(
     monkeypatch.setattr("layer_mcp.api.client.LOOKUP_SECONDS", 0.3)
     ended = threading.Event()
 
-    def late(_question: Question) -> Reply:
+    def late(_question: ReceivedRequest) -> Reply:
         ended.wait(10)
         return page("a")
 
@@ -243,12 +243,12 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     monkeypatch.setattr("layer_mcp.api.upload.PAUSE_SECONDS", 0)
     ranges = cycle(["bytes=0-9", "bytes=0-9", "bytes=0-19", "bytes=0-19"])
     stub.answers["/session"] = lambda _question: Reply(status=308, headers={"Range": next(ranges)})
-    hosts = FileHosts(host_rules(stub.address))
+    hosts = FileTransport(host_rules(stub.address))
     session = UploadSession(FILE_ID, "image/png", f"{stub.address}/session")
     with open_media_file(picture) as file, pytest.raises(LayerError, match="UPLOAD_FAILED"):
         await send_file(hosts, session, file)
     await hosts.close()
-    assert len(stub.asked) <= 40
+    assert len(stub.requests) <= 40
 
 
 async def test_a_workflow_takes_at_most_60_local_files_and_opens_none_of_more(
@@ -263,7 +263,7 @@ async def test_a_workflow_takes_at_most_60_local_files_and_opens_none_of_more(
         result = await client.call_tool("execute_workflow", call)
     assert error_code(result) == "INVALID_ARGUMENTS"
     assert "At most 60 local files" in text_of(result)
-    assert len(stub.asked) == 1
+    assert len(stub.requests) == 1
 
 
 async def test_the_time_of_a_call_covers_the_opening_of_its_files(
@@ -279,8 +279,8 @@ async def test_the_time_of_a_call_covers_the_opening_of_its_files(
         time.sleep(0.3)
         return open_media_file(path, max_bytes=max_bytes)
 
-    monkeypatch.setattr("layer_mcp.server.uploads.open_media_file", slowly)
-    monkeypatch.setattr("layer_mcp.server.waiting.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.references.open_media_file", slowly)
+    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
     references = [{"path": f"{number}.png", "type": "init"} for number in range(9)]
     for reference in references:
         (picture.parent / reference["path"]).write_bytes(picture.read_bytes())
@@ -300,8 +300,8 @@ async def test_an_answer_does_not_wait_for_a_slow_picture(
     def slow(_data: bytes) -> None:
         ended.wait(20)
 
-    monkeypatch.setattr("layer_mcp.server.finishing.MIN_FINISHING_SECONDS", 0.2)
-    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", slow)
+    monkeypatch.setattr("layer_mcp.server.run_answers.MIN_FINISHING_SECONDS", 0.2)
+    monkeypatch.setattr("layer_mcp.preview.small_picture", slow)
     stub.finish(stub.file("/a.png", png("red")))
     settings = {"LAYER_PREVIEW": "1", "LAYER_MAX_WAIT_SECONDS": "0"}
     async with MEMORY.connect(stub.environment(tmp_path, **settings)) as client:
@@ -324,7 +324,7 @@ async def test_pictures_are_made_small_one_at_a_time(
         at_once.append(len(running))
         running.pop()
 
-    monkeypatch.setattr("layer_mcp.server.finishing.small_picture", counted)
+    monkeypatch.setattr("layer_mcp.preview.small_picture", counted)
     stub.finish(*(stub.file(f"/{number}.png", png("red")) for number in range(5)))
     async with MEMORY.connect(stub.environment(tmp_path, LAYER_PREVIEW="1")) as client:
         await client.call_tool("get_status", {"inference_id": RUN_ID})
@@ -350,7 +350,7 @@ async def test_a_long_list_of_models_is_cut_and_the_next_step_leads_to_the_rest(
         for number in range(50)
     ]
 
-    def listed(question: Question) -> Reply:
+    def listed(question: ReceivedRequest) -> Reply:
         asked = parse_qs(question.path.partition("?")[2])
         first = int(asked.get("cursor", ["0"])[0])
         end = first + int(asked["limit"][0])

@@ -11,7 +11,7 @@ from mcp.types import Completion, PromptReference, ResourceTemplateReference
 from layer_mcp import Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
-from layer_mcp.sandbox.records import SandboxWorkspace
+from layer_mcp.sandbox.state import SandboxWorkspace
 from layer_mcp.server.app import create_server
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, Host
@@ -50,6 +50,7 @@ async def offered(
     return found
 
 
+@pytest.mark.smoke
 async def test_what_is_typed_becomes_the_ids_of_models(
     host: Host, environment: dict[str, str]
 ) -> None:

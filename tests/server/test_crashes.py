@@ -5,26 +5,27 @@ import os
 import random
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from layer_mcp.journal.entries import RunEntry, RunFilter
-from layer_mcp.server.state import journal_of
 
-from layer_mcp import Settings
+from layer_mcp.runs.types import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.crashing_call import ANSWERED, READY, call_and_wait
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code
+from ..support.journals import list_runs
 from ..support.sandbox_calls import api_of
 from .test_stdio_process import child
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL"),
+    pytest.mark.process,
+    pytest.mark.slow,
 ]
 
 CHUNKS = 10
@@ -58,10 +59,9 @@ class Scene:
     def settings(self, number: int) -> dict[str, str]:
         return self.environment | {"LAYER_STATE_DIR": str(self.folder / str(number))}
 
-    async def rows(self, number: int) -> list[RunEntry]:
+    async def rows(self, number: int) -> list[Run]:
         """What a server that starts now finds in the journal."""
-        with closing(journal_of(Settings.from_env(self.settings(number)))) as journal:
-            return await journal.runs.listed(RunFilter(), 100)
+        return await list_runs(self.settings(number))
 
     def runs(self, prompt: str) -> list[str]:
         """The runs that the sandbox accepted."""
@@ -139,26 +139,26 @@ async def check_what_the_next_server_knows(scene: Scene, number: int, prompt: st
     if not rows:
         return "nothing written"
     [row] = rows
-    assert row.delivery in ("confirmed", "unknown", "not_sent")
-    assert (row.delivery == "confirmed") == (row.run_id is not None)
-    if row.delivery == "confirmed":
+    assert row.state in ("in_progress", "unknown", "not_sent")
+    assert (row.state == "in_progress") == (row.run_id is not None)
+    if row.state == "in_progress":
         assert runs == [row.run_id]
-    if row.delivery == "not_sent":
+    if row.state == "not_sent":
         assert runs == []
-    return row.delivery
+    return row.state
 
 
 async def check_that_the_call_is_safe_to_repeat(
-    scene: Scene, number: int, prompt: str, delivery: str
+    scene: Scene, number: int, prompt: str, state: str
 ) -> None:
     before = scene.runs(prompt)
     async with MEMORY.connect(scene.settings(number)) as client:
         again = await client.call_tool("execute_inference", SMALL_IMAGE | {"prompt": prompt})
     content = content_of(again)
-    if delivery == "confirmed":
+    if state == "in_progress":
         assert [content["inference_id"]] == before == scene.runs(prompt)
         assert content["duplicate"] is True
-    elif delivery == "unknown":
+    elif state == "unknown":
         assert error_code(again) == "OUTCOME_UNKNOWN"
         assert scene.runs(prompt) == before
     else:
@@ -190,15 +190,15 @@ async def test_a_killed_server_is_told_of_by_the_journal_and_nothing_is_paid_aga
         refused = arrived - runs + (fault_met and fault is not None and refuses(fault))
         wait_for_what_was_sent(scene, refused)
         faults.clear()
-        delivery = await check_what_the_next_server_knows(scene, number, prompt)
-        await check_that_the_call_is_safe_to_repeat(scene, number, prompt, delivery)
-        ends.append(delivery)
+        state = await check_what_the_next_server_knows(scene, number, prompt)
+        await check_that_the_call_is_safe_to_repeat(scene, number, prompt, state)
+        ends.append(state)
     print({end: ends.count(end) for end in ends})
 
 
 def refuses(fault: Fault) -> bool:
     """Whether the request that meets the fault starts no run."""
-    return fault.effect != "slow" and not fault.works
+    return fault.effect != "slow" and not fault.is_processed
 
 
 @pytest.mark.parametrize("chunk", range(SCRIPT_CHUNKS))
@@ -221,7 +221,7 @@ async def test_a_killed_script_is_told_of_by_the_journal_and_nothing_is_paid_aga
             server.call(2, "execute_inference", SMALL_IMAGE | {"prompt": prompt})
             wait_for_a_moment(scene, chance, whole_seconds)
         wait_for_what_was_sent(scene, 0)
-        delivery = await check_what_the_next_server_knows(scene, number, prompt)
-        await check_that_the_call_is_safe_to_repeat(scene, number, prompt, delivery)
-        ends.append(delivery)
+        state = await check_what_the_next_server_knows(scene, number, prompt)
+        await check_that_the_call_is_safe_to_repeat(scene, number, prompt, state)
+        ends.append(state)
     print({end: ends.count(end) for end in ends})

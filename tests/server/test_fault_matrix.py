@@ -11,7 +11,7 @@ from ..support.fault_matrix import MOMENTS, Moment, broken_promises, faults, tri
 from ..support.fault_table import CELL, Cell
 from ..support.hosts import Host
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=[moment.replace(" ", "-") for moment in MOMENTS])

@@ -10,12 +10,12 @@ from typing import Any
 
 import anyio
 import pytest
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.runs.sidecar import FinishedRun, earlier_saved
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
-from layer_mcp.runs.outputs import save_outputs
+from layer_mcp.runs.outputs import find_saved, save_outputs
+from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.types import Run, RunRequest
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
@@ -196,13 +196,14 @@ async def test_two_runs_of_the_same_name_that_are_saved_at_once_keep_both_record
     async with LayerClient(None, api_url=stub.address) as layer, anyio.create_task_group() as tasks:
         for run_id, path in zip(ids, ("/a.png", "/b.png"), strict=True):
             output = Output(url=stub.address + path, content_type="image/png")
-            run = FinishedRun(run_id, [output], "potion", {})
+            request = RunRequest("inference", "", WORKSPACE, {"prompt": "potion"})
+            run = Run(request, "complete", 0.0, run_id=run_id, outputs=(output,))
 
-            async def save(run: FinishedRun = run) -> None:
+            async def save(run: Run = run) -> None:
                 await save_outputs(layer, run, outputs, max_bytes=1000)
 
             tasks.start_soon(save)
-    found = [earlier_saved(outputs, run_id) for run_id in ids]
+    found = [find_saved(outputs, run_id) for run_id in ids]
     contents = [one.path(one.files[0]).read_bytes() for one in found if one]
     assert contents == [b"one", b"two"]
 
@@ -219,7 +220,7 @@ async def test_an_id_in_capital_letters_is_the_same_run(
         saved = content_of(await client.call_tool("save_outputs", call))
     assert saved["paths"] == [again["outputs"][0]["path"]]
     assert names_in(outputs) == before
-    assert len(stub.asked_for("/a.png")) == 1
+    assert len(stub.requests_to("/a.png")) == 1
 
 
 async def test_an_id_that_layer_writes_in_capital_letters_is_the_same_run(

@@ -11,7 +11,7 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, Host, content_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CALLS = {"memory": 3000, "stdio": 2000, "http": 500}
 AT_ONCE = 20

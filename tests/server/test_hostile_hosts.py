@@ -20,7 +20,7 @@ from ..support.raw_hosts import (
     raw_stdio,
     request,
 )
-from ..support.sandbox_calls import api_of, png, uploaded
+from ..support.sandbox_calls import api_of, png, upload
 from ..support.stdio_child import INITIALIZE
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,7 @@ async def assert_still_answers(raw: RawConnection) -> None:
     assert (await raw.ask(LISTING))["result"]["tools"]
 
 
+@pytest.mark.smoke
 async def test_a_request_id_that_is_repeated_at_once_is_paid_once(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
@@ -58,6 +59,7 @@ async def test_a_request_id_that_is_repeated_at_once_is_paid_once(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
+@pytest.mark.slow
 async def test_a_request_id_that_comes_again_later_is_paid_once(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
@@ -133,7 +135,7 @@ async def test_json_in_strings_nulls_and_empties_make_the_run_that_was_meant(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with api_of(sandbox) as api:
-        file_id = uploaded(api, png("red"))
+        file_id = upload(api, png("red"))
     guidance = [{"file_id": file_id, "type": "reference_image", "weight": None}]
     absent = {"mask": None, "quality": "null", "session_name": "", "workspace_id": "null"}
     sent = SMALL_IMAGE | absent | {"guidance_files": json.dumps(guidance), "width": "64"}
@@ -144,6 +146,7 @@ async def test_json_in_strings_nulls_and_empties_make_the_run_that_was_meant(
     assert (made.width, made.mask, made.quality, made.session_name) == (64, None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [FUTURE, "1999-01-01", ""])
 async def test_a_handshake_of_an_unknown_version_is_answered_with_a_known_one_over_stdio(
     version: str, environment: dict[str, str]
@@ -177,6 +180,7 @@ async def test_a_request_of_a_future_version_is_refused_with_those_there_are(
         await assert_still_answers(modern)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("envelope", [False, True], ids=["header", "header-and-envelope"])
 async def test_an_http_header_of_a_future_version_is_a_bad_request_with_the_requests_id(
     envelope: bool, environment: dict[str, str]

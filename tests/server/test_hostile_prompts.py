@@ -56,6 +56,7 @@ async def test_arguments_that_are_none_are_refused(
     assert text_of(await raw.ask(prompt(100, {"sound": "a door"})))
 
 
+@pytest.mark.smoke
 async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
     odd = "a door \ud83d"
     await raw.ask(prompt(1, {"sound": odd}))

@@ -15,7 +15,7 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import SCRIPT, SMALL_IMAGE, child_environment, content_of, http_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.process]
 
 LISTING: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}

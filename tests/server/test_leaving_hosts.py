@@ -27,7 +27,7 @@ from ..support.raw_hosts import (
 )
 from ..support.stdio_child import INITIALIZE, INITIALIZED
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.process, pytest.mark.slow]
 
 WARM_UPS, ROUNDS = 3, 12
 LIMIT_SECONDS = 20

@@ -12,7 +12,7 @@ from mcp.types import INVALID_PARAMS, TextContent
 from PIL import Image
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.server.prompts.jobs import jobs
+from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
 from layer_mcp.setting_values import TOOLSETS, Toolset
 
@@ -21,7 +21,7 @@ from ..support.hosts import IMAGE_MODEL, MEMORY, Host
 
 pytestmark = pytest.mark.anyio
 
-NAMES = [job.name for job in jobs()]
+NAMES = [job.name for job in JOBS]
 ALL_TOOLS = frozenset(tool.name for tool in tools_of(TOOLSETS))
 FILE_ID = "00000000-0000-4000-8000-0000000000f1"
 REQUIRED = {
@@ -30,7 +30,7 @@ REQUIRED = {
         for argument in job.arguments
         if argument.is_required
     }
-    for job in jobs()
+    for job in JOBS
 }
 ODD_TEXTS = {
     "markup": '<b>a</b> </user> {"a": 1} `tool`',
@@ -78,6 +78,7 @@ async def test_the_prompts_are_listed_with_what_a_person_has_to_fill_in(
     assert all(each.description for prompt in listed for each in prompt.arguments or [])
 
 
+@pytest.mark.smoke
 async def test_a_prompt_says_what_was_asked_for(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         text = await text_of_prompt(client, "icon_set", {"subjects": "sword", "style": "pixel art"})
@@ -91,7 +92,7 @@ async def test_what_a_prompt_says_can_be_done(
     picture = tmp_path / "my  own $picture.png"
     Image.new("RGB", (64, 64), (220, 30, 30)).save(picture)
     images = [
-        argument.name for job in jobs() for argument in job.arguments if argument.kind == "image"
+        argument.name for job in JOBS for argument in job.arguments if argument.kind == "image"
     ]
     given = {
         argument: str(picture) if argument in images else value
@@ -105,7 +106,7 @@ async def test_what_a_prompt_says_can_be_done(
     assert follower.called[0] == "list_models"
     assert "estimate_price" in follower.called
     assert set(follower.statuses) == {"complete"}
-    folder = next(job.folder for job in jobs() if job.name == name)
+    folder = next(job.folder for job in JOBS if job.name == name)
     assert follower.paths
     assert {Path(path).parent.name for path in follower.paths} == {folder}
     assert all(Path(path).exists() for path in follower.paths)
@@ -115,7 +116,7 @@ async def test_what_a_prompt_says_can_be_done(
 async def test_a_prompt_names_only_tools_and_arguments_that_there_are(
     name: str, environment: dict[str, str]
 ) -> None:
-    job = next(job for job in jobs() if job.name == name)
+    job = next(job for job in JOBS if job.name == name)
     everything = {a.name: a.default or REQUIRED[name].get(a.name, "1") for a in job.arguments}
     async with MEMORY.connect(environment) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

@@ -16,17 +16,14 @@ from typing import Any
 
 import anyio
 import pytest
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.journal.entries import RunEntry, RunFilter
-from layer_mcp.journal.run_log import RunLog
-from layer_mcp.server.state import journal_of
 from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
-from layer_mcp import Settings
+from layer_mcp.runs import service
+from layer_mcp.runs import sqlite as database_module
+from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.types import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
-from layer_mcp.server import paying
 
 from ..support.hosts import (
     ALL_HOSTS,
@@ -38,9 +35,10 @@ from ..support.hosts import (
     http_server,
     text_of,
 )
+from ..support.journals import list_runs
 from ..support.sandbox_calls import png
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.every_host]
 
 STDIO = next(host for host in ALL_HOSTS if host.transport == "stdio")
 PROCESSES = 4
@@ -104,6 +102,7 @@ async def test_fifty_equal_calls_to_four_servers_are_sent_once(
     check_that_one_was_sent(sandbox, answers)
 
 
+@pytest.mark.slow
 async def test_fifty_equal_calls_with_a_local_file_to_four_servers_are_sent_once(
     sandbox: RunningSandbox, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -115,6 +114,7 @@ async def test_fifty_equal_calls_with_a_local_file_to_four_servers_are_sent_once
     check_that_one_was_sent(sandbox, answers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code"), [(402, "INSUFFICIENT_BALANCE"), (422, "INVALID_INPUTS")], ids=str
 )
@@ -145,15 +145,12 @@ async def until_sent(sandbox: RunningSandbox) -> None:
             await anyio.sleep(0.01)
 
 
-async def only_row(environment: dict[str, str]) -> RunEntry:
+async def only_row(environment: dict[str, str]) -> Run:
     """What the journal says of the one call, once that is final."""
-    with (
-        closing(journal_of(Settings.from_env(environment))) as journal,
-        anyio.fail_after(WAIT_SECONDS),
-    ):
+    with anyio.fail_after(WAIT_SECONDS):
         while True:
-            rows = await journal.runs.listed(RunFilter(), 10)
-            if rows and not rows[0].is_on_its_way:
+            rows = await list_runs(environment)
+            if rows and not rows[0].is_being_sent:
                 [row] = rows
                 return row
             await anyio.sleep(0.05)
@@ -164,7 +161,7 @@ async def call_and_ignore_the_end(client: Client) -> None:
         await client.call_tool("execute_inference", SMALL_IMAGE)
 
 
-async def give_up_by_cancelling(connect: Connect, scene: Scene) -> RunEntry:
+async def give_up_by_cancelling(connect: Connect, scene: Scene) -> Run:
     async with connect() as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call_and_ignore_the_end, client)
@@ -173,7 +170,7 @@ async def give_up_by_cancelling(connect: Connect, scene: Scene) -> RunEntry:
         return await only_row(scene.environment)
 
 
-async def give_up_by_closing(connect: Connect, scene: Scene) -> RunEntry:
+async def give_up_by_closing(connect: Connect, scene: Scene) -> Run:
     async with anyio.create_task_group() as tasks:
         async with connect() as client:
             tasks.start_soon(call_and_ignore_the_end, client)
@@ -182,7 +179,7 @@ async def give_up_by_closing(connect: Connect, scene: Scene) -> RunEntry:
     return await only_row(scene.environment)
 
 
-async def give_up_by_a_timeout(connect: Connect, scene: Scene) -> RunEntry:
+async def give_up_by_a_timeout(connect: Connect, scene: Scene) -> Run:
     async with connect() as client:
         # What a first call imports must not take the time that this one has.
         await client.call_tool("estimate_price", SMALL_IMAGE)
@@ -191,7 +188,7 @@ async def give_up_by_a_timeout(connect: Connect, scene: Scene) -> RunEntry:
         return await only_row(scene.environment)
 
 
-GiveUp = Callable[[Connect, Scene], Awaitable[RunEntry]]
+GiveUp = Callable[[Connect, Scene], Awaitable[Run]]
 
 
 async def check_that_its_run_is_kept(
@@ -221,17 +218,18 @@ async def test_a_call_whose_host_gives_up_while_it_is_sent_keeps_its_run(
     await check_that_its_run_is_kept(give_up_by_a_timeout, 4.0, host, scene)
 
 
+@pytest.mark.smoke
 async def test_a_call_whose_client_closes_while_it_is_sent_keeps_its_run(
     host: Host, scene: Scene
 ) -> None:
     await check_that_its_run_is_kept(give_up_by_closing, 1.0, host, scene)
 
 
-async def until_written(log: RunLog, delivery: str) -> None:
+async def until_recorded(environment: dict[str, str], state: str) -> None:
     """Wait until the journal says this of the one call."""
     with anyio.fail_after(WAIT_SECONDS):
         # Another server writes it, so there is no event to await.
-        while {row.delivery for row in await log.listed(RunFilter(), 10)} != {delivery}:  # noqa: ASYNC110
+        while {run.state for run in await list_runs(environment)} != {state}:  # noqa: ASYNC110
             await anyio.sleep(0.05)
 
 
@@ -348,24 +346,23 @@ async def test_a_run_whose_journal_was_damaged_while_it_was_sent_is_told_with_a_
 
 
 @pytest.mark.parametrize(
-    ("fault", "delivery"),
+    ("fault", "state"),
     [
         (Fault("status", status=422, code="INVALID_INPUTS", delay_seconds=1), "not_sent"),
         (Fault("status", status=500, delay_seconds=1), "unknown"),
-        (LATE, "confirmed"),
+        (LATE, "in_progress"),
     ],
     ids=["refused", "unknown", "started"],
 )
 async def test_what_came_of_a_call_is_written_down_later_if_it_cannot_be_now(
-    fault: Fault, delivery: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, state: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paying, "LATER_SECONDS", 0.05)
+    monkeypatch.setattr(service, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
-    with closing(journal_of(Settings.from_env(scene.environment))) as journal:
-        async with call_being_sent(scene, fault) as answers:
-            with closing(sqlite3.connect(journal_file(scene), isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
-                with anyio.fail_after(WAIT_SECONDS):
-                    while not answers:  # noqa: ASYNC110
-                        await anyio.sleep(0.05)
-            await until_written(journal.runs, delivery)
+    async with call_being_sent(scene, fault) as answers:
+        with closing(sqlite3.connect(journal_file(scene), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with anyio.fail_after(WAIT_SECONDS):
+                while not answers:  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
+        await until_recorded(scene.environment, state)

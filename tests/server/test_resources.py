@@ -8,16 +8,22 @@ from typing import Any
 
 import httpx
 import pytest
-from layer_mcp.server.run_results import output_uri
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, TextResourceContents
 
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import resources
+from layer_mcp.server.run_answers import OUTPUT_TEMPLATE
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, SMALL_IMAGE, Host, content_of
 from ..support.sandbox_calls import api_of, run
+
+
+def output_uri(file_id: str) -> str:
+    """The address of an output."""
+    return OUTPUT_TEMPLATE.format(file_id=file_id.lower())
+
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +108,7 @@ async def test_the_workspaces_are_what_list_workspaces_answers(
     assert facts == without_next_step(answer)
 
 
+@pytest.mark.smoke
 async def test_an_output_is_its_file(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         output = await finished_output(client)

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
-from annotated_types import Gt
+from annotated_types import Gt, MaxLen
 from hypothesis import HealthCheck, assume, given, settings
 from jsonschema import Draft202012Validator
 from mcp import Client
@@ -21,7 +21,7 @@ from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.setting_values import DEFAULT_TOOLSETS, TOOLSETS, Toolset
 
-from ..support.dialect_strategies import SOME_ID, allowed_by, near_the_limits
+from ..support.dialect_strategies import MAX_TEXT_LENGTH, SOME_ID, allowed_by, near_the_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -150,6 +150,22 @@ def test_a_tool_changes_only_on_purpose(name: str, snapshot: SnapshotAssertion) 
     assert published | {"output_schema": tool.output_schema} == golden
 
 
+def shortest_limits(model: type[BaseModel]) -> Iterator[int]:
+    """The most characters that each text of a model may have."""
+    for field in model.model_fields.values():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from shortest_limits(part)
+        if str in (field.annotation, *get_args(field.annotation)):
+            yield from (limit.max_length for limit in field.metadata if isinstance(limit, MaxLen))
+
+
+@pytest.mark.parametrize("model", ARGUMENTS)
+def test_a_text_may_be_as_long_as_those_that_are_tried(model: type[BaseModel]) -> None:
+    """The schemas don't say how long a text may be, so whoever reads them can't know."""
+    assert min(shortest_limits(model), default=MAX_TEXT_LENGTH) >= MAX_TEXT_LENGTH
+
+
 def above_zero_only(model: type[BaseModel]) -> set[str]:
     """Numbers whose limit 'above 0' the dialect cannot say."""
     properties = portable_schema(model)["properties"]
@@ -182,6 +198,7 @@ def has_word_for_not_given(value: object) -> bool:
     return value in ("", "null")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ARGUMENTS)
 def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> None:
     schema = portable_schema(model)
@@ -201,6 +218,7 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value)
 )

@@ -11,16 +11,16 @@ from typing import Any
 import anyio
 import platformdirs
 import pytest
-from layer_mcp.journal import database as database_module
-from layer_mcp.journal.database import FILE_NAME
 from mcp import Client
 from mcp.types import CallToolResult
 
+from layer_mcp.runs import sqlite as database_module
+from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
 from ..support.hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, content_of, error_code, text_of
-from ..support.sandbox_calls import api_of, png, uploaded
+from ..support.sandbox_calls import api_of, png, upload
 from ..support.stub_layer import Reply, stub_layer
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +100,7 @@ def limited(environment: dict[str, str]) -> dict[str, str]:
     return environment | {"LAYER_MAX_SPEND_PER_DAY": f"{DAY_LIMIT:g}"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1])
 async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_of_a_day(
@@ -366,7 +367,7 @@ async def test_a_negative_estimate_counts_as_no_price(tmp_path: Path) -> None:
         limits = {"LAYER_MAX_PRICE": "5", "LAYER_MAX_SPEND_PER_DAY": "5"}
         async with MEMORY.connect(stub.environment(tmp_path, **limits)) as client:
             refused = await start(client, cheap())
-        sent = stub.asked_for("/inferences")
+        sent = stub.requests_to("/inferences")
     assert error_code(refused) == "PRICE_UNKNOWN"
     assert sent == []
 
@@ -377,7 +378,7 @@ async def test_references_that_layer_does_not_price_are_above_any_limit(
 ) -> None:
     sandbox.state.knobs.estimate_refuses_references = True
     with api_of(sandbox) as api:
-        reference = {"file_id": uploaded(api, png("red")), "type": "reference_image"}
+        reference = {"file_id": upload(api, png("red")), "type": "reference_image"}
     call = SMALL_IMAGE | {"guidance_files": [reference], "max_price_creative_units": 1000}
     async with MEMORY.connect(environment | {limit: "1000"}) as client:
         refused = await start(client, call)

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layer_mcp.journal.database import FILE_NAME
 
+from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SCRIPT, SMALL_IMAGE
 from ..support.sandbox_calls import png
 from ..support.stdio_child import Child, child
 from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
+
+pytestmark = pytest.mark.process
 
 SIGNATURE = "c2lnbmF0dXJl"
 SECRET = "pat_0123456789abcdef0123456789abcdef"
@@ -98,6 +100,7 @@ def delivery_in(environment: dict[str, str]) -> tuple[str, str | None]:
     return row
 
 
+@pytest.mark.slow
 def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_written_down(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -108,6 +111,7 @@ def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_w
     assert delivery_in(environment) == ("confirmed", run_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
 def test_sigterm_during_a_submission_ends_the_process_once_its_answer_is_written_down(
     arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
@@ -119,6 +123,7 @@ def test_sigterm_during_a_submission_ends_the_process_once_its_answer_is_written
     assert delivery_in(environment) == ("confirmed", run_id)
 
 
+@pytest.mark.slow
 def test_a_server_that_was_told_to_end_sends_nothing_new(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -134,6 +139,7 @@ def test_a_server_that_was_told_to_end_sends_nothing_new(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

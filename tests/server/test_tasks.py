@@ -72,6 +72,7 @@ async def ended(client: Client, task_id: str) -> CallToolResult:
     return task.result
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("host", MODERN_HOSTS, ids=str)
 async def test_a_run_is_a_task_and_its_answer_that_of_get_status(
     environment: dict[str, str], sandbox: RunningSandbox, host: Host

@@ -4,8 +4,6 @@ import logging
 
 import anyio
 import pytest
-from layer_mcp.server.run_results import RunAnswer
-from layer_mcp.server.state import ToolContext
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import Tool
@@ -15,6 +13,8 @@ from mcp.types import CallToolResult, ToolAnnotations
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import app
+from layer_mcp.server.context import ToolContext
+from layer_mcp.server.run_answers import InferenceAnswer
 from layer_mcp.server.tool import make_tool
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
@@ -26,11 +26,11 @@ class NoArguments(ArgModelBase):
     """Nothing."""
 
 
-async def crash(arguments: NoArguments, context: ToolContext) -> RunAnswer:
+async def crash(arguments: NoArguments, context: ToolContext) -> InferenceAnswer:
     raise RuntimeError("a secret of the server")
 
 
-async def refuse(arguments: NoArguments, context: ToolContext) -> RunAnswer:
+async def refuse(arguments: NoArguments, context: ToolContext) -> InferenceAnswer:
     raise LayerError("FORBIDDEN", "Not for you.")
 
 
@@ -42,7 +42,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
             title="T",
             description="D",
             arguments=NoArguments,
-            answer=RunAnswer,
+            answer=InferenceAnswer,
             annotations=ToolAnnotations(),
         )
         for function in (crash, refuse)

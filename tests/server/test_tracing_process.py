@@ -17,7 +17,7 @@ from ..support.raw_hosts import RawConnection, call, raw_http, raw_stdio
 from ..support.span_collector import ENDPOINT, PROTOCOL, SpanCollector, span_collector, texts_of
 from ..support.stdio_child import INITIALIZE, INITIALIZED
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.process, pytest.mark.slow]
 
 Transport = Literal["stdio", "http"]
 

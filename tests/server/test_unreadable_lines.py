@@ -7,10 +7,12 @@ from mcp.types import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.server.stdio import refusals
+from layer_mcp.server.transport import parse_error_responses
 
 from ..support.hosts import IMAGE_MODEL
 from ..support.stdio_child import child
+
+pytestmark = pytest.mark.process
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 PING: dict[str, Any] = {"jsonrpc": "2.0", "id": 9, "method": "ping"}
@@ -24,7 +26,7 @@ def refused(line: str) -> list[tuple[Any, int]]:
     """The ids and codes of the answers to a line."""
     with pytest.raises(ValidationError) as caught:
         jsonrpc_message_adapter.validate_json(line)
-    return [(answer.id, answer.error.code) for answer in refusals(caught.value)]
+    return [(answer.id, answer.error.code) for answer in parse_error_responses(caught.value)]
 
 
 @pytest.mark.parametrize(

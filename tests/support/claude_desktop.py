@@ -1,4 +1,4 @@
-"""Claude Desktop's part: how it starts the server of a bundle, by the public tool's own code."""
+"""How Claude Desktop starts the server of a bundle, as the public mcpb tool computes it."""
 
 import json
 import os
@@ -16,16 +16,18 @@ UserConfig = Mapping[str, str | float | bool | Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A command with its arguments, and the environment variables that it gets."""
+class ServerCommand:
+    """The command, arguments, and environment variables that start the server."""
 
     command: str
     args: list[str]
     env: dict[str, str]
 
 
-def launches(folder: Path, home: Path, user_configs: Sequence[UserConfig]) -> list[Launch]:
-    """How the unpacked bundle is started, for what each user filled in."""
+def server_commands(
+    folder: Path, home: Path, user_configs: Sequence[UserConfig]
+) -> list[ServerCommand]:
+    """Return the command of an unpacked bundle for each user's configuration."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     cases: list[dict[str, Any]] = [
         {
@@ -45,4 +47,4 @@ def launches(folder: Path, home: Path, user_configs: Sequence[UserConfig]) -> li
         check=True,
         timeout=60,
     )
-    return [Launch(**config) for config in json.loads(done.stdout)]
+    return [ServerCommand(**config) for config in json.loads(done.stdout)]

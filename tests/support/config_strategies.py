@@ -1,9 +1,12 @@
-"""Configuration files as people write them: nested values with comments, blanks and line ends."""
+"""Configuration files as people write them: nested values with comments and any spacing."""
 
+import copy
 import json
 from typing import Any
 
 from hypothesis import strategies as st
+
+ENTRY: dict[str, Any] = {"command": "/a b/é", "args": ["-x"], "env": {"A": "1"}}
 
 NAMES = st.sampled_from(["a", "layer", "x y", "grün", 'q"uote', "mcpServers", "//", "{"])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
@@ -23,32 +26,38 @@ ENTRIES = st.fixed_dictionaries(
         "env": st.dictionaries(st.sampled_from(["LAYER_SANDBOX", "B"]), TEXTS, max_size=2),
     }
 )
-BLANKS = ["", " ", "\t", "\n", "\r\n", "\n  "]
+SPACES = ["", " ", "\t", "\n", "\r\n", "\n  "]
 COMMENTS = ["/* one, } */", "// two, {\n", "/**/", "/* a\nb */"]
+
+
+def with_entry(data: Any, servers_key: str, entry: dict[str, Any]) -> Any:
+    """Return a copy of a configuration's data with an entry named layer."""
+    changed = copy.deepcopy(data)
+    changed[servers_key] = {**(changed.get(servers_key) or {}), "layer": entry}
+    return changed
 
 
 @st.composite
 def commented_json(draw: st.DrawFn, value: Any) -> str:
-    """A value as JSON, with blanks and comments anywhere and trailing commas."""
-    space = draw(st.sampled_from(["blank", "comments"]))
-    pieces = BLANKS if space == "blank" else [*BLANKS, *COMMENTS]
+    """Write a value as JSON with spaces, comments, and trailing commas anywhere."""
+    pieces = draw(st.sampled_from([SPACES, [*SPACES, *COMMENTS]]))
 
     def gap() -> str:
         return draw(st.sampled_from(pieces))
 
-    def trailing(some: bool) -> str:
-        return "," if some and draw(st.booleans()) else ""
+    def trailing_comma(follows_value: bool) -> str:
+        return "," if follows_value and draw(st.booleans()) else ""
 
-    def written(one: Any) -> str:
-        if isinstance(one, dict):
+    def write(part: Any) -> str:
+        if isinstance(part, dict):
             members = [
-                f"{gap()}{json.dumps(key)}{gap()}:{gap()}{written(inner)}{gap()}"
-                for key, inner in one.items()  # pyright: ignore[reportUnknownVariableType]
+                f"{gap()}{json.dumps(key)}{gap()}:{gap()}{write(inner)}{gap()}"
+                for key, inner in part.items()  # pyright: ignore[reportUnknownVariableType]
             ]
-            return f"{{{','.join(members)}{trailing(bool(members))}{gap()}}}"
-        if isinstance(one, list):
-            items = [f"{gap()}{written(inner)}{gap()}" for inner in one]  # pyright: ignore[reportUnknownVariableType]
-            return f"[{','.join(items)}{trailing(bool(items))}{gap()}]"
-        return json.dumps(one, ensure_ascii=draw(st.booleans()))
+            return f"{{{','.join(members)}{trailing_comma(bool(members))}{gap()}}}"
+        if isinstance(part, list):
+            items = [f"{gap()}{write(inner)}{gap()}" for inner in part]  # pyright: ignore[reportUnknownVariableType]
+            return f"[{','.join(items)}{trailing_comma(bool(items))}{gap()}]"
+        return json.dumps(part, ensure_ascii=draw(st.booleans()))
 
-    return gap() + written(value) + gap()
+    return gap() + write(value) + gap()

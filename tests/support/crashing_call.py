@@ -8,12 +8,12 @@ import anyio
 from mcp import Client
 
 from layer_mcp import Settings
-from layer_mcp.api import transport
+from layer_mcp.api import http
 from layer_mcp.server.app import create_server
 
 READY, ANSWERED = "ready", "answered"
 # What the server imports at its first call is imported before the fork instead.
-PRELOADED = (transport,)
+PRELOADED = (http,)
 
 
 def call_and_wait(environment: dict[str, str], call: dict[str, Any], parent: Connection) -> None:

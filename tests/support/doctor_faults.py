@@ -1,36 +1,40 @@
-"""What can be wrong with an installation: each fault makes a home in which doctor finds it."""
+"""What can be wrong with an installation: each fault sets up a home for doctor to find it in."""
 
 import json
-import sqlite3
 import ssl
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import trustme
-from layer_mcp.journal.database import FILE_NAME
-from layer_mcp.journal.schema import SCHEMA_VERSION, migrate
 
 from layer_mcp.sandbox import Fault, SandboxState, running_sandbox
 
-from .doctor_home import TOKEN, DoctorHome, doctor_home, home_of, sandbox_state
+from .doctor_home import (
+    TOKEN,
+    DoctorHome,
+    doctor_home,
+    sandbox_home,
+    sandbox_state,
+    write_client_config,
+)
+from .doctor_journal import FILE_NAME, SCHEMA_VERSION, add_run, create_journal
 from .hosts import SCRIPT
 from .raw_servers import EMPTY_LIST, http_answer, raw_server
 from .stub_layer import Reply, stub_layer
 
 Home = Generator[DoctorHome]
 OUTSIDE = "https://layer.test/api"
-# A port that no user program may listen on, and none here does.
-CLOSED = "127.0.0.1:1"
+# A privileged port on which nothing listens.
+CLOSED_ADDRESS = "127.0.0.1:1"
 
 
 @dataclass(frozen=True)
-class Found:
-    """The line in which doctor tells a fault, its state, and words of its fact and its fix."""
+class ExpectedResult:
+    """The check that reports a fault, its state, and words of its fact and its fix."""
 
     check: str
     state: str
@@ -38,36 +42,44 @@ class Found:
     fix: str = ""
 
 
-Making = Callable[[Path], Any]
-FAULTS: dict[str, tuple[Making, Found]] = {}
+@dataclass(frozen=True)
+class DoctorFault:
+    make_home: Callable[[Path], AbstractContextManager[DoctorHome]]
+    expected: ExpectedResult
 
 
-def fault(name: str, *found: str) -> Callable[[Callable[[Path], Home]], Callable[[Path], Home]]:
-    """Add a fault to the table."""
+FAULTS: dict[str, DoctorFault] = {}
+
+
+def fault(
+    name: str, check: str, state: str, fact: str, fix: str = ""
+) -> Callable[[Callable[[Path], Home]], Callable[[Path], Home]]:
+    """Add a fault to `FAULTS`: a function that sets it up, and the result that it causes."""
 
     def add(make: Callable[[Path], Home]) -> Callable[[Path], Home]:
-        FAULTS[name] = (contextmanager(make), Found(*found))
+        FAULTS[name] = DoctorFault(contextmanager(make), ExpectedResult(check, state, fact, fix))
         return make
 
     return add
 
 
-def sound(folder: Path, state: SandboxState | None = None, **more: str) -> Home:
+def healthy_home(folder: Path, state: SandboxState | None = None, **environment: str) -> Home:
+    """Yield a home in which everything works but for what is passed."""
     with running_sandbox(state or sandbox_state()) as sandbox:
-        yield home_of(sandbox, folder, **more)
+        yield sandbox_home(sandbox, folder, **environment)
 
 
 @fault("no token", "token", "failed", "none is set", "layer-mcp login")
 def _no_token(folder: Path) -> Home:
-    yield from sound(folder, LAYER_API_KEY="")
+    yield from healthy_home(folder, LAYER_API_KEY="")
 
 
 @fault("wrong token", "token_accepted", "failed", "did not accept the token", "Create a new")
 def _wrong_token(folder: Path) -> Home:
-    yield from sound(folder, sandbox_state(token="another-token"))
+    yield from healthy_home(folder, sandbox_state(token="another-token"))
 
 
-@fault("refusal that repeats the token", "token_accepted", "failed", "did not accept the token")
+@fault("rejection that repeats the token", "token_accepted", "failed", "did not accept the token")
 def _echo(folder: Path) -> Home:
     detail = f"The token {TOKEN[:12]}... (of {TOKEN}) is not known."
     problem = {"type": "https://layer.test/UNAUTHENTICATED", "detail": detail}
@@ -78,51 +90,51 @@ def _echo(folder: Path) -> Home:
 
 @fault("token of another service", "token", "failed", "a key of Anthropic", "Personal Access")
 def _foreign_token(folder: Path) -> Home:
-    yield from sound(folder, LAYER_API_KEY=f"sk-ant-{TOKEN}")
+    yield from healthy_home(folder, LAYER_API_KEY=f"sk-ant-{TOKEN}")
 
 
 @fault("token in quotes", "token", "failed", "with quotes", "without quotes")
 def _quoted_token(folder: Path) -> Home:
-    yield from sound(folder, LAYER_API_KEY=f'"{TOKEN}"')
+    yield from healthy_home(folder, LAYER_API_KEY=f'"{TOKEN}"')
 
 
 @fault("token of two words", "settings", "failed", "LAYER_TOKEN must be one word", "Correct")
 def _two_words(folder: Path) -> Home:
-    yield from sound(folder, LAYER_API_KEY=f"{TOKEN} {TOKEN}")
+    yield from healthy_home(folder, LAYER_API_KEY=f"{TOKEN} {TOKEN}")
 
 
-@fault("wrong setting", "settings", "failed", "LAYER_MAX_PRICE must be", "Correct")
+@fault("invalid setting", "settings", "failed", "LAYER_MAX_PRICE must be", "Correct")
 def _setting(folder: Path) -> Home:
-    yield from sound(folder, LAYER_MAX_PRICE="cheap")
+    yield from healthy_home(folder, LAYER_MAX_PRICE="cheap")
 
 
 @fault("mistyped setting", "settings", "warning", "LAYER_OUTPUT_DIRS", "LAYER_OUTPUT_DIR instead")
 def _mistyped(folder: Path) -> Home:
-    yield from sound(folder, LAYER_OUTPUT_DIRS=str(folder))
+    yield from healthy_home(folder, LAYER_OUTPUT_DIRS=str(folder))
 
 
 @fault("API that is down", "api", "failed", "refuses connections", "LAYER_API_URL")
 def _down(folder: Path) -> Home:
-    yield doctor_home(folder, f"http://{CLOSED}/api")
+    yield doctor_home(folder, f"http://{CLOSED_ADDRESS}/api")
 
 
-@fault("name that is not known", "api", "failed", "the name layer.test is not", "HTTPS_PROXY")
+@fault("unknown host name", "api", "failed", "the name layer.test is not", "HTTPS_PROXY")
 def _unknown_name(folder: Path) -> Home:
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY="")
 
 
-@fault("web page with 502", "api", "failed", "web page", "sign-in page")
+@fault("web page with status 502", "api", "failed", "web page", "sign-in page")
 def _bad_gateway(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", *[Fault("html", status=502)] * 9)
-    yield from sound(folder, state)
+    yield from healthy_home(folder, state)
 
 
-@fault("web page with 200", "api", "failed", "is not Layer", "LAYER_API_URL")
+@fault("web page with status 200", "api", "failed", "is not Layer", "LAYER_API_URL")
 def _web_page(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", *[Fault("html", status=200)] * 9)
-    yield from sound(folder, state)
+    yield from healthy_home(folder, state)
 
 
 @fault("redirect", "api", "failed", "redirect 302", "LAYER_API_URL")
@@ -132,7 +144,7 @@ def _redirect(folder: Path) -> Home:
         yield doctor_home(folder, f"http://127.0.0.1:{api.port}/api")
 
 
-@fault("another address", "api", "failed", "does not know this address", "LAYER_API_URL")
+@fault("wrong API path", "api", "failed", "does not know this address", "LAYER_API_URL")
 def _other_address(folder: Path) -> Home:
     with stub_layer() as stub:
         yield doctor_home(folder, stub.address)
@@ -142,17 +154,17 @@ def _other_address(folder: Path) -> Home:
 def _silent(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", *[Fault("slow", delay_seconds=60)] * 9)
-    yield from sound(folder, state)
+    yield from healthy_home(folder, state)
 
 
 @fault("API that answers late", "api", "warning", "answers in", "Calls may run out of time")
 def _late(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", Fault("slow", delay_seconds=2.2))
-    yield from sound(folder, state)
+    yield from healthy_home(folder, state)
 
 
-@fault("API that breaks", "token_accepted", "failed", "internal error", "Wait a minute")
+@fault("API with an internal error", "token_accepted", "failed", "internal error", "Wait a minute")
 def _breaks(folder: Path) -> Home:
     # The question without a token is refused before there is a fault.
     with stub_layer() as stub:
@@ -173,41 +185,49 @@ def _untrusted(folder: Path) -> Home:
         yield doctor_home(folder, f"https://localhost:{api.port}/api")
 
 
-@fault("certificate file that is gone", "certificates", "failed", "No such file", "SSL_CERT_FILE")
+@fault("missing certificate file", "certificates", "failed", "No such file", "SSL_CERT_FILE")
 def _no_authority(folder: Path) -> Home:
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY="", SSL_CERT_FILE=str(folder / "ca.pem"))
 
 
-@fault("certificate file without one", "certificates", "failed", "no certificate can be read")
+@fault(
+    "certificate file without a certificate", "certificates", "failed", "no certificate can be read"
+)
 def _no_pem(folder: Path) -> Home:
     (folder / "ca.pem").write_text("nothing")
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY="", SSL_CERT_FILE=str(folder / "ca.pem"))
 
 
-@fault("certificate file that is not used", "certificates", "warning", "No such file")
+@fault("missing certificate file without HTTPS", "certificates", "warning", "No such file")
 def _unused_authority(folder: Path) -> Home:
-    yield from sound(folder, SSL_CERT_FILE=str(folder / "ca.pem"))
+    yield from healthy_home(folder, SSL_CERT_FILE=str(folder / "ca.pem"))
 
 
-@fault("certificate folder that is gone", "certificates", "warning", "no such folder")
+@fault("missing certificate folder", "certificates", "warning", "no such folder")
 def _no_authorities(folder: Path) -> Home:
-    yield from sound(folder, SSL_CERT_DIR=str(folder / "ca"))
+    yield from healthy_home(folder, SSL_CERT_DIR=str(folder / "ca"))
 
 
-@fault("proxy that is down", "proxy", "failed", f"http://{CLOSED}, from HTTPS_PROXY", "NO_PROXY")
+@fault(
+    "proxy that is down",
+    "proxy",
+    "failed",
+    f"http://{CLOSED_ADDRESS}, from HTTPS_PROXY",
+    "NO_PROXY",
+)
 def _no_proxy(folder: Path) -> Home:
     home = doctor_home(folder, OUTSIDE)
-    proxy = home.environment["HTTPS_PROXY"].replace("127.0.0.1:9", CLOSED)
+    proxy = home.environment["HTTPS_PROXY"].replace("127.0.0.1:9", CLOSED_ADDRESS)
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY=proxy)
 
 
-@fault("proxy that is no address", "proxy", "failed", "HTTPS_PROXY is no address", "such as")
+@fault("proxy with an invalid address", "proxy", "failed", "HTTPS_PROXY is no address", "such as")
 def _odd_proxy(folder: Path) -> Home:
     home = doctor_home(folder, OUTSIDE)
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY=home.environment["HTTPS_PROXY"] + "000000")
 
 
-@fault("proxy that wants another password", "api", "failed", "No connection", "user name")
+@fault("proxy that rejects the password", "api", "failed", "No connection", "user name")
 def _strict_proxy(folder: Path) -> Home:
     with raw_server(http_answer("407 Proxy Authentication Required")) as proxy:
         home = doctor_home(folder, OUTSIDE)
@@ -215,12 +235,12 @@ def _strict_proxy(folder: Path) -> Home:
         yield doctor_home(folder, OUTSIDE, HTTPS_PROXY=address)
 
 
-@fault("clock that is an hour late", "clock", "warning", "60 minutes behind", "time server")
+@fault("clock that is an hour behind", "clock", "warning", "60 minutes behind", "time server")
 def _late_clock(folder: Path) -> Home:
     yield from _at(folder, timedelta(hours=1))
 
 
-@fault("clock that is a week early", "clock", "warning", "7 days before", "time server")
+@fault("clock that is a week ahead", "clock", "warning", "7 days before", "time server")
 def _early_clock(folder: Path) -> Home:
     yield from _at(folder, timedelta(days=-7))
 
@@ -235,12 +255,12 @@ def _at(folder: Path, offset: timedelta) -> Home:
 
 @fault("unknown workspace", "workspace", "failed", "No workspace", "LAYER_WORKSPACE_ID")
 def _unknown_workspace(folder: Path) -> Home:
-    yield from sound(folder, LAYER_WORKSPACE="elsewhere")
+    yield from healthy_home(folder, LAYER_WORKSPACE="elsewhere")
 
 
 @fault("several workspaces", "workspace", "warning", "none is chosen", "LAYER_WORKSPACE_ID")
 def _several_workspaces(folder: Path) -> Home:
-    yield from sound(folder, sandbox_state(5, 5))
+    yield from healthy_home(folder, sandbox_state(5, 5))
 
 
 @fault("no workspace", "workspace", "failed", "no workspace", "Create a workspace")
@@ -251,97 +271,103 @@ def _no_workspace(folder: Path) -> Home:
 
 @fault("no balance", "balance", "failed", "0 CU", "Add Creative Units")
 def _no_balance(folder: Path) -> Home:
-    yield from sound(folder, sandbox_state(0))
+    yield from healthy_home(folder, sandbox_state(0))
 
 
-@fault("file for an output folder", "output_folder", "failed", "Not a directory", "LAYER_OUTPUT")
+@fault("file as output folder", "output_folder", "failed", "Not a directory", "LAYER_OUTPUT")
 def _file_for_outputs(folder: Path) -> Home:
     (folder / "out").touch()
-    yield from sound(folder, LAYER_OUTPUT_DIR=str(folder / "out"))
+    yield from healthy_home(folder, LAYER_OUTPUT_DIR=str(folder / "out"))
 
 
 @fault("output folder on a read-only disk", "output_folder", "failed", "cannot be made in /proc")
 def _no_outputs(folder: Path) -> Home:
-    yield from sound(folder, LAYER_OUTPUT_DIR="/proc/layer")
+    yield from healthy_home(folder, LAYER_OUTPUT_DIR="/proc/layer")
 
 
-@fault("output folder that is not there yet", "output_folder", "warning", "made when something")
+@fault("missing output folder", "output_folder", "warning", "made when something")
 def _new_outputs(folder: Path) -> Home:
-    yield from sound(folder, LAYER_OUTPUT_DIR=str(folder / "new" / "out"))
+    yield from healthy_home(folder, LAYER_OUTPUT_DIR=str(folder / "new" / "out"))
 
 
-@fault("input folder that is gone", "input_folders", "failed", "/gone: No such file", "INPUT_DIRS")
+@fault("missing input folder", "input_folders", "failed", "/gone: No such file", "INPUT_DIRS")
 def _no_inputs(folder: Path) -> Home:
-    yield from sound(folder, LAYER_INPUT_DIRS=f"{folder}:{folder}/gone")
+    yield from healthy_home(folder, LAYER_INPUT_DIRS=f"{folder}:{folder}/gone")
 
 
-@fault("file for a state folder", "journal", "failed", "Not a directory", "LAYER_STATE_DIR")
+@fault("file as state folder", "journal", "failed", "Not a directory", "LAYER_STATE_DIR")
 def _file_for_state(folder: Path) -> Home:
     (folder / "state").touch()
-    yield from sound(folder, LAYER_STATE_DIR=str(folder / "state"))
+    yield from healthy_home(folder, LAYER_STATE_DIR=str(folder / "state"))
 
 
 @fault("state folder on a read-only disk", "journal", "failed", "/proc", "LAYER_STATE_DIR")
 def _no_state(folder: Path) -> Home:
-    yield from sound(folder, LAYER_STATE_DIR="/proc/layer")
+    yield from healthy_home(folder, LAYER_STATE_DIR="/proc/layer")
 
 
-@fault("journal that may be missing", "journal", "warning", "/proc", "LAYER_STATE_DIR")
+@fault("optional journal on a read-only disk", "journal", "warning", "/proc", "LAYER_STATE_DIR")
 def _optional_journal(folder: Path) -> Home:
-    yield from sound(folder, LAYER_STATE_DIR="/proc/layer", LAYER_JOURNAL="optional")
+    yield from healthy_home(folder, LAYER_STATE_DIR="/proc/layer", LAYER_JOURNAL="optional")
 
 
-@fault("journal that is no database", "journal", "failed", "not a database", "Move")
+@fault("journal that is not a database", "journal", "failed", "not a database", "Move")
 def _no_database(folder: Path) -> Home:
     (folder / FILE_NAME).write_bytes(b"nothing of SQLite's" * 1000)
-    yield from sound(folder, LAYER_STATE_DIR=str(folder))
+    yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
 @fault("damaged journal", "journal", "failed", "damaged", "Move")
 def _damaged_journal(folder: Path) -> Home:
-    journal(folder).close()
+    create_journal(folder).close()
     raw = bytearray((folder / FILE_NAME).read_bytes())
     raw[4096 * 2 : 4096 * 3] = b"\xff" * 4096
     (folder / FILE_NAME).write_bytes(raw)
-    yield from sound(folder, LAYER_STATE_DIR=str(folder))
+    yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
 @fault("journal of a newer version", "journal", "failed", "newer layer-mcp", "Install the newest")
 def _newer_journal(folder: Path) -> Home:
-    with closing(journal(folder)) as database:
+    with closing(create_journal(folder)) as database:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    yield from sound(folder, LAYER_STATE_DIR=str(folder))
+    yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
-@fault("journal that is held", "journal", "failed", "another program holds it", "End the program")
+@fault("locked journal", "journal", "failed", "another program holds it", "End the program")
 def _held_journal(folder: Path) -> Home:
-    with closing(journal(folder)) as database:
+    with closing(create_journal(folder)) as database:
         database.execute("BEGIN IMMEDIATE")
-        yield from sound(folder, LAYER_STATE_DIR=str(folder))
+        yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
-@fault("runs of unknown outcome", "journal", "warning", "2 runs are of unknown", "list_runs")
+@fault("runs with an unknown outcome", "journal", "warning", "2 runs are of unknown", "list_runs")
 def _unknown_runs(folder: Path) -> Home:
     with running_sandbox(sandbox_state()) as sandbox:
-        with closing(journal(folder)) as database:
+        with closing(create_journal(folder)) as database:
             for delivery in ("unknown", "sending", "confirmed"):
                 add_run(database, sandbox.api_url, delivery)
             add_run(database, "https://another.test", "unknown")
-        yield home_of(sandbox, folder, LAYER_STATE_DIR=str(folder))
+        yield sandbox_home(sandbox, folder, LAYER_STATE_DIR=str(folder))
 
 
 @fault(
-    "client whose command is gone", "client.cursor", "failed", "/gone/layer-mcp", "layer-mcp inst"
+    "client with a missing command", "client.cursor", "failed", "/gone/layer-mcp", "layer-mcp inst"
 )
-def _gone_command(folder: Path) -> Home:
-    write_client(folder, ".cursor/mcp.json", "mcpServers", {"command": "/gone/layer-mcp"})
-    yield from sound(folder)
+def _missing_command(folder: Path) -> Home:
+    write_client_config(folder, ".cursor/mcp.json", "mcpServers", {"command": "/gone/layer-mcp"})
+    yield from healthy_home(folder)
 
 
-@fault("client with a bare command", "client.vscode", "warning", "layer-mcp, without", "whole path")
+@fault(
+    "client with a command without its path",
+    "client.vscode",
+    "warning",
+    "layer-mcp, without",
+    "whole path",
+)
 def _bare_command(folder: Path) -> Home:
-    write_client(folder, ".config/Code/User/mcp.json", "servers", {"command": "layer-mcp"})
-    yield from sound(folder, PATH=str(Path(SCRIPT).parent))
+    write_client_config(folder, ".config/Code/User/mcp.json", "servers", {"command": "layer-mcp"})
+    yield from healthy_home(folder, PATH=str(Path(SCRIPT).parent))
 
 
 @fault(
@@ -351,7 +377,7 @@ def _client_syntax(folder: Path) -> Home:
     path = folder / ".cursor" / "mcp.json"
     path.parent.mkdir()
     path.write_text(f'{{"mcpServers": {{"layer": {{"command": "layer-mcp",\n"{TOKEN} }}')
-    yield from sound(folder)
+    yield from healthy_home(folder)
 
 
 @fault("other client with a syntax error", "client.codex", "warning", "no valid TOML in line 1")
@@ -359,32 +385,4 @@ def _other_syntax(folder: Path) -> Home:
     path = folder / ".codex" / "config.toml"
     path.parent.mkdir()
     path.write_text(f"model = {TOKEN}")
-    yield from sound(folder)
-
-
-def write_client(folder: Path, below: str, place: str, entry: dict[str, Any]) -> None:
-    """Configure a client whose file is JSON; the token stands in its entry."""
-    path = folder / below
-    path.parent.mkdir(parents=True)
-    entry = {**entry, "env": {"LAYER_API_KEY": TOKEN}}
-    path.write_text(json.dumps({place: {"layer": entry, "other": {"command": "/gone/other"}}}))
-
-
-def journal(folder: Path) -> sqlite3.Connection:
-    """A journal as a server leaves it."""
-    database = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("BEGIN")
-    migrate(database)
-    database.execute("COMMIT")
-    return database
-
-
-def add_run(database: sqlite3.Connection, api_url: str, delivery: str) -> None:
-    """A submission of a server that has ended."""
-    database.execute(
-        "INSERT INTO runs (local_id, api_url, account, workspace_id, kind, subject_id, "
-        "fingerprint, owner_id, delivery, created_at, facts) "
-        "VALUES (hex(randomblob(16)), ?, '', 'w', 'inference', 'm', 'f', 'gone', ?, 0, '{}')",
-        (api_url, delivery),
-    )
+    yield from healthy_home(folder)

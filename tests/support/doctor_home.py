@@ -1,14 +1,19 @@
-"""layer-mcp doctor as a person runs it, in a home folder of its own, with secrets to keep."""
+"""A home folder with secrets in it, and layer-mcp doctor as a person runs it there."""
 
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from layer_mcp.sandbox import RunningSandbox, SandboxState
-from layer_mcp.sandbox.records import SandboxWorkspace
+from rich.console import Console
 
-from .client_home import AttachHome
+from layer_mcp.doctor.report import format_result
+from layer_mcp.doctor.types import CheckResult
+from layer_mcp.sandbox import RunningSandbox, SandboxState
+from layer_mcp.sandbox.state import SandboxWorkspace
+
+from .client_home import ClientHome
 
 TOKEN = "pat_9fQ2xLr7Wk4ZmT8c"
 PROXY_USER = "anna.proxyuser"
@@ -20,7 +25,7 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class Report:
-    """What doctor said: its lines by their ids."""
+    """What doctor reported: its checks by ID."""
 
     exit_code: int
     checks: dict[str, dict[str, Any]]
@@ -35,68 +40,82 @@ class Report:
         return self.checks[check]["fix"]
 
     def not_ok(self) -> dict[str, str]:
-        """The states of the lines that are not as they should be."""
-        states = {name: check["state"] for name, check in self.checks.items()}
-        return {name: state for name, state in states.items() if state != "ok"}
+        """Return the states of the checks that aren't ok."""
+        states = {id: check["state"] for id, check in self.checks.items()}
+        return {id: state for id, state in states.items() if state != "ok"}
 
 
 @dataclass(frozen=True)
 class DoctorHome:
-    """A home folder, and the environment that doctor finds there."""
+    """A home folder, and the environment that doctor runs in."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
     keyring: Path | None = None
 
     def json_report(self, *arguments: str, **environment: str) -> Report:
-        """The report; no part of a secret is in it or in the log."""
+        """Run doctor --json; neither the report nor the log may contain part of a secret."""
         done = self._home().run("doctor", "--json", *arguments, **environment)
-        listed = json.loads(done.stdout)
-        assert listed["passed"] == (done.returncode == 0)
-        assert shown_parts(done.stdout + done.stderr) == set()
-        return Report(done.returncode, {check["id"]: check for check in listed["checks"]})
+        report = json.loads(done.stdout)
+        assert report["passed"] == (done.returncode == 0)
+        assert leaked_secrets(done.stdout + done.stderr) == set()
+        return Report(done.returncode, {check["id"]: check for check in report["checks"]})
 
     def table(self, *arguments: str, **environment: str) -> str:
-        """The table; no part of a secret is in it or in the log."""
+        """Run doctor; neither the table nor the log may contain part of a secret."""
         done = self._home().run("doctor", *arguments, **environment)
-        assert shown_parts(done.stdout + done.stderr) == set()
+        assert leaked_secrets(done.stdout + done.stderr) == set()
         return done.stdout
 
-    def _home(self) -> AttachHome:
-        return AttachHome(self.folder, self.keyring, self.environment)
+    def _home(self) -> ClientHome:
+        return ClientHome(self.folder, self.keyring, self.environment)
 
 
-def doctor_home(folder: Path, api_url: str, **more: str) -> DoctorHome:
-    """A home whose settings are sound, for this API; secrets stand in its environment."""
+def doctor_home(folder: Path, api_url: str, **environment: str) -> DoctorHome:
+    """Return a home with valid settings for this API and with secrets in its environment."""
     proxy = f"http://{PROXY_USER}:{PROXY_PASSWORD}@127.0.0.1:9"
-    environment = {
+    settings = {
         "LAYER_API_URL": api_url,
         "LAYER_API_KEY": TOKEN,
         "LAYER_LOG_LEVEL": "DEBUG",
         "HTTPS_PROXY": proxy,
-        **more,
     }
-    return DoctorHome(folder, environment)
+    return DoctorHome(folder, settings | environment)
 
 
-def workspaces(*balances: float) -> list[SandboxWorkspace]:
-    """Workspaces with these balances in CU."""
-    return [
-        SandboxWorkspace(f"00000000-0000-4000-8000-0000000000b{number}", f"w{number}", "工房", one)
-        for number, one in enumerate(balances)
-    ]
+def sandbox_home(sandbox: RunningSandbox, folder: Path, **environment: str) -> DoctorHome:
+    return doctor_home(folder, sandbox.api_url, **environment)
 
 
 def sandbox_state(*balances: float, token: str = TOKEN) -> SandboxState:
-    return SandboxState(token=token, workspaces=workspaces(*(balances or (100,))))
+    """Return a sandbox with one workspace for each balance, or with one that has 100 CU."""
+    workspaces = [
+        SandboxWorkspace(
+            f"00000000-0000-4000-8000-0000000000b{number}", f"w{number}", "工房", balance
+        )
+        for number, balance in enumerate(balances or (100,))
+    ]
+    return SandboxState(token=token, workspaces=workspaces)
 
 
-def home_of(sandbox: RunningSandbox, folder: Path, **more: str) -> DoctorHome:
-    return doctor_home(folder, sandbox.api_url, **more)
+def write_client_config(folder: Path, path: str, place: str, entry: dict[str, Any]) -> None:
+    """Configure a client whose file is JSON, with the token in its entry."""
+    file = folder / path
+    file.parent.mkdir(parents=True)
+    entry = {**entry, "env": {"LAYER_API_KEY": TOKEN}}
+    file.write_text(json.dumps({place: {"layer": entry, "other": {"command": "/gone/other"}}}))
 
 
-def shown_parts(printed: str) -> set[str]:
-    """The secrets of which a part can be read in a text."""
+def printed_lines(result: CheckResult, encoding: str = "utf-8") -> list[str]:
+    """Return the lines that doctor prints for a result, without colors."""
+    console = Console(file=io.StringIO(), width=2 * WIDTH, markup=False)
+    with console.capture() as captured:
+        console.print(format_result(result, encoding))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def leaked_secrets(printed: str) -> set[str]:
+    """Return the secrets that a text contains at least a part of."""
     return {
         secret
         for secret in SECRETS

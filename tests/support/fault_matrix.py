@@ -79,8 +79,8 @@ def faults(moment: Moment) -> dict[str, Fault]:
     if OPERATIONS[moment] != "execute_inference":
         return named
     if moment == "in the answer":
-        return {name: fault for name, fault in named.items() if fault.works}
-    named = {name: fault for name, fault in named.items() if not fault.works}
+        return {name: fault for name, fault in named.items() if fault.is_processed}
+    named = {name: fault for name, fault in named.items() if not fault.is_processed}
     if moment == "before accept":
         return {"drop unread": Fault("drop", unread=True), **named}
     accepted = {name: fault for name, fault in named.items() if fault.status in (500, 502)}

@@ -1,6 +1,6 @@
-"""A keyring for tests: it keeps its passwords in the file that TEST_KEYRING names.
+"""A keyring for tests that keeps its passwords in the file that TEST_KEYRING names.
 
-Each fault is a file beside it: `locked` never answers, `broken` raises.
+A file named `locked` next to it makes every call hang; one named `broken` makes it raise.
 """
 
 import json
@@ -19,19 +19,19 @@ class FileKeyring(KeyringBackend):
     name = "Test keyring"  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
 
     def get_password(self, service: str, username: str) -> str | None:
-        return self._kept().get(f"{service} {username}")
+        return self._read().get(f"{service} {username}")
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        kept = {**self._kept(), f"{service} {username}": password}
-        self._file().write_text(json.dumps(kept))
+        passwords = {**self._read(), f"{service} {username}": password}
+        self._file().write_text(json.dumps(passwords))
 
     def delete_password(self, service: str, username: str) -> None:
-        kept = self._kept()
-        if kept.pop(f"{service} {username}", None) is None:
+        passwords = self._read()
+        if passwords.pop(f"{service} {username}", None) is None:
             raise PasswordDeleteError
-        self._file().write_text(json.dumps(kept))
+        self._file().write_text(json.dumps(passwords))
 
-    def _kept(self) -> dict[str, str]:
+    def _read(self) -> dict[str, str]:
         if self._file().with_name("locked").exists():
             threading.Event().wait()
         if self._file().with_name("broken").exists():

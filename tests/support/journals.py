@@ -1,6 +1,6 @@
 """The journal on disk, read as another process would read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,7 +12,7 @@ from layer_mcp.runs.types import Run, RunFilter
 
 
 @contextmanager
-def open_journal(environment: Mapping[str, str]) -> Iterator[Journal]:
+def open_journal(environment: Mapping[str, str]) -> Generator[Journal]:
     """The journal of the account that the settings lead to."""
     settings = Settings.from_env(environment)
     database = SqliteDatabase(partial(state_folder, settings))

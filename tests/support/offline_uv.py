@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bundle.requirements import ROOT, pins, project
-from bundle.staging import stage
+from bundle.packing import ROOT, pins, project, stage
 
 CACHE = ROOT / ".venv" / "uv-cache"
 UV = Path(sys.executable).with_name("uv")

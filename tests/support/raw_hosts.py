@@ -125,7 +125,10 @@ class RawHost:
 
 
 RAW_HOSTS = [
-    RawHost(transport, era) for transport in ("stdio", "http") for era in ("2026-07-28", "legacy")
+    RawHost("stdio", "legacy"),
+    RawHost("http", "2026-07-28"),
+    RawHost("stdio", "2026-07-28"),
+    RawHost("http", "legacy"),
 ]
 
 

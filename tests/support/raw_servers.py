@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+import trustme
+
 Answer = Callable[[socket.socket], None]
 EMPTY_LIST = b'{"workspaces": [], "pagination": {"has_more_results": false}}'
 
@@ -39,6 +41,13 @@ def http_answer(status: str, body: bytes = b"", *headers: str) -> Answer:
     """An answer that is sent whole, then the connection closes."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return lambda connection: connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
+
+
+def tls_of(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """Return a server's certificate for some names, issued by an authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+    return context
 
 
 def _serve(

@@ -1,4 +1,4 @@
-"""Calls to the sandbox as they are on the wire, without the project's own client."""
+"""Plain HTTP calls to the sandbox, without the project's own client."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from .hosts import SMALL_IMAGE
 
 
 def api_of(sandbox: RunningSandbox) -> httpx.Client:
-    """A client of the sandbox's API, at the address of its first workspace."""
+    """Return a client of the sandbox's API for its first workspace."""
     return httpx.Client(
         base_url=f"{sandbox.api_url}/v1/workspaces/{sandbox.workspace_id}",
         headers={"Authorization": f"Bearer {sandbox.token}"},
@@ -21,26 +21,28 @@ def api_of(sandbox: RunningSandbox) -> httpx.Client:
 
 
 def run(api: httpx.Client, **body: Any) -> dict[str, Any]:
-    """What a run looks like right after it was started; SMALL_IMAGE unless told."""
+    """Start a run and return its status. The body is SMALL_IMAGE with these changes."""
     started = api.post("/inferences", json=SMALL_IMAGE | body)
     assert started.status_code == 202, started.text
     return api.get(f"/inferences/{started.json()['inference_id']}").json()
 
 
-def balance(api: httpx.Client) -> dict[str, Any]:
-    """The workspace with its balances."""
+def get_workspace(api: httpx.Client) -> dict[str, Any]:
+    """Return the workspace with its balances."""
     return api.get(str(api.base_url).rstrip("/")).json()
 
 
 def png(color: str | tuple[int, ...], *, width: int = 16, height: int = 16) -> bytes:
-    """A PNG of one colour."""
+    """Return a PNG of one color."""
     buffer = io.BytesIO()
     Image.new("RGBA", (width, height), color).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def announced(api: httpx.Client, data: bytes, content_type: str = "image/png") -> dict[str, str]:
-    """The file id and the upload URL for these bytes."""
+def request_upload_url(
+    api: httpx.Client, data: bytes, content_type: str = "image/png"
+) -> dict[str, str]:
+    """Announce a file with these bytes, and return its ID and its upload URL."""
     body = {"content_type": content_type, "file_size_bytes": len(data), "file_name": "a file"}
     answer = api.post("/files/upload-url", json=body)
     assert answer.status_code == 201, answer.text
@@ -48,7 +50,7 @@ def announced(api: httpx.Client, data: bytes, content_type: str = "image/png") -
 
 
 def start_headers(data: bytes, content_type: str = "image/png") -> dict[str, str]:
-    """The headers with which the storage host lets an upload start."""
+    """Return the headers that the storage host requires at the start of an upload."""
     return {
         "Content-Type": content_type,
         "x-goog-resumable": "start",
@@ -56,18 +58,18 @@ def start_headers(data: bytes, content_type: str = "image/png") -> dict[str, str
     }
 
 
-def session_of(upload_url: str, data: bytes, content_type: str = "image/png") -> str:
-    """The session URI of an upload that was started."""
+def start_upload(upload_url: str, data: bytes, content_type: str = "image/png") -> str:
+    """Start an upload and return its session URI."""
     headers = start_headers(data, content_type)
     answer = httpx.post(upload_url, headers=headers, trust_env=False)
     assert answer.status_code == 201, answer.text
     return answer.headers["location"]
 
 
-def uploaded(api: httpx.Client, data: bytes, content_type: str = "image/png") -> str:
-    """The id of a file with these bytes that is completely there."""
-    file = announced(api, data, content_type)
-    session = session_of(file["upload_url"], data, content_type)
+def upload(api: httpx.Client, data: bytes, content_type: str = "image/png") -> str:
+    """Upload a file with these bytes and return its ID."""
+    file = request_upload_url(api, data, content_type)
+    session = start_upload(file["upload_url"], data, content_type)
     headers = {"Content-Type": content_type}
     answer = httpx.put(session, content=data, headers=headers, trust_env=False)
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""An API and a host of files on loopback whose answers a test makes up."""
+"""A server on loopback that is both API and file host, with responses that a test defines."""
 
 import json
 import threading
@@ -17,7 +17,10 @@ TOKEN = "token-of-nothing"
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent: bytes as they are, anything else as JSON; a body may go without its length."""
+    """A response. Bytes are sent unchanged, and anything else as JSON.
+
+    Without `has_length` there is no Content-Length.
+    """
 
     content: Any = b""
     status: int = 200
@@ -40,8 +43,8 @@ PRICE = Reply(
 
 
 @dataclass(frozen=True)
-class Question:
-    """What arrived."""
+class ReceivedRequest:
+    """A request that arrived. Header names are lowercase."""
 
     method: str
     path: str
@@ -50,21 +53,24 @@ class Question:
 
 
 class StubLayer(ThreadingHTTPServer):
-    """Answers by the end of a path, without its query; 404 for any other but an estimate."""
+    """A server that finds its reply by the end of the path, ignoring the query.
+
+    Without one, an estimate gets `PRICE`, and any other request gets a 404.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: dict[str, Reply | Callable[[Question], Reply]] = {}
-        self.asked: list[Question] = []
+        self.answers: dict[str, Reply | Callable[[ReceivedRequest], Reply]] = {}
+        self.requests: list[ReceivedRequest] = []
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
     def environment(self, folder: Path, **more: str) -> dict[str, str]:
-        """Settings for a server of this API; what it keeps is below the folder."""
+        """Return settings that use this server, and this folder for the state."""
         return {
             "LAYER_API_URL": self.address,
             "LAYER_API_KEY": TOKEN,
@@ -75,20 +81,21 @@ class StubLayer(ThreadingHTTPServer):
         }
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: a client may leave before the end of an answer."""
+        """Print nothing: a client may disconnect before the end of a response."""
 
-    def asked_for(self, end: str) -> list[Question]:
-        return [one for one in self.asked if one.path.partition("?")[0].endswith(end)]
+    def requests_to(self, end: str) -> list[ReceivedRequest]:
+        """Return the requests whose path, without its query, ends like this."""
+        return [r for r in self.requests if r.path.partition("?")[0].endswith(end)]
 
-    def file(self, path: str, content: bytes, **facts: Any) -> dict[str, Any]:
-        """A file here, as an output of a run."""
+    def file(self, path: str, content: bytes, **more: Any) -> dict[str, Any]:
+        """Serve a file, and return it as an output of a run."""
         self.answers[path] = Reply(content)
-        return {"url": self.address + path, "content_type": "image/png", **facts}
+        return {"url": self.address + path, "content_type": "image/png", **more}
 
-    def finish(self, *outputs: dict[str, Any], run_id: str = RUN_ID, **facts: Any) -> None:
-        """Let a run be complete with these outputs."""
+    def finish(self, *outputs: dict[str, Any], run_id: str = RUN_ID, **more: Any) -> None:
+        """Complete a run with these outputs."""
         state = {"inference_id": run_id, "status": "complete", "outputs": outputs}
-        self.answers[f"/inferences/{run_id}"] = Reply(state | facts)
+        self.answers[f"/inferences/{run_id}"] = Reply(state | more)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,12 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         stub = cast("StubLayer", self.server)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        question = Question(self.command, self.path, headers, body)
-        stub.asked.append(question)
+        request = ReceivedRequest(self.command, self.path, headers, body)
+        stub.requests.append(request)
         path = self.path.partition("?")[0]
         found = (answer for end, answer in stub.answers.items() if path.endswith(end))
         answer = next(found, PRICE if path.endswith("/estimate") else Reply(status=404))
-        reply = answer(question) if callable(answer) else answer
+        reply = answer(request) if callable(answer) else answer
         self.send_response(reply.status)
         if reply.has_length and "Content-Length" not in reply.headers:
             self.send_header("Content-Length", str(len(reply.body())))
@@ -118,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def stub_layer() -> Generator[StubLayer]:
-    """Serve until the block ends."""
+    """Run a stub until the block ends."""
     with StubLayer() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""layer-mcp as a person at a terminal runs it, and as a script does."""
+"""Run layer-mcp as a script does, and as a person at a terminal does."""
 
 import contextlib
 import fcntl
@@ -28,7 +28,7 @@ MODEL = "--model=sandbox image"
 SMALL = (MODEL, "--width=64", "--height=64", "-n=1")
 ESCAPES = re.compile(rb"\x1b(?:P.*?\x1b\\|_.*?\x1b\\|\[[0-9;?]*[A-Za-z]|[78])", re.DOTALL)
 PATIENCE_SECONDS = 60
-# A session of its own has no terminal until it takes one.
+# A new session has no terminal until it takes one.
 TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])"
@@ -41,7 +41,7 @@ Shown = Literal["sixel", "kitty", "text", "nothing"]
 
 @dataclass(frozen=True)
 class Person:
-    """A folder that a person stands in, and the environment there."""
+    """A person's current folder and environment."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -49,7 +49,7 @@ class Person:
     def run(
         self, *arguments: str, piped: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """A command in a script: no terminal anywhere."""
+        """Run a command as a script does, without a terminal."""
         return subprocess.run(
             [SCRIPT, *arguments],
             capture_output=True,
@@ -62,7 +62,7 @@ class Person:
         )
 
     def here(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The same in the process of the tests, which has loaded the server already."""
+        """Run a command in this process, which has already loaded the server."""
         settings = child_environment({**self.environment, **environment})
         answer, remarks = io.StringIO(), io.StringIO()
         with (
@@ -78,23 +78,23 @@ class Person:
         return subprocess.CompletedProcess(arguments, code, answer.getvalue(), remarks.getvalue())
 
     def done(self, *arguments: str, **environment: str) -> str:
-        """What a command prints that succeeds."""
+        """Run a command that must succeed, and return its stdout."""
         ended = self.here(*arguments, **environment)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
     def json(self, *arguments: str) -> dict[str, Any]:
-        """The one document that a command prints for programs."""
+        """Run a command with --json, and return the document that it prints."""
         return json.loads(self.done(*arguments, "--json"))
 
     def failed(self, *arguments: str, **environment: str) -> str:
-        """What a command says that fails and answers nothing."""
+        """Run a command that must fail with nothing on stdout, and return its stderr."""
         ended = self.here(*arguments, **environment)
         assert (ended.returncode, ended.stdout) == (1, ""), ended.stderr
         return ended.stderr
 
     def at(self, terminal: "Terminal", *arguments: str, **environment: str) -> "Seen":
-        """A command at a terminal."""
+        """Run a command at a terminal."""
         return terminal.run(
             [SCRIPT, *arguments],
             self.folder,
@@ -104,22 +104,22 @@ class Person:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a terminal got, and how the command ended."""
+    """What a terminal received, and the command's exit code."""
 
     sent: bytes
     exit_code: int
-    # What the terminal was told by the keyboard or by itself, and nobody has read.
+    # Input from the keyboard or the terminal itself that nobody read.
     left: bytes
 
     @property
     def text(self) -> str:
-        """What a person reads."""
+        """The text without escape sequences."""
         return ESCAPES.sub(b"", self.sent).decode().replace("\r", "")
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """The other end of a pty. It says `answers` when it is sent what they belong to.
+    """The other end of a pty: replies to each key of `answers` with its value.
 
     `typed` is what the person types before the command starts.
     """
@@ -129,7 +129,7 @@ class Terminal:
     typed: bytes = b""
 
     def run(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Seen:
-        """Start a command and serve its terminal until it ends."""
+        """Start a command and act as its terminal until it ends."""
         terminal, keyboard = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, self.columns, 0, 0))
         os.write(terminal, self.typed)
@@ -144,7 +144,7 @@ class Terminal:
                 start_new_session=True,
             ) as process:
                 sent = self._served(terminal, process)
-            # This end was kept open, so that what nobody has read stays to be seen.
+            # This end stays open, so that unread input can be returned.
             return Seen(sent, process.returncode, _unread(keyboard))
         finally:
             os.close(keyboard)
@@ -159,13 +159,13 @@ class Terminal:
                 answered = self._answer(terminal, sent, answered)
             if has_ended:
                 return sent
-            # What it wrote last may come after its end.
+            # Its last output may arrive after it ended.
             has_ended = process.poll() is not None
             if time.monotonic() > deadline:
                 process.kill()
 
     def _answer(self, terminal: int, sent: bytes, answered: int) -> int:
-        """Answer what came since, in its order; where the next question may begin."""
+        """Reply to new queries in their order, and return where the next one may start."""
         places = {question: sent.find(question, answered) for question in self.answers}
         for question, at in sorted(places.items(), key=lambda place: place[1]):
             if at >= 0:
@@ -184,7 +184,7 @@ def terminal(
     columns: int = 80,
     answers: Mapping[bytes, bytes] | None = None,
 ) -> Terminal:
-    """A terminal that says what it can show, or does not understand the question."""
+    """Return a terminal that reports what it can show, or never replies."""
     attributes = {"sixel": b"\x1b[?62;4c", "kitty": b"\x1b[?62;c", "text": b"\x1b[?1;2c"}
     said: dict[bytes, bytes] = dict(answers or {})
     if shows != "nothing":

@@ -1,7 +1,7 @@
-"""The gallery: one page that shows runs in the windows of hosts that have MCP Apps.
+"""The gallery: one page that shows runs in hosts that support MCP Apps.
 
-The page is built from the folder `gallery/` of the repository. Hosts without the extension
-(`io.modelcontextprotocol/ui`) never ask for it, and every tool answers them as before.
+The page is built from the repository's `gallery/` folder. Hosts without the extension
+(`io.modelcontextprotocol/ui`) never request it, and their tool results do not change.
 """
 
 from pathlib import Path
@@ -24,12 +24,12 @@ SHOWN_IN_IT = frozenset(
         "get_workflow_status",
     }
 )
-# The sandbox serves files from a port of its own, which changes with every start.
+# The sandbox serves files from a port that changes with every start.
 THIS_MACHINE = ("http://127.0.0.1:*", "http://localhost:*")
 
 
 def gallery(settings: Settings) -> Apps:
-    """The extension that serves the page; the file is read when a host asks for it."""
+    """Create the extension that serves the page; the file is read when a host requests it."""
     apps = Apps()
     media = list(media_sources(settings))
     csp = ResourceCsp(connect_domains=media, resource_domains=media)
@@ -49,16 +49,16 @@ def gallery(settings: Settings) -> Apps:
 
 
 def shown_in_gallery(tool: Tool) -> Tool:
-    """The tool with the page that shows its answer, if there is one."""
+    """Add the page to a tool whose answers it can show; return other tools unchanged."""
     if tool.name not in SHOWN_IN_IT:
         return tool
     return tool.model_copy(update={"meta": {"ui": {"resourceUri": GALLERY_URI}}})
 
 
 def media_sources(settings: Settings) -> tuple[str, ...]:
-    """Where the page may load outputs from, as sources of a content security policy.
+    """Return the content security policy sources from which the page may load outputs.
 
-    They are the hosts of `host_rules`, but the API's own host only where it is this machine's.
+    These are the hosts of `host_rules`, without the API's own host unless it is on this machine.
     """
     hosts = sorted({LAYER_MEDIA_HOST, *(host.lower() for host in settings.media_hosts)})
     local = host_rules(settings.api_url).loopback

@@ -12,7 +12,8 @@ from ...errors import LayerError
 from ...runs.references import Draft
 from ...runs.rules import duplicate_error, unpriced_references
 from ...runs.types import QUEUED, Plan, Run
-from ..answers import WORKSPACE, Answer, count, paid, shorten
+from ...runs.views import count_noun, shorten
+from ..answers import WORKSPACE, Answer, paid
 from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
 from ..arguments import parse_arguments
 from ..context import ToolContext, runs_for
@@ -103,7 +104,7 @@ class BatchAnswer(Answer):
         """Return the price, then a line for each run."""
         price = self.estimated_price_creative_units
         total = f" Estimated price {price:g} CU in all." if price is not None else ""
-        lines = [f"{count(len(self.runs), 'run')}.{total}", *(row.line() for row in self.runs)]
+        lines = [f"{count_noun(len(self.runs), 'run')}.{total}", *(row.line() for row in self.runs)]
         return [*lines, self.warning] if self.warning else lines
 
 

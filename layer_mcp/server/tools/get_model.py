@@ -6,7 +6,8 @@ from pydantic import Field
 
 from ...api.fields import Id, Request
 from ...api.model_arguments import argument_use
-from ..answers import WORKSPACE, Answer, read_only, shorten
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import ModelQuery, ModelSummary
-from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only, shorten
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 

@@ -9,13 +9,12 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
-from ...errors import LayerError
 from ...runs.service import WaitFor
-from ...runs.times import parse_since
 from ...runs.types import Run, RunFilter, StatusFilter
-from ..answers import WORKSPACE, Answer, additive, count, fit_rows, next_page, read_only
+from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
+from ..answers import WORKSPACE, Answer, additive, fit_rows, next_page, read_only
 from ..context import ToolContext, begin_call, report_ended, runs_for
-from ..run_answers import RunRow, run_row
+from ..run_answers import RunRow
 from ..tool import make_tool
 
 DESCRIPTION = """\
@@ -27,7 +26,7 @@ class ListRunsArguments(Request, ArgModelBase):
     """Which runs, and whether to wait for them."""
 
     status: StatusFilter | None = Field(default=None, description="Only these.")
-    since: str | None = Field(default=None, max_length=40, description="30m, 24h, 7d or a date.")
+    since: str | None = Field(default=None, description="30m, 24h, 7d or a date.")
     batch_id: str | None = Field(default=None, max_length=64, description="From execute_batch.")
     inference_ids: list[Id] = Field(default=[], max_length=100, description="Only these runs.")
     workspace_id: str | None = WORKSPACE
@@ -52,7 +51,7 @@ class RunsAnswer(Answer):
 
     def facts(self) -> list[str]:
         """Return the totals, then a line for each run."""
-        runs = f"{count(self.total, 'run')}, {self.running} running"
+        runs = f"{count_noun(self.total, 'run')}, {self.running} running"
         spent = f"{self.spent_creative_units:g} CU spent"
         totals = f"{runs}: {spent}, {self.estimated_creative_units:g} CU estimated."
         lines = [totals, *(row.line() for row in self.runs)]
@@ -70,13 +69,13 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
         on_ended=report_ended(context),
     )
     wanted = replace(wanted, status=arguments.status)
-    page = replace(wanted, before=_parse_cursor(arguments.cursor))
+    page = replace(wanted, before=parse_cursor(arguments.cursor))
     found = await runs.list(page, arguments.limit + 1)
     rows = await to_thread.run_sync(_rows, found[: arguments.limit], arguments)
     totals = await runs.totals(wanted)
     shown = fit_rows(rows)
     more = len(found) > len(shown)
-    cursor = _cursor(found[len(shown) - 1]) if more and shown else None
+    cursor = page_cursor(found[len(shown) - 1]) if more and shown else None
     problem = runs.journal_problem
     return RunsAnswer(
         runs=shown,
@@ -103,24 +102,10 @@ async def _filter(arguments: ListRunsArguments, context: ToolContext) -> RunFilt
 
 
 def _rows(runs: list[Run], arguments: ListRunsArguments) -> list[RunRow]:
-    rows = [run_row(run) for run in runs]
+    rows = [RunRow(**row_as_json(run)) for run in runs]
     if arguments.batch_id is None:
         return rows
     return [row.model_copy(update={"batch_id": None}) for row in rows]
-
-
-def _cursor(run: Run) -> str:
-    return f"{run.created_at!r}-{run.key}"
-
-
-def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:
-    if cursor is None:
-        return None
-    created_at, _, key = cursor.partition("-")
-    try:
-        return float(created_at), key
-    except ValueError:
-        raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.") from None
 
 
 def _next_step(arguments: ListRunsArguments, running: int, rows: list[RunRow]) -> str:

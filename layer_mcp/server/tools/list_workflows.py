@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
-from ...api.workflow_inputs import rule_in_words
-from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only, shorten
+from ...api.workflow_inputs import describe_input
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
@@ -91,7 +92,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
         inputs=[
             InputRow(
                 name=entry.name,
-                rule=rule_in_words(entry),
+                rule=describe_input(entry),
                 required=bool(entry.required),
                 description=shorten(entry.description),
             )

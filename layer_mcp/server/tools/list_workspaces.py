@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from ...api.fields import Request
 from ...api.models import Workspace
-from ..answers import WORKSPACE, Answer, fit_rows, read_only, shorten
+from ...runs.views import shorten
+from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 

@@ -9,7 +9,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, Request
-from ...api.local_files import MEGABYTE
+from ...api.media_files import MEGABYTE
 from ...api.models import Output
 from ...errors import LayerError
 from ...paths import output_folder, output_subfolder

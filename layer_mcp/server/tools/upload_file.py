@@ -6,9 +6,9 @@ from pydantic import Field
 
 from ...api.fields import Request
 from ...runs.references import MAX_PATH_LENGTH
+from ...runs.views import describe_size
 from ..answers import WORKSPACE, Answer, additive
 from ..context import UPLOAD_UNITS, ToolContext, begin_call, report_upload, runs_for
-from ..run_answers import describe_size
 from ..tool import make_tool
 
 DESCRIPTION = """\

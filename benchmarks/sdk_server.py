@@ -1,0 +1,57 @@
+"""The reference for start-up and calls: a server on the same SDK that does nothing.
+
+Without options it speaks stdio and has no tools. `--noop` adds a tool that does nothing. `--http`
+serves as `layer-mcp serve --http` does: stateless, on a free loopback port, with the URL on stderr.
+"""
+
+import sys
+from typing import Any
+
+from mcp.server.mcpserver import MCPServer
+
+HOST = "127.0.0.1"
+PATH = "/mcp"
+
+
+def empty_server() -> MCPServer[Any]:
+    """Create a server without tools."""
+    return MCPServer("empty")
+
+
+def noop_server() -> MCPServer[Any]:
+    """Create a server with one tool, which does nothing."""
+    server = MCPServer("noop", log_level="WARNING")
+    server.tool()(noop)
+    return server
+
+
+async def noop() -> str:
+    """Do nothing."""
+    return ""
+
+
+def serve_http(server: MCPServer[Any]) -> None:
+    """Serve until a signal stops it."""
+    # Start-up over stdio is measured, and needs neither.
+    import uvicorn  # noqa: PLC0415
+
+    from layer_mcp.network import listen  # noqa: PLC0415
+
+    with listen(HOST, 0) as listener:
+        print(f"http://{HOST}:{listener.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)
+        app = server.streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=HOST)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def main() -> None:
+    """Serve as the options say."""
+    server = noop_server() if "--noop" in sys.argv else empty_server()
+    if "--http" in sys.argv:
+        serve_http(server)
+    else:
+        server.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,457 @@
+"""HTTP with Layer's API: reads, paid submissions, and one exchange as a value.
+
+A read may be repeated. A submission is charged, so it's sent again only when Layer surely did not
+accept it. This module imports httpx, so import it at the first call.
+"""
+
+import logging
+import re
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from .. import __version__
+from ..credentials import TokenSource, foreign_kind
+from ..errors import LayerError, one_sentence
+from ..network import is_loopback, is_untrusted_certificate, tls_context
+from .problems import error_from_response
+from .retry import (
+    BeforeSending,
+    Delivery,
+    Limits,
+    Patience,
+    delivery_of,
+    may_submit_again,
+    parse_retry_after,
+    utc_now,
+)
+from .tracing import api_span, record_exchange
+
+MAX_BODY_BYTES = 8_000_000
+# The largest window of zlib, in a gzip wrapper.
+GZIP_WINDOW_BITS = 31
+MAX_CONNECTIONS = 20
+MIN_SECRET_LENGTH = 8
+
+FULL = "Too many requests to Layer are under way here."
+NOT_CONNECTED = "No connection to Layer could be made."
+UNTRUSTED = "The API's certificate is not trusted on this machine."
+LOST = "The connection broke before Layer's answer was complete."
+
+logger = logging.getLogger(__name__)
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Connection:
+    """One token and one pool of connections to the API host, opened at the first call."""
+
+    def __init__(
+        self,
+        token: str | TokenSource | None,
+        api_url: str,
+        limits: Limits,
+        *,
+        trace_prompts: bool = False,
+    ) -> None:
+        self._token = token
+        self._api_url = api_url
+        self._limits = limits
+        self._trace_prompts = trace_prompts
+        self._pool: Pool | None = None
+
+    async def close(self) -> None:
+        """Close the pool; a later call opens another."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def ask(
+        self,
+        model: type[ModelT],
+        path: str,
+        *,
+        method: str = "GET",
+        json: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
+        once: bool = False,
+    ) -> ModelT:
+        """Return the answer to a call that is free of charge.
+
+        A fault is followed by another try, unless the call may be sent only `once`.
+
+        Raises:
+            LayerError: Layer's refusal, or the fault of the last try.
+        """
+        patience = Patience(self._limits.retry_budget_seconds)
+        while True:
+            exchange = await self._send(
+                method,
+                path,
+                total_seconds=self._limits.read_total_seconds,
+                resend_count=patience.resend_count,
+                json=json,
+                params=params,
+            )
+            if exchange.delivery == "accepted":
+                answer = _parse(model, exchange.body)
+                if answer is not None:
+                    return answer
+            again = not once and exchange.delivery != "refused"
+            if not again or not await patience.pause(exchange.retry_after_seconds):
+                raise _read_error(exchange)
+
+    async def submit(
+        self,
+        model: type[ModelT],
+        path: str,
+        json: dict[str, Any],
+        *,
+        id_name: str,
+        before_sending: BeforeSending | None = None,
+    ) -> ModelT:
+        """Return the answer to a call that is charged; its field `id_name` identifies the run.
+
+        The request is sent again only when Layer surely did not accept it. An answer that was cut
+        still counts if the run's id can be read from it. `before_sending` is called before the
+        first byte of each try; raise a LayerError in it to send nothing.
+
+        Raises:
+            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
+                exists.
+        """
+        patience = Patience(self._limits.retry_budget_seconds)
+        while True:
+            exchange = await self._send(
+                "POST",
+                path,
+                total_seconds=self._limits.submit_total_seconds,
+                resend_count=patience.resend_count,
+                json=json,
+                id_name=id_name,
+                before_sending=before_sending,
+            )
+            started = _parse_started(model, exchange, id_name)
+            if started is not None:
+                logger.info("Started run %s", getattr(started, id_name))
+                return started
+            again = may_submit_again(exchange.delivery)
+            if not again or not await patience.pause(exchange.retry_after_seconds):
+                raise _submission_error(exchange, id_name)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        total_seconds: float,
+        resend_count: int,
+        json: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
+        id_name: str | None = None,
+        before_sending: BeforeSending | None = None,
+    ) -> "Exchange":
+        """Send one request in a span; a request with an `id_name` is a paid one."""
+        token = await self._read_token()
+        prompt = (json or {}).get("prompt") if self._trace_prompts else None
+        with api_span(
+            method, self._api_url, path, resend_count=resend_count, prompt=prompt
+        ) as span:
+            exchange = await send_once(
+                self._open_pool(token),
+                method,
+                path,
+                json=json,
+                params=params,
+                total_seconds=total_seconds,
+                paid=id_name is not None,
+                before_sending=before_sending,
+            )
+            exchange = replace(exchange, body=_without_token(exchange.body, token))
+            record_exchange(span, exchange)
+            if id_name is not None and (run_id := _find_id(exchange.body, id_name)):
+                span.set_attribute(f"layer.{id_name}", run_id)
+            return exchange
+
+    async def _read_token(self) -> str:
+        if callable(self._token):
+            token = await anyio.to_thread.run_sync(self._token)
+            self._token = token or self._token
+        else:
+            token = self._token
+        if not token:
+            raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
+        if kind := foreign_kind(token):
+            raise LayerError("UNAUTHENTICATED", f"The token is {kind}, not one of Layer.")
+        return token
+
+    def _open_pool(self, token: str) -> "Pool":
+        if self._pool is None:
+            try:
+                self._pool = open_pool(self._api_url, token, self._limits)
+            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
+            except Exception as error:
+                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
+                raise LayerError("NETWORK_SETTINGS", sentence) from error
+        return self._pool
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and what came of it: an HTTP answer, complete or cut, or none.
+
+    `delivery` is what that means for a submission, `body` what arrived of the answer, and `fault` a
+    failure below HTTP. `date` is the header, by which clocks can be compared.
+    """
+
+    delivery: Delivery
+    status: int | None = None
+    content_type: str = ""
+    body: bytes = b""
+    retry_after_seconds: float | None = None
+    date: str | None = None
+    fault: LayerError | None = None
+
+    @property
+    def why(self) -> str:
+        """One sentence that says why there is no usable answer."""
+        if self.fault is None and self.delivery == "accepted":
+            return "Layer's answer could not be read."
+        return self.error().message
+
+    def error(self) -> LayerError:
+        """Return the error that this exchange stands for."""
+        return self.fault or error_from_response(
+            self.status or 0, self.content_type, self.body, self.retry_after_seconds
+        )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The connections to the API host, and a slot for each request.
+
+    A request waits for its slot here, because httpx's own queue gets slower with each request that
+    waits in it.
+    """
+
+    http: httpx.AsyncClient
+    slots: anyio.Semaphore
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.aclose()
+
+
+def open_pool(base_url: str, token: str | None, limits: Limits) -> Pool:
+    """Open a pool for the API host that sends the token and never follows a redirect.
+
+    Proxies come from the usual environment variables, except for a loopback address. Certificates
+    are checked against the system's trust store and SSL_CERT_FILE or SSL_CERT_DIR.
+
+    Raises:
+        Exception: httpx or ssl cannot use a certificate or proxy of the environment.
+    """
+    authorization = {"Authorization": f"Bearer {token}"} if token else {}
+    http = httpx.AsyncClient(
+        base_url=base_url,
+        headers={
+            **authorization,
+            "User-Agent": f"layer-mcp/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        },
+        follow_redirects=False,
+        trust_env=not is_loopback(base_url),
+        verify=tls_context() if base_url.startswith("https") else False,
+        timeout=httpx.Timeout(limits.submit_total_seconds, connect=limits.connect_seconds),
+        limits=httpx.Limits(
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
+        ),
+    )
+    return Pool(http, anyio.Semaphore(MAX_CONNECTIONS))
+
+
+async def send_once(
+    pool: Pool,
+    method: str,
+    path: str,
+    *,
+    total_seconds: float,
+    json: dict[str, Any] | None = None,
+    params: dict[str, str] | None = None,
+    paid: bool = False,
+    before_sending: BeforeSending | None = None,
+) -> Exchange:
+    """Send one request once and return what came of it; a fault is a value, not an exception.
+
+    The request may wait for a slot as long as for its answer, `total_seconds` each. If a `paid`
+    request is sent and no answer comes, that is logged, even when the call is cancelled.
+    `before_sending` is called on an open connection, right before the first byte is sent; if it
+    raises, nothing is sent.
+    """
+    progress = _Progress(before_sending)
+    try:
+        request = pool.http.build_request(
+            method, path, json=json, params=params, extensions={"trace": progress.watch}
+        )
+        with anyio.move_on_after(total_seconds) as queue:
+            await pool.slots.acquire()
+        if queue.cancelled_caught:
+            return Exchange("never_delivered", fault=LayerError("TOO_BUSY", FULL, transient=True))
+        try:
+            with anyio.fail_after(total_seconds):
+                return await _receive(pool.http, request, progress)
+        finally:
+            pool.slots.release()
+    # A submission that was sent may be charged, so no exception may hide its outcome.
+    except Exception as error:
+        logger.debug("%s %s: %r", method, path, error)
+        return _fault_exchange(error, progress)
+    finally:
+        if paid and progress.sent and not progress.done:
+            logger.warning("A submission went out and no answer came. Look in Layer.")
+
+
+@dataclass
+class _Progress:
+    """How far one request came; what a fault means depends on it."""
+
+    before_sending: BeforeSending | None = None
+    sent: bool = False
+    done: bool = False
+    status: int | None = None
+    date: str | None = None
+    delivery: Delivery = "outcome_unknown"
+    body: bytes = b""
+
+    async def watch(self, event: str, info: dict[str, Any]) -> None:
+        # A proxy's CONNECT reports its steps here too, and carries nothing of the request.
+        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            if self.before_sending is not None:
+                await self.before_sending()
+            self.sent = True
+
+
+async def _receive(
+    http: httpx.AsyncClient, request: httpx.Request, progress: _Progress
+) -> Exchange:
+    response = await http.send(request, stream=True)
+    content_type = response.headers.get("content-type", "")
+    retry_after_seconds = parse_retry_after(response.headers.get("retry-after"), utc_now())
+    try:
+        progress.status = response.status_code
+        progress.date = response.headers.get("date")
+        progress.delivery = delivery_of(
+            sent=True,
+            status=response.status_code,
+            is_layers="json" in content_type or retry_after_seconds is not None,
+        )
+        async for chunk in _decompress(response):
+            progress.body += chunk
+            if len(progress.body) > MAX_BODY_BYTES:
+                raise httpx.RemoteProtocolError("The answer is too large.")
+    finally:
+        await response.aclose()
+    progress.done = True
+    return Exchange(
+        delivery=progress.delivery,
+        status=progress.status,
+        content_type=content_type,
+        body=progress.body,
+        retry_after_seconds=retry_after_seconds,
+        date=progress.date,
+    )
+
+
+async def _decompress(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body without one layer of gzip, so that a few bytes cannot become gigabytes.
+
+    httpx removes any number of layers, and decompresses each piece from the network as a whole.
+    """
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise httpx.DecodingError("The answer is packed in a way that was not asked for.")
+    decompressor = zlib.decompressobj(GZIP_WINDOW_BITS)
+    async for chunk in response.aiter_raw():
+        if encoding == "identity":
+            yield chunk
+            continue
+        try:
+            yield decompressor.decompress(chunk, MAX_BODY_BYTES)
+        except zlib.error as error:
+            raise httpx.DecodingError("The answer cannot be unpacked.") from error
+        if decompressor.unconsumed_tail:
+            raise httpx.RemoteProtocolError("The answer is too large.")
+
+
+def _fault_exchange(error: Exception, progress: _Progress) -> Exchange:
+    if not progress.sent:
+        return _unsent_exchange(error)
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        fault = LayerError("TIMEOUT", "Layer did not answer in time.", transient=True)
+    else:
+        fault = LayerError("CONNECTION_LOST", LOST, transient=True)
+    # A refusal whose text was cut is still a refusal.
+    cut = fault if progress.status is None or progress.delivery == "accepted" else None
+    return Exchange(
+        progress.delivery, progress.status, body=progress.body, date=progress.date, fault=cut
+    )
+
+
+def _unsent_exchange(error: Exception) -> Exchange:
+    if isinstance(error, LayerError):
+        return Exchange("refused", fault=error)
+    if is_untrusted_certificate(error):
+        return Exchange("refused", fault=LayerError("TLS_FAILED", UNTRUSTED))
+    fault = LayerError("CONNECTION_FAILED", NOT_CONNECTED, transient=True)
+    return Exchange(delivery_of(sent=False), fault=fault)
+
+
+def _read_error(exchange: Exchange) -> LayerError:
+    if exchange.delivery == "accepted":
+        return LayerError("UNEXPECTED_RESPONSE", exchange.why, transient=True)
+    return exchange.error()
+
+
+def _submission_error(exchange: Exchange, id_name: str) -> LayerError:
+    if exchange.delivery not in ("accepted", "outcome_unknown"):
+        return exchange.error()
+    run_id = _find_id(exchange.body, id_name)
+    error = LayerError(
+        "OUTCOME_UNKNOWN",
+        f"{exchange.why} The outcome is unknown.",
+        next_step="Read the state of that run before trying again." if run_id else None,
+    )
+    setattr(error, id_name, run_id)
+    return error
+
+
+def _parse_started(model: type[ModelT], exchange: Exchange, id_name: str) -> ModelT | None:
+    """Return the run that an answer names, even if the answer is cut or malformed."""
+    if exchange.delivery != "accepted":
+        return None
+    started = _parse(model, exchange.body)
+    run_id = _find_id(exchange.body, id_name)
+    return started or (model.model_validate({id_name: run_id}) if run_id else None)
+
+
+def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _find_id(body: bytes, id_name: str) -> str | None:
+    found = re.search(rb'"%b"\s*:\s*"([^"\\]{1,100})"' % id_name.encode(), body)
+    return found[1].decode(errors="replace") if found else None
+
+
+def _without_token(body: bytes, token: str) -> bytes:
+    """Return the answer without the token, so that nothing read from it can show the token."""
+    return body.replace(token.encode(), b"[token]") if len(token) >= MIN_SECRET_LENGTH else body

@@ -1,0 +1,245 @@
+"""The options of a generation and of a list of models, and the request they make.
+
+They are derived from Layer's own request and query, so a new field is a new option.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..api.fields import is_uuid
+from ..api.models import InferenceRequest, ModelQuery
+from ..errors import LayerError
+from ..paths import input_folders
+from ..server.schema import JsonObject, portable_schema
+from ..settings import Settings
+from .parser import CommandParser, UsageError, number, suggest_name, unicode_text, whole_number
+
+STDIN = "-"
+MAX_PROMPT_BYTES = 1_000_000
+
+FIRST_OPTIONS = ("batch_size", "width", "height", "seed")
+# They have separate options, or are arguments without a name.
+OWN_OPTIONS = ("model_id", "prompt", "guidance_files", "mask", "search", "limit", "cursor")
+SHORT_NAMES = {"batch_size": ("-n",)}
+OTHER_NAMES = {"model_id": "--model", "prompt": "PROMPT", "guidance_files": "--reference"}
+# The tools' other arguments. A single word, such as width, may be plain English, and stays.
+TOOL_OPTIONS = {"max_price_creative_units": "--max-price", "workspace_id": "--workspace"}
+ARGUMENT_NAME = re.compile(r"(?<![\w/.-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w/-])")
+TYPES: dict[str, Any] = {"integer": whole_number, "number": number, "string": unicode_text}
+METAVARS = {"integer": "N", "number": "X", "string": "TEXT"}
+DEFAULT_REFERENCE = "reference_image"
+URL_MARK = "://"
+
+
+def add_request_options(command: CommandParser) -> None:
+    """Add the prompt, the model, and an option for every plain field of a request."""
+    fields = portable_schema(InferenceRequest)["properties"]
+    command.add_argument(
+        "prompt", nargs="?", type=unicode_text, metavar="PROMPT", help='what to make; "-" for stdin'
+    )
+    first = command.add_argument_group("what to make")
+    first.add_argument(
+        "--model", type=unicode_text, metavar="NAME", help="name or id of a model; needed"
+    )
+    first.add_argument(
+        "--reference",
+        type=unicode_text,
+        action="append",
+        default=[],
+        metavar="[TYPE=]FILE",
+        help=f"a picture to go by, such as init=sketch.png ({DEFAULT_REFERENCE}); may be repeated",
+    )
+    first.add_argument("--mask", type=unicode_text, metavar="FILE", help="the area to paint")
+    for name in FIRST_OPTIONS:
+        _add_field(first, name, fields[name])
+    first.add_argument(
+        "--set",
+        type=_parse_set,
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="any other field of the request; may be repeated",
+    )
+    others = command.add_argument_group("for some models (layer-mcp model NAME says which)")
+    for name, field in fields.items():
+        if name not in (*FIRST_OPTIONS, *OWN_OPTIONS):
+            _add_field(others, name, field)
+
+
+def add_model_filters(command: CommandParser) -> None:
+    """Add an option for every plain field of a query for models."""
+    for name, field in portable_schema(ModelQuery)["properties"].items():
+        if name not in OWN_OPTIONS:
+            _add_field(command, name, field)
+
+
+def read_request(options: argparse.Namespace) -> JsonObject:
+    """Return a generation's arguments except its model, with the prompt from stdin for "-".
+
+    Raises:
+        UsageError: the prompt or the model is missing, or see `request_arguments`.
+    """
+    prompt = _read_prompt() if options.prompt == STDIN else options.prompt
+    if prompt is not None and not prompt.strip():
+        raise UsageError("The prompt is empty. Say what to make.")
+    if not options.model:
+        raise UsageError("The model is missing. Add --model NAME; layer-mcp models lists them.")
+    return request_arguments(options, prompt)
+
+
+def _read_prompt() -> str:
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty():
+        print("Type the prompt, then Ctrl+D.", file=sys.stderr)
+    return sys.stdin.buffer.read(MAX_PROMPT_BYTES).decode("utf-8", "replace").strip()
+
+
+def request_arguments(options: argparse.Namespace, prompt: str | None) -> JsonObject:
+    """Return a generation's arguments except its model, with absolute paths.
+
+    Raises:
+        UsageError: the prompt is missing, or another option cannot add to the value of --set.
+    """
+    arguments = given_fields(InferenceRequest, options) | dict(options.set)
+    references = [_reference(text) for text in options.reference]
+    if references:
+        arguments["guidance_files"] = [*_set_value(list, arguments, "guidance_files"), *references]
+    if options.mask is not None:
+        arguments["mask"] = {**_set_value(dict, arguments, "mask"), **_file(options.mask)}
+    if prompt is not None:
+        arguments["prompt"] = prompt
+    if not arguments.get("prompt") and not arguments.get("guidance_files"):
+        raise UsageError('The prompt is missing. Say what to make: layer-mcp generate "a potion".')
+    return arguments
+
+
+def _set_value(kind: type[Any], arguments: JsonObject, name: str) -> Any:
+    """Return the value that --set gave a field, or an empty one, for another option to add to."""
+    value = arguments.get(name, kind())
+    if not isinstance(value, kind):
+        wanted = "a list" if kind is list else "an object"
+        raise UsageError(f"--set {name} must be {wanted}, as an option adds to it.")
+    return value
+
+
+def allow_named_files(settings: Settings, options: argparse.Namespace) -> Settings:
+    """Return settings that also allow reading exactly the files named on the command line."""
+    try:
+        folders = tuple(str(folder) for folder in input_folders(settings))
+    except LayerError:
+        folders = ()
+    return dataclasses.replace(settings, input_dirs=(*folders, *_named_files(options)))
+
+
+def _named_files(options: argparse.Namespace) -> tuple[str, ...]:
+    given = [_reference(text) for text in options.reference]
+    given += [_file(options.mask)] if options.mask is not None else []
+    return tuple(file["path"] for file in given if "path" in file and URL_MARK not in file["path"])
+
+
+def option_name(field: str) -> str:
+    """Return how to set a field of the request on the command line."""
+    schema = portable_schema(InferenceRequest)["properties"].get(field, {})
+    if schema.get("type") == "array" and field not in OTHER_NAMES:
+        return f"--set {field}=JSON"
+    return OTHER_NAMES.get(field) or f"--{field.replace('_', '-')}"
+
+
+def use_option_names(text: str) -> str:
+    """Replace the names of a tool's arguments in its message with the command line's."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[0] in InferenceRequest.model_fields:
+            return option_name(found[0])
+        return TOOL_OPTIONS.get(found[0], found[0])
+
+    return ARGUMENT_NAME.sub(replace, text)
+
+
+def given_fields(model: type[Any], options: argparse.Namespace) -> JsonObject:
+    """Return the fields of a request or a query that were given as options."""
+    names = portable_schema(model)["properties"]
+    values = {name: getattr(options, _destination(name), None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _add_field(command: Any, name: str, field: JsonObject) -> None:
+    kind = field["type"]
+    if kind in ("array", "object"):
+        return
+    summary = _summary(field)
+    option, destination = option_name(name), _destination(name)
+    if kind == "boolean":
+        command.add_argument(
+            option, dest=destination, action=argparse.BooleanOptionalAction, help=summary
+        )
+        return
+    command.add_argument(
+        *SHORT_NAMES.get(name, ()),
+        option,
+        dest=destination,
+        type=TYPES[kind],
+        choices=field.get("enum"),
+        metavar=None if "enum" in field else METAVARS[kind],
+        help=summary,
+    )
+
+
+def _summary(field: JsonObject) -> str:
+    """Return a field's description in the style of a command line."""
+    text = field.get("description", "").rstrip(".")
+    if text[1:2].islower():
+        text = text[0].lower() + text[1:]
+    default = f" ({field['default']})" if "default" in field else ""
+    return f"{text}{default}".replace("%", "%%")
+
+
+def _destination(name: str) -> str:
+    return f"field_{name}"
+
+
+def _parse_set(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    known = [known for known in InferenceRequest.model_fields if known != "model_id"]
+    if not separator:
+        raise argparse.ArgumentTypeError("must be NAME=JSON")
+    if name not in known:
+        suggestion = suggest_name(name, known)
+        raise argparse.ArgumentTypeError(f"{name} is no field of a request{suggestion}")
+    value = unicode_text(value)
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+    try:
+        json.dumps(parsed, allow_nan=False)
+    except ValueError:
+        # JSON would turn it into null, and the run would be paid for without it.
+        raise argparse.ArgumentTypeError(f"{name} has a number that is not finite") from None
+    return name, parsed
+
+
+def _reference(text: str) -> JsonObject:
+    kind, separator, rest = text.partition("=")
+    is_typed = separator and kind.replace("_", "").isalnum() and not Path(text).exists()
+    kind, file = (kind, rest) if is_typed else (DEFAULT_REFERENCE, text)
+    return {"type": kind, **_file(file)}
+
+
+def _file(text: str) -> JsonObject:
+    """Return a local file, or the ID of one that was uploaded before."""
+    if URL_MARK in text:
+        return {"path": text}
+    # Shells only expand a leading ~, which a prefix such as init= prevents.
+    path = Path(os.path.expanduser(text)).absolute()
+    if is_uuid(text) and not path.exists():
+        return {"file_id": text}
+    return {"path": str(path)}

@@ -1,0 +1,243 @@
+"""What a command prints: answers on stdout, notes and questions on stderr, and its log.
+
+The server loads this module too, so rich is imported where it is used.
+"""
+
+import io
+import json
+import logging
+import os
+import signal
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+# Wider than any line: output for programs is never cut.
+UNLIMITED_COLUMNS = 100_000
+YES_WORDS = ("y", "yes")
+COLUMN_GAP = 2
+MIN_TEXT_COLUMNS = 12
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# Controls, marks without a shape such as those of direction, and halves of surrogate pairs.
+UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
+# They join letters and emoji, and move nothing.
+JOINERS = "\u200c\u200d"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The two outputs of a command. Nothing printed on them is read as markup."""
+
+    stdout: "Console"
+    stderr: "Console"
+
+    def show(self, *renderables: "RenderableType") -> None:
+        """Print an answer.
+
+        Raises:
+            BrokenPipeError: the reader closed the pipe.
+        """
+        for renderable in renderables:
+            print(render(self.stdout, renderable), end="", flush=True)
+
+    def show_json(self, content: Mapping[str, Any]) -> None:
+        """Print an answer as one JSON document."""
+        is_unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+        print(plain_json(content, ascii_only=not is_unicode), flush=True)
+
+    def note(self, text: str) -> None:
+        """Print a note on stderr, if it is open."""
+        with suppress(OSError):
+            print(harmless(text), file=sys.stderr, flush=True)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can read a question and answer it."""
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def open_screen() -> Screen:
+    """Return this process's outputs, with colors only where a terminal supports them."""
+    return Screen(_console(sys.stdout), _console(sys.stderr))
+
+
+def _console(stream: TextIO | None) -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    is_terminal = stream is not None and stream.isatty()
+    return Console(
+        file=stream or io.StringIO(),
+        width=None if is_terminal else UNLIMITED_COLUMNS,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def line(text: str, style: str = "") -> "Text":
+    """Return a line that the terminal itself wraps, so that it can be copied whole."""
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text(text, style=style, no_wrap=True)
+
+
+def render(console: "Console", renderable: "RenderableType") -> str:
+    """Return what a console prints, without the blanks that fill its lines."""
+    from rich.text import Text  # noqa: PLC0415
+
+    is_line = isinstance(renderable, Text) and renderable.no_wrap
+    with console.capture() as captured:
+        console.print(renderable, crop=False, soft_wrap=is_line)
+    return "".join(f"{row.rstrip()}\n" for row in captured.get().splitlines())
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Only `text` may be shortened; `whole` and `number` never are. Numbers are aligned right. An
+    `optional` column is dropped if the terminal is too narrow for it.
+    """
+
+    title: str
+    kind: Literal["whole", "text", "number"] = "whole"
+    optional: bool = False
+
+
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[object]], console: "Console"
+) -> Iterator["RenderableType"]:
+    """Lay out rows as a table, or one value per line if the terminal is too narrow."""
+    cells = [["" if cell is None else plain(cell) for cell in row] for row in rows]
+    widths = _fit_widths(columns, cells, console.width)
+    if widths is None:
+        yield from _list_values(columns, cells)
+    else:
+        yield _grid(columns, cells, widths, console)
+
+
+def _fit_widths(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], total: int
+) -> dict[int, int] | None:
+    """Return the width of each column that fits, by its number; None if too few fit.
+
+    Empty columns are dropped. Earlier text columns get free space first.
+    """
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    full = {
+        number: max(cell_len(text) for text in (column.title, *(row[number] for row in cells)))
+        for number, column in enumerate(columns)
+        if any(row[number] for row in cells)
+    }
+    widths = {
+        number: min(width, MIN_TEXT_COLUMNS) if columns[number].kind == "text" else width
+        for number, width in full.items()
+    }
+    while (free := total - sum(widths.values()) - COLUMN_GAP * (len(widths) - 1)) < 0:
+        optional = [number for number in widths if columns[number].optional]
+        if not optional:
+            return None
+        del widths[optional[-1]]
+    for number, width in widths.items():
+        more = min(full[number] - width, free)
+        widths[number] += more
+        free -= more
+    return widths
+
+
+def _grid(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[str]],
+    widths: Mapping[int, int],
+    console: "Console",
+) -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+
+    grid = Table(box=None, padding=(0, COLUMN_GAP, 0, 0), pad_edge=False, header_style="bold")
+    for number, width in widths.items():
+        grid.add_column(
+            line(columns[number].title),
+            justify="right" if columns[number].kind == "number" else "left",
+            no_wrap=True,
+            overflow="ellipsis" if "utf" in console.encoding else "crop",
+            width=width,
+        )
+    for row in cells:
+        grid.add_row(*(line(row[number]) for number in widths))
+    return grid
+
+
+def _list_values(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]]
+) -> Iterator["RenderableType"]:
+    for row in cells:
+        yield line(row[0], style="bold")
+        for column, text in zip(columns[1:], row[1:], strict=True):
+            if text:
+                yield line(f"  {column.title}: {text}")
+
+
+def ask_yes_or_no(question: str) -> bool | None:
+    """Ask a person on stderr, and return True only for a yes, None if the input ends (Ctrl+D).
+
+    Blocks the event loop.
+
+    Raises:
+        KeyboardInterrupt: Ctrl+C.
+    """
+    # The event loop's own handler would only run after the line was read.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not answer:
+        print(file=sys.stderr, flush=True)
+        return None
+    return answer.strip().lower() in YES_WORDS
+
+
+def plain(text: object) -> str:
+    """Return foreign text as one line that cannot control the terminal or change direction."""
+    return harmless(" ".join(str(text).split()))
+
+
+def harmless(text: str) -> str:
+    """Remove the characters that could control the terminal; leave blanks as they are."""
+    return "".join(letter for letter in text if not _is_unsafe(letter))
+
+
+def plain_json(content: Mapping[str, Any], *, ascii_only: bool) -> str:
+    """Return a JSON document with the characters escaped that could control the terminal."""
+    text = json.dumps(content, indent=2, ensure_ascii=ascii_only)
+    return "".join(
+        json.dumps(letter)[1:-1] if letter != "\n" and _is_unsafe(letter) else letter
+        for letter in text
+    )
+
+
+def _is_unsafe(letter: str) -> bool:
+    return letter not in JOINERS and unicodedata.category(letter) in UNSAFE_CATEGORIES
+
+
+def discard_stdout() -> None:
+    """Discard what stdout still buffers, so that flushing it at exit cannot fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def log_to_stderr(level: str = "WARNING") -> None:
+    """Log to stderr. Call it before the SDK sets up its own handler."""
+    logging.basicConfig(level=level, format=LOG_FORMAT)
+    # They would log headers and signed addresses.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

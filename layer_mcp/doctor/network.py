@@ -1,0 +1,131 @@
+"""Checks of the proxy, the certificates, the API, and the clock."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import LayerError
+from ..network import tls_context
+from .connection import (
+    DEFAULT_PORTS,
+    InvalidProxyError,
+    Ping,
+    Proxy,
+    find_connection_problem,
+    find_proxy,
+    list_proxy_variables,
+    ping_api,
+    safe_message,
+)
+from .types import Finding, Setup, fail, ok, skip, warn
+
+SLOW_SECONDS = 2.0
+# Daily limits and the order of runs from several machines depend on the clock.
+MAX_CLOCK_OFFSET_SECONDS = 120
+
+
+def check_proxy(setup: Setup) -> Finding:
+    """Check that the proxy for the API, if there is one, accepts connections."""
+    try:
+        proxy = setup.get(_find_proxy)
+    except InvalidProxyError as error:
+        return fail(
+            f"{error.variable} is no address of a proxy",
+            f"Set {error.variable} to an address such as http://proxy.example:3128, or remove it.",
+        )
+    if proxy is None:
+        unused = ", ".join(list_proxy_variables())
+        return ok(f"none is used for the API, though {unused} is set" if unused else "none")
+    problem = find_connection_problem(proxy.host, proxy.port)
+    if problem is None:
+        return ok(f"{proxy.url}, from {proxy.variable}")
+    return fail(
+        f"{proxy.url}, from {proxy.variable}: {problem}",
+        f"Correct {proxy.variable}, or name the API's host in NO_PROXY if no proxy is needed.",
+    )
+
+
+def check_certificates(setup: Setup) -> Finding:
+    """Check that the certificate authorities in the environment can be loaded."""
+    names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if setup.environ.get(name)]
+    named = [f"{name} {setup.environ[name]}" for name in names]
+    problem = _find_certificate_problem()
+    if problem is not None:
+        fact = f"{' and '.join(named)}: {problem}"
+        fix = f"Correct or remove {' and '.join(names)}."
+        is_needed = setup.settings.api_url.startswith("https")
+        return fail(fact, fix) if is_needed else warn(fact, fix)
+    folder = setup.environ.get("SSL_CERT_DIR")
+    # OpenSSL ignores a folder that doesn't exist.
+    if folder and not Path(folder).is_dir():
+        return warn(f"SSL_CERT_DIR {folder}: no such folder", "Correct or remove SSL_CERT_DIR.")
+    return ok(" and ".join(["the system's trust store", *named]))
+
+
+def check_api(setup: Setup) -> Finding:
+    """Check that Layer answers at the API's URL, and how fast."""
+    url = setup.settings.api_url
+    if setup.get(_find_proxy) is None:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        problem = find_connection_problem(parts.hostname or "", port)
+        if problem is not None:
+            fix = "Check the network and LAYER_API_URL. Some networks need HTTPS_PROXY."
+            return fail(f"{url}: {problem}", fix)
+    ping = setup.get(_ping)
+    if ping.problem is not None:
+        return fail(f"{url}: {safe_message(ping.problem)}", _api_fix(ping.problem))
+    fact = f"{url} answers in {ping.seconds * 1000:.0f} ms"
+    if ping.seconds > SLOW_SECONDS:
+        return warn(fact, "Calls may run out of time. Check the network and the proxy.")
+    return ok(fact)
+
+
+def check_clock(setup: Setup) -> Finding:
+    """Compare this machine's clock with the API's Date header."""
+    offset = setup.get(_ping).clock_offset_seconds
+    if offset is None:
+        return skip("the API did not say what time it is")
+    if abs(offset) <= MAX_CLOCK_OFFSET_SECONDS:
+        return ok("agrees with the API's")
+    return warn(
+        f"{_format_duration(abs(offset))} {'before' if offset > 0 else 'behind'} the API's",
+        "Set this machine's clock, best by a time server: limits a day are kept by it.",
+    )
+
+
+def _find_proxy(setup: Setup) -> Proxy | None:
+    return find_proxy(setup.settings.api_url)
+
+
+def _ping(setup: Setup) -> Ping:
+    return ping_api(setup.settings.api_url)
+
+
+def _find_certificate_problem() -> str | None:
+    try:
+        tls_context()
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        return error.strerror or type(error).__name__
+    except OSError:
+        return "no certificate can be read from it"
+    return None
+
+
+def _api_fix(error: LayerError) -> str:
+    fixes = {
+        "TLS_FAILED": f"{error.next_step} Check this machine's clock too.",
+        "NOT_FOUND": "Correct LAYER_API_URL, or remove it for the usual address.",
+        "UNEXPECTED_RESPONSE": "Correct LAYER_API_URL. A network with a sign-in page answers for "
+        "Layer until you have signed in.",
+        "TIMEOUT": "Try again in a minute; check the network and the proxy.",
+        "CONNECTION_FAILED": "Check the network, and that the proxy lets layer-mcp through; it may "
+        "want a user name and password.",
+    }
+    return fixes.get(error.code, error.next_step).replace(", then call again", "")
+
+
+def _format_duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 1440} days"
