@@ -21,6 +21,7 @@ from . import rules
 from .database import Connection, Database, DatabaseError
 from .types import (
     ENDED_STATES,
+    IN_PROGRESS,
     NOT_FOUND,
     NOT_SENT,
     QUEUED,
@@ -215,14 +216,16 @@ class Journal:
         return await self._require(self._database.write(work), run.attempt + 1)
 
     async def confirm(self, run: Run) -> bool:
-        """Record what Layer answered to a submission; False when its row is gone.
+        """Record what Layer answered to a submission; False when its row was removed.
 
         Raises:
             DatabaseError: nothing was recorded.
         """
         price = run.estimated_price_creative_units
+        # An end is recorded with its price and outputs, which this answer does not have.
+        state = IN_PROGRESS if run.has_ended else run.state
         sql = (
-            "UPDATE runs SET state = ?, run_id = ?, start = ?, "
+            "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
             "estimated_price = COALESCE(?, estimated_price), "
             # A lower price makes no room before the run has ended.
             "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
@@ -231,7 +234,7 @@ class Journal:
         counted = price or 0.0
         run_id = (run.run_id or "").lower()
         start = json.dumps(dict(run.start))
-        values = (run.state, run_id, start, price, counted, counted, self._account, run.key)
+        values = (state, run_id, start, price, counted, counted, self._account, run.key)
         return await self._database.write(
             lambda connection: connection.execute(sql, values).rowcount == 1
         )

@@ -124,6 +124,20 @@ async def test_a_confirmation_without_a_price_keeps_the_estimate(journal: Journa
     assert (await running_run(journal)).estimated_price_creative_units == PRICE
 
 
+async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_end_is_recorded(
+    journal: Journal,
+) -> None:
+    run = await sending_run(journal)
+    await journal.confirm(replace(confirmed(run), state="complete"))
+    assert (await journal.reload(run)).state == "in_progress"
+    outputs = (Output(file_id="file-1"),)
+    last = ended(await journal.reload(run), price=1.5, outputs=outputs)
+    await journal.mark_ended(last)
+    found = await journal.reload(run)
+    assert (found.state, found.outputs) == ("complete", outputs)
+    assert found.actual_price_creative_units == 1.5
+
+
 async def test_a_run_that_is_being_sent_says_so(journal: Journal) -> None:
     run = await sending_run(journal)
     assert (run.state, run.is_being_sent, run.attempt) == ("sending", True, 1)
@@ -257,7 +271,7 @@ async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
     run = await make(journal)
     assert await journal.confirm(confirmed(run, run_id="run-1"))
     found = await journal.reload(run)
-    assert (found.state, found.run_id) == ("in_progress", "run-1")
+    assert (found.state, found.run_id, found.error) == ("in_progress", "run-1", None)
 
 
 async def test_a_late_confirmation_leaves_an_ended_run_alone(journal: Journal) -> None:
