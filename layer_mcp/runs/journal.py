@@ -222,8 +222,9 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         price = run.estimated_price_creative_units
-        # An end is recorded with its price and outputs, which this answer does not have.
-        state = IN_PROGRESS if run.has_ended else run.state
+        # The end comes with a price and outputs, which this answer does not have. A status of
+        # Layer's must not be taken for one of the journal's own states.
+        state = run.state if run.is_running else IN_PROGRESS
         sql = (
             "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
             "estimated_price = COALESCE(?, estimated_price), "

@@ -138,6 +138,25 @@ async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_en
     assert found.actual_price_creative_units == 1.5
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("in_progress", "in_progress"),
+        ("processing", "processing"),
+        ("unknown", "in_progress"),
+        ("not_sent", "in_progress"),
+        ("sending", "in_progress"),
+    ],
+)
+async def test_no_status_of_layers_is_taken_for_a_state_of_the_journal(
+    status: str, state: str, journal: Journal
+) -> None:
+    run = await sending_run(journal)
+    await journal.confirm(replace(confirmed(run), state=status))
+    found = await journal.reload(run)
+    assert (found.state, found.is_running) == (state, True)
+
+
 async def test_a_run_that_is_being_sent_says_so(journal: Journal) -> None:
     run = await sending_run(journal)
     assert (run.state, run.is_being_sent, run.attempt) == ("sending", True, 1)
