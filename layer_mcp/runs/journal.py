@@ -645,8 +645,8 @@ def _run(row: Any) -> Run:
         attempt=row["attempt"],
         estimated_price_creative_units=row["estimated_price"],
         actual_price_creative_units=row["actual_price"],
-        outputs=tuple(Output.model_validate(output) for output in _json_list(row["outputs"])),
-        error=RunError(error["code"], error["message"]) if error else None,
+        outputs=_outputs(row["outputs"]),
+        error=RunError(error.get("code", ""), error.get("message", "")) if error else None,
         start=_json_object(row["start"]),
         folder=Path(row["folder"]) if row["folder"] else None,
     )
@@ -675,11 +675,11 @@ def _json_object(text: str | None) -> dict[str, Any]:
         return {}
 
 
-def _json_list(text: str | None) -> list[Any]:
+def _outputs(text: str | None) -> tuple[Output, ...]:
     try:
-        return list(json.loads(text or "[]"))
+        return tuple(Output.model_validate(output) for output in json.loads(text or "[]"))
     except (ValueError, TypeError):
-        return []
+        return ()
 
 
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:

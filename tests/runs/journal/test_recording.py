@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -320,6 +321,25 @@ async def test_a_run_that_was_not_sent_does_not_end(journal: Journal) -> None:
     await journal.mark_not_found(run.key)
     await journal.mark_ended(ended(replace(run, run_id=run.key)))
     assert await journal.reload(run) == run
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7"])
+@pytest.mark.parametrize(
+    ("column", "without"),
+    [
+        ("request", {"request": RunRequest("inference", "model", "w1")}),
+        ("start", {"start": {}}),
+        ("error", {"error": None}),
+        ("outputs", {"outputs": ()}),
+    ],
+)
+async def test_what_cannot_be_read_of_a_row_is_left_out(
+    column: str, without: dict[str, Any], text: str, journal: Journal, state_folder: Path
+) -> None:
+    run = await running_run(journal)
+    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database, database:
+        database.execute(f"UPDATE runs SET {column} = ?", (text,))
+    assert await journal.list_runs(RunFilter(), 1) == [replace(run, **without)]
 
 
 @pytest.fixture
