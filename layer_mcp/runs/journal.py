@@ -198,20 +198,24 @@ class Journal:
     async def mark_sending(self, run: Run) -> int | None:
         """Record that the first byte of a run is about to leave, and return the attempt's number.
 
-        None when it must not: another process took this one for dead.
+        None when it must not: another process took this one for dead, or sends the run itself.
 
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where = f"account = ? AND key = ? AND {LIVE}"
-        sql = f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1 WHERE {where}"
-        values = (self._account, run.key)
+        sql = (
+            f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1, process_id = ? "
+            "WHERE account = ? AND key = ? "
+            f"AND (state = '{QUEUED}' OR (state = '{SENDING}' AND process_id = ?))"
+        )
 
         def work(connection: Connection) -> int | None:
+            process_id = self._database.process_id
+            values = (process_id, self._account, run.key, process_id)
             if connection.execute(sql, values).rowcount != 1:
                 return None
-            found = connection.execute(f"SELECT attempt FROM runs WHERE {where}", values)
-            return found.fetchone()["attempt"]
+            sent = self._first(connection, "key = ?", run.key)
+            return sent.attempt if sent else None
 
         return await self._require(self._database.write(work), run.attempt + 1)
 
@@ -247,12 +251,9 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         run_id = (error.inference_id or error.run_id or "").lower() or None
-        sql = (
-            f"UPDATE runs SET state = '{UNKNOWN}', error = ?, run_id = ? "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", _error_text(error), run_id
         )
-        values = (_error_text(error), run_id, self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def mark_not_sent(self, run: Run, error: LayerError) -> None:
         """Record that the run was surely not started.
@@ -260,12 +261,9 @@ class Journal:
         Raises:
             DatabaseError: nothing was recorded.
         """
-        sql = (
-            f"UPDATE runs SET state = '{NOT_SENT}', error = ?, counted_price = 0 "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", _error_text(error)
         )
-        values = (_error_text(error), self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def requeue(self, run: Run) -> None:
         """Put a run that Layer refused without work back into the queue; its price still counts.
@@ -274,11 +272,15 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         sql = (
-            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL "
-            f"WHERE account = ? AND key = ? AND state = '{SENDING}' AND attempt = ?"
+            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL WHERE account = ? AND key = ? "
+            f"AND state = '{SENDING}' AND process_id = ? AND attempt = ?"
         )
-        values = (self._account, run.key, run.attempt)
-        await self._database.write(lambda connection: connection.execute(sql, values))
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (self._account, run.key, process_id, run.attempt))
+
+        await self._database.write(work)
 
     async def mark_ended(self, run: Run) -> None:
         """Record how a run ended. A failed one without a price was not charged."""
@@ -452,6 +454,19 @@ class Journal:
         """
         if self._database.problem and self._is_required:
             raise _unavailable(self._database.problem)
+
+    async def _write_own(self, run: Run, assignments: str, *values: Any) -> None:
+        """Change the row of a run that this process is about to send or sends."""
+        sql = (
+            f"UPDATE runs SET {assignments} WHERE account = ? AND key = ? AND {LIVE} "
+            "AND process_id = ?"
+        )
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (*values, self._account, run.key, process_id))
+
+        await self._database.write(work)
 
     async def _require(self, work: Awaitable[ResultT], fallback: ResultT) -> ResultT:
         """Return what the journal answers; the fallback if it fails and runs may go without it."""

@@ -284,6 +284,38 @@ async def test_a_late_failure_does_not_turn_one_failure_into_another(journal: Jo
     assert await journal.reload(run) == run
 
 
+async def test_a_queued_run_can_be_sent_by_another_process(make_journal: MakeJournal) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    assert await second.mark_sending(run) == 1
+    assert (await first.reload(run)).state == "sending"
+
+
+async def test_a_run_that_another_process_sends_is_not_sent_twice(
+    make_journal: MakeJournal,
+) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    await second.mark_sending(run)
+    assert await first.mark_sending(run) is None
+    assert (await first.reload(run)).attempt == 1
+
+
+async def test_a_failure_elsewhere_leaves_a_run_alone_that_another_process_sends(
+    make_journal: MakeJournal,
+) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    await second.mark_sending(run)
+    await first.mark_not_sent(run, ERROR)
+    await first.mark_unknown(run, ERROR)
+    await first.requeue(replace(run, attempt=1))
+    assert (await second.reload(run)).state == "sending"
+    await second.requeue(replace(run, attempt=1))
+    await first.mark_not_sent(run, ERROR)
+    assert (await second.reload(run)).state == "queued"
+
+
 @pytest.mark.parametrize("make", [unknown_run, not_sent_run])
 async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
     make: MakeRun, journal: Journal
