@@ -493,21 +493,21 @@ class Journal:
         """Resolve submissions left behind by processes that are no longer running.
 
         Nobody takes them over at a desk: nobody wants yesterday's batch paid at tomorrow's start.
+        Those of other accounts are resolved too, because their prices count for this machine.
         """
-        sql = f"SELECT DISTINCT process_id FROM runs WHERE account = ? AND {LIVE}"
-        for row in connection.execute(sql, (self._account,)).fetchall():
+        sql = f"SELECT DISTINCT process_id FROM runs WHERE {LIVE}"
+        for row in connection.execute(sql).fetchall():
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
-            where = "WHERE account = ? AND process_id = ? AND state ="
+            where = "WHERE process_id = ? AND state ="
             connection.execute(
-                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'",
-                (self._account, process_id),
+                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)
             )
             connection.execute(
                 f"UPDATE runs SET state = '{NOT_SENT}', counted_price = 0, error = ? "
                 f"{where} '{QUEUED}'",
-                (json.dumps(STOPPED), self._account, process_id),
+                (json.dumps(STOPPED), process_id),
             )
             self._database.remove_process(process_id)
 

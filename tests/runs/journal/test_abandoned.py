@@ -70,6 +70,14 @@ async def test_only_what_a_killed_process_may_have_sent_counts_as_spent(
     assert (spending.day, spending.in_flight) == (4.0, {})
 
 
+async def test_what_a_killed_process_of_another_account_left_does_not_count_either(
+    make_journal: MakeJournal, state_folder: Path
+) -> None:
+    killed_process(state_folder, "queued", "sending")
+    spending = await make_journal(API, f"{API}#another").spending()
+    assert (spending.day, spending.in_flight) == (2.0, {})
+
+
 async def test_the_same_call_after_a_kill_is_new_only_if_the_first_was_not_sent(
     state_folder: Path, journal: Journal
 ) -> None:
