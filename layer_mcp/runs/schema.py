@@ -66,8 +66,7 @@ INDEXES = (
     "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
     "CREATE INDEX runs_by_id ON runs (account, run_id)",
     "CREATE INDEX runs_by_batch ON runs (account, batch_id) WHERE batch_id IS NOT NULL",
-    "CREATE INDEX runs_unanswered ON runs (account, process_id) "
-    "WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
 )
 BEFORE = 2

@@ -40,6 +40,7 @@ from .queue import Batch, SlotQueue, for_each_limited, send_batch
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
 from .sqlite import SqliteDatabase
 from .types import (
+    IN_PROGRESS,
     MIN_PREPARING_SECONDS,
     MIN_UPLOAD_SECONDS,
     NOT_FOUND,
@@ -345,7 +346,7 @@ class Runs:
             if workflow_id
             else RunRequest("inference", "", workspace_id)
         )
-        run = Run(request, "in_progress", time.time(), run_id=run_id.lower())
+        run = Run(request, IN_PROGRESS, time.time(), run_id=run_id.lower())
         state = await self._wait(run, wait_seconds, None, on_progress)
         # While a run goes on nothing of its start is needed, and a look costs a hop to a thread.
         if not is_terminal(state.status):
