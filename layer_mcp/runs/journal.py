@@ -500,7 +500,7 @@ class Journal:
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
-            where = "WHERE process_id = ? AND state ="
+            where = f"WHERE process_id = ? AND {LIVE} AND state ="
             connection.execute(
                 f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)
             )
