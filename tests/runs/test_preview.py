@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFile, ImageOps, ImageStat
 
-from layer_mcp.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
+from layer_mcp.runs.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
 
 RED, BLUE, GREEN, YELLOW = (220, 40, 40), (40, 40, 220), (40, 200, 40), (220, 220, 40)
 
