@@ -575,12 +575,16 @@ class Journal:
             "WHERE api_url = ? AND created_at > ?",
             (self._api_url, self._clock() - DAY_SECONDS),
         ).fetchone()
-        in_flight = connection.execute(
-            "SELECT workspace_id, SUM(counted_price) AS price FROM runs "
-            f"WHERE api_url = ? AND {LIVE} GROUP BY workspace_id",
-            (self._api_url,),
+        # Few rows. With a condition on the address, SQLite would read all runs of the address.
+        live = connection.execute(
+            f"SELECT api_url, workspace_id, counted_price FROM runs WHERE {LIVE}"
         ).fetchall()
-        return Spending(day["price"], {row["workspace_id"]: row["price"] for row in in_flight})
+        in_flight: dict[str, float] = {}
+        for row in live:
+            if row["api_url"] == self._api_url:
+                total = in_flight.get(row["workspace_id"], 0.0) + row["counted_price"]
+                in_flight[row["workspace_id"]] = total
+        return Spending(day["price"], in_flight)
 
     def _usage(self, connection: Connection, workspace_id: str) -> Usage:
         """Return what counts against Layer's limits; nothing of the future: clocks are set back."""
