@@ -17,6 +17,7 @@ ELSEWHERE = {
     "__version__": "The version of the package, as text.",
 }
 FIRST = ("LayerClient", "LayerError", "InferenceRequest", "Settings")
+WITH_METHODS = ("LayerClient", "Runs")
 
 
 def public_names() -> str:
@@ -30,11 +31,14 @@ def _section(name: str) -> str:
     parts = [f"## `{name}`" if name.startswith("_") else f"## {name}"]
     if name in ELSEWHERE:
         return "\n\n".join([*parts, ELSEWHERE[name]])
+    if inspect.isfunction(named):
+        parts.append(f"```text\n{name}{_signature(named)}\n```")
     parts.append(_docstring(named))
-    if issubclass(named, BaseModel):
+    if inspect.isclass(named) and issubclass(named, BaseModel):
         parts.append(_fields(named))
-    elif name == "LayerClient":
-        parts += [_method(method) for method in vars(layer_mcp.LayerClient) if method[0] != "_"]
+    elif name in WITH_METHODS:
+        methods = [one for one in vars(named) if one[0] != "_" and callable(getattr(named, one))]
+        parts += [_method(named, method) for method in methods]
     return "\n\n".join(parts)
 
 
@@ -46,11 +50,11 @@ def _fields(model: type[BaseModel]) -> str:
     return table(("field", "type", "what it is"), rows)
 
 
-def _method(name: str) -> str:
-    static = inspect.getattr_static(layer_mcp.LayerClient, name)
-    method = getattr(layer_mcp.LayerClient, name)
+def _method(owning: Any, name: str) -> str:
+    static = inspect.getattr_static(owning, name)
+    method = getattr(owning, name)
     prefix = "async " if inspect.iscoroutinefunction(method) else ""
-    owner = "LayerClient." if isinstance(static, classmethod) else ""
+    owner = f"{owning.__name__}." if isinstance(static, classmethod) else ""
     call = f"{prefix}{owner}{name}{_signature(method)}"
     return f"### {name}\n\n```text\n{call}\n```\n\n{_docstring(method)}"
 
@@ -62,8 +66,9 @@ def _signature(method: Any) -> str:
     for one in kept:
         if one.kind is one.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
+        stars = "**" if one.kind is one.VAR_KEYWORD else ""
         default = "" if one.default is one.empty else f" = {one.default!r}"
-        parts.append(f"{one.name}: {_type(one.annotation)}{default}")
+        parts.append(f"{stars}{one.name}: {_type(one.annotation)}{default}")
     line = f"({', '.join(parts)}) -> {_type(signature.return_annotation)}"
     if len(line) < 70:
         return line
@@ -86,9 +91,11 @@ def _type(annotation: Any) -> str:
         text = f"{annotation.__name__}[{', '.join(_type(one) for one in parts)}]"
     elif annotation is NoneType:
         text = "None"
+    elif isinstance(annotation, type):
+        text = annotation.__name__
     else:
         text = inspect.formatannotation(annotation)
-    return re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", text)
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=\w)|'", "", text)
 
 
 def _docstring(named: Any) -> str:

@@ -21,6 +21,7 @@ from . import rules
 from .database import Connection, Database, DatabaseError
 from .types import (
     ENDED_STATES,
+    IN_PROGRESS,
     NOT_FOUND,
     NOT_SENT,
     QUEUED,
@@ -197,32 +198,39 @@ class Journal:
     async def mark_sending(self, run: Run) -> int | None:
         """Record that the first byte of a run is about to leave, and return the attempt's number.
 
-        None when it must not: another process took this one for dead.
+        None when it must not: another process took this one for dead, or sends the run itself.
 
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where = f"account = ? AND key = ? AND {LIVE}"
-        sql = f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1 WHERE {where}"
-        values = (self._account, run.key)
+        sql = (
+            f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1, process_id = ? "
+            "WHERE account = ? AND key = ? "
+            f"AND (state = '{QUEUED}' OR (state = '{SENDING}' AND process_id = ?))"
+        )
 
         def work(connection: Connection) -> int | None:
+            process_id = self._database.process_id
+            values = (process_id, self._account, run.key, process_id)
             if connection.execute(sql, values).rowcount != 1:
                 return None
-            found = connection.execute(f"SELECT attempt FROM runs WHERE {where}", values)
-            return found.fetchone()["attempt"]
+            sent = self._first(connection, "key = ?", run.key)
+            return sent.attempt if sent else None
 
         return await self._require(self._database.write(work), run.attempt + 1)
 
     async def confirm(self, run: Run) -> bool:
-        """Record what Layer answered to a submission; False when its row is gone.
+        """Record what Layer answered to a submission; False when its row was removed.
 
         Raises:
             DatabaseError: nothing was recorded.
         """
         price = run.estimated_price_creative_units
+        # The end comes with a price and outputs, which this answer does not have. A status of
+        # Layer's must not be taken for one of the journal's own states.
+        state = run.state if run.is_running else IN_PROGRESS
         sql = (
-            "UPDATE runs SET state = ?, run_id = ?, start = ?, "
+            "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
             "estimated_price = COALESCE(?, estimated_price), "
             # A lower price makes no room before the run has ended.
             "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
@@ -231,7 +239,7 @@ class Journal:
         counted = price or 0.0
         run_id = (run.run_id or "").lower()
         start = json.dumps(dict(run.start))
-        values = (run.state, run_id, start, price, counted, counted, self._account, run.key)
+        values = (state, run_id, start, price, counted, counted, self._account, run.key)
         return await self._database.write(
             lambda connection: connection.execute(sql, values).rowcount == 1
         )
@@ -243,12 +251,9 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         run_id = (error.inference_id or error.run_id or "").lower() or None
-        sql = (
-            f"UPDATE runs SET state = '{UNKNOWN}', error = ?, run_id = ? "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", _error_text(error), run_id
         )
-        values = (_error_text(error), run_id, self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def mark_not_sent(self, run: Run, error: LayerError) -> None:
         """Record that the run was surely not started.
@@ -256,12 +261,9 @@ class Journal:
         Raises:
             DatabaseError: nothing was recorded.
         """
-        sql = (
-            f"UPDATE runs SET state = '{NOT_SENT}', error = ?, counted_price = 0 "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", _error_text(error)
         )
-        values = (_error_text(error), self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def requeue(self, run: Run) -> None:
         """Put a run that Layer refused without work back into the queue; its price still counts.
@@ -270,11 +272,15 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         sql = (
-            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL "
-            f"WHERE account = ? AND key = ? AND state = '{SENDING}' AND attempt = ?"
+            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL WHERE account = ? AND key = ? "
+            f"AND state = '{SENDING}' AND process_id = ? AND attempt = ?"
         )
-        values = (self._account, run.key, run.attempt)
-        await self._database.write(lambda connection: connection.execute(sql, values))
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (self._account, run.key, process_id, run.attempt))
+
+        await self._database.write(work)
 
     async def mark_ended(self, run: Run) -> None:
         """Record how a run ended. A failed one without a price was not charged."""
@@ -449,6 +455,19 @@ class Journal:
         if self._database.problem and self._is_required:
             raise _unavailable(self._database.problem)
 
+    async def _write_own(self, run: Run, assignments: str, *values: Any) -> None:
+        """Change the row of a run that this process is about to send or sends."""
+        sql = (
+            f"UPDATE runs SET {assignments} WHERE account = ? AND key = ? AND {LIVE} "
+            "AND process_id = ?"
+        )
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (*values, self._account, run.key, process_id))
+
+        await self._database.write(work)
+
     async def _require(self, work: Awaitable[ResultT], fallback: ResultT) -> ResultT:
         """Return what the journal answers; the fallback if it fails and runs may go without it."""
         try:
@@ -474,21 +493,21 @@ class Journal:
         """Resolve submissions left behind by processes that are no longer running.
 
         Nobody takes them over at a desk: nobody wants yesterday's batch paid at tomorrow's start.
+        Those of other accounts are resolved too, because their prices count for this machine.
         """
-        sql = f"SELECT DISTINCT process_id FROM runs WHERE account = ? AND {LIVE}"
-        for row in connection.execute(sql, (self._account,)).fetchall():
+        sql = f"SELECT DISTINCT process_id FROM runs WHERE {LIVE}"
+        for row in connection.execute(sql).fetchall():
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
-            where = "WHERE account = ? AND process_id = ? AND state ="
+            where = f"WHERE process_id = ? AND {LIVE} AND state ="
             connection.execute(
-                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'",
-                (self._account, process_id),
+                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)
             )
             connection.execute(
                 f"UPDATE runs SET state = '{NOT_SENT}', counted_price = 0, error = ? "
                 f"{where} '{QUEUED}'",
-                (json.dumps(STOPPED), self._account, process_id),
+                (json.dumps(STOPPED), process_id),
             )
             self._database.remove_process(process_id)
 
@@ -556,12 +575,16 @@ class Journal:
             "WHERE api_url = ? AND created_at > ?",
             (self._api_url, self._clock() - DAY_SECONDS),
         ).fetchone()
-        in_flight = connection.execute(
-            "SELECT workspace_id, SUM(counted_price) AS price FROM runs "
-            f"WHERE api_url = ? AND {LIVE} GROUP BY workspace_id",
-            (self._api_url,),
+        # Few rows. With a condition on the address, SQLite would read all runs of the address.
+        live = connection.execute(
+            f"SELECT api_url, workspace_id, counted_price FROM runs WHERE {LIVE}"
         ).fetchall()
-        return Spending(day["price"], {row["workspace_id"]: row["price"] for row in in_flight})
+        in_flight: dict[str, float] = {}
+        for row in live:
+            if row["api_url"] == self._api_url:
+                total = in_flight.get(row["workspace_id"], 0.0) + row["counted_price"]
+                in_flight[row["workspace_id"]] = total
+        return Spending(day["price"], in_flight)
 
     def _usage(self, connection: Connection, workspace_id: str) -> Usage:
         """Return what counts against Layer's limits; nothing of the future: clocks are set back."""
@@ -641,8 +664,8 @@ def _run(row: Any) -> Run:
         attempt=row["attempt"],
         estimated_price_creative_units=row["estimated_price"],
         actual_price_creative_units=row["actual_price"],
-        outputs=tuple(Output.model_validate(output) for output in _json_list(row["outputs"])),
-        error=RunError(error["code"], error["message"]) if error else None,
+        outputs=_outputs(row["outputs"]),
+        error=RunError(error.get("code", ""), error.get("message", "")) if error else None,
         start=_json_object(row["start"]),
         folder=Path(row["folder"]) if row["folder"] else None,
     )
@@ -671,11 +694,11 @@ def _json_object(text: str | None) -> dict[str, Any]:
         return {}
 
 
-def _json_list(text: str | None) -> list[Any]:
+def _outputs(text: str | None) -> tuple[Output, ...]:
     try:
-        return list(json.loads(text or "[]"))
+        return tuple(Output.model_validate(output) for output in json.loads(text or "[]"))
     except (ValueError, TypeError):
-        return []
+        return ()
 
 
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:

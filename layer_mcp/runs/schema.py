@@ -64,11 +64,13 @@ INDEXES = (
     "CREATE UNIQUE INDEX runs_live ON runs (account, fingerprint, copy_number) "
     "WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
-    "CREATE INDEX runs_by_id ON runs (account, run_id)",
-    "CREATE INDEX runs_by_batch ON runs (account, batch_id) WHERE batch_id IS NOT NULL",
-    "CREATE INDEX runs_unanswered ON runs (account, process_id) "
-    "WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_by_id ON runs (account, run_id, sequence)",
+    "CREATE INDEX runs_by_batch ON runs (account, batch_id, created_at, key) "
+    "WHERE batch_id IS NOT NULL",
+    "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
+    "CREATE INDEX runs_live_by_workspace ON runs (api_url, workspace_id, counted_price) "
+    "WHERE state IN ('queued', 'sending')",
 )
 BEFORE = 2
 OLD_STATUSES = {"success": "complete", "failure": "failed", "pending": "in_progress"}
