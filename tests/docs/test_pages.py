@@ -18,7 +18,7 @@ from ..support.samples import BLOCK, PAGES, ROOT, blocks_of
 
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
 FILE = re.compile(
-    r"`((?:layer_mcp|server|api|journal|commands|attach|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
+    r"`((?:layer_mcp|server|api|runs|cli|clients|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
 )
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
 # The first page of the built ones, and those that stand for a file at the root.
