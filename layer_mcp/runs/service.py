@@ -31,15 +31,15 @@ from ..paths import is_below, output_folder, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
-from .database import Database
 from .journal import Journal, account_of
+from .journal.database import Database
+from .journal.sqlite import SqliteDatabase
 from .operations import ModelLookup, estimate_price, state_of, wait_for_run
 from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
 from .preview import make_preview
 from .queue import Batch, SlotQueue, for_each_limited
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
 from .sender import Sender
-from .sqlite import SqliteDatabase
 from .types import (
     IN_PROGRESS,
     MIN_PREPARING_SECONDS,

@@ -69,8 +69,6 @@ INDEXES = (
     "WHERE batch_id IS NOT NULL",
     "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
-    "CREATE INDEX runs_live_by_workspace ON runs (api_url, workspace_id, counted_price) "
-    "WHERE state IN ('queued', 'sending')",
 )
 BEFORE = 2
 OLD_STATUSES = {"success": "complete", "failure": "failed", "pending": "in_progress"}
