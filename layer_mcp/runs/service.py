@@ -92,7 +92,7 @@ async def open_runs(
     settings = settings or Settings.from_env()
     submissions = submissions or Submissions()
     token = token_source(settings)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     # What is cancelled in the background still records what it did not send.
     with closing(SqliteDatabase(partial(state_folder, settings))) as database:
         async with (
@@ -108,8 +108,10 @@ async def open_runs(
                     background=background,
                     submissions=submissions,
                 )
+            except anyio.get_cancelled_exc_class():
+                raise
             # The task group would wrap what leaves this block in an ExceptionGroup.
-            except Exception as error:
+            except BaseException as error:
                 failure = error
             finally:
                 background.cancel_scope.cancel()
