@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runs.liveness import FOLDER_NAME
-from ..runs.schema import SCHEMA_VERSION
-from ..runs.sqlite import FILE_NAME, is_busy
+from ..runs.journal.liveness import FOLDER_NAME
+from ..runs.journal.schema import SCHEMA_VERSION
+from ..runs.journal.sqlite import FILE_NAME, is_busy
 
 BUSY_SECONDS = 1.5
 INTEGRITY_SECONDS = 3.0

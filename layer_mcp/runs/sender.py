@@ -12,8 +12,8 @@ from anyio.abc import TaskGroup
 from ..api.client import LayerClient
 from ..errors import LayerError
 from .activity import PollTimes, Submissions
-from .database import DatabaseError
 from .journal import Journal
+from .journal.database import DatabaseError
 from .operations import start_run
 from .queue import Batch, SlotQueue, send_batch
 from .references import Uploads

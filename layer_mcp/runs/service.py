@@ -31,15 +31,15 @@ from ..paths import is_below, output_folder, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
-from .database import Database
 from .journal import Journal, account_of
+from .journal.database import Database
+from .journal.sqlite import SqliteDatabase
 from .operations import ModelLookup, estimate_price, state_of, wait_for_run
 from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
 from .preview import make_preview
 from .queue import Batch, SlotQueue, for_each_limited
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
 from .sender import Sender
-from .sqlite import SqliteDatabase
 from .types import (
     IN_PROGRESS,
     MIN_PREPARING_SECONDS,
@@ -92,7 +92,7 @@ async def open_runs(
     settings = settings or Settings.from_env()
     submissions = submissions or Submissions()
     token = token_source(settings)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     # What is cancelled in the background still records what it did not send.
     with closing(SqliteDatabase(partial(state_folder, settings))) as database:
         async with (
@@ -108,8 +108,10 @@ async def open_runs(
                     background=background,
                     submissions=submissions,
                 )
+            except anyio.get_cancelled_exc_class():
+                raise
             # The task group would wrap what leaves this block in an ExceptionGroup.
-            except Exception as error:
+            except BaseException as error:
                 failure = error
             finally:
                 background.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SCRIPT, SMALL_IMAGE

@@ -9,9 +9,9 @@ import pytest
 
 from layer_mcp.api.models import InferenceRequest, Output
 from layer_mcp.runs.journal import Journal, account_of
-from layer_mcp.runs.liveness import ProcessLock
-from layer_mcp.runs.schema import SCHEMA_VERSION
-from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.liveness import ProcessLock
+from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
 
 from ...support.journal_process import TOGETHER, start_together
@@ -73,7 +73,10 @@ async def carried_over(journal: Journal, folder: Path, run: dict[str, Any]) -> R
         ("confirmed", "in_progress", 0, "in_progress"),
         ("confirmed", "pending", 0, "in_progress"),
         ("confirmed", "running", 0, "in_progress"),
+        ("confirmed", "processing", 0, "in_progress"),
         ("confirmed", None, 0, "in_progress"),
+        ("confirmed", "complete", 0, "in_progress"),
+        ("confirmed", "failed", 0, "in_progress"),
         ("confirmed", "complete", 1, "complete"),
         ("confirmed", "failed", 1, "failed"),
         ("confirmed", "cancelled", 1, "cancelled"),
@@ -236,6 +239,26 @@ async def test_folders_are_still_known(journal: Journal, state_folder: Path) -> 
     [run] = await journal.list_runs(RunFilter(), 2)
     assert run.folder == Path("/out")
     assert await journal.find_folder("run-from-elsewhere") == Path("/elsewhere")
+
+
+async def test_a_folder_belongs_to_the_account_of_its_run(
+    make_journal: MakeJournal, state_folder: Path
+) -> None:
+    rows = [old_run("a"), old_run("b", account="another")]
+    write_journal_v2(state_folder, rows, saved=[(API, "run-a", "/out")])
+    journal, elsewhere = make_journal(API, NEW_ACCOUNT), make_journal(API, f"{API}#another")
+    assert await journal.find_folder("run-a") == Path("/out")
+    assert await elsewhere.find_folder("run-a") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7", '{"asked": 7, "outputs": 7}'])
+@pytest.mark.parametrize("column", ["facts", "outcome"])
+async def test_what_cannot_be_read_of_an_old_row_is_left_out(
+    column: str, text: str, journal: Journal, state_folder: Path
+) -> None:
+    run = await carried_over(journal, state_folder, old_run("a", **{column: text}))
+    assert (run.key, run.run_id, run.state) == ("a", "run-a", "in_progress")
+    assert (run.request.body, run.outputs, run.error) == ({}, (), None)
 
 
 async def test_each_account_has_its_own_runs(make_journal: MakeJournal, state_folder: Path) -> None:
