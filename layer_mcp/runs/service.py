@@ -264,8 +264,8 @@ class Runs:
                     # Don't pay for a caller that has already given up.
                     await checkpoint()
                 return (await self._sender.send(run)).with_warnings(_price_warning(plan))
-            # Another call was faster. If it fails to send, it is our turn.
-            existing = await self._find_duplicate(request, options, deadline)
+            # Another call was faster. If it fails to send, this one does.
+            existing = await self._find_duplicate(request, options, deadline, awaited=run)
         return rules.answer_duplicate(existing)
 
     async def submit_batch(self, plan: Plan, *, approved: bool) -> list[Run]:
@@ -629,19 +629,23 @@ class Runs:
         return (await self._models.find(request.subject_id, request.workspace_id)).name
 
     async def _find_duplicate(
-        self, request: RunRequest, options: SubmitOptions, deadline: float
+        self,
+        request: RunRequest,
+        options: SubmitOptions,
+        deadline: float,
+        awaited: Run | None = None,
     ) -> Run | None:
         """Return the run that already covers a request, or None when it may be sent.
 
         Waits until `deadline` for the answer to one that is just being sent, unless it is for a
-        batch. A running one is looked at, because it may have ended unseen.
+        batch. A running one is looked at, because it may have ended unseen. `awaited` is one that
+        was being sent a moment ago.
         """
         journal = await self._open_journal()
         pause_seconds = FIRST_PAUSE_SECONDS
-        awaited: Run | None = None
         while True:
             run = await journal.find_duplicate(request, repeat=options.repeat)
-            if run is None and awaited is not None:
+            if run is None and awaited is not None and options.repeat:
                 # Once answered it covers no later repeat, but this one.
                 answered = await journal.reload(awaited)
                 return None if answered.state == NOT_SENT else answered
@@ -649,7 +653,7 @@ class Runs:
                 return None
             can_wait = run.is_being_sent and not options.is_batch
             if can_wait and anyio.current_time() + pause_seconds < deadline:
-                awaited = run if options.repeat else None
+                awaited = run
                 await anyio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
                 continue
