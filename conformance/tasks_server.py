@@ -1,6 +1,6 @@
-"""The server that the suite's tasks scenarios want, with our tasks extension.
+"""The server that the suite's tasks scenarios need, with our tasks extension.
 
-Its tools have the names and the behaviour that the scenarios ask for. A job ends by the clock, so
+Its tools have the names and the behavior that the scenarios expect. A job ends at a set time, so
 nothing runs in the background.
 """
 
@@ -35,14 +35,14 @@ ToolContext = Context[Any, Any]
 
 
 class Person(BaseModel):
-    """What test_tool_with_task asks for before it starts."""
+    """The answer that test_tool_with_task asks for before it starts."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something that takes a while. Times are seconds since 1970."""
+    """A job that takes a while. Times are seconds since 1970."""
 
     task_id: str
     began_at: float
@@ -51,7 +51,7 @@ class Job:
     is_cancelled: bool = False
 
     def as_task(self, now: float) -> Task:
-        """The job as a task at a moment."""
+        """Return the job as a task at this time."""
         if self.is_cancelled:
             return Task(self.task_id, "cancelled", self.began_at, self.ends_at)
         if now < self.ends_at:
@@ -65,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Every job of this server, as a source of tasks."""
+    """Every job of this server, as the source of its tasks."""
 
     tools: Collection[str] = TASK_TOOLS
     by_id: dict[str, Job] = field(default_factory=dict[str, Job])
@@ -73,7 +73,7 @@ class Jobs:
     async def begin(
         self, context: ToolContext, seconds: float, outcome: CallToolResult | ErrorData
     ) -> CallToolResult:
-        """Begin a job; a client that takes no tasks gets the outcome when it is there."""
+        """Start a job. A client that takes no tasks waits for the outcome."""
         if takes_tasks(context.protocol_version, context.client_capabilities):
             now = time.time()
             job = Job(str(uuid.uuid4()), now, now + seconds, outcome)
@@ -85,21 +85,21 @@ class Jobs:
         )
 
     async def create(self, context: RequestContext, answer: CallToolResult) -> Task | None:
-        """The task of the job that a tool began."""
+        """Return the task of the job that a tool started."""
         facts: dict[str, str] = answer.structured_content or {}
         return await self.get(context, facts.get("task_id", ""))
 
     async def get(self, context: RequestContext, task_id: str) -> Task | None:
-        """A job as it is now."""
+        """Return a job as it is now."""
         job = self.by_id.get(task_id)
         return None if job is None else job.as_task(time.time())
 
     async def exists(self, context: RequestContext, task_id: str) -> bool:
-        """Whether there is such a job."""
+        """Return whether there is such a job."""
         return task_id in self.by_id
 
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
-        """End a job that has not ended."""
+        """Cancel a job that hasn't ended."""
         job = self.by_id.get(task_id)
         if job is not None and time.time() < job.ends_at:
             self.by_id[task_id] = replace(job, ends_at=time.time(), is_cancelled=True)
@@ -107,12 +107,12 @@ class Jobs:
 
 
 def said(text: str, **facts: Any) -> CallToolResult:
-    """A tool's answer in words."""
+    """Return a text as the answer of a tool."""
     return CallToolResult(content=[TextContent(type="text", text=text)], **facts)
 
 
 def create_server() -> MCPServer:
-    """The server, with jobs of its own."""
+    """Create a server with its own jobs."""
     jobs = Jobs()
     server = MCPServer("tasks-fixture", extensions=[Tasks(jobs)], log_level="CRITICAL")
 
@@ -148,12 +148,12 @@ def create_server() -> MCPServer:
 
 
 def who_asks() -> Elicit[Person]:
-    """The question that test_tool_with_task begins with."""
+    """Ask the question that test_tool_with_task begins with."""
     return Elicit("What is your name?", Person)
 
 
 def main() -> None:
-    """Serve on a free port of this machine, and say on stderr where."""
+    """Serve on a free loopback port, and print the URL on stderr."""
     with listen("127.0.0.1", 0) as listener:
         print(
             f"http://127.0.0.1:{listener.getsockname()[1]}{HTTP_PATH}", file=sys.stderr, flush=True

@@ -1,4 +1,4 @@
-"""Nothing happens at import, and a server that only lists its tools loads little."""
+"""Imports have no side effects, and a server that only lists its tools loads few modules."""
 
 import subprocess
 import sys

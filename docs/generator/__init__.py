@@ -1,1 +1,1 @@
-"""Parts of the pages that are made from the code: `python -m docs.generator`."""
+"""Parts of the pages that are generated from the code: `python -m docs.generator`."""

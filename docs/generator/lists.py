@@ -1,6 +1,8 @@
-"""What the server offers besides tools, and the clients that it can be attached to."""
+"""Tables of prompts, resources, settings, checks, and clients."""
 
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 from mcp import Client
@@ -17,13 +19,13 @@ from .tables import table
 
 
 def client_table() -> str:
-    """The clients and their file on macOS."""
+    """Return a row for each client with its file on macOS."""
     rows = [(one.title, f"`{one.id}`", _file_of(one, "macos")) for one in CLIENTS]
     return table(("client", "name", "its file, on macOS"), rows)
 
 
 def client_files() -> str:
-    """The file of each client on each system, as its user writes it."""
+    """Return a row for each client with its file on each system, as users write it."""
     rows = [
         (
             one.title,
@@ -41,14 +43,14 @@ def _file_of(client: CatalogClient, system: System) -> str:
 
 
 def prompt_table() -> str:
-    """The prompts with their arguments, and what is asked for when one is left out."""
+    """Return a row for each prompt with its arguments and their defaults."""
     prompts = anyio.run(_listed)[0]
     rows = [(f"`{one.name}`", one.title or "", _arguments(one)) for one in prompts]
     return table(("prompt", "what it makes", "arguments"), rows)
 
 
 def resource_table() -> str:
-    """The resources by their addresses; one that a template covers too stands there once."""
+    """Return a row for each resource. One that a template covers is listed once."""
     _, templates, resources = anyio.run(_listed)
     covered = {address.partition("{?")[0] for address, _, _ in templates}
     others = [row for row in resources if row[0].startswith("layer:") and row[0] not in covered]
@@ -56,8 +58,26 @@ def resource_table() -> str:
     return table(("resource", "what it is", "what it says"), rows)
 
 
+def settings_table() -> str:
+    """Return a row for each setting with all of its names."""
+    rows = [_setting_row(field) for field in fields(Settings)]
+    return table(("setting", "default", "what it is"), rows)
+
+
+def _setting_row(field: Field[Any]) -> tuple[str, str, str]:
+    names = ", ".join(f"`{name}`" for name in field.metadata["names"])
+    default = f"`{_as_in_environment(field.default)}`" if field.default else ""
+    return names, default, field.metadata["help"]
+
+
+def _as_in_environment(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in cast("tuple[object, ...]", value))
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
 def check_list() -> str:
-    """The checks of doctor, by the names that --json gives them, without those of each client."""
+    """Return a row for each check of doctor with its name in --json, except those of clients."""
     checks = [check for check in CHECKS if not check.id.startswith("client.")]
     return table(("check", "in --json"), [(check.title, f"`{check.id}`") for check in checks])
 

@@ -1,18 +1,28 @@
-"""Which pages have parts that are made from the code, and what makes each part."""
+"""The generated parts of README.md and docs/: what generates each one, and how it is replaced.
 
+A part is between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import error_tables
-from .lists import check_list, client_files, client_table, prompt_table, resource_table
+from .lists import (
+    check_list,
+    client_files,
+    client_table,
+    prompt_table,
+    resource_table,
+    settings_table,
+)
 from .names import public_names
-from .regions import Maker, renewed
-from .settings import settings_table
 from .tools import nested_fields, request_fields, tool_sections, tool_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-
-MAKERS: dict[str, Maker] = {
+PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+GENERATORS: dict[str, Callable[[], str]] = {
     "client-files": client_files,
     "clients": client_table,
     "checks": check_list,
@@ -28,6 +38,24 @@ MAKERS: dict[str, Maker] = {
 }
 
 
-def current(page: Path) -> str:
-    """The page as it has to be."""
-    return renewed(page.read_text(encoding="utf-8"), MAKERS)
+def updated(page: Path) -> str:
+    """Return the text of a page with each part as the code has it now.
+
+    Raises:
+        KeyError: A part has a name that nothing generates.
+    """
+
+    def part(found: re.Match[str]) -> str:
+        return f"{found[1]}{GENERATORS[found[2]]().strip()}\n{found[3]}"
+
+    return PART.sub(part, page.read_text(encoding="utf-8"))
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the names of the generated parts of a page."""
+    return [found[2] for found in PART.finditer(text)]
+
+
+def without_parts(text: str) -> str:
+    """Return the text of a page without its generated parts."""
+    return PART.sub("", text)

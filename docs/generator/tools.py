@@ -1,4 +1,4 @@
-"""The tools as the server publishes them: a short table, and a section for each."""
+"""The tools as the server lists them: a short table, and a section for each."""
 
 import json
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from mcp.server.mcpserver.tools import Tool
 
 from layer_mcp import InferenceRequest
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.schema import portable_schema
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.settings import TOOLSETS
 
 from .tables import table
 
@@ -17,7 +17,7 @@ HEAD = ("argument", "type", "what it is")
 
 
 def tool_table() -> str:
-    """One row a tool."""
+    """Return a row for each tool."""
     rows = [
         (f"`{tool.name}`", tool.title or "", group)
         for group in TOOLSETS
@@ -27,7 +27,7 @@ def tool_table() -> str:
 
 
 def tool_sections() -> str:
-    """A section for each tool, with its own arguments and the facts of its answer."""
+    """Return a section for each tool with its own arguments and the fields of its answer."""
     sections: list[str] = []
     for group in TOOLSETS:
         sections.append(f"## {group.capitalize()}")
@@ -36,13 +36,13 @@ def tool_sections() -> str:
 
 
 def request_fields() -> str:
-    """The fields of Layer's request, which several tools take."""
+    """Return the fields of Layer's request, which several tools take."""
     schema = _described(_tool("execute_inference"))
     return _arguments(schema, list(InferenceRequest.model_fields))
 
 
 def nested_fields() -> str:
-    """What stands in a guidance file, a mask and a video effect."""
+    """Return the fields of a guidance file, a mask and a video effect."""
     properties = _described(_tool("execute_inference"))["properties"]
     parts: list[str] = []
     for name, schema in properties.items():
@@ -57,7 +57,7 @@ def _tool(name: str) -> Tool:
 
 
 def _described(tool: Tool) -> Schema:
-    """The arguments with their descriptions, also where the published list leaves them out."""
+    """Return the arguments with their descriptions, even if the list of tools omits them."""
     return portable_schema(tool.fn_metadata.arg_model)
 
 
@@ -106,7 +106,7 @@ def _words(name: str, schema: Schema, required: list[str]) -> str:
 
 def _limits(entry: Schema) -> str:
     low, high = entry.get("minimum"), entry.get("maximum")
-    # The dialect has no bound that is not reached itself; the description has it then.
+    # The dialect has no exclusive limits, so the description says it.
     if "above 0" in entry.get("description", ""):
         low = None
     if low is not None and high is not None:

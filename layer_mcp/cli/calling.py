@@ -9,8 +9,7 @@ from pathlib import Path
 from ..errors import LayerError
 from ..network import is_loopback
 from ..paths import output_folder
-from ..setting_values import TOOLSETS, SettingsError
-from ..settings import Settings
+from ..settings import TOOLSETS, Settings, SettingsError
 from .connection import NO_HOST_LIMIT_SECONDS, RefusedError, refusal
 from .next_steps import failure_in_words
 from .options import use_option_names

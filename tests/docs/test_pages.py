@@ -10,8 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs.generator.pages import MAKERS, current
-from docs.generator.regions import names_in
+from docs.generator.pages import GENERATORS, parts_of, updated
 from layer_mcp.sandbox import Fault, Knobs, SandboxState
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, content_of
@@ -19,7 +18,7 @@ from ..support.samples import BLOCK, PAGES, ROOT, blocks_of
 
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
 FILE = re.compile(
-    r"`((?:layer_mcp|server|api|journal|commands|attach|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
+    r"`((?:layer_mcp|server|api|runs|cli|clients|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
 )
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
 # The first page of the built ones, and those that stand for a file at the root.
@@ -45,12 +44,12 @@ def anchors_of(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_is_made_from_the_code_is_as_the_code_has_it(page: Path) -> None:
-    assert page.read_text(encoding="utf-8") == current(page), "run make docs"
+    assert page.read_text(encoding="utf-8") == updated(page), "run make docs"
 
 
 def test_everything_that_is_made_from_the_code_is_on_a_page() -> None:
-    used = {name for page in PAGES for name in names_in(page.read_text(encoding="utf-8"))}
-    assert used == MAKERS.keys()
+    used = {name for page in PAGES for name in parts_of(page.read_text(encoding="utf-8"))}
+    assert used == GENERATORS.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

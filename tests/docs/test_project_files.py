@@ -1,6 +1,8 @@
 """What a contributor and a reporter read names things that exist."""
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,36 @@ def template(name: str) -> dict[str, Any]:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
 
 
 def test_contributors_are_told_make_targets_that_exist() -> None:
-    lines = re.findall(r"^make ([a-z ]+)$|`make ([a-z]+)`", text("CONTRIBUTING.md"), re.MULTILINE)
+    lines = re.findall(r"^make ([a-z -]+)$|`make ([a-z-]+)`", text("CONTRIBUTING.md"), re.MULTILINE)
     named = {word for line in lines for word in " ".join(line).split()}
-    assert named >= {"test", "lint", "types", "bench"}
+    assert named >= {"setup", "test", "test-rest", "test-all", "lint", "types", "bench"}
     assert named - make_targets() == set()
+
+
+def test_make_help_says_what_every_target_does() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = dict(line.split(None, 1) for line in done.stdout.splitlines())
+    assert listed.keys() == make_targets()
+
+
+def test_contributors_are_told_of_every_marker_that_they_set() -> None:
+    registered = tomllib.loads(text("pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
+    names = {line.partition(":")[0] for line in registered} - {"rest"}
+    table = text("CONTRIBUTING.md").partition("| marker |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == names
+
+
+def test_ci_runs_make_test_first_and_nothing_twice() -> None:
+    commands = re.findall(r"^make (.+)$", text(".ci/run"), re.MULTILINE)
+    assert commands[:3] == ["setup", "test", "test-rest"]
+    assert {"lint", "types", "conformance", "interop"} <= set(commands)
+    assert len(commands) == len(set(commands))
+    assert "test-all" not in commands
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -32,20 +32,23 @@ BIN = Path(sys.executable).parent
 DOCTOR = ".venv/bin/layer-mcp doctor"
 # What no walk through a page runs, and why.
 ELSEWHERE = {
-    **dict.fromkeys(RUN_HERE, "tests/test_readme.py runs it"),
-    DOCTOR: "tests/test_readme_doctor.py runs it",
-    "make bundle": "tests/test_bundle.py packs one and installs it",
-    "make docs": "tests/test_docs_site.py does what it does",
+    **dict.fromkeys(RUN_HERE, "tests/docs/test_readme.py runs it"),
+    DOCTOR: "tests/docs/test_doctor_page.py runs it",
+    "make bundle": "tests/packaging/test_bundle.py packs one and installs it",
+    "make docs": "tests/docs/test_site.py does what it does",
+    "make bench": "tests/packaging/test_benchmarks.py runs it with few samples",
+    "make setup": ".ci/run runs it",
     "make test": ".ci/run runs it",
     "make lint types": "both are in .ci/run",
-    ".venv/bin/python -m pytest tests/test_price_gate.py": "make test runs that file",
+    ".venv/bin/python -m pytest tests/api/test_client.py": "make test runs that file",
+    '.venv/bin/python -m pytest -n 4 -m "not process and not rest"': "make test runs these tests",
     "make interop": ".ci/run runs it",
     "make conformance": ".ci/run runs it",
 }
 # The page whose commands have an account, and whose transcripts are what a person sees.
 FOR_PEOPLE = "terminal.md"
 READERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
-# The README's only program is run by tests/test_readme.py, which looks at its pictures too.
+# The README's only program is run by tests/docs/test_readme.py, which looks at its pictures too.
 PROGRAMS = [sample for sample in programs() if sample.block.page != "README.md"]
 NOT_RUN = [block for block in all_blocks("python") if block.why_not is not None]
 KNOWN = {"sh", "python", "text", "js", *READERS}

@@ -7,7 +7,7 @@ import pytest
 
 from layer_mcp import LayerClient
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
 
 from ..support.media_host import Media, media_host
 from ..support.recorded_runs import ACCOUNT, API, Clock, MakeJournal

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.types import RunFilter, RunRequest
 
 from .recorded_runs import (

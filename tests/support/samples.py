@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from docs.generator.regions import REGION
+from docs.generator.pages import without_parts
 
 ROOT = Path(__file__).parents[2]
 AT_THE_ROOT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -61,7 +61,7 @@ class Sample:
 
 def blocks_of(page: Path) -> list[Block]:
     """The blocks of a page, in their order."""
-    text = REGION.sub("", page.read_text(encoding="utf-8"))
+    text = without_parts(page.read_text(encoding="utf-8"))
     name = page.relative_to(ROOT).as_posix()
     found = [one for one in BLOCK.finditer(text) if not one["language"].startswith(DIRECTIVES)]
     return [

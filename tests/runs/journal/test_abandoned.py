@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.liveness import FOLDER_NAME, SWEEP_SECONDS
-from layer_mcp.runs.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.liveness import FOLDER_NAME, SWEEP_SECONDS
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.types import RunError, RunFilter
 
 from ...support.journal_process import END_SECONDS, killed_process, recording_process, request_for

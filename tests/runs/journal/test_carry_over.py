@@ -9,9 +9,9 @@ import pytest
 
 from layer_mcp.api.models import InferenceRequest, Output
 from layer_mcp.runs.journal import Journal, account_of
-from layer_mcp.runs.liveness import ProcessLock
-from layer_mcp.runs.schema import SCHEMA_VERSION
-from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.liveness import ProcessLock
+from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
 
 from ...support.journal_process import TOGETHER, start_together

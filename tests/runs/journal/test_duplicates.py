@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp.runs.journal import DAY_SECONDS, Journal
+from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.rules import DUPLICATE_SECONDS
-from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import Reservation
 
 from ...support.recorded_runs import (

@@ -11,7 +11,7 @@ import pytest
 from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
 
 from ...support.recorded_runs import (

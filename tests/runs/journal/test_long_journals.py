@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from layer_mcp.runs.database import ResultT, Work
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.database import ResultT, Work
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import RunFilter
 
 from ...support.recorded_runs import (

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp.runs import journal, schema
+from layer_mcp.runs.journal import journal, rows, schema
 
-MODULES = pytest.mark.parametrize(
-    "path", [Path(journal.__file__), Path(schema.__file__)], ids=["journal", "schema"]
-)
+FILES = {
+    "journal": Path(journal.__file__),
+    "rows": Path(rows.__file__),
+    "schema": Path(schema.__file__),
+}
 # Old tables exist in SQLite only.
 OLD_TABLES = {"create_or_carry_over", "_carry_over"}
 ONLY_IN_SQLITE = {
@@ -54,7 +56,7 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "{}"
 
 
-@MODULES
+@pytest.mark.parametrize("path", [FILES["journal"], FILES["schema"]], ids=["journal", "schema"])
 def test_the_statements_are_found(path: Path) -> None:
     found = " ".join(sql_of(path))
     assert "CREATE TABLE runs" in found or "UPDATE runs SET state" in found
@@ -62,7 +64,7 @@ def test_the_statements_are_found(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ONLY_IN_SQLITE)
-@MODULES
+@pytest.mark.parametrize("path", FILES.values(), ids=FILES)
 def test_no_statement_needs_sqlite(path: Path, name: str) -> None:
     pattern = re.compile(ONLY_IN_SQLITE[name], re.IGNORECASE)
     found = [sql for sql in sql_of(path) if pattern.search(sql)]

@@ -10,10 +10,9 @@ import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.api.models import Output
-from layer_mcp.runs import sqlite
-from layer_mcp.runs.database import DatabaseError
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.database import DatabaseError
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
 
 from ...support.recorded_runs import (

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from layer_mcp.api.models import Output
-from layer_mcp.runs import sqlite
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 
 from ...support.recorded_runs import (
     API,

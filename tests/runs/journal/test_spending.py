@@ -2,7 +2,7 @@
 
 import pytest
 
-from layer_mcp.runs.journal import DAY_SECONDS, Journal
+from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
 from layer_mcp.runs.types import RunRequest, Spending
 
 from ...support.recorded_runs import (

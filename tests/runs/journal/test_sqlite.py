@@ -13,11 +13,10 @@ import pytest
 
 from layer_mcp import Settings
 from layer_mcp.paths import state_folder as state_folder_of
-from layer_mcp.runs import sqlite
-from layer_mcp.runs.database import Connection, DatabaseError
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.schema import SCHEMA_VERSION
-from layer_mcp.runs.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.database import Connection, DatabaseError
+from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import RunFilter
 
 from ...support.journal_process import TOGETHER, start_together

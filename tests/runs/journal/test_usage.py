@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from layer_mcp.runs.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
+from layer_mcp.runs.journal.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
 from layer_mcp.runs.rules import MINUTE_SECONDS
 from layer_mcp.runs.types import RateLimits, RunRequest
 

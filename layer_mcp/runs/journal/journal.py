@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from ..api.models import Output
-from ..errors import LayerError, one_sentence
-from . import rules
-from .database import Connection, Database, DatabaseError
-from .types import (
-    ENDED_STATES,
+from ...errors import LayerError, one_sentence
+from .. import rules
+from ..types import (
     IN_PROGRESS,
     NOT_FOUND,
     NOT_SENT,
@@ -31,7 +28,6 @@ from .types import (
     RateLimits,
     Reservation,
     Run,
-    RunError,
     RunFilter,
     RunRequest,
     RunTotals,
@@ -42,6 +38,8 @@ from .types import (
     error_as_json,
     outputs_as_json,
 )
+from .database import Connection, Database, DatabaseError
+from .rows import ENDED, FOLDER, STATUS, conditions, error_as_text, request_as_text, run_from_row
 
 TOKEN_DIGEST_LENGTH = 16
 DAY_SECONDS = 24 * 60 * 60
@@ -54,18 +52,6 @@ WAIT = "Another server is writing to it. Call again in some seconds."
 FREE_SPACE = "Free some space on the disk, then call again."
 
 LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
-ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"
-FOLDER = (
-    "(SELECT folder FROM folders WHERE folders.account = runs.account "
-    "AND folders.run_id = runs.run_id) AS folder"
-)
-# Each run is in exactly one of these groups.
-STATUS = f"""(CASE
-    WHEN state IN ('complete', 'failed', '{UNKNOWN}', '{NOT_SENT}') THEN state
-    WHEN {ENDED} THEN 'stopped'
-    ELSE 'running'
-END)"""
-
 ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger(__name__)
@@ -252,7 +238,7 @@ class Journal:
         """
         run_id = (error.inference_id or error.run_id or "").lower() or None
         await self._write_own(
-            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", _error_text(error), run_id
+            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", error_as_text(error), run_id
         )
 
     async def mark_not_sent(self, run: Run, error: LayerError) -> None:
@@ -262,7 +248,7 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         await self._write_own(
-            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", _error_text(error)
+            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", error_as_text(error)
         )
 
     async def requeue(self, run: Run) -> None:
@@ -372,7 +358,7 @@ class Journal:
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where, values = _conditions(wanted)
+        where, values = conditions(wanted)
 
         def work(connection: Connection) -> list[Run]:
             self._recover_abandoned(connection)
@@ -387,7 +373,7 @@ class Journal:
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where, values = _conditions(wanted)
+        where, values = conditions(wanted)
         sql = (
             "SELECT COUNT(*) AS count, "
             f"COALESCE(SUM(CASE WHEN {STATUS} = 'running' THEN 1 ELSE 0 END), 0) AS running, "
@@ -500,7 +486,7 @@ class Journal:
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
-            where = "WHERE process_id = ? AND state ="
+            where = f"WHERE process_id = ? AND {LIVE} AND state ="
             connection.execute(
                 f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)
             )
@@ -550,7 +536,7 @@ class Journal:
             "created_at": self._clock(),
             "estimated_price": price,
             "counted_price": price or 0.0,
-            "request": _request_text(request),
+            "request": request_as_text(request),
         }
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
@@ -612,93 +598,16 @@ class Journal:
 
     def _select(self, connection: Connection, where: str, *values: Any) -> list[Run]:
         sql = f"SELECT runs.*, {FOLDER} FROM runs WHERE account = ? AND {where}"
-        return [_run(row) for row in connection.execute(sql, (self._account, *values)).fetchall()]
+        return [
+            run_from_row(row)
+            for row in connection.execute(sql, (self._account, *values)).fetchall()
+        ]
 
 
 def account_of(api_url: str, token: str | None) -> str:
     """Return a name for the account of a token at an address that says nothing of the token."""
     digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
     return f"{api_url}#{digest[:TOKEN_DIGEST_LENGTH]}"
-
-
-def _conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
-    """Return a filter as SQL, and the values that it binds."""
-    found: list[tuple[str, tuple[Any, ...]]] = []
-    if wanted.since is not None:
-        found.append(("created_at >= ?", (wanted.since,)))
-    if wanted.workspace_id is not None:
-        found.append(("workspace_id = ?", (wanted.workspace_id,)))
-    if wanted.batch_id is not None:
-        found.append(("batch_id = ?", (wanted.batch_id,)))
-    if wanted.run_ids is not None:
-        marks = ", ".join("?" * len(wanted.run_ids))
-        found.append((f"run_id IN ({marks})", wanted.run_ids))
-    if wanted.status is not None:
-        found.append((f"{STATUS} = ?", (wanted.status,)))
-    if wanted.before is not None:
-        found.append(("(created_at, key) < (?, ?)", wanted.before))
-    where = " AND ".join(condition for condition, _ in found) or "1 = 1"
-    return where, tuple(value for _, values in found for value in values)
-
-
-def _run(row: Any) -> Run:
-    error, request = _json_object(row["error"]), _json_object(row["request"])
-    return Run(
-        request=RunRequest(
-            kind=row["kind"],
-            subject_id=row["subject_id"],
-            workspace_id=row["workspace_id"],
-            body=request.get("body") or {},
-            given=tuple(request.get("given") or ()),
-            files=request.get("files") or {},
-            output_count=request.get("output_count"),
-            subject_name=request.get("subject_name"),
-            label=request.get("label") or "",
-            copy_number=row["copy_number"],
-        ),
-        state=row["state"],
-        created_at=row["created_at"],
-        key=row["key"],
-        run_id=row["run_id"],
-        batch_id=row["batch_id"],
-        attempt=row["attempt"],
-        estimated_price_creative_units=row["estimated_price"],
-        actual_price_creative_units=row["actual_price"],
-        outputs=_outputs(row["outputs"]),
-        error=RunError(error.get("code", ""), error.get("message", "")) if error else None,
-        start=_json_object(row["start"]),
-        folder=Path(row["folder"]) if row["folder"] else None,
-    )
-
-
-def _request_text(request: RunRequest) -> str:
-    content = {
-        "body": request.body,
-        "given": list(request.given),
-        "files": dict(request.files),
-        "output_count": request.output_count,
-        "subject_name": request.subject_name,
-        "label": request.label,
-    }
-    return json.dumps({name: value for name, value in content.items() if value})
-
-
-def _error_text(error: LayerError) -> str:
-    return json.dumps({"code": error.code, "message": error.message})
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text or "{}"))
-    except (ValueError, TypeError):
-        return {}
-
-
-def _outputs(text: str | None) -> tuple[Output, ...]:
-    try:
-        return tuple(Output.model_validate(output) for output in json.loads(text or "[]"))
-    except (ValueError, TypeError):
-        return ()
 
 
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:
