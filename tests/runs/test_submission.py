@@ -11,10 +11,10 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs import service, sqlite
-from layer_mcp.runs.journal import Journal
+from layer_mcp.runs import service
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import Reservation, Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
