@@ -7,8 +7,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from layer_mcp import Settings, __version__
-from layer_mcp import setting_values as values
+from layer_mcp import Settings, __version__, settings
 from layer_mcp.server.prompts import JOBS
 from layer_mcp.server.tools import tools_of
 
@@ -21,15 +20,15 @@ SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schem
 NAME = "io.github.layer-mcp/layer-mcp"
 STDIO = {"type": "stdio"}
 FORMATS: dict[Callable[..., Any], str] = {
-    values.flag: "boolean",
-    values.creative_units: "number",
-    values.megabytes: "number",
-    values.seconds: "number",
-    values.folder: "filepath",
+    settings.parse_flag: "boolean",
+    settings.parse_creative_units: "number",
+    settings.parse_megabytes: "number",
+    settings.parse_seconds: "number",
+    settings.parse_folder: "filepath",
 }
 CHOICES: dict[Callable[..., Any], tuple[str, ...]] = {
-    values.journal_policy: get_args(values.JournalPolicy),
-    values.log_level: get_args(values.LogLevel),
+    settings.parse_journal_policy: get_args(settings.JournalPolicy),
+    settings.parse_log_level: get_args(settings.LogLevel),
 }
 
 

@@ -1,6 +1,5 @@
-"""The folders of the settings: which files may be read, where outputs and records go."""
+"""Folders of the settings: which files may be read, and where outputs and records go."""
 
-import logging
 import os
 import re
 import tempfile
@@ -27,17 +26,15 @@ FORBIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
 # Devices of Windows, with or without an extension (learn.microsoft.com, "Naming Files").
 RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]", re.IGNORECASE)
 
-logger = logging.getLogger(__name__)
-
 
 def output_folder(settings: Settings) -> Path:
-    """The absolute folder that outputs are saved to; it need not exist yet.
+    """Return the absolute folder that outputs are saved to; it may not exist yet.
 
     Raises:
         LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
     """
     try:
-        wanted = settings.output_dir or str(_home() / DEFAULT_OUTPUT_FOLDER)
+        wanted = settings.output_dir or str(_find_home() / DEFAULT_OUTPUT_FOLDER)
         return Path(wanted).expanduser().absolute()
     except RuntimeError:
         sentence = "There is no home folder for outputs."
@@ -45,10 +42,10 @@ def output_folder(settings: Settings) -> Path:
 
 
 def output_subfolder(root: Path, wanted: str | None) -> Path:
-    """The output folder, or the one below it that an agent asked for.
+    """Return the output folder, or the folder below it that an agent asked for.
 
     Raises:
-        LayerError: INVALID_FOLDER, for any other.
+        LayerError: INVALID_FOLDER, for any other folder.
     """
     if wanted is None:
         return root
@@ -62,18 +59,18 @@ def output_subfolder(root: Path, wanted: str | None) -> Path:
 
 
 def is_below(root: Path, folder: Path) -> bool:
-    """Whether a folder is the root or below it once links are followed."""
-    real_root, real = _resolved(root), _resolved(folder)
+    """Return whether a folder is the root or below it once links are followed."""
+    real_root, real = _resolve(root), _resolve(folder)
     return real_root is not None and real is not None and real.is_relative_to(real_root)
 
 
 def safe_folder_parts(folder: str) -> tuple[str, ...]:
-    """The parts of a subfolder that an agent asked for, none of which leads out of its folder.
+    """Split a subfolder that an agent asked for into parts that cannot lead out of their folder.
 
-    A slash or a backslash separates; empty parts and "." count as nothing.
+    A slash or a backslash separates; empty parts and "." are ignored.
 
     Raises:
-        LayerError: INVALID_FOLDER when a part could lead elsewhere or is no name on some system.
+        LayerError: INVALID_FOLDER when a part could lead elsewhere or is not a name on some system.
     """
     path = folder.replace("\\", "/")
     if path.startswith("/"):
@@ -82,14 +79,14 @@ def safe_folder_parts(folder: str) -> tuple[str, ...]:
     if len(parts) > MAX_PARTS:
         raise _invalid(f"The folder is deeper than {MAX_PARTS} levels.")
     for part in parts:
-        problem = _problem_of(part)
+        problem = _find_problem(part)
         if problem:
             raise _invalid(f"The folder name {_quoted(part)} {problem}.")
     return parts
 
 
-def _problem_of(part: str) -> str | None:
-    """What keeps a text from being a folder's name on some system."""
+def _find_problem(part: str) -> str | None:
+    """Return why a text cannot be a folder's name on some system, or None."""
     categories = {unicodedata.category(c) for c in part}
     size_bytes = len(part.encode(errors="surrogatepass"))
     device = RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))
@@ -110,14 +107,12 @@ def _invalid(sentence: str) -> LayerError:
 
 
 def _quoted(text: str) -> str:
-    """Foreign text for a sentence: short, and without raw control characters."""
+    """Quote foreign text for a sentence: short, and without raw control characters."""
     return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
 
 
 def state_folder(settings: Settings) -> Path | None:
-    """The folder of what is kept between runs.
-
-    None, in memory, for a simulated Layer.
+    """Return the folder for what is kept between runs; None for a simulated Layer.
 
     Raises:
         RuntimeError: the user has no home folder.
@@ -130,7 +125,7 @@ def state_folder(settings: Settings) -> Path | None:
     if settings.state_dir is not None:
         return _absolute(settings.state_dir)
     try:
-        _home()
+        _find_home()
         place = platformdirs.user_state_path("layer-mcp", appauthor=False)
     except RuntimeError:
         place = Path("~")
@@ -141,15 +136,15 @@ def state_folder(settings: Settings) -> Path | None:
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:
-    """The folders whose files may be uploaded: those that are set, and the output folder.
+    """Return the folders whose files may be uploaded: the ones that are set, and the output folder.
 
-    Where none are set it is the current folder, unless that is the root of the disk as in Claude
+    If none are set, the current folder counts, unless it is the root of the disk as in Claude
     Desktop.
 
     Raises:
-        LayerError: FOLDER_NOT_WRITABLE, when there is none at all.
+        LayerError: FOLDER_NOT_WRITABLE, when there is no folder at all.
     """
-    wanted = tuple(_absolute(folder) for folder in settings.input_dirs) or _current_folder()
+    wanted = tuple(_absolute(folder) for folder in settings.input_dirs) or _find_current_folder()
     try:
         outputs = output_folder(settings)
     except LayerError:
@@ -171,21 +166,21 @@ def find_write_problem(folder: Path) -> str | None:
         return reason if existing == folder else f"it cannot be made in {existing} ({reason})"
 
 
-def allowed_input(path: str, folders: Sequence[Path]) -> Path:
-    """The real path of a file that may be read; a relative path is looked up in each folder.
+def resolve_input(path: str, folders: Sequence[Path]) -> Path:
+    """Return the real path of a file that may be read; a relative path is looked up in each folder.
 
-    Links are followed before the folders are compared, so none leads out of them. Says nothing
-    about what is outside.
+    Links are followed before the folders are compared, so no link leads out of them. The error says
+    nothing about what is outside.
 
     Raises:
-        LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND for what is no path.
+        LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND if the text is not a path.
     """
-    given = _local_path(path)
+    given = _parse_path(path)
     if leads_to_network(given, folders):
         raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
     candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
-    real_folders = [real for real in map(_resolved, folders) if real is not None]
-    real_paths = [_resolved(candidate) for candidate in candidates]
+    real_folders = [real for real in map(_resolve, folders) if real is not None]
+    real_paths = [_resolve(candidate) for candidate in candidates]
     allowed = [
         real
         for real in real_paths
@@ -204,23 +199,23 @@ def allowed_input(path: str, folders: Sequence[Path]) -> Path:
 
 
 def leads_to_network(path: PurePath, folders: Sequence[PurePath]) -> bool:
-    """Whether only looking at a path would open a connection: a share that no folder is on.
+    """Return whether a path is on a network share that none of the folders is on.
 
-    On Windows, looking at a share sends the user's credentials to its machine.
+    On Windows, even looking at a share sends the user's credentials to its machine.
     """
     return path.drive.startswith("\\\\") and path.drive.lower() not in {
         folder.drive.lower() for folder in folders
     }
 
 
-def _local_path(path: str) -> Path:
+def _parse_path(path: str) -> Path:
     text = path.strip()
     if text.lower().startswith(ADDRESSES):
         sentence = f"{_shown(path)} is an address and not a local path."
         step = "Save the file to an allowed folder first and give its path, or give a file_id."
         raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=step)
     if text.lower().startswith("file:"):
-        text = _path_of_url(text)
+        text = _parse_file_url(text)
     if "\0" in text:
         raise LayerError("FILE_NOT_FOUND", "The path has a NUL character.")
     try:
@@ -229,7 +224,7 @@ def _local_path(path: str) -> Path:
         raise LayerError("FILE_NOT_FOUND", f"{_shown(path)} names no home folder.") from None
 
 
-def _path_of_url(url: str) -> str:
+def _parse_file_url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -239,8 +234,8 @@ def _path_of_url(url: str) -> str:
     return url2pathname(parts.path)
 
 
-def _current_folder() -> tuple[Path, ...]:
-    """The current folder, unless it is the root of the disk or was taken away."""
+def _find_current_folder() -> tuple[Path, ...]:
+    """Return the current folder, unless it is the root of the disk or was deleted."""
     try:
         current = Path.cwd()
     except OSError:
@@ -248,18 +243,18 @@ def _current_folder() -> tuple[Path, ...]:
     return () if current == Path(current.anchor) else (current,)
 
 
-def _resolved(path: Path) -> Path | None:
+def _resolve(path: Path) -> Path | None:
     try:
         real = path.resolve()
     # A circle of links, a name that is too long for the system, or half a surrogate pair.
     except (OSError, RuntimeError, ValueError):
         return None
-    # From Python 3.13 on, a circle is no error: its links are left in the path.
+    # Since Python 3.13 a circle is not an error: its links are left in the path.
     return None if any(os.path.islink(part) for part in (real, *real.parents)) else real
 
 
-def _home() -> Path:
-    """The user's home folder.
+def _find_home() -> Path:
+    """Return the user's home folder.
 
     Raises:
         RuntimeError: there is none.

@@ -10,10 +10,10 @@ import pytest
 from layer_mcp import LayerError, Settings
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.paths import (
-    allowed_input,
     input_folders,
     leads_to_network,
     output_folder,
+    resolve_input,
     state_folder,
 )
 
@@ -23,7 +23,7 @@ import os, sys
 from pathlib import Path
 import platformdirs
 from layer_mcp import LayerError, Settings
-from layer_mcp.paths import allowed_input, input_folders, output_folder, state_folder
+from layer_mcp.paths import resolve_input, input_folders, output_folder, state_folder
 os.environ.clear()
 os.chdir("/tmp")
 os.setuid(54321)
@@ -40,7 +40,7 @@ print(code(state_folder, settings))
 print(*code(input_folders, settings))
 os.chdir("/")
 print(code(input_folders, settings))
-print(code(allowed_input, "~/a.png", [Path("/tmp")]))
+print(code(resolve_input, "~/a.png", [Path("/tmp")]))
 """
 
 
@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
 
 def failure(path: str, *folders: Path) -> LayerError:
     with pytest.raises(LayerError) as caught:
-        allowed_input(path, folders)
+        resolve_input(path, folders)
     error = caught.value
     assert error.code in ERROR_CODES
     assert error.message.endswith(".")
@@ -65,27 +65,27 @@ def failure(path: str, *folders: Path) -> LayerError:
 
 
 def test_a_file_below_an_allowed_folder_may_be_read(root: Path) -> None:
-    assert allowed_input(str(root / "a.png"), [root]) == root / "a.png"
+    assert resolve_input(str(root / "a.png"), [root]) == root / "a.png"
 
 
 def test_a_relative_path_is_one_below_an_allowed_folder(root: Path) -> None:
-    assert allowed_input("a.png", [root]) == root / "a.png"
+    assert resolve_input("a.png", [root]) == root / "a.png"
 
 
 def test_a_relative_path_is_found_in_the_second_folder(root: Path, tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
-    assert allowed_input("a.png", [tmp_path / "first", root]) == root / "a.png"
+    assert resolve_input("a.png", [tmp_path / "first", root]) == root / "a.png"
 
 
 def test_spaces_around_a_path_do_not_count(root: Path) -> None:
-    assert allowed_input(f" {root}/a.png\n", [root]) == root / "a.png"
+    assert resolve_input(f" {root}/a.png\n", [root]) == root / "a.png"
 
 
 @pytest.mark.parametrize("name", ["grüner Trank.png", "緑 の 薬.png", "100% #1?.png"])
 def test_a_name_may_have_any_letters_and_spaces(name: str, root: Path) -> None:
     (root / name).touch()
-    assert allowed_input(name, [root]) == root / name
-    assert allowed_input((root / name).as_uri(), [root]) == root / name
+    assert resolve_input(name, [root]) == root / name
+    assert resolve_input((root / name).as_uri(), [root]) == root / name
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_a_linked_folder_that_leads_out_is_not_followed(root: Path) -> None:
 
 def test_a_link_that_stays_inside_leads_to_its_file(root: Path) -> None:
     (root / "link.png").symlink_to("a.png")
-    assert allowed_input("link.png", [root]) == root / "a.png"
+    assert resolve_input("link.png", [root]) == root / "a.png"
 
 
 def test_an_allowed_folder_may_be_a_link_itself(root: Path) -> None:
     (root.parent / "short").symlink_to(root)
-    assert allowed_input("a.png", [root.parent / "short"]) == root / "a.png"
+    assert resolve_input("a.png", [root.parent / "short"]) == root / "a.png"
 
 
 def test_a_link_that_leads_out_of_one_folder_is_not_looked_up_in_the_next(
@@ -182,7 +182,7 @@ def test_a_circle_of_links_leads_nowhere(root: Path) -> None:
     (root / "x").symlink_to("y")
     (root / "y").symlink_to("x")
     try:
-        assert not allowed_input("x", [root]).exists()
+        assert not resolve_input("x", [root]).exists()
     except LayerError as error:
         assert error.code == "PATH_NOT_ALLOWED"  # noqa: PT017  (either is right)
 
@@ -191,12 +191,12 @@ def test_a_file_that_is_not_there_keeps_its_place_in_the_first_folder(
     root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "second").mkdir()
-    assert allowed_input("b.png", [root, tmp_path / "second"]) == root / "b.png"
+    assert resolve_input("b.png", [root, tmp_path / "second"]) == root / "b.png"
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a/" * 3000])
 def test_a_name_that_is_too_long_is_left_to_the_reader(name: str, root: Path) -> None:
-    assert allowed_input(name, [root]).is_relative_to(root)
+    assert resolve_input(name, [root]).is_relative_to(root)
 
 
 def test_a_long_path_is_shown_in_part_only(root: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_long_data_address_is_not_repeated(root: Path) -> None:
 
 @pytest.mark.parametrize("form", ["file://{}/a.png", "file:{}/a.png", "FILE://localhost{}/a.png"])
 def test_a_file_address_is_a_local_path(form: str, root: Path) -> None:
-    assert allowed_input(form.format(root), [root]) == root / "a.png"
+    assert resolve_input(form.format(root), [root]) == root / "a.png"
 
 
 def test_a_file_of_another_machine_is_refused(root: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_broken_file_address_is_no_path(root: Path) -> None:
 
 def test_the_home_folder_has_its_sign(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(root))
-    assert allowed_input("~/a.png", [root]) == root / "a.png"
+    assert resolve_input("~/a.png", [root]) == root / "a.png"
 
 
 def test_the_home_of_nobody_is_no_path(root: Path) -> None:

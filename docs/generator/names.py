@@ -1,5 +1,6 @@
 """The public names of the package, with their signatures, fields and docstrings."""
 
+import dataclasses
 import inspect
 import re
 import textwrap
@@ -16,7 +17,8 @@ ELSEWHERE = {
     "Settings": "The settings as a value. `Settings.from_env()` reads [them](settings.md).",
     "__version__": "The version of the package, as text.",
 }
-FIRST = ("LayerClient", "LayerError", "InferenceRequest", "Settings")
+FIRST = ("open_runs", "Runs", "Run", "LayerClient", "LayerError", "InferenceRequest", "Settings")
+WITH_METHODS = ("LayerClient", "Runs")
 
 
 def public_names() -> str:
@@ -30,11 +32,16 @@ def _section(name: str) -> str:
     parts = [f"## `{name}`" if name.startswith("_") else f"## {name}"]
     if name in ELSEWHERE:
         return "\n\n".join([*parts, ELSEWHERE[name]])
+    if inspect.isfunction(named):
+        parts.append(f"```text\n{name}{_signature(named)}\n```")
     parts.append(_docstring(named))
-    if issubclass(named, BaseModel):
+    if inspect.isclass(named) and issubclass(named, BaseModel):
         parts.append(_fields(named))
-    elif name == "LayerClient":
-        parts += [_method(method) for method in vars(layer_mcp.LayerClient) if method[0] != "_"]
+    elif name in WITH_METHODS:
+        methods = [one for one in vars(named) if one[0] != "_" and callable(getattr(named, one))]
+        parts += [_method(named, method) for method in methods]
+    elif dataclasses.is_dataclass(named):
+        parts.append(_attributes(named))
     return "\n\n".join(parts)
 
 
@@ -46,11 +53,17 @@ def _fields(model: type[BaseModel]) -> str:
     return table(("field", "type", "what it is"), rows)
 
 
-def _method(name: str) -> str:
-    static = inspect.getattr_static(layer_mcp.LayerClient, name)
-    method = getattr(layer_mcp.LayerClient, name)
+def _attributes(owning: Any) -> str:
+    """Return the fields of a dataclass; its docstring describes them."""
+    rows = [(f"`{one.name}`", f"`{_type(one.type)}`") for one in dataclasses.fields(owning)]
+    return table(("field", "type"), rows)
+
+
+def _method(owning: Any, name: str) -> str:
+    static = inspect.getattr_static(owning, name)
+    method = getattr(owning, name)
     prefix = "async " if inspect.iscoroutinefunction(method) else ""
-    owner = "LayerClient." if isinstance(static, classmethod) else ""
+    owner = f"{owning.__name__}." if isinstance(static, classmethod) else ""
     call = f"{prefix}{owner}{name}{_signature(method)}"
     return f"### {name}\n\n```text\n{call}\n```\n\n{_docstring(method)}"
 
@@ -62,8 +75,9 @@ def _signature(method: Any) -> str:
     for one in kept:
         if one.kind is one.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
+        stars = "**" if one.kind is one.VAR_KEYWORD else ""
         default = "" if one.default is one.empty else f" = {one.default!r}"
-        parts.append(f"{one.name}: {_type(one.annotation)}{default}")
+        parts.append(f"{stars}{one.name}: {_type(one.annotation)}{default}")
     line = f"({', '.join(parts)}) -> {_type(signature.return_annotation)}"
     if len(line) < 70:
         return line
@@ -78,6 +92,8 @@ def _type(annotation: Any) -> str:
         return _type(parts[0])
     if origin in (Union, UnionType):
         return " | ".join(_type(branch) for branch in parts)
+    if annotation is ...:
+        return "..."
     if origin is Literal:
         return " | ".join(repr(value) for value in parts)
     if isinstance(annotation, str):
@@ -86,9 +102,11 @@ def _type(annotation: Any) -> str:
         text = f"{annotation.__name__}[{', '.join(_type(one) for one in parts)}]"
     elif annotation is NoneType:
         text = "None"
+    elif isinstance(annotation, type):
+        text = annotation.__name__
     else:
         text = inspect.formatannotation(annotation)
-    return re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", text)
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=\w)|'", "", text)
 
 
 def _docstring(named: Any) -> str:

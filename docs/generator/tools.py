@@ -8,7 +8,7 @@ from mcp.server.mcpserver.tools import Tool
 from layer_mcp import InferenceRequest
 from layer_mcp.schema import portable_schema
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.settings import TOOLSETS
 
 from .tables import table
 

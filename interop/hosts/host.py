@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from layer_mcp.server.instructions import instructions
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.settings import TOOLSETS
 
 from ..conversions import check_conversion
 from ..job import (

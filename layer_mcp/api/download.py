@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from ..errors import LayerError
 from .file_transport import FileTransport
-from .host_rules import media_address
+from .host_rules import parse_media_url
 from .retry import parse_retry_after, retry_delay_seconds, utc_now
 
 MAX_REDIRECTS = 5
@@ -86,7 +86,7 @@ async def _download_once(
     transport: FileTransport, url: str, sink: BinaryIO, max_bytes: int, on_bytes: OnBytes | None
 ) -> Downloaded:
     for _ in range(MAX_REDIRECTS + 1):
-        address = media_address(url, transport.rules)
+        address = parse_media_url(url, transport.rules)
         async with transport.stream("GET", address) as response:
             if response.status_code == 200:
                 return await _write(response, sink, max_bytes, on_bytes)

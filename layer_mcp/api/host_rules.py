@@ -48,13 +48,13 @@ def host_rules(api_url: str, more_hosts: Iterable[str] = ()) -> HostRules:
     )
 
 
-def media_address(url: str, rules: HostRules) -> SplitResult:
+def parse_media_url(url: str, rules: HostRules) -> SplitResult:
     """Return the parts of an output's URL.
 
     Raises:
         LayerError: HOST_NOT_ALLOWED, for any URL that outputs must not come from.
     """
-    parts = storage_address(url, rules)
+    parts = parse_storage_url(url, rules)
     host = (parts.hostname or "").lower()
     if host not in rules.media_hosts:
         sentence = f"The file is on {host[:MAX_SHOWN_HOST]}, which is not one of Layer's hosts."
@@ -63,7 +63,7 @@ def media_address(url: str, rules: HostRules) -> SplitResult:
     return parts
 
 
-def storage_address(url: str, rules: HostRules) -> SplitResult:
+def parse_storage_url(url: str, rules: HostRules) -> SplitResult:
     """Return the parts of a URL that files may be sent to; any host may do, as Layer signs the URL.
 
     Raises:

@@ -15,10 +15,10 @@ import anyio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from .. import __version__
 from ..credentials import TokenSource, foreign_kind
 from ..errors import LayerError, one_sentence
 from ..network import is_loopback, is_untrusted_certificate, tls_context
+from ..version import __version__
 from .problems import error_from_response
 from .retry import (
     BeforeSending,
@@ -225,7 +225,7 @@ class Exchange:
         return self.error().message
 
     def error(self) -> LayerError:
-        """Return the error that this exchange stands for."""
+        """Return the error that came of this exchange."""
         return self.fault or error_from_response(
             self.status or 0, self.content_type, self.body, self.retry_after_seconds
         )

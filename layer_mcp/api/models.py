@@ -187,7 +187,7 @@ class WorkflowRunRequest(Request):
     )
 
 
-# Layer spells a status in several ways, and workflow runs have words of their own for the same.
+# Layer spells a status in several ways, and has other words for the statuses of workflow runs.
 STATUS_SYNONYMS = {
     "inprogress": "in_progress",
     "pending": "in_progress",

@@ -39,7 +39,7 @@ SENTENCES = {
 def error_from_response(
     status: int, content_type: str, body: bytes, retry_after_seconds: float | None = None
 ) -> LayerError:
-    """Return the error that an HTTP answer of 300 or more stands for."""
+    """Return the error for an HTTP answer of 300 or more."""
     transient = status >= 500 or status in (408, 429)
     if 300 <= status < 400:
         return LayerError(

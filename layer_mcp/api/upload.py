@@ -17,7 +17,7 @@ from anyio import to_thread
 
 from ..errors import LayerError
 from .file_transport import FileTransport
-from .host_rules import storage_address
+from .host_rules import parse_storage_url
 from .media_files import LocalFile
 from .models import UploadUrl, UploadUrlRequest
 from .retry import Patience
@@ -268,7 +268,7 @@ async def _ask_once(
     headers: dict[str, str],
     content: AsyncIterator[bytes] | None,
 ) -> _Answer:
-    address = storage_address(url, transport.rules)
+    address = parse_storage_url(url, transport.rules)
     async with transport.stream(method, address, headers=headers, content=content) as response:
         code = STORAGE_CODE.search(await _read_start(response))
         return _Answer(

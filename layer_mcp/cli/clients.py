@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..credentials import InvalidTokenError, find_keyring_name
-from ..setting_values import TOOLSETS, SettingsError, Toolset, toolsets_of
-from ..settings import Settings
+from ..settings import TOOLSETS, Settings, SettingsError, Toolset, parse_toolsets
 from .login import NoTokenError, PlacedToken, place_token
 from .parser import EXIT_FAILED, EXIT_OK, EXIT_USAGE, unicode_text
 
@@ -276,6 +275,6 @@ def _name(text: str) -> str:
 
 def _toolsets(text: str) -> tuple[Toolset, ...]:
     try:
-        return toolsets_of("NAMES", text)
+        return parse_toolsets("NAMES", text)
     except SettingsError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -5,8 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..setting_values import SettingsError
-from ..settings import Settings
+from ..settings import Settings, SettingsError
 from .output import log_to_stderr, open_screen
 from .parser import EXIT_FAILED, EXIT_OK
 from .serve import own_sandbox

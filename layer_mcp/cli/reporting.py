@@ -12,8 +12,7 @@ import anyio
 from ..errors import LayerError, next_step_for_person
 from ..network import is_loopback
 from ..runs.service import Runs, open_runs
-from ..setting_values import SettingsError
-from ..settings import Settings
+from ..settings import Settings, SettingsError
 from .options import argument_option
 from .output import Screen, discard_stdout, log_to_stderr, open_screen, plain
 from .parser import EXIT_FAILED, EXIT_USAGE

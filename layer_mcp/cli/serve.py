@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..network import is_loopback
-from ..setting_values import SettingsError, folder, is_given
-from ..settings import Settings
+from ..settings import Settings, SettingsError, is_given, parse_folder
 from .clients import add_toolsets
 from .output import log_to_stderr
 from .parser import EXIT_OK, CommandParser, add_port, add_sandbox_flag
@@ -150,7 +149,7 @@ def _import_create_server() -> "Callable[..., LayerServer]":
 
 def _given_folders(arguments: Sequence[str]) -> tuple[str, ...]:
     # Claude Desktop passes `${...}` for a setting that the user left empty.
-    return tuple(folder("--input-dirs", text) for text in arguments if is_given(text))
+    return tuple(parse_folder("--input-dirs", text) for text in arguments if is_given(text))
 
 
 def _sandbox_notes(settings: Settings) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..setting_values import SettingsError
-from ..settings import DEFAULT_API_URL, Settings
+from ..settings import DEFAULT_API_URL, Settings, SettingsError
 from .errors import ClientConfigError
 
 SCRIPT = "layer-mcp"

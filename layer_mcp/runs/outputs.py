@@ -18,10 +18,10 @@ import anyio
 from anyio import to_thread
 from pydantic import BaseModel
 
-from .. import __version__
 from ..api.media_files import MEDIA_TYPES, extension_for
 from ..api.models import Output
 from ..errors import LayerError
+from ..version import __version__
 from .file_names import numbered, output_name, slug_of
 from .types import Run, without_nulls
 

@@ -15,7 +15,7 @@ from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from ..errors import LayerError
-from ..paths import allowed_input, input_folders
+from ..paths import input_folders, resolve_input
 from ..settings import Settings
 from .activity import KeyedLocks
 from .journal import Journal
@@ -230,11 +230,11 @@ class Uploads:
 
     def _open(self, stack: ExitStack, path: str) -> LocalFile:
         folders = input_folders(self._settings)
-        real = allowed_input(path, folders)
+        real = resolve_input(path, folders)
         max_bytes = self._settings.max_upload_mb * MEGABYTE
         file = stack.enter_context(open_media_file(real, max_bytes=max_bytes))
         # A folder on the way may have been exchanged for a link between the check and the opening.
-        if not file.is_at(allowed_input(path, folders)):
+        if not file.is_at(resolve_input(path, folders)):
             raise LayerError("FILE_CHANGED", f"{path} changed while it was read.")
         return file
 

@@ -307,7 +307,7 @@ def _find_video_block(
 
 
 def _minute_block(ages: Sequence[float], limit: int, what: str) -> Blocked:
-    """The minute has room when all but the newest `limit` - 1 have left it; oldest first."""
+    """Return when the minute has room: once all but the newest `limit` - 1 have left it."""
     pause_seconds = max(MINUTE_SECONDS - ages[len(ages) - limit], 0.0)
     return Blocked(_minute_error(what, limit), pause_seconds=pause_seconds)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from ..setting_values import Toolset
+from ..settings import Toolset
 
 OPENING = (
     "Layer makes game assets: images, video, 3D and audio. Generations cost Creative Units (CU)."

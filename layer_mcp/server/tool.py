@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from ..arguments import parse_arguments
 from ..errors import LayerError
 from ..schema import JsonObject, answer_schema, outline, portable_schema
-from ..setting_values import Toolset
+from ..settings import Toolset
 from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
 from .client_quirks import adapt_result

@@ -14,7 +14,7 @@ import trustme
 
 from layer_mcp import LayerError
 from layer_mcp.api.file_transport import MAX_PARALLEL_FILES, FileTransport
-from layer_mcp.api.host_rules import HostRules, host_rules, storage_address
+from layer_mcp.api.host_rules import HostRules, host_rules, parse_storage_url
 
 from ..support.raw_servers import Recorder, http_answer, raw_server, tls_of
 
@@ -59,7 +59,7 @@ async def get(url: str, rules: HostRules) -> int:
 
 
 async def status(transport: FileTransport, url: str) -> int:
-    async with transport.stream("GET", storage_address(url, transport.rules)) as response:
+    async with transport.stream("GET", parse_storage_url(url, transport.rules)) as response:
         await response.aread()
         return response.status_code
 

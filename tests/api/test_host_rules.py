@@ -3,8 +3,8 @@
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.api.host_rules import HostRules, host_rules, may_connect, media_address
-from layer_mcp.api.host_rules import storage_address as to_storage
+from layer_mcp.api.host_rules import HostRules, host_rules, may_connect, parse_media_url
+from layer_mcp.api.host_rules import parse_storage_url as to_storage
 from layer_mcp.errors import ERROR_CODES
 
 RULES = host_rules("https://api.layer.test/api", ["cdn.layer.test"])
@@ -13,18 +13,18 @@ LOCAL_RULES = host_rules("http://127.0.0.1:1/api")
 
 def refusal(url: str, rules: HostRules = RULES) -> LayerError:
     with pytest.raises(LayerError) as caught:
-        media_address(url, rules)
+        parse_media_url(url, rules)
     return caught.value
 
 
 @pytest.mark.parametrize("host", ["media.app.layer.ai", "api.layer.test", "cdn.layer.test"])
 def test_outputs_come_from_layer_the_api_host_and_the_configured_hosts(host: str) -> None:
-    assert media_address(f"https://{host}/a.png", RULES).hostname == host
+    assert parse_media_url(f"https://{host}/a.png", RULES).hostname == host
 
 
 def test_a_configured_host_is_known_in_any_case() -> None:
     rules = host_rules("https://api.layer.test/api", ["Media.X.Test"])
-    assert media_address("https://media.x.test/a.png", rules).hostname
+    assert parse_media_url("https://media.x.test/a.png", rules).hostname
 
 
 @pytest.mark.parametrize("host", ["cdn.example.test", "8.8.8.8"])
@@ -50,7 +50,7 @@ def test_the_setting_is_not_named_where_it_would_not_help(url: str) -> None:
 
 
 def test_a_host_is_known_in_any_case() -> None:
-    assert media_address("HTTPS://Media.App.Layer.AI/a.png", RULES).hostname
+    assert parse_media_url("HTTPS://Media.App.Layer.AI/a.png", RULES).hostname
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_refusal_names_the_setting() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5/a", "http://localhost/a", "http://[::1]:5/a"])
 def test_this_machine_serves_files_only_for_an_api_on_this_machine(url: str) -> None:
-    assert media_address(url, LOCAL_RULES)
+    assert parse_media_url(url, LOCAL_RULES)
     assert refusal(url, RULES).code == "HOST_NOT_ALLOWED"
 
 

@@ -23,7 +23,7 @@ from interop.report import PAGE, committed, table_in, table_of, written
 from interop.servers import REQUESTS, Place, place_for
 from layer_mcp import InferenceRequest
 from layer_mcp.server.tools import tools_of
-from layer_mcp.setting_values import TOOLSETS
+from layer_mcp.settings import TOOLSETS
 
 REPORTS: list[dict[str, Any]] = json.loads(committed())
 PAID = [step for step in REQUESTS if step != "confirmation_no"]

@@ -5,7 +5,7 @@ from functools import partial
 
 from mcp.server.mcpserver.tools import Tool
 
-from ...setting_values import DEFAULT_TOOLSETS, Toolset
+from ...settings import DEFAULT_TOOLSETS, Toolset
 from ..gallery import shown_in_gallery
 from .estimate_price import estimate_price_tool
 from .estimate_workflow import estimate_workflow_tool
@@ -26,7 +26,7 @@ from .upload_file import upload_file_tool
 def tools_of(
     toolsets: Collection[Toolset] = DEFAULT_TOOLSETS, *, saves_by_itself: bool = False
 ) -> list[Tool]:
-    """The tools of these groups, in the order in which clients see them.
+    """Return the tools of these groups, in the order in which clients see them.
 
     `saves_by_itself` says that a look at a finished run saves its files.
     """

@@ -36,7 +36,7 @@ class ModelUseAnswer(Answer):
     notes: list[str]
 
     def facts(self) -> list[str]:
-        """What it is, which arguments it takes, what to mind."""
+        """Describe the model, its arguments and its restrictions."""
         kind = ", ".join(fact for fact in (self.modality, self.inference_timing) if fact)
         lines = [f"{self.name or self.model_id} ({kind})"]
         lines += [text for text in (self.description,) if text]
@@ -58,7 +58,7 @@ async def get_model(arguments: GetModelArguments, context: ToolContext) -> Model
 
 
 def get_model_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         get_model,
         title="What a model can do",

@@ -29,7 +29,7 @@ class ListModelsArguments(ModelQuery, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> ModelQuery:
-        """What goes to Layer."""
+        """Return the query that Layer gets."""
         return ModelQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
@@ -51,7 +51,7 @@ class ModelsAnswer(Answer):
     total_count: int | None = None
 
     def facts(self) -> list[str]:
-        """A line for each model."""
+        """Write a line for each model."""
         return [_line(row) for row in self.models] or ["No model matches."]
 
 
@@ -76,7 +76,7 @@ def _line(row: ModelRow) -> str:
 
 
 def list_models_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         list_models,
         title="Find models",

@@ -31,7 +31,7 @@ class ListWorkflowsArguments(WorkflowQuery, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> WorkflowQuery:
-        """What goes to Layer."""
+        """Return the query that Layer gets."""
         return WorkflowQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
@@ -62,7 +62,7 @@ class WorkflowsAnswer(Answer):
     next_cursor: str | None = None
 
     def facts(self) -> list[str]:
-        """A line for each workflow, and one for each of its inputs."""
+        """Write a line for each workflow, and one for each of its inputs."""
         lines = [line for row in self.workflows for line in _lines(row)]
         return lines or ["No workflow matches."]
 
@@ -114,7 +114,7 @@ def _lines(row: WorkflowRow) -> list[str]:
 
 
 def list_workflows_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         list_workflows,
         title="Find workflows",
