@@ -337,6 +337,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The file is outside the folders that may be read.",
         "Use a file below those folders, or add its folder to LAYER_INPUT_DIRS and start the "
         "server again.",
+        person_step="Use a file below those folders, or add its folder to LAYER_INPUT_DIRS.",
     ),
     "UPLOAD_UNFINISHED": ErrorCode(
         "file",
@@ -384,6 +385,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "network",
         "The certificate or proxy variables cannot be used.",
         "Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables, and start the server again.",
+        person_step="Correct SSL_CERT_FILE, SSL_CERT_DIR or the proxy variables.",
     ),
     "UNEXPECTED_REDIRECT": ErrorCode(
         "network",
@@ -399,6 +401,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "network",
         "A file's address is on a host that is not allowed, or on a private one.",
         "If you trust that host, add it to LAYER_MEDIA_HOSTS and start the server again.",
+        person_step="If you trust that host, add it to LAYER_MEDIA_HOSTS.",
     ),
     "TOO_BUSY": ErrorCode(
         "network",
@@ -464,6 +467,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "layer",
         "The workflow has no such run.",
         "Check run_id and workflow_id, and that workspace_id is where it was started.",
+        person_step="layer-mcp runs lists the runs; --workspace names where it was started.",
         status="404",
     ),
     "NOT_FOUND": ErrorCode(
@@ -587,5 +591,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "server",
         "A tool failed because of a fault in the server.",
         "Look in Layer before trying again, and report this with the server's log.",
+        person_step="Look in Layer before trying again, and report this with the log above.",
     ),
 }
