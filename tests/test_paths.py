@@ -333,6 +333,7 @@ def test_a_simulated_layer_leaves_no_records() -> None:
     assert state_folder(Settings(sandbox=True, state_dir="/state")) is None
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_without_a_home_only_the_current_folder_is_left() -> None:
     command = [sys.executable, "-c", HOMELESS]

@@ -294,6 +294,7 @@ async def limited(media: Media, folder: Path, limit: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name != "posix", reason="no limit of a file's size here")
 async def test_a_full_disk_is_named_and_small_files_still_come(media: Media, folder: Path) -> None:
     media.output("/small", b"one")
@@ -303,6 +304,7 @@ async def test_a_full_disk_is_named_and_small_files_still_come(media: Media, fol
     assert names_in(folder) == ["potion-1234abcd-1.png", "potion-1234abcd.json"]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 async def test_a_folder_of_another_user_cannot_be_written(media: Media, folder: Path) -> None:
     folder.mkdir(parents=True)

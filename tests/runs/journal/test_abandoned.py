@@ -28,7 +28,7 @@ from ...support.recorded_runs import (
     states,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.process]
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ async def test_a_database_that_another_process_holds_is_busy(
     assert database.problem is None
 
 
+@pytest.mark.process
 def test_several_processes_that_start_together_lose_nothing(state_folder: Path) -> None:
     state_folder.parent.mkdir()
     start_together("note_uploads", state_folder, str(NOTES))
