@@ -39,9 +39,9 @@ def find_mistakes(tag: str, owner: str) -> list[str]:
 
 
 def _version() -> str:
-    found = VERSION.search(_text("layer_mcp/__init__.py"))
+    found = VERSION.search(_text("layer_mcp/version.py"))
     if found is None:
-        raise ValueError("layer_mcp/__init__.py has no __version__.")
+        raise ValueError("layer_mcp/version.py has no __version__.")
     return found[1]
 
 

@@ -1,7 +1,5 @@
 """Game assets from Layer's REST API, for AI agents (MCP) and for Python."""
 
-__version__ = "0.1.0"
-
 from .api.client import LayerClient
 from .api.models import (
     GuidanceFile,
@@ -38,6 +36,7 @@ from .runs.types import (
     SubmitOptions,
 )
 from .settings import Settings, SettingsError
+from .version import __version__
 
 __all__ = [
     "CallBudget",

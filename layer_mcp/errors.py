@@ -5,6 +5,7 @@ that have no row yet: they are passed on unchanged. A test fails when the packag
 has no row.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,38 +41,75 @@ CODE_BY_STATUS = {
 }
 
 
+@dataclass(frozen=True)
+class Argument:
+    """The name of an argument within a message. A command line has another name for it."""
+
+    name: str
+
+
+MessagePart = str | Argument
+
+
 class LayerError(Exception):
     """A call that failed: a stable `code`, one sentence, one next step.
 
-    `inference_id`, or `run_id` for a workflow, is set whenever the run is known, so that a run that
-    was paid for is never lost. `transient` means that the same read may succeed later. `facts` is
-    plain JSON that a caller can act on.
+    The sentence is a text, or its parts where it names arguments. `inference_id`, or `run_id` for a
+    workflow, is set whenever the run is known, so that a run that was paid for is never lost.
+    `transient` means that the same read may succeed later. `facts` is plain JSON that a caller can
+    act on. `person_step` is for a person at a terminal, where the table's step is not enough.
     """
 
     def __init__(
         self,
         code: str,
-        message: str,
+        message: str | Sequence[MessagePart],
         *,
         next_step: str | None = None,
+        person_step: str | None = None,
         inference_id: str | None = None,
         run_id: str | None = None,
         transient: bool = False,
         retry_after_seconds: float | None = None,
         facts: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.parts = (message,) if isinstance(message, str) else tuple(message)
+        super().__init__(self.message)
         self.next_step = next_step or next_step_for(code)
+        self.person_step = person_step
         self.inference_id = inference_id
         self.run_id = run_id
         self.transient = transient
         self.retry_after_seconds = retry_after_seconds
         self.facts = facts or {}
 
+    @property
+    def message(self) -> str:
+        """The sentence as agents and programs read it."""
+        return join_parts(self.parts)
+
+    def describe(self, name_of: Callable[[str], str]) -> str:
+        """Return the sentence with the names that a caller has for the arguments."""
+        return join_parts(self.parts, name_of)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the failure as tools and commands answer it."""
+        ids = {"inference_id": self.inference_id, "run_id": self.run_id}
+        return {
+            "error": {"code": self.code, "message": self.message},
+            **self.facts,
+            **{name: run_id for name, run_id in ids.items() if run_id},
+            "next_step": self.next_step,
+        }
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message} {self.next_step}"
+
+
+def join_parts(parts: Sequence[MessagePart], name_of: Callable[[str], str] = str) -> str:
+    """Return a message as text, with the names that a caller has for the arguments."""
+    return "".join(part if isinstance(part, str) else name_of(part.name) for part in parts)
 
 
 def next_step_for(code: str, status: int | None = None) -> str:
@@ -86,9 +124,13 @@ def next_step_for(code: str, status: int | None = None) -> str:
     return ERROR_CODES[code].next_step
 
 
-def next_step_for_person(code: str) -> str | None:
-    """Return what a person at a terminal can do; None when it is the agent's next step."""
-    return ERROR_CODES[code].person_step if code in ERROR_CODES else None
+def next_step_for_person(code: str, facts: Mapping[str, Any] | None = None) -> str | None:
+    """Return what a person at a terminal can do; None when it is the agent's next step.
+
+    `facts` are those of the error.
+    """
+    step = ERROR_CODES[code].person_step if code in ERROR_CODES else None
+    return step.format(**(facts or {})) if step else step
 
 
 def next_step_for_run(code: str) -> str:
@@ -111,8 +153,8 @@ def one_sentence(text: str) -> str:
 class ErrorCode:
     """A row of the table: where a code comes from, what it means, and what to do next.
 
-    `person_step` replaces `next_step` at a terminal; empty for none. `also` lists further sources,
-    `status` the HTTP statuses that Layer sends with it.
+    `person_step` replaces `next_step` at a terminal; empty for none. It may name facts of the error
+    in braces. `also` lists further sources, `status` the HTTP statuses that Layer sends with it.
     """
 
     source: Source
@@ -185,6 +227,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "price",
         "The price is above LAYER_CONFIRM_ABOVE, and the host cannot show a question.",
         "Ask the user first.",
+        person_step="To agree to it, add --max-price {estimated_price_creative_units:g}.",
     ),
     "DECLINED": ErrorCode(
         "price",

@@ -1,5 +1,6 @@
 """The public names of the package, with their signatures, fields and docstrings."""
 
+import dataclasses
 import inspect
 import re
 import textwrap
@@ -16,7 +17,7 @@ ELSEWHERE = {
     "Settings": "The settings as a value. `Settings.from_env()` reads [them](settings.md).",
     "__version__": "The version of the package, as text.",
 }
-FIRST = ("LayerClient", "LayerError", "InferenceRequest", "Settings")
+FIRST = ("open_runs", "Runs", "Run", "LayerClient", "LayerError", "InferenceRequest", "Settings")
 WITH_METHODS = ("LayerClient", "Runs")
 
 
@@ -39,6 +40,8 @@ def _section(name: str) -> str:
     elif name in WITH_METHODS:
         methods = [one for one in vars(named) if one[0] != "_" and callable(getattr(named, one))]
         parts += [_method(named, method) for method in methods]
+    elif dataclasses.is_dataclass(named):
+        parts.append(_attributes(named))
     return "\n\n".join(parts)
 
 
@@ -48,6 +51,12 @@ def _fields(model: type[BaseModel]) -> str:
         for name, field in model.model_fields.items()
     ]
     return table(("field", "type", "what it is"), rows)
+
+
+def _attributes(owning: Any) -> str:
+    """Return the fields of a dataclass; its docstring describes them."""
+    rows = [(f"`{one.name}`", f"`{_type(one.type)}`") for one in dataclasses.fields(owning)]
+    return table(("field", "type"), rows)
 
 
 def _method(owning: Any, name: str) -> str:
@@ -83,6 +92,8 @@ def _type(annotation: Any) -> str:
         return _type(parts[0])
     if origin in (Union, UnionType):
         return " | ".join(_type(branch) for branch in parts)
+    if annotation is ...:
+        return "..."
     if origin is Literal:
         return " | ".join(repr(value) for value in parts)
     if isinstance(annotation, str):

@@ -6,7 +6,7 @@ from typing import Any
 from mcp.server.mcpserver.tools import Tool
 
 from layer_mcp import InferenceRequest
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.schema import portable_schema
 from layer_mcp.server.tools import tools_of
 from layer_mcp.settings import TOOLSETS
 

@@ -14,9 +14,9 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpx
 
-from .. import __version__
 from ..errors import LayerError, one_sentence
 from ..network import LOOPBACK_HOSTS, is_untrusted_certificate, tls_context
+from ..version import __version__
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
 

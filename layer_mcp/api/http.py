@@ -15,10 +15,10 @@ import anyio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from .. import __version__
 from ..credentials import TokenSource, foreign_kind
 from ..errors import LayerError, one_sentence
 from ..network import is_loopback, is_untrusted_certificate, tls_context
+from ..version import __version__
 from .problems import error_from_response
 from .retry import (
     BeforeSending,

@@ -1,5 +1,6 @@
 """Which fields of a generation request a model uses, by what Layer says about the model."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -84,11 +85,12 @@ class ArgumentUse:
     notes: tuple[str, ...]
 
 
-def argument_use(model: ModelDetail) -> ArgumentUse:
+def argument_use(model: ModelDetail, name_of: Callable[[str], str] = str) -> ArgumentUse:
     """Return which arguments a model uses, may use and ignores.
 
     A capability decides where there is one. Otherwise an argument of another modality is ignored,
     and any other may be used. If the model's modality is missing or unknown, all may be used.
+    The notes call the arguments what `name_of` calls them.
     """
     capabilities = model.capabilities or ModelCapabilities()
     declared = _declared_fields(capabilities)
@@ -100,7 +102,7 @@ def argument_use(model: ModelDetail) -> ArgumentUse:
         uses=tuple(groups["uses"]),
         may_use=tuple(groups["may_use"]),
         ignores=tuple(groups["ignores"]),
-        notes=_notes(capabilities, may_use=groups["may_use"]),
+        notes=_notes(capabilities, groups["may_use"], name_of),
     )
 
 
@@ -156,33 +158,27 @@ def _modes(capabilities: ModelCapabilities) -> set[str]:
     return {mode.strip().lower() for mode in capabilities.session_modes or ()}
 
 
-def _notes(capabilities: ModelCapabilities, *, may_use: list[str]) -> tuple[str, ...]:
+def _notes(
+    capabilities: ModelCapabilities, may_use: list[str], name_of: Callable[[str], str]
+) -> tuple[str, ...]:
+    files, background = name_of("guidance_files"), name_of("remove_background")
+    types = ", ".join(capabilities.guidance_file_types or ())
+    durations = _alternatives(capabilities.duration_seconds or ())
+    may_ignore = "remove_background" in may_use
     notes = [
-        _input_note(capabilities),
-        _types_note(capabilities),
-        _durations_note(capabilities),
-        "Some models ignore remove_background silently: look at the output."
-        if "remove_background" in may_use
-        else None,
+        f"Needs an input file in {files}." if _needs_input(capabilities) else None,
+        f"{files} types: {types}." if types else None,
+        f"{name_of('duration_seconds')}: {durations}." if durations else None,
+        f"Some models ignore {background} silently: look at the output." if may_ignore else None,
     ]
     return tuple(note for note in notes if note)
 
 
-def _input_note(capabilities: ModelCapabilities) -> str | None:
+def _needs_input(capabilities: ModelCapabilities) -> bool:
     modes = _modes(capabilities)
-    needed = modes and all(mode.startswith(STARTS_OF_MODES_WITH_INPUT) for mode in modes)
-    return "Needs an input file in guidance_files." if needed else None
+    return bool(modes) and all(mode.startswith(STARTS_OF_MODES_WITH_INPUT) for mode in modes)
 
 
-def _types_note(capabilities: ModelCapabilities) -> str | None:
-    types = capabilities.guidance_file_types
-    return f"guidance_files types: {', '.join(types)}." if types else None
-
-
-def _durations_note(capabilities: ModelCapabilities) -> str | None:
-    durations = [f"{seconds:g}" for seconds in capabilities.duration_seconds or ()]
-    if not durations:
-        return None
-    *first, last = durations
-    listed = f"{', '.join(first)} or {last}" if first else last
-    return f"duration_seconds: {listed}."
+def _alternatives(numbers: Sequence[float]) -> str:
+    *first, last = [f"{number:g}" for number in numbers] or [""]
+    return f"{', '.join(first)} or {last}" if first else last

@@ -6,11 +6,19 @@ be FastAPI's list of refused fields, and a proxy may answer with HTML.
 
 import math
 import re
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from ..errors import CODE_BY_STATUS, LayerError, next_step_for, one_sentence
-from .models import FieldProblem, Problem
+from ..errors import (
+    CODE_BY_STATUS,
+    Argument,
+    LayerError,
+    MessagePart,
+    next_step_for,
+    one_sentence,
+)
+from .models import FieldProblem, InferenceRequest, Problem
 
 MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
 
@@ -49,7 +57,7 @@ def error_from_response(
     sentence = _detail(problem) or SENTENCES.get(code) or f"Layer answered HTTP {status}."
     return LayerError(
         code,
-        sentence,
+        list(_mark_fields(sentence)),
         next_step=_wait_step(status, retry_after_seconds) or next_step_for(code, status),
         transient=transient,
         retry_after_seconds=retry_after_seconds,
@@ -80,6 +88,19 @@ def _detail(problem: Problem) -> str:
     if isinstance(problem.detail, list):
         return one_sentence("; ".join(_field_error(item) for item in problem.detail[:3]))
     return one_sentence(problem.detail or problem.title or "")
+
+
+def _mark_fields(sentence: str) -> Iterator[MessagePart]:
+    """Yield a sentence in parts: Layer begins with the refused field, before a colon."""
+    for number, problem in enumerate(sentence.split("; ")):
+        if number:
+            yield "; "
+        place, colon, rest = problem.partition(":")
+        if colon and place.partition(".")[0] in InferenceRequest.model_fields:
+            yield Argument(place)
+            yield f":{rest}"
+        else:
+            yield problem
 
 
 def _field_error(item: FieldProblem) -> str:

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_tracer
 
-from .. import __version__
 from ..errors import LayerError
+from ..version import __version__
 from .host_rules import PORTS
 
 if TYPE_CHECKING:

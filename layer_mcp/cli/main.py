@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import __version__
 from ..settings import SettingsError
+from ..version import __version__
 from .clients import add_client_commands
 from .doctor import add_doctor
 from .login import add_login

@@ -5,7 +5,7 @@ import re
 import sys
 from importlib import metadata
 
-from .. import __version__
+from ..version import __version__
 from .types import Finding, Setup, fail, ok
 
 DISTRIBUTION = "layer-mcp"

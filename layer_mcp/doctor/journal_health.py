@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runs.liveness import FOLDER_NAME
-from ..runs.schema import SCHEMA_VERSION
-from ..runs.sqlite import FILE_NAME, is_busy
+from ..runs.journal.liveness import FOLDER_NAME
+from ..runs.journal.schema import SCHEMA_VERSION
+from ..runs.journal.sqlite import FILE_NAME, is_busy
 
 BUSY_SECONDS = 1.5
 INTEGRITY_SECONDS = 3.0
@@ -61,7 +61,7 @@ def journal_health(folder: Path, api_url: str) -> Health | None:
 
 
 def running_servers(folder: Path) -> set[str]:
-    """The ids of the servers that use the journal in a folder now."""
+    """Return the ids of the servers that use the journal in a folder now."""
     old = time.time() - YOUNG_SECONDS
     files = (folder / FOLDER_NAME).glob("*.lock")
     return {path.stem for path in files if _is_young(path, old) or _is_locked(path)}
@@ -96,7 +96,7 @@ def _opened(file: Path) -> sqlite3.Connection:
 
 
 def _is_whole(connection: sqlite3.Connection) -> bool | None:
-    """What SQLite's own check says; None when it takes too long."""
+    """Return what SQLite's own check says; None when it takes too long."""
     deadline = time.monotonic() + INTEGRITY_SECONDS
     connection.set_progress_handler(
         lambda: time.monotonic() > deadline,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from ..version import __version__
 from .types import CheckResult, State
 
 if TYPE_CHECKING:

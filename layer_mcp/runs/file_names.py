@@ -9,7 +9,7 @@ MAX_SLUG_BYTES = 80
 
 
 def slug_of(text: str | None, encoding: str | None = None) -> str:
-    """The readable start of a file name: words of the prompt, in lower case, joined by dashes.
+    """Make the readable start of a file name: lower-case words of the prompt, joined by dashes.
 
     Letters, their marks and digits of any script (NFKC), as far as names of files can hold them in
     `encoding`, by default this system's; at most 40 characters and 80 bytes of UTF-8; "output"
@@ -24,13 +24,13 @@ def slug_of(text: str | None, encoding: str | None = None) -> str:
 
 
 def _writable(text: str, encoding: str) -> str:
-    """The text as an encoding can hold it: letters without their marks, or not at all."""
+    """Return the text as an encoding can hold it: letters without their marks, or not at all."""
     held = (c if c.encode(encoding, "ignore") else unicodedata.normalize("NFKD", c) for c in text)
     return "".join(held).encode(encoding, "ignore").decode(encoding)
 
 
 def output_name(slug: str, run_id: str, number: int, extension: str) -> str:
-    """The name of one output: `<slug>-<start of the run's id>-<number>.<extension>`.
+    """Return the name of one output: `<slug>-<start of the run's id>-<number>.<extension>`.
 
     `slug` is one of `slug_of`, `extension` one of `extension_for`; the id gives its first eight
     of 0-9 and a-z.
@@ -40,7 +40,7 @@ def output_name(slug: str, run_id: str, number: int, extension: str) -> str:
 
 
 def numbered(name: str, attempt: int) -> str:
-    """The name to try when it is taken: attempt 1 is the name itself, 2 is `a-1-copy2.png`."""
+    """Return the name to try when it is taken: 1 is the name itself, 2 is `a-1-copy2.png`."""
     if attempt <= 1:
         return name
     stem, dot, extension = name.rpartition(".")
@@ -52,7 +52,7 @@ def _is_of_a_word(character: str) -> bool:
 
 
 def _without_leading_marks(word: str) -> str:
-    """A mark needs a letter before it: alone it would sit on the dash."""
+    """Drop marks that have no letter before them: they would sit on the dash."""
     while word and unicodedata.category(word[0])[0] == "M":
         word = word[1:]
     return word

@@ -5,9 +5,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -18,10 +18,10 @@ import anyio
 from anyio import to_thread
 from pydantic import BaseModel
 
-from .. import __version__
 from ..api.media_files import MEDIA_TYPES, extension_for
 from ..api.models import Output
 from ..errors import LayerError
+from ..version import __version__
 from .file_names import numbered, output_name, slug_of
 from .types import Run, without_nulls
 
@@ -101,6 +101,15 @@ class SavedOutputs:
         return [*sentences, f"{more} more were not saved."] if more else sentences
 
 
+@dataclass(frozen=True)
+class FilesOnDisk:
+    """A run's files for an answer: their paths by number, their record, and what went wrong."""
+
+    paths: Mapping[int, Path] = field(default_factory=dict[int, Path])
+    record: Path | None = None
+    warnings: Sequence[str] = ()
+
+
 class _Record(BaseModel):
     """What is read back of the JSON beside the outputs."""
 
@@ -159,6 +168,27 @@ async def save_outputs(
         fetched=tuple(fetched.values()),
         failures=tuple(NotSaved(number, failures[number]) for number in sorted(failures)),
     )
+
+
+def report_total(
+    outputs: Sequence[Output],
+    numbers: Collection[int],
+    report: Callable[[int, int | None], Awaitable[None]],
+) -> OnBytes:
+    """Return a callback that adds up the bytes of several outputs, from number 1.
+
+    `report` gets the bytes that have arrived, and the size of all if Layer gave it.
+    """
+    sizes_bytes = [outputs[number - 1].file_size_bytes or 0 for number in numbers]
+    total_bytes = sum(sizes_bytes) if all(sizes_bytes) else None
+    arrived_bytes: dict[int, int] = {}
+
+    async def add(number: int, so_far_bytes: int) -> None:
+        # A transfer that starts over must not let the progress shrink.
+        arrived_bytes[number] = max(so_far_bytes, arrived_bytes.get(number, 0))
+        await report(sum(arrived_bytes.values()), total_bytes)
+
+    return add
 
 
 def find_saved(folder: Path, run_id: str) -> SavedOutputs | None:

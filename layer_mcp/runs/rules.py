@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..api.models import PriceEstimate
-from ..errors import LayerError
+from ..errors import Argument, LayerError, MessagePart
 from ..settings import Settings
 from .types import (
     UNKNOWN,
@@ -85,7 +85,8 @@ def price_error(quote: Quote, limits: SpendLimits, max_price: float | None) -> L
         sentence = f"A run costs {highest:g} CU; LAYER_MAX_PRICE allows {limits.max_price:g}."
         return _price_error("PRICE_ABOVE_LIMIT", sentence, highest)
     if _is_above(total, max_price):
-        sentence = f"The price is {total:g} CU; max_price_creative_units allows {max_price:g}."
+        limit = Argument("max_price_creative_units")
+        sentence = [f"The price is {total:g} CU; ", limit, f" allows {max_price:g}."]
         return _price_error("PRICE_ABOVE_MAX", sentence, total)
     balance = math.inf if quote.balance is None else quote.balance
     return _balance_error(balance, total, is_covered=quote.is_covered)
@@ -137,6 +138,19 @@ def check_approval(plan: Plan, limits: SpendLimits, *, approved: bool) -> None:
         f"max_price_creative_units {total:g}."
     )
     raise _price_error("CONFIRMATION_REQUIRED", sentence, total, next_step=step)
+
+
+def check_answer(agreed: bool | None) -> None:
+    """Make sure that a person said yes to a price; None is a question without an answer.
+
+    Raises:
+        LayerError: DECLINED or NOT_ANSWERED.
+    """
+    if agreed is None:
+        sentence = "The question about the price was closed without an answer. Nothing was sent."
+        raise LayerError("NOT_ANSWERED", sentence)
+    if not agreed:
+        raise LayerError("DECLINED", "Nobody agreed to the price. Nothing was sent.")
 
 
 def unpriced_references(refused: str | None) -> str | None:
@@ -201,11 +215,8 @@ def answer_duplicate(run: Run) -> Run:
     error = duplicate_error(run)
     if error is not None:
         raise error
-    warning = (
-        f"The same call came {describe_age(run)}: this is its run, nothing was charged again. "
-        f"{REPEAT}"
-    )
-    return replace(run, is_duplicate=True).with_warnings(warning)
+    warning = f"The same call came {describe_age(run)}: this is its run, nothing was charged again."
+    return replace(run, is_duplicate=True).with_warnings(warning, REPEAT)
 
 
 def duplicate_error(run: Run) -> LayerError | None:
@@ -264,7 +275,11 @@ def _unknown_price(quote: Quote) -> LayerError:
 
 
 def _price_error(
-    code: str, sentence: str, price: float, *, next_step: str | None = None
+    code: str,
+    sentence: str | Sequence[MessagePart],
+    price: float,
+    *,
+    next_step: str | None = None,
 ) -> LayerError:
     facts = {"estimated_price_creative_units": price}
     return LayerError(code, sentence, facts=facts, next_step=next_step)
@@ -292,7 +307,7 @@ def _find_video_block(
 
 
 def _minute_block(ages: Sequence[float], limit: int, what: str) -> Blocked:
-    """The minute has room when all but the newest `limit` - 1 have left it; oldest first."""
+    """Return when the minute has room: once all but the newest `limit` - 1 have left it."""
     pause_seconds = max(MINUTE_SECONDS - ages[len(ages) - limit], 0.0)
     return Blocked(_minute_error(what, limit), pause_seconds=pause_seconds)
 

@@ -5,11 +5,10 @@ async with open_runs() as runs:
     saved = await runs.save(run)
 """
 
-import io
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,8 @@ from anyio.lowlevel import checkpoint
 from pydantic import ValidationError
 
 from ..api.client import LayerClient
-from ..api.media_files import MEGABYTE, is_image
-from ..api.models import Inference, Output, PriceEstimate, RunSnapshot, WorkflowRun
+from ..api.media_files import MEGABYTE
+from ..api.models import Inference, PriceEstimate, RunSnapshot, WorkflowRun
 from ..api.polling import OnProgress, is_terminal
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError, one_sentence
@@ -32,14 +31,17 @@ from ..paths import is_below, output_folder, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
-from .database import Database, DatabaseError
 from .journal import Journal, account_of
-from .operations import ModelLookup, estimate_price, start_run, state_of, wait_for_run
-from .outputs import OnBytes, SavedOutputs, find_saved, save_outputs
-from .queue import Batch, SlotQueue, for_each_limited, send_batch
+from .journal.database import Database
+from .journal.sqlite import SqliteDatabase
+from .operations import ModelLookup, estimate_price, state_of, wait_for_run
+from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
+from .preview import make_preview
+from .queue import Batch, SlotQueue, for_each_limited
 from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
-from .sqlite import SqliteDatabase
+from .sender import Sender
 from .types import (
+    IN_PROGRESS,
     MIN_PREPARING_SECONDS,
     MIN_UPLOAD_SECONDS,
     NOT_FOUND,
@@ -62,8 +64,6 @@ OnEnded = Callable[[int, int], Awaitable[None]]
 """Gets how many of the runs that are waited for have ended, and how many there are."""
 
 LONGEST_WAIT_SECONDS = 3_600.0
-RETRY_ATTEMPTS = 60
-RETRY_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 LOOK_SECONDS = 10.0
@@ -73,10 +73,6 @@ NAME_SECONDS = 3.0
 NOT_FOUND_CODES = ("INFERENCE_NOT_FOUND", "WORKFLOW_RUN_NOT_FOUND")
 NOT_FOUND_AFTER_SECONDS = 600
 BATCH_ID_LENGTH = 12
-MAX_PICTURES = 16
-PICTURES_AT_ONCE = 4
-MAX_PICTURE_BYTES = 20 * MEGABYTE
-NOT_RECORDED = "The journal could not be written, so keep the id of this run."
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +92,7 @@ async def open_runs(
     settings = settings or Settings.from_env()
     submissions = submissions or Submissions()
     token = token_source(settings)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     # What is cancelled in the background still records what it did not send.
     with closing(SqliteDatabase(partial(state_folder, settings))) as database:
         async with (
@@ -112,8 +108,10 @@ async def open_runs(
                     background=background,
                     submissions=submissions,
                 )
+            except anyio.get_cancelled_exc_class():
+                raise
             # The task group would wrap what leaves this block in an ExceptionGroup.
-            except Exception as error:
+            except BaseException as error:
                 failure = error
             finally:
                 background.cancel_scope.cancel()
@@ -145,7 +143,6 @@ class Runs:
         self._database = database
         self._token = token
         self._background = background
-        self._submissions = submissions
         self._journal: Journal | None = None
         self._has_token = False
         self._limits = rules.spend_limits(settings)
@@ -153,6 +150,15 @@ class Runs:
         self._models = ModelLookup(client)
         self._uploads = Uploads(settings, client, self._open_journal)
         self._queue = SlotQueue(self._open_journal, self.refresh, self._models, self._rates)
+        self._sender = Sender(
+            client,
+            self._open_journal,
+            queue=self._queue,
+            uploads=self._uploads,
+            polls=self.polls,
+            submissions=submissions,
+            background=background,
+        )
         self._waits = WaitRegistry()
         self._saving = KeyedLocks()
         # Pictures take memory, and Pillow's warnings are off for the whole process meanwhile.
@@ -252,14 +258,14 @@ class Runs:
             )
             run = reservation.run
             if reservation.created:
-                async with self._not_sent_on_failure(run):
+                async with self._sender.not_sent_on_failure(run):
                     if not reservation.has_slot:
                         await self._queue.acquire_slot(run, deadline=deadline)
                     # Don't pay for a caller that has already given up.
                     await checkpoint()
-                return (await self._send(run)).with_warnings(_price_warning(plan))
-            # Another call was faster. If it fails to send, it is our turn.
-            existing = await self._find_duplicate(request, options, deadline)
+                return (await self._sender.send(run)).with_warnings(_price_warning(plan))
+            # Another call was faster. If it fails to send, this one does.
+            existing = await self._find_duplicate(request, options, deadline, awaited=run)
         return rules.answer_duplicate(existing)
 
     async def submit_batch(self, plan: Plan, *, approved: bool) -> list[Run]:
@@ -292,7 +298,7 @@ class Runs:
         ]
         batch = Batch([run for run, created in taken if created])
         if batch.runs:
-            self._background.start_soon(self._send_batch, batch)
+            self._background.start_soon(self._sender.send_batch, batch)
             with anyio.move_on_at(plan.budget.submit_by):
                 await batch.settled.wait()
         return [
@@ -345,7 +351,7 @@ class Runs:
             if workflow_id
             else RunRequest("inference", "", workspace_id)
         )
-        run = Run(request, "in_progress", time.time(), run_id=run_id.lower())
+        run = Run(request, IN_PROGRESS, time.time(), run_id=run_id.lower())
         state = await self._wait(run, wait_seconds, None, on_progress)
         # While a run goes on nothing of its start is needed, and a look costs a hop to a thread.
         if not is_terminal(state.status):
@@ -386,7 +392,7 @@ class Runs:
                 await for_each_limited(active, self.refresh)
                 unsaved = await self._unsaved(wanted, tried)
                 tried |= {run.key for run in unsaved}
-                await for_each_limited(unsaved, self._save_quietly)
+                await for_each_limited(unsaved, self.save_once)
             least_seconds = 0.0
             active = await self.list(running, MAX_WATCHED)
             left = {run.key for run in active}
@@ -508,49 +514,32 @@ class Runs:
                     await journal.note_upload(run.request.workspace_id, file.sha256, file.file_id)
         return saved
 
-    async def save_once(self, run: Run) -> SavedOutputs:
+    async def save_once(
+        self, run: Run, folder: Path | None = None, *, on_bytes: OnBytes | None = None
+    ) -> FilesOnDisk:
         """Save what was never saved of a finished run; a file that was removed stays removed.
 
-        Raises:
-            LayerError: FOLDER_NOT_WRITABLE or DISK_FULL.
+        The folder is the same as for `save`. The run is paid for, so what fails is a warning beside
+        the files.
         """
-        folder = await self._folder(run)
-        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "")
-        known = {file.number for file in earlier.files} if earlier else set[int]()
-        missing = set(range(1, len(run.outputs) + 1)) - known
-        if earlier is not None and not missing:
-            return earlier
-        return await self.save(run, folder, numbers=missing)
+        try:
+            saved = await self._save_missing(run, folder, on_bytes)
+        except LayerError as error:
+            warning = f"The files were not saved: {error.message} {error.next_step}"
+            return FilesOnDisk(warnings=[warning])
+        except Exception:
+            logger.exception("Saving run %s crashed", run.run_id)
+            warning = "The files were not saved: saving failed in the server."
+            return FilesOnDisk(warnings=[warning])
+        paths = await to_thread.run_sync(saved.present)
+        return FilesOnDisk(paths, saved.record, saved.describe_failures())
 
     async def preview(self, run: Run, paths: Mapping[int, Path]) -> bytes | None:
         """Return one small JPEG of the first outputs that can be seen, or None.
 
         `paths` are those of the saved outputs by their numbers, from 1.
         """
-        from ..preview import SmallPicture, contact_sheet, small_picture  # noqa: PLC0415
-
-        # What cannot be seen keeps its place, so that the numbers are those of the outputs.
-        pictures: list[SmallPicture | None] = [None] * min(len(run.outputs), MAX_PICTURES)
-        slots = anyio.Semaphore(PICTURES_AT_ONCE)
-
-        async def load(index: int) -> None:
-            async with slots:
-                data = await self._picture_bytes(run.outputs[index], paths.get(index + 1))
-                if data:
-                    # Nothing in it changes anything: the thread may be left at the deadline.
-                    pictures[index] = await to_thread.run_sync(
-                        small_picture, data, limiter=self._drawing, abandon_on_cancel=True
-                    )
-
-        try:
-            async with anyio.create_task_group() as tasks:
-                for index in range(len(pictures)):
-                    tasks.start_soon(load, index)
-            return await to_thread.run_sync(contact_sheet, pictures, limiter=self._drawing)
-        # A picture is a courtesy: without it the answer is as good.
-        except Exception:
-            logger.exception("No preview could be made")
-            return None
+        return await make_preview(self.client, run.outputs, paths, limiter=self._drawing)
 
     def stop_waiting(self, run_id: str) -> None:
         """End the waits for a run, as if their time were up; the run goes on."""
@@ -611,7 +600,7 @@ class Runs:
             try:
                 answers[number] = await self._estimate(requests[number])
             except LayerError as error:
-                error.message = f"{requests[number].label}{error.message}"
+                error.parts = (requests[number].label, *error.parts)
                 answers[number] = error
 
         with anyio.move_on_after(seconds):
@@ -640,19 +629,23 @@ class Runs:
         return (await self._models.find(request.subject_id, request.workspace_id)).name
 
     async def _find_duplicate(
-        self, request: RunRequest, options: SubmitOptions, deadline: float
+        self,
+        request: RunRequest,
+        options: SubmitOptions,
+        deadline: float,
+        awaited: Run | None = None,
     ) -> Run | None:
         """Return the run that already covers a request, or None when it may be sent.
 
         Waits until `deadline` for the answer to one that is just being sent, unless it is for a
-        batch. A running one is looked at, because it may have ended unseen.
+        batch. A running one is looked at, because it may have ended unseen. `awaited` is one that
+        was being sent a moment ago.
         """
         journal = await self._open_journal()
         pause_seconds = FIRST_PAUSE_SECONDS
-        awaited: Run | None = None
         while True:
             run = await journal.find_duplicate(request, repeat=options.repeat)
-            if run is None and awaited is not None:
+            if run is None and awaited is not None and options.repeat:
                 # Once answered it covers no later repeat, but this one.
                 answered = await journal.reload(awaited)
                 return None if answered.state == NOT_SENT else answered
@@ -660,7 +653,7 @@ class Runs:
                 return None
             can_wait = run.is_being_sent and not options.is_batch
             if can_wait and anyio.current_time() + pause_seconds < deadline:
-                awaited = run if options.repeat else None
+                awaited = run
                 await anyio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
                 continue
@@ -670,84 +663,6 @@ class Runs:
                 if (await self.refresh(run)).has_ended:
                     continue
             return run
-
-    async def _send(self, run: Run, *, requeue_if_limited: bool = False) -> Run:
-        """Send the request once and record the response, even if the caller is cancelled.
-
-        Raises:
-            LayerError: nothing was sent, or OUTCOME_UNKNOWN.
-        """
-        journal = await self._open_journal()
-
-        async def before_sending() -> None:
-            nonlocal run
-            if not run.is_in_journal:
-                return
-            attempt = await journal.mark_sending(run)
-            if attempt is None:
-                raise LayerError("NOT_SENT", "The journal says that it is not to be sent any more.")
-            run = replace(run, attempt=attempt)
-
-        with anyio.CancelScope(shield=True):
-            try:
-                with self._submissions.track():
-                    started = await start_run(self.client, run.request, before_sending)
-                    return await self._confirm(run.confirm(started))
-            except LayerError as error:
-                await self._uploads.forget_lost_files(error, run.request)
-                if requeue_if_limited and error.code == "RATE_LIMITED":
-                    await self._record(partial(journal.requeue, run))
-                elif error.code == "OUTCOME_UNKNOWN":
-                    await self._record(partial(journal.mark_unknown, run, error))
-                else:
-                    await self._record(partial(journal.mark_not_sent, run, error))
-                raise
-            except Exception:
-                crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
-                await self._record(partial(journal.mark_unknown, run, crash))
-                raise
-        raise AssertionError("A shielded scope swallows nothing.")
-
-    async def _confirm(self, run: Run) -> Run:
-        self.polls.note((run.run_id or "").lower(), run.poll_interval_seconds)
-        journal = await self._open_journal()
-        if run.is_in_journal and await self._record(partial(journal.confirm, run)):
-            return run
-        logger.error("Run %s was started, but could not be recorded", run.run_id)
-        return run.with_warnings(NOT_RECORDED)
-
-    async def _send_batch(self, batch: Batch) -> None:
-        journal = await self._open_journal()
-
-        async def acquire_slot(run: Run, on_wait: Callable[[], None]) -> None:
-            async with self._not_sent_on_failure(run):
-                await self._queue.acquire_slot(run, on_wait=on_wait)
-
-        async def mark_not_sent(run: Run, error: LayerError) -> None:
-            await self._record(partial(journal.mark_not_sent, run, error))
-
-        send = partial(self._send, requeue_if_limited=True)
-        await send_batch(batch, acquire_slot, send, mark_not_sent)
-
-    @asynccontextmanager
-    async def _not_sent_on_failure(self, run: Run) -> AsyncGenerator[None]:
-        """Record that nothing was sent, whatever ends the block early."""
-        try:
-            yield
-        except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                journal = await self._open_journal()
-                await self._record(partial(journal.mark_not_sent, run, _reason_not_sent(error)))
-            raise
-
-    async def _record(self, write: Callable[[], Awaitable[bool | None]]) -> bool:
-        """Write what must not be forgotten: now, or as soon as the disk allows; False for later."""
-        try:
-            return await write() is not False
-        except DatabaseError as error:
-            logger.warning("The journal cannot be used: %s", error)
-            self._background.start_soon(_retry, write)
-            return False
 
     async def _follow(
         self, run: Run, seconds: float, on_progress: OnProgress[RunSnapshot] | None
@@ -795,10 +710,16 @@ class Runs:
             and run.outputs
         ]
 
-    async def _save_quietly(self, run: Run) -> None:
-        # A list is as good without: the next one tries again.
-        with suppress(LayerError):
-            await self.save_once(run)
+    async def _save_missing(
+        self, run: Run, folder: Path | None, on_bytes: OnBytes | None
+    ) -> SavedOutputs:
+        folder = folder or await self._folder(run)
+        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "")
+        known = {file.number for file in earlier.files} if earlier else set[int]()
+        missing = set(range(1, len(run.outputs) + 1)) - known
+        if earlier is not None and not missing:
+            return earlier
+        return await self.save(run, folder, numbers=missing, on_bytes=on_bytes)
 
     async def _folder(self, run: Run) -> Path:
         """Return where a run's files are, if that is below today's output folder; else that."""
@@ -807,21 +728,6 @@ class Runs:
         if folder is None or not await to_thread.run_sync(is_below, root, folder):
             return root
         return folder
-
-    async def _picture_bytes(self, output: Output, path: Path | None) -> bytes:
-        """Return a picture of an output: Layer's small one, else the output; empty for none."""
-        if not output.preview_url and not is_image(output.content_type):
-            return b""
-        if path and not output.preview_url:
-            return await to_thread.run_sync(_read_small_file, path)
-        sink = io.BytesIO()
-        try:
-            url = output.preview_url or output.url or ""
-            await self.client.download(url, sink, max_bytes=MAX_PICTURE_BYTES)
-        except LayerError as error:
-            logger.info("No preview: %s", error)
-            return b""
-        return sink.getvalue()
 
 
 def is_missing(run: Run, error: LayerError) -> bool:
@@ -846,29 +752,6 @@ def _number_requests(requests: Sequence[RunRequest], *, repeat: bool) -> Sequenc
 
 def _price_warning(plan: Plan) -> str | None:
     return rules.unpriced_references(plan.quote.references_refused if plan.quote else None)
-
-
-def _reason_not_sent(error: BaseException) -> LayerError:
-    if isinstance(error, LayerError):
-        return error
-    if isinstance(error, Exception):
-        return LayerError("NOT_SENT", "It failed in the server before it was sent.")
-    return LayerError("CANCELLED", "The call ended before it was sent.")
-
-
-async def _retry(write: Callable[[], Awaitable[bool | None]]) -> None:
-    for _ in range(RETRY_ATTEMPTS):
-        await anyio.sleep(RETRY_SECONDS)
-        with suppress(DatabaseError):
-            await write()
-            return
-
-
-def _read_small_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes() if path.stat().st_size <= MAX_PICTURE_BYTES else b""
-    except OSError:
-        return b""
 
 
 def _count(number: int, noun: str) -> str:

@@ -29,6 +29,7 @@ StatusFilter = Literal["running", "complete", "failed", "stopped", "unknown", "n
 """The groups of states that a list of runs can be narrowed to; each run is in exactly one."""
 
 QUEUED, SENDING = "queued", "sending"
+IN_PROGRESS = "in_progress"
 UNKNOWN, NOT_SENT = "unknown", "not_sent"
 # Layer says that it has no such run.
 NOT_FOUND = "not_found"

@@ -1,21 +1,25 @@
-"""Runs as programs and people read them: JSON, words and times."""
+"""Runs, prices and models as programs and people read them: JSON, words and times."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..api.models import Output
+from ..api.model_arguments import argument_use
+from ..api.models import ModelDetail, ModelSummary, Output, PriceEstimate
 from ..errors import LayerError
-from .outputs import find_saved
-from .types import Run, error_as_json, without_nulls
+from .outputs import FilesOnDisk, find_saved
+from .rules import unpriced_references
+from .types import Confirmation, Run, error_as_json, without_nulls
 
+SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 # Prices are sums of decimal fractions.
 TOLERANCE = 1e-6
 NOTICEABLE_SHARE = 0.1
 MAX_ROW_TEXT = 100
 MAX_ROW_FILES = 4
+MAX_MODEL_TEXT = 1000
 OUTPUT_FIELDS = {
     "file_id",
     "url",
@@ -29,28 +33,23 @@ AGO = re.compile(r"(\d{1,6})\s*([mhd])")
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
-def run_as_json(
-    run: Run, paths: Mapping[int, Path] | None = None, record: Path | None = None
-) -> dict[str, Any]:
-    """Return a run as JSON without nulls.
-
-    `paths` are those of its saved outputs by their numbers, from 1; `record` is the JSON file
-    beside them.
-    """
+def run_as_json(run: Run, files: FilesOnDisk | None = None) -> dict[str, Any]:
+    """Return a run as JSON without nulls, with its saved files."""
+    files = files or FilesOnDisk()
     difference = price_difference(
         run.estimated_price_creative_units, run.actual_price_creative_units
     )
-    warnings = [difference, *run.warnings] if difference else run.warnings
+    warnings = [*([difference] if difference else []), *files.warnings, *run.warnings]
     values = {
         "workspace_id": run.request.workspace_id,
         "status": run.state,
         "error": error_as_json(run.error),
         "outputs": [
-            _output_as_json(output, (paths or {}).get(number))
+            _output_as_json(output, files.paths.get(number))
             for number, output in enumerate(run.outputs, 1)
         ]
         or None,
-        "record": str(record) if record else None,
+        "record": str(files.record) if files.record else None,
         "estimated_price_creative_units": run.estimated_price_creative_units,
         "actual_price_creative_units": run.actual_price_creative_units,
         "session_id": run.session_id,
@@ -84,6 +83,83 @@ def row_as_json(run: Run) -> dict[str, Any]:
     )
 
 
+def estimate_as_json(estimate: PriceEstimate) -> dict[str, Any]:
+    """Return the price of a run and the balance as JSON without nulls."""
+    values = estimate.model_dump(exclude={"references_refused"}, exclude_none=True)
+    warning = unpriced_references(estimate.references_refused)
+    return values | without_nulls({"warning": warning})
+
+
+def model_row_as_json(model: ModelSummary) -> dict[str, Any]:
+    """Return a model as the short row of a list, without nulls."""
+    return without_nulls(
+        {
+            "model_id": model.model_id,
+            "name": shorten(model.name),
+            "modality": shorten(model.modality),
+            "inference_timing": shorten(model.inference_timing),
+            "description": shorten(model.description),
+        }
+    )
+
+
+def model_as_json(model: ModelDetail, name_of: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return what a model is and which arguments it uses, as JSON without nulls.
+
+    `name_of` gives the names that a caller has for the arguments.
+    """
+    use = argument_use(model, name_of)
+    return without_nulls(
+        {
+            "model_id": model.model_id,
+            "name": shorten(model.name),
+            "modality": shorten(model.modality),
+            "inference_timing": shorten(model.inference_timing),
+            "description": _one_line(model.description)[:MAX_MODEL_TEXT] or None,
+            "prompt_format": _one_line(model.prompt_format)[:MAX_MODEL_TEXT] or None,
+            "uses": [name_of(name) for name in use.uses],
+            "may_use": [name_of(name) for name in use.may_use],
+            "ignores": [name_of(name) for name in use.ignores],
+            "notes": [note[:MAX_MODEL_TEXT] for note in use.notes],
+        }
+    )
+
+
+def describe_confirmation(confirmation: Confirmation) -> str:
+    """Return the question for a person who has to agree to a price."""
+    quote = confirmation.quote
+    price = f" for {quote.total:g} CU" if quote.total is not None else ""
+    unknown = "" if price else " Its price could not be had."
+    excluded = " References are not in the price." if quote.references_refused else ""
+    balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
+    return f"Start {confirmation.subject}{price}?{unknown}{excluded} The balance is {balance}."
+
+
+def describe_estimate(estimate: Mapping[str, Any]) -> list[str]:
+    """Return a line for the price, and one for the balance; `estimate` is its JSON."""
+    lines = [f"Price {estimate['estimated_price_creative_units']:g} CU (estimated)."]
+    balance = estimate.get("workspace_balance_creative_units")
+    remaining = estimate.get("estimated_remaining_balance_creative_units")
+    if balance is not None:
+        after = f", {remaining:g} CU after the run" if remaining is not None else ""
+        lines.append(f"Balance {balance:g} CU{after}.")
+    return [*lines, estimate["warning"]] if estimate.get("warning") else lines
+
+
+def describe_state(run: Mapping[str, Any]) -> str:
+    """Return which run it is, its state, its steps and its price; `run` is its JSON."""
+    price = describe_price(
+        run.get("estimated_price_creative_units"), run.get("actual_price_creative_units")
+    )
+    if "run_id" not in run:
+        return f"Run {run.get('inference_id')}: {run['status']}.{price}"
+    steps, current = "", run.get("current_step")
+    if run.get("steps_total"):
+        steps = f" {run['steps_done']} of {run['steps_total']} steps done"
+        steps += f", now {current}." if current else "."
+    return f"Workflow run {run['run_id']}: {run['status']}.{steps}{price}"
+
+
 def price_difference(estimate: float | None, actual: float | None) -> str | None:
     """Return a sentence when a run cost noticeably other than estimated, or None."""
     if estimate is None or actual is None:
@@ -112,7 +188,7 @@ def describe_size(size_bytes: int) -> str:
 
 def shorten(text: str | None) -> str | None:
     """Return foreign text as one line for a row."""
-    line = " ".join((text or "").split())
+    line = _one_line(text)
     return (line if len(line) <= MAX_ROW_TEXT else line[: MAX_ROW_TEXT - 3] + "...") or None
 
 
@@ -163,6 +239,10 @@ def parse_cursor(cursor: str | None) -> tuple[float, str] | None:
         return float(created_at), key
     except ValueError:
         raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.") from None
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _ids_of_inference(run: Run) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The MCP server: what an agent sees of Layer."""
+"""The MCP server: the tools, prompts, and resources that an agent uses."""

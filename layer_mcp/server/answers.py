@@ -16,8 +16,8 @@ from mcp.types import (
 from pydantic import BaseModel, Field
 
 from ..errors import LayerError
+from ..runs.views import SIMULATED_LINE
 
-SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 PICTURE_TYPE = "image/jpeg"
 # The first revision of the protocol that has links in results.
 LINKS_SINCE = "2025-06-18"
@@ -69,12 +69,9 @@ def error_result(error: LayerError, *, simulated: bool, hint: str = "") -> CallT
 
     `hint` continues the next step.
     """
-    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}} | error.facts
-    lines = [f"{error.code}: {error.message}"]
-    for name, run_id in (("inference_id", error.inference_id), ("run_id", error.run_id)):
-        if run_id:
-            facts[name] = run_id
-            lines.append(f"{name}: {run_id}")
+    facts = error.as_json()
+    ids = [f"{name}: {facts[name]}" for name in ("inference_id", "run_id") if name in facts]
+    lines = [f"{error.code}: {error.message}", *ids]
     result = _result(lines, facts, f"{error.next_step} {hint}".strip(), simulated)
     return result.model_copy(update={"is_error": True})
 
@@ -106,13 +103,6 @@ def fit_rows(rows: Sequence[RowT]) -> list[RowT]:
             break
         kept.append(row)
     return kept
-
-
-def next_page(tool: str, shown: int, found: int, cursor: str | None) -> str:
-    """Return how to see the rows that are not in the answer, as the end of a next step."""
-    if shown < found:
-        return f" Only {shown} of {found} rows fit: call {tool} again with limit {shown}."
-    return f' More: call {tool} again with cursor "{cursor}".' if cursor else ""
 
 
 def _result(

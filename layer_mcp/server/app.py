@@ -24,10 +24,10 @@ from mcp.types import (
     ResourceTemplate,
 )
 
-from .. import __version__
 from ..runs.activity import Submissions
 from ..runs.service import open_runs
 from ..settings import Settings, refuse_paid_sandbox
+from ..version import __version__
 from .client_quirks import normalize_prompt_params
 from .completion import CompletionCache, complete
 from .context import App

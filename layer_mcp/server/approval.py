@@ -20,6 +20,7 @@ from ..errors import LayerError
 from ..runs import rules
 from ..runs.references import Draft
 from ..runs.types import Confirmation, Plan, SubmitOptions
+from ..runs.views import describe_confirmation
 from .context import ToolContext, app_of, begin_call, report_upload, runs_for
 
 ERA_OF_ROUNDS = "2026-07-28"
@@ -141,12 +142,9 @@ def is_approved(result: ElicitationResult[Any]) -> bool:
         answer = cast("AcceptedElicitation[Any]", answer).data
     if isinstance(answer, NotAsked):
         return False
-    if isinstance(answer, Approval) and answer.approve:
-        return True
-    if isinstance(answer, CancelledElicitation):
-        sentence = "The question about the price was closed without an answer. Nothing was sent."
-        raise LayerError("NOT_ANSWERED", sentence)
-    raise LayerError("DECLINED", "Nobody agreed to the price. Nothing was sent.")
+    agreed = isinstance(answer, Approval) and answer.approve
+    rules.check_answer(None if isinstance(answer, CancelledElicitation) else agreed)
+    return True
 
 
 async def _ask(
@@ -188,14 +186,10 @@ def _question(confirmation: Confirmation, context: ToolContext) -> Elicit[Approv
     The SDK takes an answer only for the very same words, and the balance changes by itself.
     """
     quote = confirmation.quote
-    price = f" for {quote.total:g} CU" if quote.total is not None else ""
-    unknown = "" if price else " Its price could not be had."
-    excluded = " References are not in the price." if quote.references_refused else ""
-    start = f"Start {confirmation.subject}{price}?{unknown}{excluded}"
-    balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
     asked = app_of(context).asked
-    if context.request_state is None or start not in asked:
-        asked[start] = balance
+    key = (confirmation.subject, quote.total, quote.references_refused is None)
+    if context.request_state is None or key not in asked:
+        asked[key] = describe_confirmation(confirmation)
         while len(asked) > MAX_ASKED:
             asked.pop(next(iter(asked)))
-    return Elicit(f"{start} The balance is {asked[start]}.", Approval)
+    return Elicit(asked[key], Approval)

@@ -8,8 +8,8 @@ from typing import Any, cast
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types import CallToolResult, TextContent
 
+from ..schema import JsonObject
 from .context import ToolContext
-from .schema import JsonObject
 
 # If a result has structured content, these clients show their model nothing else.
 STRUCTURED_CONTENT_ONLY = frozenset({"codex-mcp-client"})

@@ -27,13 +27,14 @@ UPLOAD_UNITS = 1.0
 class App:
     """A running server: its settings, its runs, its cache of completions.
 
-    `asked` holds the questions about prices that were asked last, with the balance they named.
+    `asked` holds the questions about prices that were asked last, by what was to start and its
+    price.
     """
 
     settings: Settings
     runs: Runs
     completions: CompletionCache
-    asked: dict[str, str] = field(default_factory=dict[str, str])
+    asked: dict[tuple[object, ...], str] = field(default_factory=dict[tuple[object, ...], str])
 
     @property
     def can_save(self) -> bool:

@@ -27,16 +27,16 @@ from mcp.types import (
 from ..api.fields import is_uuid
 from ..api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
+from ..arguments import parse_arguments
 from ..errors import LayerError
 from ..paths import is_below, output_folder
 from ..runs.outputs import SavedFile, find_saved
 from ..runs.types import Run, RunFilter, outputs_as_json
 from ..runs.views import describe_size, row_as_json
+from ..schema import portable_schema
 from .answers import Answer
-from .arguments import parse_arguments
 from .context import App, ToolContext, app_of, runs_for
 from .run_answers import OUTPUT_TEMPLATE, OutputFile
-from .schema import portable_schema
 from .tools.get_model import GetModelArguments, get_model
 from .tools.list_workspaces import ListWorkspacesArguments, list_workspaces
 

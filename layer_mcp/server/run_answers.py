@@ -1,19 +1,15 @@
 """What a tool answers about runs: state, price, files, what to do next."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
-from anyio import to_thread
 from mcp.types import ResourceLink
 from pydantic import BaseModel, Field
 
-from ..errors import LayerError, next_step_for_run
-from ..runs.service import Runs
+from ..next_steps import after_run
+from ..runs.outputs import FilesOnDisk
 from ..runs.types import CallBudget, Run
-from ..runs.views import describe_price, describe_size, run_as_json
+from ..runs.views import describe_size, describe_state, run_as_json
 from .answers import Answer, ToolOutput, fit_rows
 from .context import ToolContext, app_of
 
@@ -21,8 +17,6 @@ OUTPUT_TEMPLATE = "layer://outputs/{file_id}"
 MAX_OUTPUTS = 20
 MIN_FINISHING_SECONDS = 5
 UNFINISHED = "The time of one call was up before all files were saved; the next call goes on."
-
-logger = logging.getLogger(__name__)
 
 
 class ErrorInfo(BaseModel):
@@ -71,20 +65,13 @@ class RunAnswer(Answer):
 
     def facts(self) -> list[str]:
         """Return state and price, each output, then what differs from the request."""
-        price = describe_price(
-            self.estimated_price_creative_units, self.actual_price_creative_units
-        )
-        lines = [f"{self.headline()}{price}"]
+        lines = [describe_state(dict(self))]
         if self.error:
             lines.append(f"{self.error.code}: {self.error.message}")
         lines += [f"{n}. {file.line()}" for n, file in enumerate(self.outputs or [], 1)]
         lines += [f"{self.more_outputs} more outputs are not listed."] if self.more_outputs else []
         lines += self.remarks()
         return [*lines, self.warning] if self.warning else lines
-
-    def headline(self) -> str:
-        """Return which run it is, and its state."""
-        raise NotImplementedError
 
     def remarks(self) -> list[str]:
         """Return what else is worth a line."""
@@ -108,10 +95,6 @@ class InferenceAnswer(RunAnswer):
         default=None, description="What the model runs differently from what was asked."
     )
 
-    def headline(self) -> str:
-        """Return which run it is, and its state."""
-        return f"Run {self.inference_id}: {self.status}."
-
     def remarks(self) -> list[str]:
         """Return what the model changed."""
         changed = self.changed_parameters
@@ -126,14 +109,6 @@ class WorkflowRunAnswer(RunAnswer):
     steps_done: int | None = None
     steps_total: int | None = None
     current_step: str | None = None
-
-    def headline(self) -> str:
-        """Return which run it is, its state and its steps."""
-        steps = ""
-        if self.steps_total:
-            steps = f" {self.steps_done} of {self.steps_total} steps done"
-            steps += f", now {self.current_step}." if self.current_step else "."
-        return f"Workflow run {self.run_id}: {self.status}.{steps}"
 
 
 class RunRow(BaseModel):
@@ -178,94 +153,35 @@ async def run_output(
     into an error: what goes wrong is a warning in the answer.
     """
     app = app_of(context)
-    files = SavedFiles()
+    files = FilesOnDisk()
     picture: bytes | None = None
     if run.state == "complete" and run.outputs:
         saves = app.settings.output_dir is not None
         with anyio.move_on_after(max(budget.seconds_left, MIN_FINISHING_SECONDS)) as scope:
             if saves:
-                files = await _save(run, app.runs)
+                files = await app.runs.save_once(run)
             if preview and app.settings.preview:
                 picture = await app.runs.preview(run, files.paths)
         if scope.cancelled_caught and saves and files.record is None:
-            files = SavedFiles(warnings=(UNFINISHED,))
+            files = FilesOnDisk(warnings=[UNFINISHED])
     answer = run_answer(run, files, can_save=app.can_save)
     # Only what the journal knows can be read by its link.
     links = answer.links() if run.is_in_journal and run.has_ended else []
     return ToolOutput(answer, picture, links)
 
 
-@dataclass(frozen=True)
-class SavedFiles:
-    """The files of a run on disk: their paths by number, their record, what went wrong."""
-
-    paths: Mapping[int, Path] = field(default_factory=dict[int, Path])
-    record: Path | None = None
-    warnings: Sequence[str] = ()
-
-
-def run_answer(run: Run, files: SavedFiles | None = None, *, can_save: bool) -> RunAnswer:
+def run_answer(run: Run, files: FilesOnDisk | None = None, *, can_save: bool) -> RunAnswer:
     """Return a run as an answer, with as many outputs as there is room for."""
-    files = files or SavedFiles()
-    warned = replace(run, warnings=(*files.warnings, *run.warnings))
-    values = run_as_json(warned, files.paths, files.record)
+    files = files or FilesOnDisk()
+    values = run_as_json(run, files)
     shown = fit_rows([OutputFile(**output) for output in values.pop("outputs", [])[:MAX_OUTPUTS]])
     kind = WorkflowRunAnswer if run.request.kind == "workflow" else InferenceAnswer
     return kind(
         **values,
         outputs=shown or None,
         more_outputs=len(run.outputs) - len(shown) or None,
-        next_step=_next_step(run, files, can_save=can_save),
+        next_step=after_run(run, files.paths, can_save=can_save),
     )
-
-
-async def _save(run: Run, runs: Runs) -> SavedFiles:
-    """Save the files of a finished run once."""
-    try:
-        saved = await runs.save_once(run)
-    except LayerError as error:
-        warning = f"The files were not saved: {error.message} {error.next_step}"
-        return SavedFiles(warnings=(warning,))
-    # The run is paid for: whatever breaks while saving, the agent gets its files' addresses.
-    except Exception:
-        logger.exception("Saving run %s crashed", run.run_id)
-        return SavedFiles(warnings=("The files were not saved: saving failed in the server.",))
-    paths = await to_thread.run_sync(saved.present)
-    return SavedFiles(paths, saved.record, saved.describe_failures())
-
-
-def _next_step(run: Run, files: SavedFiles, *, can_save: bool) -> str:
-    if run.state == "failed" and run.error is not None:
-        return next_step_for_run(run.error.code)
-    if run.state == "complete":
-        if not run.outputs:
-            return "Look at the run in Layer: it is complete, but no output is named."
-        # An answer lists a part of many outputs; what counts are all of the run's.
-        if all(number in files.paths for number in range(1, len(run.outputs) + 1)):
-            return "The files are saved. Look at them, and tell the user where they are."
-        how = f"{_save_step(run)}, or fetch them" if can_save else "Fetch them"
-        return f"{how} from their URLs; no token is needed."
-    if run.has_ended:
-        return "Start a new run if the files are still wanted; it is charged anew."
-    return _wait_step(run)
-
-
-def _save_step(run: Run) -> str:
-    if run.request.kind == "inference":
-        return "Save the files with save_outputs"
-    return "Save the files with save_outputs (inference_id is the run_id; add workflow_id)"
-
-
-def _wait_step(run: Run) -> str:
-    workspace_id, run_id = run.request.workspace_id, run.run_id
-    if run.request.kind == "inference":
-        call = f'get_status with inference_id "{run_id}" and workspace_id "{workspace_id}"'
-    else:
-        call = (
-            f'get_workflow_status with workflow_id "{run.request.subject_id}", run_id '
-            f'"{run_id}" and workspace_id "{workspace_id}"'
-        )
-    return f"Call {call}. Do not start the run again."
 
 
 def _link(number: int, file: OutputFile, file_id: str) -> ResourceLink:

@@ -14,14 +14,14 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 
+from ..arguments import parse_arguments
 from ..errors import LayerError
+from ..schema import JsonObject, answer_schema, outline, portable_schema
 from ..settings import Toolset
 from .answers import Answer, ToolOutput, error_result, success_result
 from .approval import UNREADABLE
-from .arguments import parse_arguments
 from .client_quirks import adapt_result
 from .context import app_of
-from .schema import JsonObject, answer_schema, outline, portable_schema
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from layer_mcp.api.models import (
     canonical_status,
     canonical_step_status,
 )
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.schema import portable_schema
 
 from ..support.contract import paths, plain, schemas
 

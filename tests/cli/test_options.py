@@ -7,7 +7,7 @@ import pytest
 from layer_mcp.api.models import InferenceRequest
 from layer_mcp.cli.options import add_request_options, request_arguments
 from layer_mcp.cli.parser import CommandParser
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.schema import portable_schema
 
 from ..support.terminal import Person
 

@@ -1,4 +1,4 @@
-"""The gallery as a resource: one page, for the right tools, with the hosts that it may ask."""
+"""The gallery page: how it is served, for which tools, and which hosts it may contact."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def as_json(value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.smoke
-async def test_the_page_is_served_with_the_hosts_that_it_may_ask(
+async def test_serves_the_page_with_the_hosts_that_it_may_contact(
     host: Host, environment: dict[str, str]
 ) -> None:
     async with host.connect(environment) as client:
@@ -50,16 +50,16 @@ async def test_the_page_is_served_with_the_hosts_that_it_may_ask(
     }
 
 
-def test_against_layer_itself_only_its_media_host_and_the_settings_are_named() -> None:
+def test_the_page_may_contact_only_the_media_hosts_of_layer_and_the_settings() -> None:
     settings = Settings.from_env({"LAYER_MEDIA_HOSTS": "cdn.example.com"})
     assert media_sources(settings) == ("https://cdn.example.com", "https://media.app.layer.ai")
 
 
-def test_the_server_says_that_it_has_the_extension() -> None:
+def test_the_server_declares_the_extension() -> None:
     assert EXTENSION_ID in create_server(Settings())._lowlevel_server.extensions  # pyright: ignore[reportPrivateUsage]
 
 
-def test_the_tools_whose_answers_can_be_shown_are_bound_to_the_page() -> None:
+def test_tools_whose_answers_can_be_shown_name_the_page() -> None:
     bound = {tool.name for tool in tools_of(TOOLSETS) if tool.meta}
     assert bound == {
         "execute_inference",
@@ -75,7 +75,7 @@ def test_the_tools_whose_answers_can_be_shown_are_bound_to_the_page() -> None:
     )
 
 
-def test_the_page_asks_for_nothing_outside_of_it() -> None:
+def test_the_page_loads_nothing_from_elsewhere() -> None:
     markup = re.sub(
         r"(?<=>)[^<]*</script>|<(style|script)>.*?</\1>|<!--.*?-->",
         "",
@@ -85,7 +85,7 @@ def test_the_page_asks_for_nothing_outside_of_it() -> None:
     assert not re.search(r"\b(src|href|action)=", markup)
 
 
-def test_the_page_names_the_licences_of_what_is_in_it() -> None:
+def test_the_page_names_the_licenses_of_its_parts() -> None:
     notices = PAGE.read_text(encoding="utf-8").partition("<!--")[2].partition("-->")[0]
     for name in ("three", "zod", "@modelcontextprotocol/ext-apps"):
         assert re.search(rf"^{name} [\d.]+ \(", notices, re.MULTILINE), name
@@ -93,7 +93,7 @@ def test_the_page_names_the_licences_of_what_is_in_it() -> None:
 
 
 @pytest.mark.build
-def test_the_page_is_what_a_fresh_build_makes(tmp_path: Path) -> None:
+def test_the_page_matches_a_fresh_build(tmp_path: Path) -> None:
     fresh = tmp_path / "gallery.html"
     subprocess.run([NODE, GALLERY / "build.mjs", fresh], check=True, timeout=100)
     assert fresh.read_bytes() == PAGE.read_bytes()
@@ -140,11 +140,11 @@ def test_the_inspector_finds_the_page(era: str) -> None:
     assert found["resourceMimeType"] == APP_MIME_TYPE
 
 
-def test_the_page_is_small_enough_for_clients_that_take_a_megabyte_in_one_message() -> None:
+def test_the_page_stays_below_the_message_limit_of_clients() -> None:
     assert len(json.dumps(PAGE.read_text(encoding="utf-8"))) < 900_000
 
 
-def test_a_server_that_starts_does_not_read_the_page() -> None:
+def test_starting_the_server_does_not_read_the_page() -> None:
     code = (
         "import sys, layer_mcp; from layer_mcp.server.app import create_server\n"
         "def stop(event, given):\n"

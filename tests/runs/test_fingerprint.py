@@ -2,14 +2,16 @@
 
 import json
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_mcp.server.fingerprint import fingerprint
 
-from layer_mcp.api.models import InferenceRequest
+from layer_mcp.api.models import InferenceRequest, WorkflowRunRequest
+from layer_mcp.runs.types import RunRequest, fingerprint
 
 from ..support.hosts import IMAGE_MODEL
 
@@ -27,11 +29,16 @@ parameters = st.dictionaries(names, values, max_size=5)
 
 
 def digest(asked: dict[str, Any]) -> str:
-    return fingerprint("inference", WORKSPACE, IMAGE_MODEL, asked)
+    return fingerprint("inference", WORKSPACE, IMAGE_MODEL, asked, {})
+
+
+def inference(files: Mapping[str, str] | None = None, **asked: Any) -> RunRequest:
+    request = InferenceRequest(model_id=IMAGE_MODEL, **asked)
+    return RunRequest.inference(request, WORKSPACE, files or {})
 
 
 def request_digest(**asked: Any) -> str:
-    return digest(InferenceRequest(model_id=IMAGE_MODEL, **asked).body())
+    return inference(**asked).fingerprint
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:
@@ -103,11 +110,11 @@ def test_what_differs_for_layer_differs(one: dict[str, Any], other: dict[str, An
     ids=["kind", "workspace", "model"],
 )
 def test_kind_workspace_and_model_are_part_of_it(place: tuple[str, str, str]) -> None:
-    assert fingerprint(*place, {"a": 1}) != digest({"a": 1})
+    assert fingerprint(*place, {"a": 1}, {}) != digest({"a": 1})
 
 
 def test_ids_are_the_same_in_any_case() -> None:
-    upper = fingerprint("inference", WORKSPACE.upper(), IMAGE_MODEL.upper(), {"a": 1})
+    upper = fingerprint("inference", WORKSPACE.upper(), IMAGE_MODEL.upper(), {"a": 1}, {})
     assert upper == digest({"a": 1})
 
 
@@ -117,3 +124,26 @@ def test_a_default_that_is_written_out_is_the_same_as_one_that_is_not() -> None:
 
 def test_a_request_with_another_prompt_differs() -> None:
     assert request_digest(prompt="x") != request_digest(prompt="y")
+
+
+def test_a_file_that_was_uploaded_again_is_the_same() -> None:
+    first, second = (
+        inference({file_id: "ab" * 32}, guidance_files=[{"file_id": file_id, "type": "init"}])
+        for file_id in (f"1234abcd-0000-4000-8000-00000000000{number}" for number in (1, 2))
+    )
+    assert first.fingerprint == second.fingerprint
+
+
+def test_files_of_unknown_content_differ_by_their_ids() -> None:
+    first, second = (
+        inference(guidance_files=[{"file_id": file_id, "type": "init"}])
+        for file_id in (f"1234abcd-0000-4000-8000-00000000000{number}" for number in (1, 2))
+    )
+    assert first.fingerprint != second.fingerprint
+
+
+def test_what_people_call_a_request_does_not_matter() -> None:
+    body = WorkflowRunRequest(inputs={"count": 2})
+    named = RunRequest.workflow("flow", body, WORKSPACE, {}, "Potions")
+    labeled = replace(named, subject_name=None, label="request 2: ", copy_number=3)
+    assert labeled.fingerprint == named.fingerprint

@@ -1,12 +1,12 @@
-"""What hosts send as arguments, tidied or refused in one sentence."""
+"""Arguments from hosts: normalized, or rejected in one sentence."""
 
 from typing import Any
 
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.server.arguments import normalize, parse_arguments
-from layer_mcp.server.schema import portable_schema
+from layer_mcp.arguments import normalize, parse_arguments
+from layer_mcp.schema import portable_schema
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -30,7 +30,7 @@ def test_null_and_empty_mean_not_given(absent: object) -> None:
     assert arguments.request({}).body() == parse().request({}).body()
 
 
-def test_absent_values_inside_an_object_are_left_out_too() -> None:
+def test_null_inside_an_object_means_not_given() -> None:
     guidance = {"file_id": ID, "type": "init", "weight": "null"}
     assert parse(guidance_files=[guidance]).guidance_files[0].weight is None
 
@@ -42,7 +42,7 @@ def test_absent_values_inside_an_object_are_left_out_too() -> None:
         [f'{{"file_id": "{ID}", "type": "init"}}'],
     ],
 )
-def test_an_array_or_object_that_arrives_as_a_string_is_parsed(sent: object) -> None:
+def test_parses_an_array_or_object_that_arrives_as_a_string(sent: object) -> None:
     assert parse(guidance_files=sent).guidance_files[0].type == "init"
 
 
@@ -51,7 +51,7 @@ def test_a_prompt_that_looks_like_json_stays_text(prompt: str) -> None:
     assert parse(prompt=prompt).prompt == prompt
 
 
-def test_numbers_and_flags_may_arrive_as_text() -> None:
+def test_accepts_numbers_and_booleans_as_text() -> None:
     arguments = parse(width="64", guidance_scale="3.5", vectorize="true", wait_seconds="2")
     assert (arguments.width, arguments.guidance_scale) == (64, 3.5)
     assert (arguments.vectorize, arguments.wait_seconds) == (True, 2)
@@ -94,28 +94,28 @@ def test_numbers_and_flags_may_arrive_as_text() -> None:
     ],
     ids=str,
 )
-def test_a_refusal_names_the_field_the_limit_and_the_nearest_name(
+def test_an_error_names_the_field_the_limit_and_the_nearest_name(
     wrong: dict[str, Any], sentence: str
 ) -> None:
     assert refusal(**wrong).startswith(sentence.removesuffix("."))
 
 
-def test_a_missing_argument_is_named() -> None:
+def test_an_error_names_a_missing_argument() -> None:
     with pytest.raises(LayerError, match="model_id is missing"):
         parse_arguments(ExecuteInferenceArguments, SCHEMA, {"prompt": "x"})
 
 
-def test_many_problems_are_counted_and_not_all_listed() -> None:
+def test_an_error_lists_the_first_problems_and_counts_the_rest() -> None:
     message = refusal(width=0, height=0, fps=0, face_limit=0, batch_size=0)
     assert message.endswith("; and 2 more.")
 
 
-def test_a_refusal_stays_short_and_does_not_repeat_long_values() -> None:
+def test_an_error_stays_short_and_does_not_repeat_long_values() -> None:
     message = refusal(**{"x" * 5000: 1, "prompt": {"a": "b" * 5000}})
     assert len(message) < 300
 
 
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 50_000, "1" * 10_000])
-def test_text_that_is_no_json_is_left_for_the_model_to_refuse(deep: str) -> None:
+def test_text_that_is_not_json_is_left_to_validation(deep: str) -> None:
     assert normalize(deep, {"type": "array", "items": {}}) == deep or deep.isdigit()
     assert "guidance_files" in refusal(guidance_files=deep)

@@ -14,9 +14,9 @@ from mcp.shared.exceptions import MCPError
 
 from layer_mcp import LayerClient
 from layer_mcp.runs import queue
-from layer_mcp.runs.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.queue import SlotQueue
-from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of

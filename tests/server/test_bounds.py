@@ -301,7 +301,7 @@ async def test_an_answer_does_not_wait_for_a_slow_picture(
         ended.wait(20)
 
     monkeypatch.setattr("layer_mcp.server.run_answers.MIN_FINISHING_SECONDS", 0.2)
-    monkeypatch.setattr("layer_mcp.preview.small_picture", slow)
+    monkeypatch.setattr("layer_mcp.runs.preview.small_picture", slow)
     stub.finish(stub.file("/a.png", png("red")))
     settings = {"LAYER_PREVIEW": "1", "LAYER_MAX_WAIT_SECONDS": "0"}
     async with MEMORY.connect(stub.environment(tmp_path, **settings)) as client:
@@ -324,7 +324,7 @@ async def test_pictures_are_made_small_one_at_a_time(
         at_once.append(len(running))
         running.pop()
 
-    monkeypatch.setattr("layer_mcp.preview.small_picture", counted)
+    monkeypatch.setattr("layer_mcp.runs.preview.small_picture", counted)
     stub.finish(*(stub.file(f"/{number}.png", png("red")) for number in range(5)))
     async with MEMORY.connect(stub.environment(tmp_path, LAYER_PREVIEW="1")) as client:
         await client.call_tool("get_status", {"inference_id": RUN_ID})

@@ -1,4 +1,4 @@
-"""What a client passes on to its model, and what it is answered for that."""
+"""Results that are adapted to what a client shows its model."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -28,17 +28,17 @@ FINISHED = SMALL_IMAGE | {"wait_seconds": 10}
 async def result(
     request: pytest.FixtureRequest, environment: dict[str, str]
 ) -> AsyncGenerator[CallToolResult]:
-    """What a client of the parameter's name is answered for a finished run."""
+    """Run a generation as the client that the parameter names."""
     server = create_server(Settings.from_env(environment))
     about = Implementation(name=request.param, version="1")
     call = CallToolRequestParams(name="execute_inference", arguments=FINISHED)
     async with Client(server, mode="legacy", client_info=about) as client:
-        # As Codex does, which does not look whether an answer is as the schema says.
+        # Like Codex, send the request without validating the result against the schema.
         yield await client.session.send_request(CallToolRequest(params=call), CallToolResult)
 
 
 @pytest.mark.parametrize("result", [CODEX], indirect=True)
-async def test_codex_gets_the_facts_as_text_so_that_its_model_sees_the_picture(
+async def test_codex_gets_the_facts_as_text_next_to_the_picture(
     result: CallToolResult,
 ) -> None:
     facts, picture, *_ = result.content
@@ -49,7 +49,7 @@ async def test_codex_gets_the_facts_as_text_so_that_its_model_sees_the_picture(
 
 
 @pytest.mark.parametrize("result", ["another-client"], indirect=True)
-async def test_any_other_client_gets_the_facts_as_structured_content_too(
+async def test_other_clients_get_structured_content(
     result: CallToolResult,
 ) -> None:
     assert result.structured_content is not None

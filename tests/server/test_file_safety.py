@@ -13,8 +13,8 @@ import pytest
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
-from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import Run, RunRequest
 from layer_mcp.sandbox import Fault, RunningSandbox
 

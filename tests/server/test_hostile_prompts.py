@@ -1,4 +1,4 @@
-"""Requests for prompts and completions as odd hosts write them, over stdio and over HTTP."""
+"""Malformed requests for prompts and completions, over stdio and HTTP."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -33,7 +33,7 @@ def text_of(answer: Message) -> str:
     return answer["result"]["messages"][0]["content"]["text"]
 
 
-async def test_arguments_that_are_no_text_are_understood(raw: RawConnection) -> None:
+async def test_converts_prompt_arguments_that_are_not_text(raw: RawConnection) -> None:
     plain = text_of(await raw.ask(prompt(1, {"sound": "a door", "seconds": "5"})))
     for number, arguments in enumerate(
         (
@@ -46,7 +46,7 @@ async def test_arguments_that_are_no_text_are_understood(raw: RawConnection) -> 
         assert text_of(await raw.ask(prompt(number, arguments))) == plain
 
 
-async def test_arguments_that_are_none_are_refused(
+async def test_rejects_prompt_arguments_that_are_not_an_object(
     raw: RawConnection, subtests: pytest.Subtests
 ) -> None:
     none: list[Any] = [None, {}, [], 7, "{", "[" * 100_000, {"sound": None}]
@@ -57,7 +57,7 @@ async def test_arguments_that_are_none_are_refused(
 
 
 @pytest.mark.smoke
-async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
+async def test_half_an_emoji_does_not_break_the_connection(raw: RawConnection) -> None:
     odd = "a door \ud83d"
     await raw.ask(prompt(1, {"sound": odd}))
     await raw.ask(prompt(2, {odd: "a door"}))
@@ -67,7 +67,7 @@ async def test_half_an_emoji_ends_nothing(raw: RawConnection) -> None:
     assert text_of(await raw.ask(prompt(6, {"sound": "a door"})))
 
 
-async def test_a_key_press_is_answered_whatever_is_sent(
+async def test_completion_never_fails_on_an_odd_value(
     raw: RawConnection, subtests: pytest.Subtests
 ) -> None:
     known = {"arguments": {"workspace_id": None, "style": 7}}

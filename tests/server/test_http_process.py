@@ -26,7 +26,7 @@ async def post(url: str, **headers: str) -> httpx.Response:
         return await http.post(url, json=LISTING, headers=HEADERS | headers)
 
 
-async def test_it_keeps_no_session(environment: dict[str, str]) -> None:
+async def test_keeps_no_session(environment: dict[str, str]) -> None:
     async with http_server(environment) as url:
         answer = await post(url)
     assert answer.status_code == 200
@@ -37,7 +37,7 @@ async def test_it_keeps_no_session(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.test"}, {"Origin": "https://evil.test"}], ids=["host", "origin"]
 )
-async def test_a_page_of_another_site_is_refused(
+async def test_rejects_requests_from_other_sites(
     headers: dict[str, str], environment: dict[str, str]
 ) -> None:
     async with http_server(environment) as url:
@@ -45,7 +45,7 @@ async def test_a_page_of_another_site_is_refused(
     assert answer.status_code in (403, 421)
 
 
-async def test_many_clients_share_the_server(
+async def test_many_clients_share_a_server(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.max_runs_at_once = 100
@@ -64,7 +64,7 @@ async def test_many_clients_share_the_server(
     assert sandbox.state.arrived["execute_inference"] == len(ids) == 12
 
 
-def test_sigterm_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+def test_sigterm_during_a_wait_ends_the_process_within_two_seconds(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600

@@ -1,4 +1,4 @@
-"""The prompts: who sees which, what they say of odd arguments, and that their steps can be done."""
+"""The prompts: which are offered, how they treat odd arguments, and whether their steps work."""
 
 import json
 from itertools import combinations
@@ -56,7 +56,7 @@ def some_toolsets() -> list[tuple[Toolset, ...]]:
     return [some for size in range(1, 5) for some in combinations(TOOLSETS, size)]
 
 
-async def test_the_prompts_are_listed_with_what_a_person_has_to_fill_in(
+async def test_lists_the_prompts_with_their_required_arguments(
     host: Host, environment: dict[str, str]
 ) -> None:
     async with host.connect(environment) as client:
@@ -79,14 +79,16 @@ async def test_the_prompts_are_listed_with_what_a_person_has_to_fill_in(
 
 
 @pytest.mark.smoke
-async def test_a_prompt_says_what_was_asked_for(host: Host, environment: dict[str, str]) -> None:
+async def test_a_prompt_repeats_the_given_arguments(
+    host: Host, environment: dict[str, str]
+) -> None:
     async with host.connect(environment) as client:
         text = await text_of_prompt(client, "icon_set", {"subjects": "sword", "style": "pixel art"})
     assert text.splitlines()[1:3] == ['subjects: "sword"', 'style: "pixel art"']
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_what_a_prompt_says_can_be_done(
+async def test_the_steps_of_a_prompt_work(
     name: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     picture = tmp_path / "my  own $picture.png"
@@ -113,7 +115,7 @@ async def test_what_a_prompt_says_can_be_done(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_prompt_names_only_tools_and_arguments_that_there_are(
+async def test_a_prompt_names_only_existing_tools_and_arguments(
     name: str, environment: dict[str, str]
 ) -> None:
     job = next(job for job in JOBS if job.name == name)
@@ -125,7 +127,7 @@ async def test_a_prompt_names_only_tools_and_arguments_that_there_are(
             await text_of_prompt(client, name, everything),
         ]
     schema: dict[str, Any] = tools["execute_inference"].input_schema["properties"]
-    # What an output and a reference are made of.
+    # The fields of outputs and references.
     inner = {"file_id", *schema["guidance_files"]["items"]["properties"]}
     for text in texts:
         for step in steps_of(text):
@@ -138,7 +140,7 @@ async def test_a_prompt_names_only_tools_and_arguments_that_there_are(
 
 
 @pytest.mark.parametrize("toolsets", some_toolsets(), ids=",".join)
-async def test_a_prompt_names_no_tool_that_is_switched_off(
+async def test_a_prompt_names_no_disabled_tool(
     toolsets: tuple[Toolset, ...], environment: dict[str, str]
 ) -> None:
     async with MEMORY.connect(with_toolsets(environment, toolsets)) as client:
@@ -150,13 +152,13 @@ async def test_a_prompt_names_no_tool_that_is_switched_off(
         assert ALL_TOOLS & set(words_in(text)) <= there
 
 
-async def test_a_prompt_whose_tools_are_off_cannot_be_had(environment: dict[str, str]) -> None:
+async def test_a_prompt_with_disabled_tools_is_unavailable(environment: dict[str, str]) -> None:
     async with MEMORY.connect(with_toolsets(environment, ("models",))) as client:
         with pytest.raises(MCPError, match=r"There is no prompt icon_set\. There are: none\."):
             await client.get_prompt("icon_set", {"subjects": "sword"})
 
 
-async def test_files_that_save_themselves_need_no_step_to_save(
+async def test_a_prompt_has_no_save_step_if_files_are_saved_automatically(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": str(tmp_path)}) as client:
@@ -165,7 +167,7 @@ async def test_files_that_save_themselves_need_no_step_to_save(
     assert steps_of(text)[-1] == "Save: tell the user where the files are."
 
 
-async def test_a_model_that_is_given_is_not_looked_for(environment: dict[str, str]) -> None:
+async def test_a_prompt_with_a_model_does_not_search_for_one(environment: dict[str, str]) -> None:
     given = {"subjects": "sword", "model_id": IMAGE_MODEL, "workspace_id": "studio"}
     async with MEMORY.connect(environment) as client:
         text = await text_of_prompt(client, "icon_set", given)
@@ -182,7 +184,7 @@ async def test_a_model_that_is_given_is_not_looked_for(environment: dict[str, st
         ('a"$references\n.png', {"path": 'a"$references\n.png', "type": "init"}),
     ],
 )
-async def test_a_picture_is_a_path_or_a_file_id(
+async def test_a_picture_is_passed_as_a_path_or_a_file_id(
     image: str, reference: dict[str, str], environment: dict[str, str]
 ) -> None:
     async with MEMORY.connect(environment) as client:
@@ -190,7 +192,7 @@ async def test_a_picture_is_a_path_or_a_file_id(
     assert json.dumps([reference], ensure_ascii=False) in text
 
 
-async def test_an_argument_stays_what_a_person_wrote(
+async def test_an_argument_keeps_special_characters(
     host: Host, environment: dict[str, str], subtests: pytest.Subtests
 ) -> None:
     async with host.connect(environment) as client:
@@ -211,14 +213,18 @@ async def test_an_argument_stays_what_a_person_wrote(
         ("sw\x00o\x1brd\u202e\u2028s", "sw o rd s"),
     ],
 )
-async def test_an_argument_is_tidied(value: str, shown: str, environment: dict[str, str]) -> None:
+async def test_an_argument_is_cleaned_of_invisible_characters(
+    value: str, shown: str, environment: dict[str, str]
+) -> None:
     async with MEMORY.connect(environment) as client:
         text = await text_of_prompt(client, "icon_set", {"subjects": value})
     assert f"subjects: {json.dumps(shown)}\n" in text
 
 
 @pytest.mark.parametrize("absent", ["", "   ", "null", "\n"])
-async def test_what_is_left_out_has_its_default(absent: str, environment: dict[str, str]) -> None:
+async def test_an_omitted_argument_gets_its_default(
+    absent: str, environment: dict[str, str]
+) -> None:
     given = {"sound": "a door", "seconds": absent, "model_id": absent}
     async with MEMORY.connect(environment) as client:
         text = await text_of_prompt(client, "sound_effect", given)
@@ -242,7 +248,7 @@ WRONG_REQUESTS: list[tuple[str, dict[str, str], str]] = [
 ]
 
 
-async def test_a_wrong_request_for_a_prompt_is_told_in_one_sentence(
+async def test_rejects_a_wrong_prompt_request_in_one_sentence(
     host: Host, environment: dict[str, str], subtests: pytest.Subtests
 ) -> None:
     async with host.connect(environment) as client:
@@ -254,7 +260,7 @@ async def test_a_wrong_request_for_a_prompt_is_told_in_one_sentence(
         assert (await client.list_prompts()).prompts
 
 
-async def test_a_prompt_needs_neither_a_token_nor_layer(
+async def test_a_prompt_needs_no_token_and_no_request(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(environment | {"LAYER_API_KEY": ""}) as client:

@@ -1,4 +1,4 @@
-"""The resources: the lists, what a read gives, and what is refused."""
+"""The resources: the lists, what a read returns, and which URIs are rejected."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from ..support.sandbox_calls import api_of, run
 
 
 def output_uri(file_id: str) -> str:
-    """The address of an output."""
+    """Return the URI of an output."""
     return OUTPUT_TEMPLATE.format(file_id=file_id.lower())
 
 
@@ -32,8 +32,8 @@ MODEL = f"layer://models/{IMAGE_MODEL}"
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
-async def finished_output(client: Client, **arguments: Any) -> dict[str, Any]:
-    """The only output of a run that has ended."""
+async def generate_output(client: Client, **arguments: Any) -> dict[str, Any]:
+    """Run a generation and return its only output."""
     answer = content_of(await client.call_tool("execute_inference", FINISHED | arguments))
     if answer["status"] == "in_progress":
         arguments = {"inference_id": answer["inference_id"], "wait_seconds": 40, "preview": False}
@@ -43,7 +43,7 @@ async def finished_output(client: Client, **arguments: Any) -> dict[str, Any]:
 
 
 async def read_text(client: Client, uri: str) -> Any:
-    """The JSON at an address."""
+    """Read the JSON of a resource."""
     [content] = (await client.read_resource(uri)).contents
     assert isinstance(content, TextResourceContents)
     assert content.mime_type == "application/json"
@@ -51,13 +51,13 @@ async def read_text(client: Client, uri: str) -> Any:
 
 
 async def read_file(client: Client, uri: str) -> tuple[bytes, str | None]:
-    """The bytes at an address, and what they are."""
+    """Read the bytes of a resource and their media type."""
     [content] = (await client.read_resource(uri)).contents
     assert isinstance(content, BlobResourceContents)
     return base64.b64decode(content.blob), content.mime_type
 
 
-def fetched(url: str) -> bytes:
+def download(url: str) -> bytes:
     return httpx.get(url, trust_env=False).content
 
 
@@ -65,7 +65,7 @@ def without_next_step(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "next_step"}
 
 
-async def test_the_resources_are_listed_in_one_order(
+async def test_lists_the_resources_in_a_fixed_order(
     host: Host, environment: dict[str, str]
 ) -> None:
     async with host.connect(environment) as client:
@@ -85,21 +85,21 @@ async def test_the_resources_are_listed_in_one_order(
     assert all(one.title and one.description for one in (*ours, *templates))
 
 
-async def test_a_model_is_what_get_model_answers(host: Host, environment: dict[str, str]) -> None:
+async def test_a_model_resource_matches_get_model(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         facts = await read_text(client, MODEL.upper().replace("LAYER://MODELS", "layer://models"))
         answer = content_of(await client.call_tool("get_model", {"model_id": IMAGE_MODEL}))
     assert facts == without_next_step(answer)
 
 
-async def test_a_model_can_be_read_in_another_workspace(environment: dict[str, str]) -> None:
+async def test_reads_a_model_in_another_workspace(environment: dict[str, str]) -> None:
     async with MEMORY.connect(environment | {"LAYER_WORKSPACE_ID": "nowhere"}) as client:
         with pytest.raises(MCPError, match="WORKSPACE_NOT_FOUND"):
             await client.read_resource(MODEL)
         assert (await read_text(client, f"{MODEL}?workspace_id=sandbox"))["modality"] == "image"
 
 
-async def test_the_workspaces_are_what_list_workspaces_answers(
+async def test_the_workspaces_resource_matches_list_workspaces(
     host: Host, environment: dict[str, str]
 ) -> None:
     async with host.connect(environment) as client:
@@ -109,23 +109,23 @@ async def test_the_workspaces_are_what_list_workspaces_answers(
 
 
 @pytest.mark.smoke
-async def test_an_output_is_its_file(host: Host, environment: dict[str, str]) -> None:
+async def test_an_output_resource_is_the_file(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         data, media_type = await read_file(client, output_uri(output["file_id"].upper()))
-    assert data == fetched(output["url"])
+    assert data == download(output["url"])
     assert media_type == "image/png"
 
 
-async def test_what_a_file_is_comes_from_its_content(
+async def test_detects_the_media_type_from_the_content(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     files = sandbox.state.files
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         files[output["file_id"]] = replace(files[output["file_id"]], data=b"RIFF\0\0\0\0WAVEfmt ")
         _, sound = await read_file(client, output_uri(output["file_id"]))
-        other = await finished_output(client, prompt="another")
+        other = await generate_output(client, prompt="another")
         files[other["file_id"]] = replace(files[other["file_id"]], data=b"neither")
         _, nothing = await read_file(client, output_uri(other["file_id"]))
     assert (sound, nothing) == ("audio/wav", "application/octet-stream")
@@ -135,17 +135,17 @@ async def test_what_a_file_is_comes_from_its_content(
     ("model", "media_type"),
     [("04", "model/gltf-binary"), ("05", "audio/wav"), ("02", "image/webp")],
 )
-async def test_every_kind_of_file_has_its_type(
+async def test_every_kind_of_output_has_its_media_type(
     model: str, media_type: str, environment: dict[str, str]
 ) -> None:
     arguments = {"model_id": f"{IMAGE_MODEL[:-2]}{model}"}
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client, **arguments)
+        output = await generate_output(client, **arguments)
         data, read_type = await read_file(client, output_uri(output["file_id"]))
     assert (read_type, len(data)) == (media_type, output["file_size_bytes"])
 
 
-async def test_the_file_of_a_workflow_is_read_too(environment: dict[str, str]) -> None:
+async def test_reads_an_output_of_a_workflow(environment: dict[str, str]) -> None:
     async with MEMORY.connect(environment | {"LAYER_TOOLSETS": "all"}) as client:
         [workflow, *_] = content_of(await client.call_tool("list_workflows", {}))["workflows"]
         inputs = {each["name"]: "moss" for each in workflow["inputs"] if each.get("required")}
@@ -156,19 +156,19 @@ async def test_the_file_of_a_workflow_is_read_too(environment: dict[str, str]) -
     assert len(data) == output["file_size_bytes"]
 
 
-async def test_an_output_of_an_earlier_server_is_read(environment: dict[str, str]) -> None:
+async def test_reads_an_output_of_an_earlier_server(environment: dict[str, str]) -> None:
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
     async with MEMORY.connect(environment) as client:
         data, _ = await read_file(client, output_uri(output["file_id"]))
-    assert data == fetched(output["url"])
+    assert data == download(output["url"])
 
 
-async def test_a_saved_output_is_read_from_the_disk(
+async def test_reads_a_saved_output_from_disk(
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         before = sandbox.state.arrived["media"]
         data, media_type = await read_file(client, output_uri(output["file_id"]))
     assert data == Path(output["path"]).read_bytes()
@@ -176,23 +176,23 @@ async def test_a_saved_output_is_read_from_the_disk(
     assert sandbox.state.arrived["media"] == before
 
 
-async def test_what_a_person_did_to_a_saved_file_is_not_the_output(
+async def test_downloads_an_output_whose_saved_file_was_changed(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         original = Path(output["path"]).read_bytes()
         Path(output["path"]).write_bytes(b"retouched")
         data, _ = await read_file(client, output_uri(output["file_id"]))
     assert data == original
 
 
-async def test_a_saved_file_out_of_the_output_folder_is_fetched_instead(
+async def test_downloads_an_output_saved_outside_the_output_folder(
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": first}) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
     before = sandbox.state.arrived["media"]
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": second}) as client:
         data, _ = await read_file(client, output_uri(output["file_id"]))
@@ -200,12 +200,12 @@ async def test_a_saved_file_out_of_the_output_folder_is_fetched_instead(
     assert sandbox.state.arrived["media"] == before + 1
 
 
-async def test_a_large_output_is_told_by_its_address(
+async def test_describes_a_large_output_with_its_url(
     environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources, "MAX_FILE_BYTES", 100)
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         facts = await read_text(client, output_uri(output["file_id"]))
     assert {name: facts[name] for name in output} == output
     assert facts["inference_id"] in sandbox.state.runs
@@ -213,22 +213,22 @@ async def test_a_large_output_is_told_by_its_address(
     assert sandbox.state.arrived["media"] == 0
 
 
-async def test_a_large_output_that_is_saved_is_told_by_its_path(
+async def test_describes_a_large_saved_output_with_its_path(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources, "MAX_FILE_BYTES", 100)
     async with MEMORY.connect(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         facts = await read_text(client, output_uri(output["file_id"]))
     assert facts["path"] == output["path"]
     assert facts["next_step"] == "Read it from its path."
 
 
-async def test_an_answer_stays_below_what_hosts_cut() -> None:
+async def test_a_reading_stays_below_the_size_limit_of_hosts() -> None:
     assert len(base64.b64encode(bytes(resources.MAX_FILE_BYTES))) < 950_000
 
 
-async def test_outputs_of_others_are_not_fetched(
+async def test_does_not_download_outputs_of_runs_that_the_journal_does_not_know(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with api_of(sandbox) as api:
@@ -248,11 +248,11 @@ async def test_outputs_of_others_are_not_fetched(
     ],
     ids=["gone", "refused", "a web page"],
 )
-async def test_a_file_that_cannot_be_had_is_an_error_with_a_next_step(
+async def test_a_failed_download_is_an_error_with_a_next_step(
     effect: Fault, code: str, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         sandbox.state.knobs.fail_next("media", effect)
         with pytest.raises(MCPError, match=rf"{code}: .*\. .*\.$") as refused:
             await client.read_resource(output_uri(output["file_id"]))
@@ -276,7 +276,7 @@ NOT_THERE = [
 ]
 
 
-async def test_what_is_not_there_is_told(
+async def test_rejects_a_uri_that_names_nothing(
     host: Host, environment: dict[str, str], subtests: pytest.Subtests
 ) -> None:
     async with host.connect(environment) as client:
@@ -298,7 +298,7 @@ async def test_what_is_not_there_is_told(
     ids=["no token", "a wrong token", "nobody there"],
 )
 @pytest.mark.parametrize("uri", [MODEL, "layer://workspaces"], ids=["model", "workspaces"])
-async def test_without_layer_a_read_says_what_to_do(
+async def test_a_read_that_cannot_reach_layer_has_a_next_step(
     uri: str, broken: dict[str, str], code: str, environment: dict[str, str]
 ) -> None:
     async with MEMORY.connect(environment | broken) as client:
@@ -307,22 +307,22 @@ async def test_without_layer_a_read_says_what_to_do(
         assert refused.value.error.code == INTERNAL_ERROR
 
 
-async def test_without_a_journal_on_disk_this_servers_outputs_are_read(
+async def test_reads_outputs_of_this_server_without_a_journal_on_disk(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     settings = {"LAYER_STATE_DIR": str(tmp_path / "file"), "LAYER_JOURNAL": "optional"}
     async with MEMORY.connect(environment | settings) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         data, _ = await read_file(client, output_uri(output["file_id"]))
-    assert data == fetched(output["url"])
+    assert data == download(output["url"])
 
 
-async def test_lists_may_be_kept_by_anyone_and_reads_by_their_reader(
+async def test_lists_are_cached_publicly_and_reads_privately(
     environment: dict[str, str],
 ) -> None:
     async with MEMORY.connect(environment) as client:
-        output = await finished_output(client)
+        output = await generate_output(client)
         lists = [
             await client.list_tools(),
             await client.list_prompts(),
@@ -340,7 +340,9 @@ async def test_lists_may_be_kept_by_anyone_and_reads_by_their_reader(
     ]
 
 
-async def test_only_what_can_be_read_is_linked(environment: dict[str, str], tmp_path: Path) -> None:
+async def test_links_only_outputs_that_can_be_read(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     async with MEMORY.connect(environment) as client:
         started = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 20})
     elsewhere = environment | {"LAYER_STATE_DIR": str(tmp_path / "elsewhere")}

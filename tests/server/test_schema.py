@@ -1,11 +1,12 @@
-"""The tools' schemas: portable, pinned, and in agreement with the model."""
+"""The tools' schemas: portable, pinned by snapshots, and consistent with the models."""
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import pytest
-from annotated_types import Gt, MaxLen
+from annotated_types import Gt
 from hypothesis import HealthCheck, assume, given, settings
 from jsonschema import Draft202012Validator
 from mcp import Client
@@ -14,14 +15,19 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from layer_mcp import Settings
+from layer_mcp.arguments import parse_arguments
+from layer_mcp.schema import outline, portable_schema
 from layer_mcp.server.app import create_server
-from layer_mcp.server.arguments import parse_arguments
-from layer_mcp.server.schema import outline, portable_schema
 from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Toolset
 
-from ..support.dialect_strategies import MAX_TEXT_LENGTH, SOME_ID, allowed_by, near_the_limits
+from ..support.dialect_strategies import (
+    MAX_TEXT_LENGTH,
+    SOME_ID,
+    allowed_by,
+    near_the_limits,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -31,13 +37,13 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 TOOLS = {tool.name: tool for tool in tools_of(TOOLSETS)}
 ARGUMENTS: list[type[BaseModel]] = [tool.fn_metadata.arg_model for tool in TOOLS.values()]
-# A field that several tools have is checked once.
+# Check a field that several tools share only once.
 FIELDS = {
     (name, json.dumps(schema)): (model, name)
     for model in ARGUMENTS
     for name, schema in portable_schema(model)["properties"].items()
 }.values()
-# Its arguments are described where they are the same: at execute_inference.
+# The arguments of estimate_price are described in execute_inference.
 DESCRIBED = sorted(TOOLS.keys() - {"estimate_price"})
 FREE_FORM = {
     ("estimate_workflow", "inputs"),
@@ -80,7 +86,7 @@ def test_every_schema_is_valid_json_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_unknown_arguments_are_refused(name: str) -> None:
+def test_objects_reject_unknown_properties(name: str) -> None:
     own = [TOOLS[name].parameters["properties"].get(p) for t, p in FREE_FORM if t == name]
     free_form = [schema.get("items", schema) for schema in own]
     for schema in subschemas(TOOLS[name].parameters):
@@ -89,12 +95,12 @@ def test_unknown_arguments_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DESCRIBED)
-def test_every_argument_is_described(name: str) -> None:
+def test_every_argument_has_a_description(name: str) -> None:
     for schema in subschemas(TOOLS[name].parameters):
         assert all(p.get("description") for p in schema.get("properties", {}).values())
 
 
-def test_the_price_takes_the_arguments_of_a_generation() -> None:
+def test_estimate_price_takes_the_arguments_of_a_generation() -> None:
     own = {"wait_seconds", "preview", "repeat", "max_price_creative_units"}
     generation = outline(TOOLS["execute_inference"].parameters)["properties"]
     expected = {name: schema for name, schema in generation.items() if name not in own}
@@ -102,7 +108,7 @@ def test_the_price_takes_the_arguments_of_a_generation() -> None:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_names_and_texts_keep_to_the_limits_of_clients(name: str) -> None:
+def test_names_and_texts_stay_within_the_limits_of_clients(name: str) -> None:
     tool = TOOLS[name]
     assert len(f"layer-mcp{name}") <= 40
     assert len(tool.description.encode()) < 2048
@@ -121,27 +127,27 @@ async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_by
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_only_tools_that_change_nothing_are_marked_so(name: str) -> None:
+def test_only_tools_that_read_are_marked_read_only(name: str) -> None:
     annotations = TOOLS[name].annotations
     assert annotations is not None
     assert annotations.read_only_hint is name.startswith(("get_", "list_"))
 
 
 @pytest.mark.parametrize("name", ["execute_inference", "execute_workflow", "execute_batch"])
-def test_a_tool_that_is_charged_is_not_marked_as_safe_to_repeat(name: str) -> None:
+def test_paid_tools_are_not_marked_idempotent(name: str) -> None:
     annotations = TOOLS[name].annotations
     assert annotations is not None
     assert not annotations.idempotent_hint
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_a_failed_call_fits_the_output_schema_too(name: str) -> None:
+def test_a_failed_call_matches_the_output_schema(name: str) -> None:
     failed = {"error": {"code": "TIMEOUT", "message": "Too slow."}, "next_step": "Call again."}
     assert allows(TOOLS[name].output_schema or {}, failed)
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_a_tool_changes_only_on_purpose(name: str, snapshot: SnapshotAssertion) -> None:
+def test_published_tool_matches_its_snapshot(name: str, snapshot: SnapshotAssertion) -> None:
     tool = TOOLS[name]
     published = tool.model_dump(
         include={"name", "title", "description", "parameters", "annotations"}, exclude_none=True
@@ -150,24 +156,8 @@ def test_a_tool_changes_only_on_purpose(name: str, snapshot: SnapshotAssertion) 
     assert published | {"output_schema": tool.output_schema} == golden
 
 
-def shortest_limits(model: type[BaseModel]) -> Iterator[int]:
-    """The most characters that each text of a model may have."""
-    for field in model.model_fields.values():
-        for part in (field.annotation, *get_args(field.annotation)):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from shortest_limits(part)
-        if str in (field.annotation, *get_args(field.annotation)):
-            yield from (limit.max_length for limit in field.metadata if isinstance(limit, MaxLen))
-
-
-@pytest.mark.parametrize("model", ARGUMENTS)
-def test_a_text_may_be_as_long_as_those_that_are_tried(model: type[BaseModel]) -> None:
-    """The schemas don't say how long a text may be, so whoever reads them can't know."""
-    assert min(shortest_limits(model), default=MAX_TEXT_LENGTH) >= MAX_TEXT_LENGTH
-
-
 def above_zero_only(model: type[BaseModel]) -> set[str]:
-    """Numbers whose limit 'above 0' the dialect cannot say."""
+    """Return the numbers whose limit 'above 0' the dialect can't express."""
     properties = portable_schema(model)["properties"]
     return {
         name
@@ -176,31 +166,37 @@ def above_zero_only(model: type[BaseModel]) -> set[str]:
     }
 
 
-def test_only_these_limits_cannot_be_said_in_the_dialect() -> None:
+def test_the_dialect_cannot_express_only_these_limits() -> None:
     assert above_zero_only(ExecuteInferenceArguments) == {"duration_seconds", "speed"}
     assert repr(Gt(0)) == "Gt(gt=0)"
 
 
+@pytest.mark.parametrize("model", ARGUMENTS)
+def test_generated_text_stays_within_the_limits_of_the_models(model: type[BaseModel]) -> None:
+    limits = re.findall(r'"maxLength": (\d+)', json.dumps(model.model_json_schema()))
+    assert all(int(limit) >= MAX_TEXT_LENGTH for limit in limits)
+
+
 def give_one_source(reference: dict[str, Any]) -> None:
-    """Either file_id or path: a limit that the dialect cannot say."""
+    """Keep either file_id or path, a limit that the dialect can't express."""
     if "file_id" in reference:
         reference.pop("path", None)
     elif "type" in reference and not reference.get("path"):
         reference["file_id"] = SOME_ID
 
 
-def has_word_for_not_given(value: object) -> bool:
-    """Whether "" or "null" stands anywhere in it: what is required must not be one of them."""
+def contains_not_given(value: object) -> bool:
+    """Return whether a value contains "" or "null", which a required argument must not be."""
     if isinstance(value, dict):
-        return any(map(has_word_for_not_given, cast("dict[str, object]", value).values()))
+        return any(map(contains_not_given, cast("dict[str, object]", value).values()))
     if isinstance(value, list):
-        return any(map(has_word_for_not_given, cast("list[object]", value)))
+        return any(map(contains_not_given, cast("list[object]", value)))
     return value in ("", "null")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ARGUMENTS)
-def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> None:
+def test_the_model_accepts_what_the_schema_allows(model: type[BaseModel]) -> None:
     schema = portable_schema(model)
 
     @MANY
@@ -212,7 +208,7 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
         references: list[dict[str, Any]] = arguments.get("guidance_files", [])
         for reference in [*references, arguments.get("mask", {})]:
             give_one_source(reference)
-        assume(not has_word_for_not_given(arguments))
+        assume(not contains_not_given(arguments))
         parse_arguments(model, schema, arguments)
 
     check()
@@ -222,7 +218,7 @@ def test_what_the_schema_allows_the_model_accepts(model: type[BaseModel]) -> Non
 @pytest.mark.parametrize(
     ("model", "name"), FIELDS, ids=lambda value: getattr(value, "__name__", value)
 )
-def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel], name: str) -> None:
+def test_the_schema_allows_what_the_model_accepts(model: type[BaseModel], name: str) -> None:
     schema = portable_schema(model)
     required: dict[str, object] = {
         wanted: [{}] if schema["properties"][wanted]["type"] == "array" else SOME_ID
@@ -245,7 +241,7 @@ def test_what_the_model_accepts_the_schema_allows(model: type[BaseModel], name: 
     assert accepted_count > 0
 
 
-def test_a_property_of_several_types_is_refused_when_the_server_is_built() -> None:
+def test_rejects_a_property_with_several_types() -> None:
     class Several(BaseModel):
         model_config = ConfigDict(extra="forbid")
         value: int | str

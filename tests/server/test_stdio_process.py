@@ -1,4 +1,4 @@
-"""The server as a child process: how it starts, what it writes where, and how it ends."""
+"""The server over stdio as a child process: how it starts, where it writes, and how it ends."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from layer_mcp.runs.sqlite import FILE_NAME
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SCRIPT, SMALL_IMAGE
@@ -41,7 +41,7 @@ def child_in_a_wait(environment: dict[str, str], sandbox: RunningSandbox) -> Gen
         yield server
 
 
-def test_it_speaks_the_protocol_of_2025_with_a_handshake(environment: dict[str, str]) -> None:
+def test_speaks_the_2025_protocol_with_a_handshake(environment: dict[str, str]) -> None:
     with child(environment) as server:
         answer = server.initialize()
     assert answer["protocolVersion"] == "2025-11-25"
@@ -49,14 +49,14 @@ def test_it_speaks_the_protocol_of_2025_with_a_handshake(environment: dict[str, 
     assert len(answer["instructions"].encode()) < 2048
 
 
-def test_an_agent_in_the_sandbox_is_told_which_models_there_are() -> None:
+def test_the_instructions_in_the_sandbox_name_its_models() -> None:
     with child({"LAYER_SANDBOX": "1"}) as server:
         instructions = server.initialize()["instructions"]
     assert SMALL_IMAGE["model_id"] in instructions
     assert len(instructions.encode()) < 2048
 
 
-def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+def test_closing_stdin_during_a_wait_ends_the_process_within_two_seconds(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_wait(environment, sandbox) as server:
@@ -65,7 +65,7 @@ def test_closing_stdin_in_the_middle_of_a_wait_ends_the_process_within_two_secon
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_of_a_wait_ends_the_process_within_two_seconds(
+def test_a_signal_during_a_wait_ends_the_process_within_two_seconds(
     ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_wait(environment, sandbox) as server:
@@ -92,44 +92,44 @@ def child_in_a_submission(
         yield server
 
 
-def delivery_in(environment: dict[str, str]) -> tuple[str, str | None]:
-    """How far the one submission got, and the id of its run, as the journal has it."""
+def recorded_state(environment: dict[str, str]) -> tuple[str, str | None]:
+    """Read the state and run ID of the only submission from the journal."""
     path = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
     with closing(sqlite3.connect(path)) as database:
-        [row] = database.execute("SELECT delivery, run_id FROM runs").fetchall()
+        [row] = database.execute("SELECT state, run_id FROM runs").fetchall()
     return row
 
 
 @pytest.mark.slow
-def test_closing_stdin_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+def test_closing_stdin_during_a_submission_ends_the_process_after_the_response_is_recorded(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_submission(environment, sandbox, 3) as server:
         server.pipe(server.process.stdin).close()
         assert server.process.wait(20) == 0
     [run_id] = sandbox.state.runs
-    assert delivery_in(environment) == ("confirmed", run_id)
+    assert recorded_state(environment) == ("in_progress", run_id)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
-def test_sigterm_during_a_submission_ends_the_process_once_its_answer_is_written_down(
+def test_sigterm_during_a_submission_ends_the_process_after_the_response_is_recorded(
     arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_submission(environment, sandbox, 3, arguments) as server:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == -signal.SIGTERM
     [run_id] = sandbox.state.runs
-    assert delivery_in(environment) == ("confirmed", run_id)
+    assert recorded_state(environment) == ("in_progress", run_id)
 
 
 @pytest.mark.slow
-def test_a_server_that_was_told_to_end_sends_nothing_new(
+def test_a_stopping_server_sends_no_new_request(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_submission(environment, sandbox, 8) as server:
         server.process.send_signal(signal.SIGTERM)
-        # The signal is taken up before what comes after it is read.
+        # The server handles the signal before it reads the next message.
         server.call(3, "execute_inference", SMALL_IMAGE | {"prompt": "another"})
         refused = server.receive()
         server.process.wait(20)
@@ -140,16 +140,16 @@ def test_a_server_that_was_told_to_end_sends_nothing_new(
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_a_submission_ends_the_process_and_the_journal_knows_that_it_went_out(
+def test_ctrl_c_during_a_submission_leaves_the_run_as_sending_in_the_journal(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_submission(environment, sandbox, 8) as server:
         server.process.send_signal(signal.SIGINT)
         server.process.wait(2)
-    assert delivery_in(environment) == ("sending", None)
+    assert recorded_state(environment) == ("sending", None)
 
 
-def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
+def test_closing_stdin_ends_a_server_with_an_embedded_sandbox() -> None:
     with child({}, "--sandbox") as server:
         server.initialize()
         server.pipe(server.process.stdin).close()
@@ -157,7 +157,7 @@ def test_closing_stdin_ends_a_server_with_its_own_sandbox_too() -> None:
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "WARNING"])
-def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
+def test_stdout_carries_only_protocol_and_nothing_shows_the_token(
     level: str, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.token = SECRET
@@ -186,7 +186,7 @@ def test_stdout_carries_only_protocol_and_the_token_shows_nowhere(
 
 @pytest.fixture
 def echo(tmp_path: Path) -> Generator[StubLayer]:
-    """An API that repeats the token in a header and signs its addresses."""
+    """Serve an API that repeats the token in a header and signs its URLs."""
     with stub_layer() as stub:
         headers = {"X-Echo": f"Bearer {SECRET}", "Set-Cookie": f"token={SECRET}"}
         ticket = {"file_id": FILE_ID, "upload_url": f"{stub.address}/up?signature={SIGNATURE}"}
@@ -205,9 +205,7 @@ def echo(tmp_path: Path) -> Generator[StubLayer]:
         yield stub
 
 
-def test_the_log_shows_neither_the_token_nor_signed_addresses(
-    echo: StubLayer, tmp_path: Path
-) -> None:
+def test_the_log_shows_neither_the_token_nor_signed_urls(echo: StubLayer, tmp_path: Path) -> None:
     logged = echo.environment(
         tmp_path,
         LAYER_API_KEY=SECRET,
@@ -232,12 +230,12 @@ def test_the_log_shows_neither_the_token_nor_signed_addresses(
     assert SIGNATURE not in err.decode()
 
 
-def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, str]) -> None:
+def test_a_host_that_closes_stdout_is_logged_in_one_line(environment: dict[str, str]) -> None:
     with child(environment) as server:
         server.initialize()
         server.pipe(server.process.stdout).close()
         deadline = time.monotonic() + 20
-        # Its input stays open, so it is an answer that finds the other end closed.
+        # stdin stays open, so the server notices only when it writes an answer.
         while server.process.poll() is None and time.monotonic() < deadline:
             with suppress(BrokenPipeError):
                 server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
@@ -250,7 +248,7 @@ def test_a_host_that_closes_its_end_is_told_in_one_line(environment: dict[str, s
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
-def test_a_closed_stdin_or_stdout_is_wrong_usage(closed: str) -> None:
+def test_rejects_a_closed_stdin_or_stdout(closed: str) -> None:
     done = subprocess.run(
         f"{SCRIPT} {closed}", shell=True, stderr=subprocess.PIPE, timeout=20, check=False
     )
@@ -258,7 +256,7 @@ def test_a_closed_stdin_or_stdout_is_wrong_usage(closed: str) -> None:
     assert b"must be open" in done.stderr
 
 
-def test_a_cancelled_call_leaves_the_id_of_its_run_in_the_log(
+def test_a_cancelled_call_logs_the_id_of_its_run(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_wait(environment, sandbox) as server:
@@ -270,7 +268,7 @@ def test_a_cancelled_call_leaves_the_id_of_its_run_in_the_log(
     assert f"run {next(iter(sandbox.state.runs))} goes on" in err
 
 
-def test_text_outside_ascii_passes_in_any_locale(
+def test_non_ascii_text_works_in_any_locale(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     prompt = "пламя 火 🔥"
@@ -282,7 +280,7 @@ def test_text_outside_ascii_passes_in_any_locale(
     assert sandbox.state.runs[inference_id].request.prompt == prompt
 
 
-def test_a_line_that_is_not_json_does_not_end_the_server(environment: dict[str, str]) -> None:
+def test_a_line_that_is_not_json_does_not_stop_the_server(environment: dict[str, str]) -> None:
     with child(environment) as server:
         server.initialize()
         server.pipe(server.process.stdin).write(b"this is not json\n\xff\xfe\n[]\n")
@@ -292,7 +290,7 @@ def test_a_line_that_is_not_json_does_not_end_the_server(environment: dict[str, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
-def test_a_person_who_starts_it_in_a_terminal_is_told_what_it_waits_for() -> None:
+def test_prints_a_hint_if_started_in_a_terminal() -> None:
     import pty
 
     ours, terminal = pty.openpty()

@@ -1,4 +1,4 @@
-"""How a tool turns what its function returns or raises into an answer."""
+"""How a tool converts what its function returns or raises into an answer."""
 
 import logging
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 class NoArguments(ArgModelBase):
-    """Nothing."""
+    """No arguments."""
 
 
 async def crash(arguments: NoArguments, context: ToolContext) -> InferenceAnswer:
@@ -55,7 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
     return app.create_server(Settings())
 
 
-async def test_a_crash_after_a_submission_does_not_hide_the_run(
+async def test_a_crash_after_a_submission_still_returns_the_run(
     environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_arguments: object, **_options: object) -> None:
@@ -69,7 +69,7 @@ async def test_a_crash_after_a_submission_does_not_hide_the_run(
     assert "failed in the server" in text_of(result)
 
 
-async def test_a_client_that_leaves_does_not_take_the_connection_of_another(
+async def test_a_client_that_disconnects_does_not_interrupt_another(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=0.6))
@@ -92,7 +92,7 @@ async def call(server: MCPServer[app.App], name: str) -> CallToolResult:
         return await client.call_tool(name, {})
 
 
-async def test_a_crash_has_its_own_code_and_its_text_stays_in_the_log(
+async def test_a_crash_has_its_own_code_and_keeps_its_text_in_the_log(
     server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
 ) -> None:
     result = await call(server, "crash")
@@ -101,7 +101,7 @@ async def test_a_crash_has_its_own_code_and_its_text_stays_in_the_log(
     assert "a secret of the server" in caplog.text
 
 
-async def test_an_expected_failure_is_no_error_in_the_log(
+async def test_an_expected_failure_is_not_logged_as_an_error(
     server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):

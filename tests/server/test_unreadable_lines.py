@@ -1,4 +1,4 @@
-"""Lines on stdin that are no message of the protocol: answered, and no end of the server."""
+"""Lines on stdin that are not a protocol message get an error and do not stop the server."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ HALF_AN_EMOJI = (
 )
 
 
-def refused(line: str) -> list[tuple[Any, int]]:
-    """The ids and codes of the answers to a line."""
+def error_responses(line: str) -> list[tuple[Any, int]]:
+    """Return the ID and code of each error response to a line."""
     with pytest.raises(ValidationError) as caught:
         jsonrpc_message_adapter.validate_json(line)
     return [(answer.id, answer.error.code) for answer in parse_error_responses(caught.value)]
@@ -52,20 +52,20 @@ def refused(line: str) -> list[tuple[Any, int]]:
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_a_line_that_is_no_message_is_refused_with_the_ids_that_it_has(
+def test_rejects_an_unreadable_line_with_the_ids_of_its_requests(
     line: str, answers: list[tuple[Any, int]]
 ) -> None:
-    assert refused(line) == answers
+    assert error_responses(line) == answers
 
 
 @pytest.mark.parametrize(
     "line", ['{"jsonrpc":"2.0","id":3,"result":5}', '[{"jsonrpc":"2.0","id":3,"error":{}}]']
 )
-def test_an_answer_that_cannot_be_read_is_not_answered(line: str) -> None:
-    assert refused(line) == []
+def test_does_not_reply_to_an_unreadable_response(line: str) -> None:
+    assert error_responses(line) == []
 
 
-def test_half_an_emoji_in_a_prompt_is_refused_by_name_and_nothing_is_sent(
+def test_rejects_half_an_emoji_in_a_prompt_without_sending_a_request(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child(environment) as server:
@@ -78,7 +78,7 @@ def test_half_an_emoji_in_a_prompt_is_refused_by_name_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("line", [b"this is not json", b"\xff\xfe", b"[]", b"{" * 5_000_000])
-def test_the_next_line_is_answered_as_ever(line: bytes, environment: dict[str, str]) -> None:
+def test_answers_the_line_after_an_unreadable_one(line: bytes, environment: dict[str, str]) -> None:
     with child(environment) as server:
         server.initialize()
         server.send_line(line)
@@ -88,7 +88,7 @@ def test_the_next_line_is_answered_as_ever(line: bytes, environment: dict[str, s
     assert answers[1]["result"] == {}
 
 
-def test_a_line_that_cannot_be_read_before_the_handshake_does_not_spoil_it(
+def test_an_unreadable_line_before_the_handshake_does_not_break_it(
     environment: dict[str, str],
 ) -> None:
     with child(environment) as server:

@@ -12,20 +12,20 @@ Schema = dict[str, Any]
 Values = st.SearchStrategy[Any]
 
 
-# The schemas do not say how long a text may be; the models do.
-MAX_TEXT_LENGTH = 64
-TEXT_LENGTHS = (3, 64, 100, 200, 255, 4096)
+# The schemas don't limit the length of a text. This is the smallest limit of the models.
+MAX_TEXT_LENGTH = 40
+TEXT_LENGTHS = (3, 40, 64, 100, 200, 255, 4096)
 
 
 def allowed_by(schema: Schema) -> Values:
-    """Values that the schema allows."""
+    """Generate values that the schema allows."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     return _allowed_of_type(schema["type"], schema)
 
 
 def near_the_limits(schema: Schema) -> Values:
-    """Values around the limits of a property, and of other types; many are not allowed."""
+    """Generate values of any type and around the limits of a property; many are not allowed."""
     numbers = [schema[key] for key in ("minimum", "maximum") if key in schema] or [0]
     lengths = [schema[key] for key in ("minLength", "maxItems") if key in schema]
     return st.one_of(
@@ -40,7 +40,7 @@ def near_the_limits(schema: Schema) -> Values:
 
 
 def each_property(schema: Schema, values: Callable[[Schema], Values]) -> dict[str, Values]:
-    """A strategy for each property of an object."""
+    """Map each property of an object to a strategy."""
     return {name: values(child) for name, child in schema["properties"].items()}
 
 

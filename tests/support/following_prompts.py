@@ -1,4 +1,4 @@
-"""An agent that does what a prompt says, word by word: the tools it names, with what it names."""
+"""An agent that follows a prompt literally: it calls the named tools with the named values."""
 
 import json
 import re
@@ -20,18 +20,18 @@ PROMPTS = ("the first one", "the second one")
 
 
 def steps_of(text: str) -> list[str]:
-    """The numbered lines."""
+    """Return the numbered steps."""
     return STEP.findall(text)
 
 
 def words_in(text: str) -> list[str]:
-    """What stands in backticks."""
+    """Return the words in backticks."""
     return MARKED.findall(text)
 
 
 @dataclass
 class Follower:
-    """Goes through the steps of one prompt and remembers what the tools answered."""
+    """An agent that follows one prompt, and what the tools answered."""
 
     client: Client
     text: str
@@ -44,21 +44,21 @@ class Follower:
     paths: list[str] = field(default_factory=list[str])
 
     async def follow(self) -> None:
-        """Do all steps in their order."""
+        """Follow the steps in order."""
         for step in steps_of(self.text):
             for tool, words in self._calls(step):
-                await self._do(tool, words)
+                await self._call_named(tool, words)
 
     def _calls(self, step: str) -> Iterator[tuple[str, str]]:
-        """Each tool of a step with the words up to the next one."""
+        """Yield each tool of a step with the text up to the next tool."""
         places = [match for match in MARKED.finditer(step) if match[1] in self.tools]
-        # "as `get_model` names it" tells where something is known from.
+        # "as `get_model` names it" is no call.
         places = [match for match in places if not step[match.end() :].startswith(" names")]
         ends = [match.start() for match in places[1:]] + [len(step)]
         for match, end in zip(places, ends, strict=True):
             yield match[1], step[match.end() : end]
 
-    async def _do(self, tool: str, words: str) -> None:
+    async def _call_named(self, tool: str, words: str) -> None:
         given = {name: json.loads(value) for name, value in NAMED_VALUE.findall(words)}
         asked = {name: json.loads(value) for name, value in ASKED.findall(self.text)}
         for name, first, second in ASKED_AS.findall(words):

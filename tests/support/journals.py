@@ -7,7 +7,7 @@ from functools import partial
 from layer_mcp import Settings
 from layer_mcp.paths import state_folder
 from layer_mcp.runs.journal import Journal, account_of
-from layer_mcp.runs.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.types import Run, RunFilter
 
 

@@ -1,4 +1,4 @@
-"""Hosts that speak to a server in messages of their own making, over stdio and over HTTP."""
+"""Hosts that send raw messages to a server, over stdio and HTTP."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -30,17 +30,17 @@ HTTP_HEADERS = {
 
 
 def request(number: int | str, method: str, **params: Any) -> Message:
-    """A request as it is on the wire, without what an era adds."""
+    """Build a request without the fields that an era adds."""
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
 def call(number: int | str, tool: str, arguments: Any) -> Message:
-    """A call of a tool."""
+    """Build a tool call."""
     return request(number, "tools/call", name=tool, arguments=arguments)
 
 
 def notification(method: str, **params: Any) -> Message:
-    """A message that wants no answer."""
+    """Build a message that gets no response."""
     return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
@@ -78,7 +78,7 @@ class HttpWire:
             headers["Mcp-Method"] = message["method"]
             if isinstance(message["params"].get("name"), str):
                 headers["Mcp-Name"] = message["params"]["name"]
-        # As JavaScript writes it; httpx would write half a character as bytes that are no UTF-8.
+        # Escape lone surrogates, as JavaScript does; httpx would write invalid UTF-8.
         return await self.http.post(self.url, content=json.dumps(message), headers=headers)
 
     async def exchange(self, messages: list[Message]) -> list[Message]:
@@ -96,7 +96,7 @@ class HttpWire:
 
 
 def _body(response: httpx.Response) -> Message:
-    """The answer in a body, which may be an event of a stream."""
+    """Parse a response body, which may be an event stream."""
     events = [line[6:] for line in response.text.splitlines() if line.startswith("data: {")]
     return json.loads(events[-1] if events else response.text)
 
@@ -113,7 +113,7 @@ class RawHost:
 
     @asynccontextmanager
     async def connect(self, environment: dict[str, str]) -> AsyncGenerator["RawConnection"]:
-        """A connection to a new server with these settings, ready for requests."""
+        """Connect to a new server with these settings, ready for requests."""
         if self.transport == "http":
             async with http_server(environment) as url, raw_http(url, self.era) as wire:
                 yield RawConnection(wire, self.era)
@@ -134,22 +134,22 @@ RAW_HOSTS = [
 
 @dataclass(frozen=True)
 class RawConnection:
-    """What a test says and hears."""
+    """A connection of a test to a server."""
 
     wire: StdioWire | HttpWire
     era: Era
 
     async def exchange(self, *messages: Message) -> list[Message]:
-        """Send all at once; the answers to those that want one, as they come."""
+        """Send all messages, and return the responses in the order of their arrival."""
         with anyio.fail_after(LIMIT_SECONDS):
-            return await self.wire.exchange([self._of_the_era(message) for message in messages])
+            return await self.wire.exchange([self._for_era(message) for message in messages])
 
     async def ask(self, message: Message) -> Message:
-        """The answer to one request."""
+        """Send one request and return its response."""
         [answer] = await self.exchange(message)
         return answer
 
-    def _of_the_era(self, message: Message) -> Message:
+    def _for_era(self, message: Message) -> Message:
         if self.era == "legacy":
             return message
         return message | {"params": {"_meta": ENVELOPE} | message["params"]}
@@ -157,7 +157,7 @@ class RawConnection:
 
 @asynccontextmanager
 async def raw_stdio(environment: dict[str, str], *launcher: str) -> AsyncGenerator[StdioWire]:
-    """A child process that has heard nothing yet; a launcher may start it."""
+    """Start a server as a child process, with a launcher if one is given."""
     async with await anyio.open_process(
         [*launcher, SCRIPT], env=child_environment(environment), stderr=None
     ) as process:
@@ -171,7 +171,7 @@ async def raw_stdio(environment: dict[str, str], *launcher: str) -> AsyncGenerat
 
 @asynccontextmanager
 async def raw_http(url: str, era: Era) -> AsyncGenerator[HttpWire]:
-    """A client that sends the headers of an era."""
+    """Open a client that sends the headers of an era."""
     version = "2025-11-25" if era == "legacy" else era
     headers = HTTP_HEADERS | {"MCP-Protocol-Version": version}
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_SECONDS) as http:

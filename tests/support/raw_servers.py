@@ -1,4 +1,4 @@
-"""Plain TCP servers that record what reaches them; for behaviour below HTTP."""
+"""Plain TCP servers that record what they receive, to test behavior below HTTP."""
 
 import socket
 import ssl
@@ -38,7 +38,7 @@ def raw_server(answer: Answer, tls: ssl.SSLContext | None = None) -> Generator[R
 
 
 def http_answer(status: str, body: bytes = b"", *headers: str) -> Answer:
-    """An answer that is sent whole, then the connection closes."""
+    """Build a complete HTTP response, after which the connection closes."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return lambda connection: connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
 

@@ -1,4 +1,4 @@
-"""A client that takes tasks, as the extension writes them on the wire."""
+"""A client that accepts tasks and speaks the tasks extension."""
 
 from typing import Any, Literal, cast
 
@@ -23,7 +23,7 @@ class TaskHandle(Result):
 
 
 class TaskState(Result):
-    """What `tasks/get` answers."""
+    """The response of `tasks/get`."""
 
     task_id: str
     status: str
@@ -36,14 +36,14 @@ class TaskState(Result):
 
 
 class TaskParams(RequestParams):
-    """Names a task, and answers it."""
+    """Parameters that name a task and answer its questions."""
 
     task_id: str
     input_responses: dict[str, Any] | None = None
 
 
 class TaskRequest(Request[TaskParams, str]):
-    """One request of the extension."""
+    """A request of the extension."""
 
     name_param = "taskId"
 
@@ -52,12 +52,12 @@ class TaskRequest(Request[TaskParams, str]):
 
 
 class TakesTasks(ClientExtension):
-    """Declares the extension; an ordinary call polls until the task has ended."""
+    """Support for the extension; an ordinary call polls until its task has ended."""
 
     identifier = EXTENSION_ID
 
     def claims(self) -> list[ResultClaim[TaskHandle]]:
-        """The one shape."""
+        """Return the one result type that replaces a tool's result."""
         return [ResultClaim(result_type="task", model=TaskHandle, resolve=_resolved)]
 
 
@@ -68,7 +68,7 @@ async def _resolved(handle: TaskHandle, context: ClaimContext) -> CallToolResult
 
 
 async def until_ended(session: ClientSession, task_id: str) -> TaskState:
-    """A task when it does not work any more."""
+    """Poll a task until it no longer works."""
     while True:
         task = await _task(session, task_id)
         if task.status != "working":
@@ -77,25 +77,25 @@ async def until_ended(session: ClientSession, task_id: str) -> TaskState:
 
 
 async def call(client: Client, tool: str, arguments: dict[str, Any]) -> CallToolResult | TaskHandle:
-    """What a tool answers: a result, or a task for it."""
+    """Call a tool and return its result, or a task for it."""
     answer = await client.session.call_tool(tool, arguments, allow_claimed=True)
     return cast("CallToolResult | TaskHandle", answer)
 
 
 async def task_of(client: Client, tool: str, arguments: dict[str, Any]) -> TaskHandle:
-    """The task that a tool answers with."""
+    """Call a tool and return the task that it answers with."""
     answer = await call(client, tool, arguments)
     assert isinstance(answer, TaskHandle), answer
     return answer
 
 
 async def get_task(client: Client, task_id: str) -> TaskState:
-    """A task as it is now."""
+    """Return the current state of a task."""
     return await _task(client.session, task_id)
 
 
 async def tell_task(client: Client, method: str, task_id: str) -> dict[str, Any]:
-    """What `tasks/cancel` or `tasks/update` answers, without what every result has."""
+    """Send `tasks/cancel` or `tasks/update`, and return the response's own fields."""
     answers: dict[str, Any] | None = {} if method == "tasks/update" else None
     params = TaskParams(task_id=task_id, input_responses=answers)
     answer = await client.session.send_request(TaskRequest(method=method, params=params), Result)

@@ -26,7 +26,7 @@ from .upload_file import upload_file_tool
 def tools_of(
     toolsets: Collection[Toolset] = DEFAULT_TOOLSETS, *, saves_by_itself: bool = False
 ) -> list[Tool]:
-    """The tools of these groups, in the order in which clients see them.
+    """Return the tools of these groups, in the order in which clients see them.
 
     `saves_by_itself` says that a look at a finished run saves its files.
     """

@@ -3,7 +3,8 @@
 from mcp.server.mcpserver.tools import Tool
 
 from ...api.models import PriceEstimate
-from ...runs.rules import unpriced_references
+from ...next_steps import SAME_GENERATION, after_price
+from ...runs.views import describe_estimate, estimate_as_json
 from ..answers import Answer, additive
 from ..context import ToolContext, app_of, begin_call, report_upload, runs_for
 from ..tool import make_tool
@@ -25,13 +26,7 @@ class PriceAnswer(Answer):
 
     def facts(self) -> list[str]:
         """Return the price, then the balance before and after."""
-        lines = [f"Price {self.estimated_price_creative_units:g} CU (estimated)."]
-        balance = self.workspace_balance_creative_units
-        remaining = self.estimated_remaining_balance_creative_units
-        if balance is not None:
-            after = f", {remaining:g} CU after the run" if remaining is not None else ""
-            lines.append(f"Balance {balance:g} CU{after}.")
-        return [*lines, self.warning] if self.warning else lines
+        return describe_estimate(dict(self))
 
 
 async def estimate_price(arguments: GenerationArguments, context: ToolContext) -> PriceAnswer:
@@ -39,31 +34,15 @@ async def estimate_price(arguments: GenerationArguments, context: ToolContext) -
     estimate = await runs_for(context).estimate(
         arguments, begin_call(context), on_upload=report_upload(context)
     )
-    return price_answer(estimate, "Call execute_inference with the same arguments.", context)
+    return price_answer(estimate, SAME_GENERATION, context)
 
 
 def price_answer(estimate: PriceEstimate, next_step: str, context: ToolContext) -> PriceAnswer:
     """Return an estimate as an answer; `next_step` is for a price that needs no approval."""
-    shared = set(PriceEstimate.model_fields) & set(PriceAnswer.model_fields)
+    confirm_above = app_of(context).settings.confirm_above
     return PriceAnswer(
-        **estimate.model_dump(include=shared),
-        warning=unpriced_references(estimate.references_refused),
-        next_step=_next_step(estimate, next_step, app_of(context).settings.confirm_above),
+        **estimate_as_json(estimate), next_step=after_price(estimate, next_step, confirm_above)
     )
-
-
-def _next_step(estimate: PriceEstimate, next_step: str, confirm_above: float) -> str:
-    if estimate.has_sufficient_creative_units is False:
-        missing = estimate.estimated_remaining_balance_creative_units
-        amount = f" {-missing:g} CU are missing." if missing is not None and missing < 0 else ""
-        return f"Add Creative Units at app.layer.ai, or make fewer or smaller outputs.{amount}"
-    price = estimate.estimated_price_creative_units
-    if price > confirm_above:
-        return (
-            f"Ask the user first: it costs more than {confirm_above:g} CU. After a yes: "
-            f"{next_step} Add max_price_creative_units {price:g}."
-        )
-    return next_step
 
 
 def estimate_price_tool() -> Tool:

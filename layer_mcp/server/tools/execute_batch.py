@@ -8,16 +8,16 @@ from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from ...arguments import parse_arguments
 from ...errors import LayerError
 from ...runs.references import Draft
 from ...runs.rules import duplicate_error, unpriced_references
 from ...runs.types import QUEUED, Plan, Run
 from ...runs.views import count_noun, shorten
+from ...schema import portable_schema
 from ..answers import WORKSPACE, Answer, paid
 from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
-from ..arguments import parse_arguments
 from ..context import ToolContext, runs_for
-from ..schema import portable_schema
 from ..tool import make_tool
 from .execute_inference import GenerationArguments
 

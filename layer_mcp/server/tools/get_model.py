@@ -5,14 +5,13 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, Request
-from ...api.model_arguments import argument_use
-from ...runs.views import shorten
+from ...next_steps import AFTER_MODEL
+from ...runs.views import model_as_json
 from ..answers import WORKSPACE, Answer, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = "What one model can do: which arguments of execute_inference it uses and ignores."
-MAX_TEXT = 1000
 
 
 class GetModelArguments(Request, ArgModelBase):
@@ -37,7 +36,7 @@ class ModelUseAnswer(Answer):
     notes: list[str]
 
     def facts(self) -> list[str]:
-        """What it is, which arguments it takes, what to mind."""
+        """Describe the model, its arguments and its restrictions."""
         kind = ", ".join(fact for fact in (self.modality, self.inference_timing) if fact)
         lines = [f"{self.name or self.model_id} ({kind})"]
         lines += [text for text in (self.description,) if text]
@@ -55,29 +54,11 @@ async def get_model(arguments: GetModelArguments, context: ToolContext) -> Model
     """Layer's capabilities, sorted by the arguments that they speak of."""
     client = runs_for(context).client
     model = await client.get_model(arguments.model_id, workspace=arguments.workspace_id)
-    use = argument_use(model)
-    return ModelUseAnswer(
-        model_id=model.model_id,
-        name=shorten(model.name),
-        modality=shorten(model.modality),
-        inference_timing=shorten(model.inference_timing),
-        description=_bounded(model.description),
-        prompt_format=_bounded(model.prompt_format),
-        uses=list(use.uses),
-        may_use=list(use.may_use),
-        ignores=list(use.ignores),
-        notes=[note[:MAX_TEXT] for note in use.notes],
-        next_step="Call estimate_price or execute_inference with the arguments that it uses.",
-    )
-
-
-def _bounded(text: str | None) -> str | None:
-    line = " ".join((text or "").split())
-    return line[:MAX_TEXT] or None
+    return ModelUseAnswer(**model_as_json(model), next_step=AFTER_MODEL)
 
 
 def get_model_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         get_model,
         title="What a model can do",

@@ -7,17 +7,16 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import BaseModel, Field
 
 from ...api.fields import NoFlag
-from ...api.models import ModelQuery, ModelSummary
-from ...runs.views import shorten
-from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
+from ...api.models import ModelQuery
+from ...next_steps import after_models, next_page
+from ...runs.views import model_row_as_json
+from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = """\
 Find a model for execute_inference: by what it makes, by words, by what it can do. Rows have \
 model_id, name and typical time."""
-
-NEXT_STEP = "Call get_model for what a model uses, then execute_inference with its model_id."
 
 # More rows than these would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=50), NoFlag]
@@ -30,7 +29,7 @@ class ListModelsArguments(ModelQuery, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> ModelQuery:
-        """What goes to Layer."""
+        """Return the query that Layer gets."""
         return ModelQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
@@ -52,7 +51,7 @@ class ModelsAnswer(Answer):
     total_count: int | None = None
 
     def facts(self) -> list[str]:
-        """A line for each model."""
+        """Write a line for each model."""
         return [_line(row) for row in self.models] or ["No model matches."]
 
 
@@ -60,25 +59,13 @@ async def list_models(arguments: ListModelsArguments, context: ToolContext) -> M
     """One page of Layer's list, in short rows."""
     client = runs_for(context).client
     page = await client.list_models(arguments.query(), workspace=arguments.workspace_id)
-    rows = fit_rows([_row(model) for model in page.models])
+    rows = fit_rows([ModelRow(**model_row_as_json(model)) for model in page.models])
     shown, found = len(rows), len(page.models)
     return ModelsAnswer(
         models=rows,
         next_cursor=page.next_cursor if shown == found else None,
         total_count=page.pagination.total_count if page.pagination else None,
-        next_step=NEXT_STEP + next_page("list_models", shown, found, page.next_cursor)
-        if rows
-        else "Leave out filters or use other words.",
-    )
-
-
-def _row(model: ModelSummary) -> ModelRow:
-    return ModelRow(
-        model_id=model.model_id,
-        name=shorten(model.name),
-        modality=shorten(model.modality),
-        inference_timing=shorten(model.inference_timing),
-        description=shorten(model.description),
+        next_step=after_models(shown) + next_page("list_models", shown, found, page.next_cursor),
     )
 
 
@@ -89,7 +76,7 @@ def _line(row: ModelRow) -> str:
 
 
 def list_models_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         list_models,
         title="Find models",

@@ -9,10 +9,11 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
+from ...next_steps import after_runs, next_page
 from ...runs.service import WaitFor
 from ...runs.types import Run, RunFilter, StatusFilter
 from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
-from ..answers import WORKSPACE, Answer, additive, fit_rows, next_page, read_only
+from ..answers import WORKSPACE, Answer, additive, fit_rows, read_only
 from ..context import ToolContext, begin_call, report_ended, runs_for
 from ..run_answers import RunRow
 from ..tool import make_tool
@@ -85,7 +86,7 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
         spent_creative_units=totals.spent_creative_units,
         next_cursor=cursor,
         warning=f"Nothing is kept between runs: {problem}." if problem else None,
-        next_step=_next_step(arguments, totals.running, rows)
+        next_step=after_runs(found[: arguments.limit], totals.running, arguments.wait_for)
         + next_page("list_runs", 0, 0, cursor),
     )
 
@@ -106,17 +107,6 @@ def _rows(runs: list[Run], arguments: ListRunsArguments) -> list[RunRow]:
     if arguments.batch_id is None:
         return rows
     return [row.model_copy(update={"batch_id": None}) for row in rows]
-
-
-def _next_step(arguments: ListRunsArguments, running: int, rows: list[RunRow]) -> str:
-    if running:
-        word = "all" if arguments.wait_for == "none" else arguments.wait_for
-        return f"{running} still run: call list_runs again with wait_for {word}."
-    if any(row.status == "unknown" for row in rows):
-        return "Look in Layer (app.layer.ai) for the unknown ones before starting them again."
-    if not rows:
-        return "Nothing was started that fits; leave filters out to see all."
-    return "get_status shows a run and a picture of it; save_outputs saves its files."
 
 
 def list_runs_tool(*, saves_by_itself: bool) -> Tool:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from ...api.fields import NoFlag
 from ...api.models import Workflow, WorkflowQuery
 from ...api.workflow_inputs import describe_input
+from ...next_steps import next_page
 from ...runs.views import shorten
-from ..answers import WORKSPACE, Answer, fit_rows, next_page, read_only
+from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
@@ -30,7 +31,7 @@ class ListWorkflowsArguments(WorkflowQuery, ArgModelBase):
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> WorkflowQuery:
-        """What goes to Layer."""
+        """Return the query that Layer gets."""
         return WorkflowQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
@@ -61,7 +62,7 @@ class WorkflowsAnswer(Answer):
     next_cursor: str | None = None
 
     def facts(self) -> list[str]:
-        """A line for each workflow, and one for each of its inputs."""
+        """Write a line for each workflow, and one for each of its inputs."""
         lines = [line for row in self.workflows for line in _lines(row)]
         return lines or ["No workflow matches."]
 
@@ -113,7 +114,7 @@ def _lines(row: WorkflowRow) -> list[str]:
 
 
 def list_workflows_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         list_workflows,
         title="Find workflows",

@@ -38,7 +38,7 @@ class WorkspacesAnswer(Answer):
     workspaces: list[WorkspaceRow]
 
     def facts(self) -> list[str]:
-        """A line for each workspace."""
+        """Write a line for each workspace."""
         return [_line(row) for row in self.workspaces] or ["The account has no workspace."]
 
 
@@ -79,7 +79,7 @@ def _line(row: WorkspaceRow) -> str:
 
 
 def list_workspaces_tool() -> Tool:
-    """The tool as the server publishes it."""
+    """Return the tool as the server publishes it."""
     return make_tool(
         list_workspaces,
         title="Workspaces and balance",

@@ -13,7 +13,7 @@ from ...api.media_files import MEGABYTE
 from ...api.models import Output
 from ...errors import LayerError
 from ...paths import output_folder, output_subfolder
-from ...runs.outputs import OnBytes, SavedOutputs
+from ...runs.outputs import OnBytes, SavedOutputs, report_total
 from ...runs.types import Run
 from ..answers import WORKSPACE, Answer, additive
 from ..context import ToolContext, app_of, begin_call
@@ -88,18 +88,11 @@ def _numbers(outputs: Sequence[Output], file_ids: Sequence[str]) -> set[int]:
 
 
 def _report_bytes(outputs: Sequence[Output], numbers: set[int], context: ToolContext) -> OnBytes:
-    sizes_bytes = [outputs[number - 1].file_size_bytes or 0 for number in numbers]
-    total_bytes = sum(sizes_bytes) if all(sizes_bytes) else None
-    arrived_bytes: dict[int, int] = {}
+    async def report(arrived_bytes: int, total_bytes: int | None) -> None:
+        message = f"{arrived_bytes / MEGABYTE:.1f} MB saved"
+        await context.report_progress(arrived_bytes, total_bytes, message)
 
-    async def report(number: int, so_far_bytes: int) -> None:
-        # A transfer that starts over must not let the progress shrink.
-        arrived_bytes[number] = max(so_far_bytes, arrived_bytes.get(number, 0))
-        done_bytes = sum(arrived_bytes.values())
-        message = f"{done_bytes / MEGABYTE:.1f} MB saved"
-        await context.report_progress(done_bytes, total_bytes, message)
-
-    return report
+    return report_total(outputs, numbers, report)
 
 
 def _nothing_to_save(run: Run) -> LayerError:

@@ -1,4 +1,4 @@
-"""One small picture for a model's eyes."""
+"""The contact sheet that shows a model the outputs of a run."""
 
 import io
 import random
@@ -12,27 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFile, ImageOps, ImageStat
 
-from layer_mcp.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
+from layer_mcp.runs.preview import MAX_BYTES, MAX_SIDE, contact_sheet, small_picture
 
 RED, BLUE, GREEN, YELLOW = (220, 40, 40), (40, 40, 220), (40, 200, 40), (220, 220, 40)
 
-# An entry of an image description whose text lies behind the end.
+# An image description whose text is beyond the end of the data.
 CUT_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0e\x01\x02\0\xff\0\0\0\xff\x0f\0\0\0\0\0\0"
 
 
-def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def plain(color: tuple[int, ...] = RED, size: tuple[int, int] = (300, 300)) -> bytes:
-    return saved(Image.new("RGB" if len(color) == 3 else "RGBA", size, color))
+    return encode(Image.new("RGB" if len(color) == 3 else "RGBA", size, color))
 
 
 def noise(mode: str = "RGB", side: int = 512) -> bytes:
     pixels = random.Random(1).randbytes(side * side * len(mode))
-    return saved(Image.frombytes(mode, (side, side), pixels), compress_level=1)
+    return encode(Image.frombytes(mode, (side, side), pixels), compress_level=1)
 
 
 def quarters(size: tuple[int, int] = (64, 32)) -> Image.Image:
@@ -42,19 +42,19 @@ def quarters(size: tuple[int, int] = (64, 32)) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST)
 
 
-def drawn(pictures: Sequence[bytes]) -> bytes | None:
-    """The sheet of these files."""
+def draw_sheet(pictures: Sequence[bytes]) -> bytes | None:
+    """Draw the sheet of these files."""
     return contact_sheet([small_picture(data) for data in pictures])
 
 
 def sheet_of(*pictures: bytes) -> Image.Image:
-    data = drawn(pictures)
+    data = draw_sheet(pictures)
     assert data is not None
     return Image.open(io.BytesIO(data))
 
 
 def color_at(image: Image.Image, x: float, y: float) -> tuple[int, ...]:
-    """The colour at a place between 0 and 1."""
+    """Return the color at coordinates between 0 and 1."""
     pixel = image.convert("RGB").getpixel((int(x * image.width), int(y * image.height)))
     assert isinstance(pixel, tuple)
     return pixel
@@ -68,26 +68,26 @@ def close(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(abs(a - b) < 30 for a, b in zip(one, other, strict=True))
 
 
-def test_a_jpeg_of_very_many_scans_is_no_picture() -> None:
-    few = saved(quarters(), "JPEG", progressive=True)
+def test_rejects_a_jpeg_with_many_scans() -> None:
+    few = encode(quarters(), "JPEG", progressive=True)
     assert small_picture(few) is not None
     assert small_picture(few + b"\xff\xda" * 41) is None
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_bytes_that_mean_a_scan_in_a_jpeg_mean_nothing_elsewhere(kind: str) -> None:
-    assert small_picture(saved(quarters(), kind) + b"\xff\xda" * 41) is not None
+def test_other_formats_may_contain_the_bytes_of_jpeg_scans(kind: str) -> None:
+    assert small_picture(encode(quarters(), kind) + b"\xff\xda" * 41) is not None
 
 
 @pytest.mark.parametrize(("width", "is_shown"), [(5000, True), (5001, False)])
-def test_a_picture_of_too_many_pixels_is_not_decoded(width: int, is_shown: bool) -> None:
-    assert (small_picture(saved(Image.new("1", (width, 5000)))) is not None) == is_shown
+def test_rejects_a_picture_with_too_many_pixels(width: int, is_shown: bool) -> None:
+    assert (small_picture(encode(Image.new("1", (width, 5000)))) is not None) == is_shown
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 16])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_noise_stays_within_the_limits(count: int, mode: str) -> None:
-    data = drawn([noise(mode)] * count)
+def test_a_sheet_of_noise_stays_within_the_limits(count: int, mode: str) -> None:
+    data = draw_sheet([noise(mode)] * count)
     assert data is not None
     assert len(data) <= MAX_BYTES
     assert max(Image.open(io.BytesIO(data)).size) <= MAX_SIDE
@@ -96,7 +96,7 @@ def test_noise_stays_within_the_limits(count: int, mode: str) -> None:
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=16))
-def test_any_sizes_fit_on_a_sheet(sizes: list[tuple[int, int]]) -> None:
+def test_pictures_of_any_size_fit_on_a_sheet(sizes: list[tuple[int, int]]) -> None:
     assert max(sheet_of(*(plain(RED, size) for size in sizes)).size) <= MAX_SIDE
 
 
@@ -104,7 +104,7 @@ def test_a_sheet_is_a_jpeg() -> None:
     assert sheet_of(plain()).format == "JPEG"
 
 
-def test_one_picture_keeps_its_aspect() -> None:
+def test_one_picture_keeps_its_aspect_ratio() -> None:
     assert sheet_of(plain(RED, (2000, 1000))).size == (512, 256)
 
 
@@ -112,23 +112,23 @@ def test_a_small_picture_is_not_scaled_up() -> None:
     assert sheet_of(plain(RED, (40, 30))).size == (40, 30)
 
 
-def test_a_picture_of_one_row_is_shown() -> None:
+def test_shows_a_picture_of_one_row() -> None:
     assert sheet_of(plain(RED, (5000, 1))).size == (512, 1)
 
 
-def test_pictures_stand_in_their_order() -> None:
+def test_pictures_appear_in_their_order() -> None:
     sheet = sheet_of(*(plain(color) for color in (RED, BLUE, GREEN, YELLOW)))
     places = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]
     shown = [color_at(sheet, *place) for place in places]
     assert all(map(close, shown, (RED, BLUE, GREEN, YELLOW)))
 
 
-def test_each_cell_has_a_number_of_its_own() -> None:
+def test_every_cell_has_its_number() -> None:
     sheet = sheet_of(*[plain()] * 16)
     step = (sheet.width - 4) // 4
     corners = [(4 + step * (i % 4), 4 + step * (i // 4)) for i in range(16)]
     labels = [sheet.crop((x, y, x + 28, y + 20)).convert("L") for x, y in corners]
-    # Compression alone leaves a difference of up to 4.
+    # Compression alone causes a difference of up to 4.
     assert all(mean_difference(*pair) > 5 for pair in combinations(labels, 2))
 
 
@@ -136,38 +136,38 @@ def test_one_picture_has_no_number() -> None:
     assert close(color_at(sheet_of(plain()), 0.03, 0.03), RED)
 
 
-def test_wide_pictures_are_stacked_to_be_larger() -> None:
+def test_wide_pictures_are_stacked() -> None:
     assert sheet_of(*[plain(RED, (1600, 400))] * 2).size == (512, 264)
 
 
-def test_more_than_sixteen_are_left_out() -> None:
-    assert drawn([plain()] * 17) == drawn([plain()] * 16)
+def test_omits_pictures_after_the_sixteenth() -> None:
+    assert draw_sheet([plain()] * 17) == draw_sheet([plain()] * 16)
 
 
 @pytest.mark.parametrize(
     "picture",
     [
         pytest.param(plain((0, 0, 0, 0)), id="rgba"),
-        pytest.param(saved(Image.new("LA", (300, 300))), id="grey"),
-        pytest.param(saved(Image.new("P", (300, 300)), transparency=0), id="palette"),
-        pytest.param(saved(Image.new("RGB", (300, 300)), transparency=(0, 0, 0)), id="one colour"),
-        pytest.param(saved(Image.new("RGBA", (300, 300)), "WEBP"), id="webp"),
+        pytest.param(encode(Image.new("LA", (300, 300))), id="grey"),
+        pytest.param(encode(Image.new("P", (300, 300)), transparency=0), id="palette"),
+        pytest.param(encode(Image.new("RGB", (300, 300)), transparency=(0, 0, 0)), id="one colour"),
+        pytest.param(encode(Image.new("RGBA", (300, 300)), "WEBP"), id="webp"),
     ],
 )
-def test_what_is_transparent_shows_a_light_checkerboard(picture: bytes) -> None:
+def test_transparent_pictures_get_a_light_checkerboard(picture: bytes) -> None:
     extrema = sheet_of(picture).convert("L").getextrema()
     assert extrema == (pytest.approx(188, abs=9), pytest.approx(222, abs=9))
 
 
-def test_an_opaque_picture_has_no_checkerboard() -> None:
+def test_opaque_pictures_get_no_checkerboard() -> None:
     assert close(color_at(sheet_of(plain((*RED, 255))), 0.5, 0.5), RED)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_stands_upright(orientation: int) -> None:
+def test_rotates_a_picture_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = saved(quarters(), "JPEG", exif=exif, quality=95, subsampling=0)
+    picture = encode(quarters(), "JPEG", exif=exif, quality=95, subsampling=0)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(picture)))
     sheet = sheet_of(picture)
     assert sheet.size == upright.size
@@ -176,39 +176,39 @@ def test_a_picture_stands_upright(orientation: int) -> None:
 
 
 def test_broken_metadata_does_not_lose_the_picture() -> None:
-    picture = saved(quarters(), "JPEG", exif=b"Exif\0\0no metadata")
+    picture = encode(quarters(), "JPEG", exif=b"Exif\0\0no metadata")
     assert sheet_of(picture).size == (64, 32)
 
 
-def test_metadata_stays_behind() -> None:
+def test_drops_metadata() -> None:
     exif = Image.Exif()
     exif[0x010E] = "where it was made"
-    data = drawn([saved(quarters(), "JPEG", exif=exif, comment=b"secret")])
+    data = draw_sheet([encode(quarters(), "JPEG", exif=exif, comment=b"secret")])
     assert data is not None
     assert b"where it was made" not in data
     assert b"secret" not in data
 
 
-def test_grey_of_sixteen_bits_is_not_cut_off() -> None:
-    picture = saved(Image.frombytes("I;16", (50, 50), b"\x00\x80" * 2500))
+def test_16_bit_gray_is_not_clipped() -> None:
+    picture = encode(Image.frombytes("I;16", (50, 50), b"\x00\x80" * 2500))
     assert close(color_at(sheet_of(picture), 0.5, 0.5), (128, 128, 128))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "CMYK"])
-def test_other_kinds_of_pixels_are_shown(mode: str) -> None:
+def test_shows_other_pixel_formats(mode: str) -> None:
     image = Image.new("RGB", (300, 300), (255, 255, 255)).convert(mode)
-    picture = saved(image, "JPEG" if mode == "CMYK" else "PNG")
+    picture = encode(image, "JPEG" if mode == "CMYK" else "PNG")
     assert close(color_at(sheet_of(picture), 0.5, 0.5), (255, 255, 255))
 
 
-def test_a_huge_picture_is_scaled_down() -> None:
-    sheet = sheet_of(saved(quarters((4900, 4900)), "JPEG"))
+def test_scales_a_large_picture_down() -> None:
+    sheet = sheet_of(encode(quarters((4900, 4900)), "JPEG"))
     assert sheet.size == (512, 512)
     assert close(color_at(sheet, 0.75, 0.25), BLUE)
 
 
 @pytest.mark.parametrize("side", [9000, 10_000, 20_000])
-def test_too_many_pixels_are_refused_without_decoding(
+def test_rejects_too_many_pixels_without_decoding(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[object] = []
@@ -217,21 +217,21 @@ def test_too_many_pixels_are_refused_without_decoding(
         decoded.append(image)
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    assert drawn([saved(Image.new("1", (side, side)))]) is None
+    assert draw_sheet([encode(Image.new("1", (side, side)))]) is None
     assert decoded == []
 
 
 @pytest.mark.parametrize(
     "picture",
     [
-        pytest.param(saved(Image.new("1", (10_000, 10_000))), id="large"),
-        pytest.param(saved(quarters(), "JPEG", exif=CUT_EXIF), id="broken metadata"),
+        pytest.param(encode(Image.new("1", (10_000, 10_000))), id="large"),
+        pytest.param(encode(quarters(), "JPEG", exif=CUT_EXIF), id="broken metadata"),
     ],
 )
-def test_no_warning_comes_through(picture: bytes) -> None:
+def test_raises_no_warning(picture: bytes) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        drawn([picture])
+        draw_sheet([picture])
     assert caught == []
 
 
@@ -240,23 +240,23 @@ def test_no_warning_comes_through(picture: bytes) -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(b"not a picture", id="text"),
-        pytest.param(saved(quarters(), "GIF"), id="gif"),
-        pytest.param(saved(quarters(), "BMP"), id="bmp"),
+        pytest.param(encode(quarters(), "GIF"), id="gif"),
+        pytest.param(encode(quarters(), "BMP"), id="bmp"),
         pytest.param(plain()[:40], id="png without pixels"),
         pytest.param(noise(side=100)[:20_000], id="cut png"),
-        pytest.param(saved(quarters((500, 500)), "JPEG")[:-900], id="cut jpeg"),
-        pytest.param(saved(quarters((500, 500)), "WEBP")[:-90], id="cut webp"),
+        pytest.param(encode(quarters((500, 500)), "JPEG")[:-900], id="cut jpeg"),
+        pytest.param(encode(quarters((500, 500)), "WEBP")[:-90], id="cut webp"),
     ],
 )
-def test_what_does_not_decode_gives_no_sheet(data: bytes) -> None:
-    assert drawn([data]) is None
+def test_returns_no_sheet_for_files_that_cannot_be_decoded(data: bytes) -> None:
+    assert draw_sheet([data]) is None
 
 
-def test_no_pictures_give_no_sheet() -> None:
-    assert drawn([]) is None
+def test_returns_no_sheet_without_pictures() -> None:
+    assert draw_sheet([]) is None
 
 
-def test_a_lost_picture_keeps_its_cell_empty() -> None:
+def test_a_picture_that_cannot_be_decoded_leaves_an_empty_cell() -> None:
     sheet = sheet_of(b"not a picture", plain())
     assert close(color_at(sheet, 0.25, 0.3), (66, 66, 71))
     assert close(color_at(sheet, 0.75, 0.5), RED)
@@ -268,7 +268,7 @@ def test_a_lost_picture_keeps_its_cell_empty() -> None:
     st.lists(st.tuples(st.integers(12, 4000), st.integers(0, 255)), max_size=8),
 )
 def test_a_damaged_picture_never_raises(kind: str, damage: list[tuple[int, int]]) -> None:
-    data = bytearray(saved(quarters(), kind))
+    data = bytearray(encode(quarters(), kind))
     for place, value in damage:
         data[place % len(data)] = value
-    drawn([bytes(data), bytes(data)])
+    draw_sheet([bytes(data), bytes(data)])

@@ -1,13 +1,21 @@
 """One small picture that shows a model the outputs of a run."""
 
 import io
+import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .api.media_files import sniff
+import anyio
+from anyio import to_thread
+
+from ..api.client import LayerClient
+from ..api.media_files import MEGABYTE, is_image, sniff
+from ..api.models import Output
+from ..errors import LayerError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
 MAX_SIDE = 512
 MAX_BYTES = 100_000
 MAX_PICTURES = 16
+PICTURES_AT_ONCE = 4
+MAX_PICTURE_BYTES = 20 * MEGABYTE
 MAX_PIXELS = 25_000_000
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 40
 
@@ -34,6 +44,44 @@ LABEL_TEXT = (255, 255, 255)
 # Squares as large as JPEG's blocks add few bytes, and both white and black stand out on them.
 SQUARE_PIXELS = 8
 SQUARES = (188, 222)
+
+logger = logging.getLogger(__name__)
+
+
+async def make_preview(
+    client: LayerClient,
+    outputs: Sequence[Output],
+    paths: Mapping[int, Path],
+    *,
+    limiter: anyio.CapacityLimiter,
+) -> bytes | None:
+    """Load the outputs that can be seen and draw them as one small JPEG, or return None.
+
+    `paths` are those of the saved outputs by their numbers, from 1. Threads that draw take a
+    token of `limiter`.
+    """
+    # What cannot be seen keeps its place, so that the numbers are those of the outputs.
+    pictures: list[SmallPicture | None] = [None] * min(len(outputs), MAX_PICTURES)
+    slots = anyio.Semaphore(PICTURES_AT_ONCE)
+
+    async def load(index: int) -> None:
+        async with slots:
+            data = await _load(client, outputs[index], paths.get(index + 1))
+            if data:
+                # Nothing in it changes anything: the thread may be left at the deadline.
+                pictures[index] = await to_thread.run_sync(
+                    small_picture, data, limiter=limiter, abandon_on_cancel=True
+                )
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(pictures)):
+                tasks.start_soon(load, index)
+        return await to_thread.run_sync(contact_sheet, pictures, limiter=limiter)
+    # A picture is a courtesy: without it the answer is as good.
+    except Exception:
+        logger.exception("No preview could be made")
+        return None
 
 
 def contact_sheet(pictures: "Sequence[SmallPicture | None]") -> bytes | None:
@@ -240,3 +288,26 @@ def _encode(sheet: "Image.Image") -> bytes:
         if buffer.tell() <= MAX_BYTES:
             return buffer.getvalue()
     return _encode(sheet.reduce(2))
+
+
+async def _load(client: LayerClient, output: Output, path: Path | None) -> bytes:
+    """Return a picture of an output: Layer's small one, else the output; empty for none."""
+    if not output.preview_url and not is_image(output.content_type):
+        return b""
+    if path and not output.preview_url:
+        return await to_thread.run_sync(_read_small_file, path)
+    sink = io.BytesIO()
+    try:
+        url = output.preview_url or output.url or ""
+        await client.download(url, sink, max_bytes=MAX_PICTURE_BYTES)
+    except LayerError as error:
+        logger.info("No preview: %s", error)
+        return b""
+    return sink.getvalue()
+
+
+def _read_small_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_PICTURE_BYTES else b""
+    except OSError:
+        return b""

@@ -1,15 +1,15 @@
-"""Parsing and validation of a tool's arguments; errors fit in one short sentence."""
+"""Parsing and validation of arguments of tools and commands; errors fit in one short sentence."""
 
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..errors import LayerError
+from .errors import Argument, LayerError, MessagePart
 from .schema import JsonObject
 
 MAX_PROBLEMS_NAMED = 3
@@ -47,7 +47,8 @@ def parse_arguments(model: type[ModelT], schema: JsonObject, arguments: JsonObje
     try:
         return model.model_validate(normalize(arguments, schema))
     except ValidationError as error:
-        raise LayerError("INVALID_ARGUMENTS", _describe(error.errors(), schema)) from None
+        sentence = list(_describe(error.errors(), schema))
+        raise LayerError("INVALID_ARGUMENTS", sentence) from None
 
 
 def normalize(value: Any, schema: JsonObject) -> Any:
@@ -78,22 +79,25 @@ def _parse_json(text: str) -> Any:
         return text
 
 
-def _describe(errors: Iterable[ErrorDetails], schema: JsonObject) -> str:
-    problems = [_describe_problem(error, schema) for error in errors]
-    more_count = len(problems) - MAX_PROBLEMS_NAMED
-    named = "; ".join(problems[:MAX_PROBLEMS_NAMED])
-    return f"{named}{f'; and {more_count} more' if more_count > 0 else ''}."
+def _describe(errors: Sequence[ErrorDetails], schema: JsonObject) -> Iterator[MessagePart]:
+    for number, error in enumerate(errors[:MAX_PROBLEMS_NAMED]):
+        if number:
+            yield "; "
+        place = ".".join(str(part)[:60] for part in error["loc"])
+        yield Argument(place) if place else "arguments"
+        yield _describe_problem(error, schema)
+    more_count = len(errors) - MAX_PROBLEMS_NAMED
+    yield f"; and {more_count} more." if more_count > 0 else "."
 
 
 def _describe_problem(error: ErrorDetails, schema: JsonObject) -> str:
-    place = ".".join(str(part)[:60] for part in error["loc"]) or "arguments"
     if error["type"] == "extra_forbidden":
-        return f"{place} is not an argument{_suggestion(error, schema)}"
+        return f" is not an argument{_suggestion(error, schema)}"
     message = error["msg"].partition(" after validation")[0]
     rule = RULES.get(error["type"]) or PYDANTIC_SUBJECT.sub("must ", message)
     given = error["input"]
     shown = f", not {given}" if isinstance(given, int | float) and len(str(given)) < 20 else ""
-    return f"{place} {rule}{shown}" if rule.startswith(("must", "is ")) else f"{place}: {rule}"
+    return f" {rule}{shown}" if rule.startswith(("must", "is ")) else f": {rule}"
 
 
 def _suggestion(error: ErrorDetails, schema: JsonObject) -> str:

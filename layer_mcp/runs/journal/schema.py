@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, cast
 
 SCHEMA_VERSION = 3
 
@@ -64,14 +64,14 @@ INDEXES = (
     "CREATE UNIQUE INDEX runs_live ON runs (account, fingerprint, copy_number) "
     "WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
-    "CREATE INDEX runs_by_id ON runs (account, run_id)",
-    "CREATE INDEX runs_by_batch ON runs (account, batch_id) WHERE batch_id IS NOT NULL",
-    "CREATE INDEX runs_unanswered ON runs (account, process_id) "
-    "WHERE state IN ('queued', 'sending')",
+    "CREATE INDEX runs_by_id ON runs (account, run_id, sequence)",
+    "CREATE INDEX runs_by_batch ON runs (account, batch_id, created_at, key) "
+    "WHERE batch_id IS NOT NULL",
+    "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
 )
 BEFORE = 2
-OLD_STATUSES = {"success": "complete", "failure": "failed", "pending": "in_progress"}
+OLD_STATUSES = {"success": "complete", "failure": "failed"}
 
 
 def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
@@ -99,29 +99,30 @@ def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
 
 def _carry_over(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT * FROM old_runs ORDER BY rowid").fetchall()
+    # Uploads and folders had no account. A folder belongs to that of its run; what belongs to none,
+    # to the newest account at the address.
     accounts: dict[str, str] = {}
+    accounts_of_runs: dict[tuple[str, str], str] = {}
     for sequence, row in enumerate(rows, 1):
-        accounts[row["api_url"]] = f"{row['api_url']}#{row['account']}"
         values: dict[str, Any] = _new_row(row) | {"sequence": sequence}
+        accounts[row["api_url"]] = values["account"]
+        accounts_of_runs[row["api_url"], row["run_id"]] = values["account"]
         if values["state"] in ("queued", "sending"):
             # Equal runs of one batch could be on their way.
             values["copy_number"] = sequence
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
-        outputs: list[dict[str, Any]] = _json_object(row["outcome"]).get("outputs") or []
-        for output in outputs:
-            if output.get("file_id"):
-                connection.execute(
-                    "INSERT INTO outputs VALUES (?, ?, ?) "
-                    "ON CONFLICT (account, file_id) DO UPDATE SET key = excluded.key",
-                    (values["account"], output["file_id"].lower(), values["key"]),
-                )
-    # They had no account: the newest one at the address has them now.
+        for file_id in _file_ids(row):
+            connection.execute(
+                "INSERT INTO outputs VALUES (?, ?, ?) "
+                "ON CONFLICT (account, file_id) DO UPDATE SET key = excluded.key",
+                (values["account"], file_id, values["key"]),
+            )
     for api_url, account in accounts.items():
-        connection.execute(
-            "INSERT INTO folders SELECT ?, run_id, folder FROM old_saved WHERE api_url = ?",
-            (account, api_url),
-        )
+        saved = connection.execute("SELECT * FROM old_saved WHERE api_url = ?", (api_url,))
+        for _, run_id, folder in saved.fetchall():
+            owner = accounts_of_runs.get((api_url, run_id), account)
+            connection.execute("INSERT INTO folders VALUES (?, ?, ?)", (owner, run_id, folder))
         connection.execute(
             "INSERT INTO uploads SELECT ?, workspace_id, sha256, file_id FROM old_uploads "
             "WHERE api_url = ?",
@@ -131,7 +132,7 @@ def _carry_over(connection: sqlite3.Connection) -> None:
 
 def _new_row(row: sqlite3.Row) -> dict[str, Any]:
     facts, outcome = _json_object(row["facts"]), _json_object(row["outcome"])
-    asked = facts.pop("asked", {})
+    asked = _object(facts.pop("asked", {}))
     is_workflow = row["kind"] == "workflow"
     request = {
         "body": {"inputs": asked} if is_workflow else asked,
@@ -166,14 +167,26 @@ def _new_row(row: sqlite3.Row) -> dict[str, Any]:
 
 def _new_state(row: sqlite3.Row) -> str:
     delivery, status = row["delivery"], row["status"] or "in_progress"
-    if delivery == "confirmed":
-        status = OLD_STATUSES.get(status, status)
-        return "in_progress" if status == "running" else status
-    return "queued" if delivery == "intended" else delivery
+    if delivery != "confirmed":
+        return "queued" if delivery == "intended" else delivery
+    # A run could be confirmed with a final status before its end was recorded.
+    return OLD_STATUSES.get(status, status) if row["has_ended"] else "in_progress"
+
+
+def _file_ids(row: sqlite3.Row) -> list[str]:
+    outputs = _json_object(row["outcome"]).get("outputs")
+    listed = cast("list[Any]", outputs) if isinstance(outputs, list) else []
+    found = (_object(output).get("file_id") for output in listed)
+    return [file_id.lower() for file_id in found if isinstance(file_id, str)]
 
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError):
+        return _object(json.loads(text))
+    except ValueError:
         return {}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; an empty one for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

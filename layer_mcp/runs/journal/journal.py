@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from ..api.models import Output
-from ..errors import LayerError, one_sentence
-from . import rules
-from .database import Connection, Database, DatabaseError
-from .types import (
-    ENDED_STATES,
+from ...errors import LayerError, one_sentence
+from .. import rules
+from ..types import (
+    IN_PROGRESS,
     NOT_FOUND,
     NOT_SENT,
     QUEUED,
@@ -30,7 +28,6 @@ from .types import (
     RateLimits,
     Reservation,
     Run,
-    RunError,
     RunFilter,
     RunRequest,
     RunTotals,
@@ -41,6 +38,8 @@ from .types import (
     error_as_json,
     outputs_as_json,
 )
+from .database import Connection, Database, DatabaseError
+from .rows import ENDED, FOLDER, STATUS, conditions, error_as_text, request_as_text, run_from_row
 
 TOKEN_DIGEST_LENGTH = 16
 DAY_SECONDS = 24 * 60 * 60
@@ -53,18 +52,6 @@ WAIT = "Another server is writing to it. Call again in some seconds."
 FREE_SPACE = "Free some space on the disk, then call again."
 
 LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
-ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"
-FOLDER = (
-    "(SELECT folder FROM folders WHERE folders.account = runs.account "
-    "AND folders.run_id = runs.run_id) AS folder"
-)
-# Each run is in exactly one of these groups.
-STATUS = f"""(CASE
-    WHEN state IN ('complete', 'failed', '{UNKNOWN}', '{NOT_SENT}') THEN state
-    WHEN {ENDED} THEN 'stopped'
-    ELSE 'running'
-END)"""
-
 ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger(__name__)
@@ -197,32 +184,39 @@ class Journal:
     async def mark_sending(self, run: Run) -> int | None:
         """Record that the first byte of a run is about to leave, and return the attempt's number.
 
-        None when it must not: another process took this one for dead.
+        None when it must not: another process took this one for dead, or sends the run itself.
 
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where = f"account = ? AND key = ? AND {LIVE}"
-        sql = f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1 WHERE {where}"
-        values = (self._account, run.key)
+        sql = (
+            f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1, process_id = ? "
+            "WHERE account = ? AND key = ? "
+            f"AND (state = '{QUEUED}' OR (state = '{SENDING}' AND process_id = ?))"
+        )
 
         def work(connection: Connection) -> int | None:
+            process_id = self._database.process_id
+            values = (process_id, self._account, run.key, process_id)
             if connection.execute(sql, values).rowcount != 1:
                 return None
-            found = connection.execute(f"SELECT attempt FROM runs WHERE {where}", values)
-            return found.fetchone()["attempt"]
+            sent = self._first(connection, "key = ?", run.key)
+            return sent.attempt if sent else None
 
         return await self._require(self._database.write(work), run.attempt + 1)
 
     async def confirm(self, run: Run) -> bool:
-        """Record what Layer answered to a submission; False when its row is gone.
+        """Record what Layer answered to a submission; False when its row was removed.
 
         Raises:
             DatabaseError: nothing was recorded.
         """
         price = run.estimated_price_creative_units
+        # The end comes with a price and outputs, which this answer does not have. A status of
+        # Layer's must not be taken for one of the journal's own states.
+        state = run.state if run.is_running else IN_PROGRESS
         sql = (
-            "UPDATE runs SET state = ?, run_id = ?, start = ?, "
+            "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
             "estimated_price = COALESCE(?, estimated_price), "
             # A lower price makes no room before the run has ended.
             "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
@@ -231,7 +225,7 @@ class Journal:
         counted = price or 0.0
         run_id = (run.run_id or "").lower()
         start = json.dumps(dict(run.start))
-        values = (run.state, run_id, start, price, counted, counted, self._account, run.key)
+        values = (state, run_id, start, price, counted, counted, self._account, run.key)
         return await self._database.write(
             lambda connection: connection.execute(sql, values).rowcount == 1
         )
@@ -243,12 +237,9 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         run_id = (error.inference_id or error.run_id or "").lower() or None
-        sql = (
-            f"UPDATE runs SET state = '{UNKNOWN}', error = ?, run_id = ? "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", error_as_text(error), run_id
         )
-        values = (_error_text(error), run_id, self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def mark_not_sent(self, run: Run, error: LayerError) -> None:
         """Record that the run was surely not started.
@@ -256,12 +247,9 @@ class Journal:
         Raises:
             DatabaseError: nothing was recorded.
         """
-        sql = (
-            f"UPDATE runs SET state = '{NOT_SENT}', error = ?, counted_price = 0 "
-            f"WHERE account = ? AND key = ? AND {LIVE}"
+        await self._write_own(
+            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", error_as_text(error)
         )
-        values = (_error_text(error), self._account, run.key)
-        await self._database.write(lambda connection: connection.execute(sql, values))
 
     async def requeue(self, run: Run) -> None:
         """Put a run that Layer refused without work back into the queue; its price still counts.
@@ -270,11 +258,15 @@ class Journal:
             DatabaseError: nothing was recorded.
         """
         sql = (
-            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL "
-            f"WHERE account = ? AND key = ? AND state = '{SENDING}' AND attempt = ?"
+            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL WHERE account = ? AND key = ? "
+            f"AND state = '{SENDING}' AND process_id = ? AND attempt = ?"
         )
-        values = (self._account, run.key, run.attempt)
-        await self._database.write(lambda connection: connection.execute(sql, values))
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (self._account, run.key, process_id, run.attempt))
+
+        await self._database.write(work)
 
     async def mark_ended(self, run: Run) -> None:
         """Record how a run ended. A failed one without a price was not charged."""
@@ -366,7 +358,7 @@ class Journal:
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where, values = _conditions(wanted)
+        where, values = conditions(wanted)
 
         def work(connection: Connection) -> list[Run]:
             self._recover_abandoned(connection)
@@ -381,7 +373,7 @@ class Journal:
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
-        where, values = _conditions(wanted)
+        where, values = conditions(wanted)
         sql = (
             "SELECT COUNT(*) AS count, "
             f"COALESCE(SUM(CASE WHEN {STATUS} = 'running' THEN 1 ELSE 0 END), 0) AS running, "
@@ -449,6 +441,19 @@ class Journal:
         if self._database.problem and self._is_required:
             raise _unavailable(self._database.problem)
 
+    async def _write_own(self, run: Run, assignments: str, *values: Any) -> None:
+        """Change the row of a run that this process is about to send or sends."""
+        sql = (
+            f"UPDATE runs SET {assignments} WHERE account = ? AND key = ? AND {LIVE} "
+            "AND process_id = ?"
+        )
+
+        def work(connection: Connection) -> None:
+            process_id = self._database.process_id
+            connection.execute(sql, (*values, self._account, run.key, process_id))
+
+        await self._database.write(work)
+
     async def _require(self, work: Awaitable[ResultT], fallback: ResultT) -> ResultT:
         """Return what the journal answers; the fallback if it fails and runs may go without it."""
         try:
@@ -474,21 +479,21 @@ class Journal:
         """Resolve submissions left behind by processes that are no longer running.
 
         Nobody takes them over at a desk: nobody wants yesterday's batch paid at tomorrow's start.
+        Those of other accounts are resolved too, because their prices count for this machine.
         """
-        sql = f"SELECT DISTINCT process_id FROM runs WHERE account = ? AND {LIVE}"
-        for row in connection.execute(sql, (self._account,)).fetchall():
+        sql = f"SELECT DISTINCT process_id FROM runs WHERE {LIVE}"
+        for row in connection.execute(sql).fetchall():
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
-            where = "WHERE account = ? AND process_id = ? AND state ="
+            where = f"WHERE process_id = ? AND {LIVE} AND state ="
             connection.execute(
-                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'",
-                (self._account, process_id),
+                f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)
             )
             connection.execute(
                 f"UPDATE runs SET state = '{NOT_SENT}', counted_price = 0, error = ? "
                 f"{where} '{QUEUED}'",
-                (json.dumps(STOPPED), self._account, process_id),
+                (json.dumps(STOPPED), process_id),
             )
             self._database.remove_process(process_id)
 
@@ -531,7 +536,7 @@ class Journal:
             "created_at": self._clock(),
             "estimated_price": price,
             "counted_price": price or 0.0,
-            "request": _request_text(request),
+            "request": request_as_text(request),
         }
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
@@ -556,12 +561,16 @@ class Journal:
             "WHERE api_url = ? AND created_at > ?",
             (self._api_url, self._clock() - DAY_SECONDS),
         ).fetchone()
-        in_flight = connection.execute(
-            "SELECT workspace_id, SUM(counted_price) AS price FROM runs "
-            f"WHERE api_url = ? AND {LIVE} GROUP BY workspace_id",
-            (self._api_url,),
+        # Few rows. With a condition on the address, SQLite would read all runs of the address.
+        live = connection.execute(
+            f"SELECT api_url, workspace_id, counted_price FROM runs WHERE {LIVE}"
         ).fetchall()
-        return Spending(day["price"], {row["workspace_id"]: row["price"] for row in in_flight})
+        in_flight: dict[str, float] = {}
+        for row in live:
+            if row["api_url"] == self._api_url:
+                total = in_flight.get(row["workspace_id"], 0.0) + row["counted_price"]
+                in_flight[row["workspace_id"]] = total
+        return Spending(day["price"], in_flight)
 
     def _usage(self, connection: Connection, workspace_id: str) -> Usage:
         """Return what counts against Layer's limits; nothing of the future: clocks are set back."""
@@ -589,93 +598,16 @@ class Journal:
 
     def _select(self, connection: Connection, where: str, *values: Any) -> list[Run]:
         sql = f"SELECT runs.*, {FOLDER} FROM runs WHERE account = ? AND {where}"
-        return [_run(row) for row in connection.execute(sql, (self._account, *values)).fetchall()]
+        return [
+            run_from_row(row)
+            for row in connection.execute(sql, (self._account, *values)).fetchall()
+        ]
 
 
 def account_of(api_url: str, token: str | None) -> str:
     """Return a name for the account of a token at an address that says nothing of the token."""
     digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
     return f"{api_url}#{digest[:TOKEN_DIGEST_LENGTH]}"
-
-
-def _conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
-    """Return a filter as SQL, and the values that it binds."""
-    found: list[tuple[str, tuple[Any, ...]]] = []
-    if wanted.since is not None:
-        found.append(("created_at >= ?", (wanted.since,)))
-    if wanted.workspace_id is not None:
-        found.append(("workspace_id = ?", (wanted.workspace_id,)))
-    if wanted.batch_id is not None:
-        found.append(("batch_id = ?", (wanted.batch_id,)))
-    if wanted.run_ids is not None:
-        marks = ", ".join("?" * len(wanted.run_ids))
-        found.append((f"run_id IN ({marks})", wanted.run_ids))
-    if wanted.status is not None:
-        found.append((f"{STATUS} = ?", (wanted.status,)))
-    if wanted.before is not None:
-        found.append(("(created_at, key) < (?, ?)", wanted.before))
-    where = " AND ".join(condition for condition, _ in found) or "1 = 1"
-    return where, tuple(value for _, values in found for value in values)
-
-
-def _run(row: Any) -> Run:
-    error, request = _json_object(row["error"]), _json_object(row["request"])
-    return Run(
-        request=RunRequest(
-            kind=row["kind"],
-            subject_id=row["subject_id"],
-            workspace_id=row["workspace_id"],
-            body=request.get("body") or {},
-            given=tuple(request.get("given") or ()),
-            files=request.get("files") or {},
-            output_count=request.get("output_count"),
-            subject_name=request.get("subject_name"),
-            label=request.get("label") or "",
-            copy_number=row["copy_number"],
-        ),
-        state=row["state"],
-        created_at=row["created_at"],
-        key=row["key"],
-        run_id=row["run_id"],
-        batch_id=row["batch_id"],
-        attempt=row["attempt"],
-        estimated_price_creative_units=row["estimated_price"],
-        actual_price_creative_units=row["actual_price"],
-        outputs=tuple(Output.model_validate(output) for output in _json_list(row["outputs"])),
-        error=RunError(error["code"], error["message"]) if error else None,
-        start=_json_object(row["start"]),
-        folder=Path(row["folder"]) if row["folder"] else None,
-    )
-
-
-def _request_text(request: RunRequest) -> str:
-    content = {
-        "body": request.body,
-        "given": list(request.given),
-        "files": dict(request.files),
-        "output_count": request.output_count,
-        "subject_name": request.subject_name,
-        "label": request.label,
-    }
-    return json.dumps({name: value for name, value in content.items() if value})
-
-
-def _error_text(error: LayerError) -> str:
-    return json.dumps({"code": error.code, "message": error.message})
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text or "{}"))
-    except (ValueError, TypeError):
-        return {}
-
-
-def _json_list(text: str | None) -> list[Any]:
-    try:
-        return list(json.loads(text or "[]"))
-    except (ValueError, TypeError):
-        return []
 
 
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:

@@ -1,34 +1,39 @@
-"""Whether a price passes, as a rule of plain values."""
+"""Whether a price may be paid, as a rule of plain values."""
 
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_mcp.journal.entries import Spending
-from layer_mcp.server.price_gate import (
-    TOLERANCE,
-    PriceLimits,
-    Quote,
-    needs_a_yes,
-    price_difference,
-    price_limits,
-    refusal,
-    spending_refusal,
-    unasked_refusal,
-)
 
 from layer_mcp import LayerError, Settings
+from layer_mcp.runs.rules import (
+    TOLERANCE,
+    check_approval,
+    needs_approval,
+    price_error,
+    spend_limits,
+    spending_error,
+)
+from layer_mcp.runs.types import (
+    CallBudget,
+    Plan,
+    Quote,
+    RunRequest,
+    Spending,
+    SpendLimits,
+    SubmitOptions,
+)
 
 WORKSPACE = "w1"
-NO_LIMITS = PriceLimits(confirm_above=20)
+NO_LIMITS = SpendLimits(confirm_above=20)
 
 prices = st.floats(0, 1_000).map(lambda price: round(price, 2))
 several_prices = st.lists(prices, min_size=1, max_size=10)
 
 
-def quote(*prices: float | None, balance: float | None = 1000, suffices: bool = True) -> Quote:
-    return Quote(prices, WORKSPACE, balance, suffices)
+def quote(*prices: float | None, balance: float | None = 1000, is_covered: bool = True) -> Quote:
+    return Quote(prices, WORKSPACE, balance, is_covered)
 
 
 def code_of(error: LayerError | None) -> str | None:
@@ -54,11 +59,11 @@ def test_the_total_is_a_plain_sum_or_unknown(
 
 def test_the_limits_are_those_of_the_settings() -> None:
     settings = Settings(confirm_above=7, max_price=8, max_spend_per_day=9)
-    assert price_limits(settings) == PriceLimits(7, 8, 9)
+    assert spend_limits(settings) == SpendLimits(7, 8, 9)
 
 
 def test_without_limits_a_price_that_the_balance_covers_is_not_refused() -> None:
-    assert refusal(quote(1000), NO_LIMITS, None) is None
+    assert price_error(quote(1000), NO_LIMITS, None) is None
 
 
 @pytest.mark.parametrize(
@@ -78,8 +83,8 @@ def test_without_limits_a_price_that_the_balance_covers_is_not_refused() -> None
 def test_the_limit_of_a_run_holds_for_each_run(
     prices: list[float], max_price: float, code: str | None
 ) -> None:
-    limits = PriceLimits(20, max_price=max_price)
-    assert code_of(refusal(quote(*prices), limits, None)) == code
+    limits = SpendLimits(20, max_price=max_price)
+    assert code_of(price_error(quote(*prices), limits, None)) == code
 
 
 @pytest.mark.parametrize(
@@ -95,16 +100,16 @@ def test_the_limit_of_a_run_holds_for_each_run(
 def test_what_the_call_allows_holds_for_all_its_runs(
     prices: list[float], max_price: float, code: str | None
 ) -> None:
-    assert code_of(refusal(quote(*prices), NO_LIMITS, max_price)) == code
+    assert code_of(price_error(quote(*prices), NO_LIMITS, max_price)) == code
 
 
 def test_no_call_raises_the_limit_of_the_settings() -> None:
-    limits = PriceLimits(20, max_price=5)
-    assert code_of(refusal(quote(6), limits, 100)) == "PRICE_ABOVE_LIMIT"
+    limits = SpendLimits(20, max_price=5)
+    assert code_of(price_error(quote(6), limits, 100)) == "PRICE_ABOVE_LIMIT"
 
 
 def test_a_refusal_names_the_price_and_the_limit() -> None:
-    error = refusal(quote(6.5), PriceLimits(20, max_price=5), None)
+    error = price_error(quote(6.5), SpendLimits(20, max_price=5), None)
     assert error is not None
     assert "6.5 CU" in error.message
     assert "LAYER_MAX_PRICE allows 5" in error.message
@@ -114,31 +119,40 @@ def test_a_refusal_names_the_price_and_the_limit() -> None:
 @pytest.mark.parametrize(
     ("limits", "max_price"),
     [
-        (PriceLimits(20, max_price=1e9), None),
-        (PriceLimits(20, max_spend_per_day=1e9), None),
+        (SpendLimits(20, max_price=1e9), None),
+        (SpendLimits(20, max_spend_per_day=1e9), None),
         (NO_LIMITS, 1e9),
     ],
     ids=["a run", "a day", "the call"],
 )
 def test_a_price_that_could_not_be_had_is_above_every_limit(
-    limits: PriceLimits, max_price: float | None
+    limits: SpendLimits, max_price: float | None
 ) -> None:
-    assert code_of(refusal(quote(None), limits, max_price)) == "PRICE_UNKNOWN"
+    assert code_of(price_error(quote(None), limits, max_price)) == "PRICE_UNKNOWN"
 
 
 def test_one_unknown_price_makes_all_of_them_unknown() -> None:
-    assert code_of(refusal(quote(1, None), NO_LIMITS, 1e9)) == "PRICE_UNKNOWN"
+    assert code_of(price_error(quote(1, None), NO_LIMITS, 1e9)) == "PRICE_UNKNOWN"
 
 
 def test_an_unknown_price_without_any_limit_is_left_to_a_person() -> None:
-    assert refusal(quote(None), NO_LIMITS, None) is None
-    assert needs_a_yes(quote(None), NO_LIMITS)
+    assert price_error(quote(None), NO_LIMITS, None) is None
+    assert needs_approval(quote(None), NO_LIMITS)
 
 
 def test_why_a_price_is_unknown_is_said() -> None:
-    error = refusal(Quote([None], WORKSPACE, why_unknown="Layer answered 500."), NO_LIMITS, 1)
+    error = price_error(
+        Quote([None], WORKSPACE, reason_unknown="Layer answered 500."), NO_LIMITS, 1
+    )
     assert error is not None
     assert "Layer answered 500." in error.message
+
+
+def test_references_without_a_price_pass_no_hard_limit() -> None:
+    unpriced = Quote([1], WORKSPACE, 100, references_refused="No files.")
+    limits = SpendLimits(20, max_price=1e9)
+    assert code_of(price_error(unpriced, limits, None)) == "PRICE_UNKNOWN"
+    assert price_error(unpriced, NO_LIMITS, None) is None
 
 
 @pytest.mark.parametrize(
@@ -156,14 +170,14 @@ def test_why_a_price_is_unknown_is_said() -> None:
 def test_a_balance_that_is_too_low_is_refused_with_the_missing_amount(
     price: float, balance: float | None, missing: float | None
 ) -> None:
-    error = refusal(quote(price, balance=balance), NO_LIMITS, None)
+    error = price_error(quote(price, balance=balance), NO_LIMITS, None)
     assert (error.facts["missing_creative_units"] if error else None) == missing
     assert code_of(error) == ("INSUFFICIENT_BALANCE" if missing is not None else None)
 
 
 @pytest.mark.parametrize("balance", [100, None])
 def test_what_layer_says_of_the_balance_counts_too(balance: float | None) -> None:
-    error = refusal(quote(5, balance=balance, suffices=False), NO_LIMITS, None)
+    error = price_error(quote(5, balance=balance, is_covered=False), NO_LIMITS, None)
     assert code_of(error) == "INSUFFICIENT_BALANCE"
 
 
@@ -183,23 +197,23 @@ def test_what_layer_says_of_the_balance_counts_too(balance: float | None) -> Non
 def test_the_limit_of_a_day_holds_for_what_is_spent_and_all_new_runs(
     spent: float, prices: list[float], code: str | None
 ) -> None:
-    limits = PriceLimits(20, max_spend_per_day=10)
-    error = spending_refusal(quote(*prices), limits, Spending(spent, {}))
+    limits = SpendLimits(20, max_spend_per_day=10)
+    error = spending_error(quote(*prices), limits, Spending(spent, {}))
     assert code_of(error) == code
 
 
 @pytest.mark.parametrize(("spent", "left"), [(4, "6 of 10 CU are left"), (12, "0 of 10 CU")])
 def test_the_rest_of_the_day_is_named(spent: float, left: str) -> None:
-    limits = PriceLimits(20, max_spend_per_day=10)
-    error = spending_refusal(quote(7), limits, Spending(spent, {}))
+    limits = SpendLimits(20, max_spend_per_day=10)
+    error = spending_error(quote(7), limits, Spending(spent, {}))
     assert error is not None
     assert left in error.message
 
 
-def test_what_is_on_its_way_is_not_in_the_balance_any_more() -> None:
+def test_what_is_in_flight_is_not_in_the_balance_any_more() -> None:
     spending = Spending(6, {WORKSPACE: 6, "another": 50})
-    assert spending_refusal(quote(4, balance=10), NO_LIMITS, spending) is None
-    error = spending_refusal(quote(5, balance=10), NO_LIMITS, spending)
+    assert spending_error(quote(4, balance=10), NO_LIMITS, spending) is None
+    error = spending_error(quote(5, balance=10), NO_LIMITS, spending)
     assert code_of(error) == "INSUFFICIENT_BALANCE"
     assert error is not None
     assert error.facts["missing_creative_units"] == 1
@@ -207,7 +221,7 @@ def test_what_is_on_its_way_is_not_in_the_balance_any_more() -> None:
 
 def test_an_unknown_balance_is_left_to_layer() -> None:
     spending = Spending(1e6, {WORKSPACE: 1e6})
-    assert spending_refusal(quote(5, balance=None), NO_LIMITS, spending) is None
+    assert spending_error(quote(5, balance=None), NO_LIMITS, spending) is None
 
 
 @pytest.mark.parametrize(
@@ -225,63 +239,68 @@ def test_an_unknown_balance_is_left_to_layer() -> None:
 def test_above_the_threshold_a_person_has_to_agree(
     prices: list[float | None], needed: bool
 ) -> None:
-    assert needs_a_yes(quote(*prices), NO_LIMITS) is needed
+    assert needs_approval(quote(*prices), NO_LIMITS) is needed
 
 
-def test_with_a_threshold_of_nothing_whatever_costs_needs_a_yes() -> None:
-    limits = PriceLimits(confirm_above=0)
-    assert needs_a_yes(quote(0.01), limits)
-    assert not needs_a_yes(quote(0), limits)
+def test_with_a_threshold_of_nothing_whatever_costs_needs_approval() -> None:
+    limits = SpendLimits(confirm_above=0)
+    assert needs_approval(quote(0.01), limits)
+    assert not needs_approval(quote(0), limits)
 
 
-def test_an_agent_that_nobody_can_be_asked_for_is_told_to_ask_and_what_to_pass_then() -> None:
-    error = unasked_refusal(quote(25.5), NO_LIMITS, None)
+def approval_error(
+    quote: Quote | None, *, max_price: float | None = None, approved: bool = False
+) -> LayerError | None:
+    request = RunRequest("inference", "model", WORKSPACE)
+    plan = Plan([request], [None], quote, SubmitOptions(max_price), CallBudget(0, 45))
+    try:
+        check_approval(plan, NO_LIMITS, approved=approved)
+    except LayerError as error:
+        return error
+    return None
+
+
+def test_a_price_above_the_threshold_needs_a_yes_and_the_error_says_what_to_pass_then() -> None:
+    error = approval_error(quote(25.5))
     assert error is not None
     assert error.code == "CONFIRMATION_REQUIRED"
     assert "ask" in error.next_step
     assert "max_price_creative_units 25.5." in error.next_step
 
 
+def test_a_price_below_the_threshold_needs_no_yes() -> None:
+    assert approval_error(quote(20)) is None
+
+
 def test_a_price_that_the_call_allows_is_its_users_yes() -> None:
-    assert unasked_refusal(quote(25), NO_LIMITS, 25) is None
+    assert approval_error(quote(25), max_price=25) is None
+
+
+@pytest.mark.parametrize("price", [25, None])
+def test_a_person_can_say_yes_to_any_price(price: float | None) -> None:
+    assert approval_error(quote(price), approved=True) is None
 
 
 @pytest.mark.parametrize("max_price", [None, 1e9])
 def test_no_allowance_is_a_yes_to_an_unknown_price(max_price: float | None) -> None:
-    assert code_of(unasked_refusal(quote(None), NO_LIMITS, max_price)) == "PRICE_UNKNOWN"
+    assert code_of(approval_error(quote(None), max_price=max_price)) == "PRICE_UNKNOWN"
 
 
-@pytest.mark.parametrize(
-    ("estimate", "actual", "sentence"),
-    [
-        (10, 11, None),
-        (10, 9, None),
-        (10, 11.5, "The run cost 1.5 CU more than estimated."),
-        (10, 8.5, "The run cost 1.5 CU less than estimated."),
-        (0.3, 0.1 + 0.2, None),
-        (0.1, 0.11, None),
-        (0, 0, None),
-        (0, 0.5, "The run cost 0.5 CU more than estimated."),
-        (0.6, 1.4, "The run cost 0.8 CU more than estimated."),
-        (None, 5, None),
-        (5, None, None),
-    ],
-)
-def test_a_price_more_than_a_tenth_off_is_named(
-    estimate: float | None, actual: float | None, sentence: str | None
-) -> None:
-    assert price_difference(estimate, actual) == sentence
+def test_a_call_that_starts_nothing_needs_no_yes() -> None:
+    assert approval_error(None) is None
 
 
 @given(several_prices, prices)
 def test_no_run_above_its_limit_ever_passes(found: list[float], limit: float) -> None:
-    passes = refusal(quote(*found, balance=None), PriceLimits(20, max_price=limit), None) is None
+    passes = (
+        price_error(quote(*found, balance=None), SpendLimits(20, max_price=limit), None) is None
+    )
     assert passes == (max(found) <= limit + TOLERANCE)
 
 
 @given(several_prices, prices)
 def test_no_call_above_its_own_limit_ever_passes(found: list[float], limit: float) -> None:
-    if refusal(quote(*found), NO_LIMITS, limit) is None:
+    if price_error(quote(*found), NO_LIMITS, limit) is None:
         assert math.fsum(found) <= limit + 2 * TOLERANCE
 
 
@@ -289,29 +308,29 @@ def test_no_call_above_its_own_limit_ever_passes(found: list[float], limit: floa
 def test_no_total_ever_passes_the_limit_of_a_day(
     found: list[float], spent: float, limit: float
 ) -> None:
-    limits = PriceLimits(20, max_spend_per_day=limit)
-    if spending_refusal(quote(*found), limits, Spending(spent, {})) is None:
+    limits = SpendLimits(20, max_spend_per_day=limit)
+    if spending_error(quote(*found), limits, Spending(spent, {})) is None:
         assert spent + math.fsum(found) <= limit + 2 * TOLERANCE
 
 
 @given(several_prices, prices, prices)
 def test_no_total_ever_passes_the_balance(
-    found: list[float], balance: float, on_its_way: float
+    found: list[float], balance: float, in_flight: float
 ) -> None:
-    spending = Spending(0, {WORKSPACE: on_its_way})
+    spending = Spending(0, {WORKSPACE: in_flight})
     asked = quote(*found, balance=balance)
-    errors = [refusal(asked, NO_LIMITS, None), spending_refusal(asked, NO_LIMITS, spending)]
+    errors = [price_error(asked, NO_LIMITS, None), spending_error(asked, NO_LIMITS, spending)]
     if errors == [None, None]:
-        assert math.fsum(found) + on_its_way <= balance + 2 * TOLERANCE
+        assert math.fsum(found) + in_flight <= balance + 2 * TOLERANCE
 
 
 @given(several_prices, prices)
 def test_spending_by_single_runs_stops_at_the_limit_of_a_day(
     found: list[float], limit: float
 ) -> None:
-    limits = PriceLimits(20, max_spend_per_day=limit)
+    limits = SpendLimits(20, max_spend_per_day=limit)
     spent = 0.0
     for price in found:
-        if spending_refusal(quote(price), limits, Spending(spent, {})) is None:
+        if spending_error(quote(price), limits, Spending(spent, {})) is None:
             spent += price
     assert spent <= limit + 2 * TOLERANCE

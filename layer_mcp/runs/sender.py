@@ -1,0 +1,143 @@
+"""Sends paid requests: each once, and every answer is in the journal whatever happens."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..api.client import LayerClient
+from ..errors import LayerError
+from .activity import PollTimes, Submissions
+from .journal import Journal
+from .journal.database import DatabaseError
+from .operations import start_run
+from .queue import Batch, SlotQueue, send_batch
+from .references import Uploads
+from .types import Run
+
+RETRY_ATTEMPTS = 60
+RETRY_SECONDS = 10.0
+NOT_RECORDED = "The journal could not be written, so keep the id of this run."
+
+logger = logging.getLogger(__name__)
+
+
+class Sender:
+    """Sends runs that the journal has, and records what became of them."""
+
+    def __init__(
+        self,
+        client: LayerClient,
+        open_journal: Callable[[], Awaitable[Journal]],
+        *,
+        queue: SlotQueue,
+        uploads: Uploads,
+        polls: PollTimes,
+        submissions: Submissions,
+        background: TaskGroup,
+    ) -> None:
+        self._client = client
+        self._open_journal = open_journal
+        self._queue = queue
+        self._uploads = uploads
+        self._polls = polls
+        self._submissions = submissions
+        self._background = background
+
+    async def send(self, run: Run, *, requeue_if_limited: bool = False) -> Run:
+        """Send the request once and record the response, even if the caller is cancelled.
+
+        Raises:
+            LayerError: nothing was sent, or OUTCOME_UNKNOWN.
+        """
+        journal = await self._open_journal()
+
+        async def before_sending() -> None:
+            nonlocal run
+            if not run.is_in_journal:
+                return
+            attempt = await journal.mark_sending(run)
+            if attempt is None:
+                raise LayerError("NOT_SENT", "The journal says that it is not to be sent any more.")
+            run = replace(run, attempt=attempt)
+
+        with anyio.CancelScope(shield=True):
+            try:
+                with self._submissions.track():
+                    started = await start_run(self._client, run.request, before_sending)
+                    return await self._confirm(journal, run.confirm(started))
+            except LayerError as error:
+                await self._uploads.forget_lost_files(error, run.request)
+                if requeue_if_limited and error.code == "RATE_LIMITED":
+                    await self._record(partial(journal.requeue, run))
+                elif error.code == "OUTCOME_UNKNOWN":
+                    await self._record(partial(journal.mark_unknown, run, error))
+                else:
+                    await self._record(partial(journal.mark_not_sent, run, error))
+                raise
+            except Exception:
+                crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
+                await self._record(partial(journal.mark_unknown, run, crash))
+                raise
+        raise AssertionError("A shielded scope swallows nothing.")
+
+    async def send_batch(self, batch: Batch) -> None:
+        """Send all runs of a batch in their order, each when Layer's limits have room."""
+        journal = await self._open_journal()
+
+        async def acquire_slot(run: Run, on_wait: Callable[[], None]) -> None:
+            async with self.not_sent_on_failure(run):
+                await self._queue.acquire_slot(run, on_wait=on_wait)
+
+        async def mark_not_sent(run: Run, error: LayerError) -> None:
+            await self._record(partial(journal.mark_not_sent, run, error))
+
+        send = partial(self.send, requeue_if_limited=True)
+        await send_batch(batch, acquire_slot, send, mark_not_sent)
+
+    @asynccontextmanager
+    async def not_sent_on_failure(self, run: Run) -> AsyncGenerator[None]:
+        """Record that nothing was sent, whatever ends the block early."""
+        try:
+            yield
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                journal = await self._open_journal()
+                await self._record(partial(journal.mark_not_sent, run, _reason_not_sent(error)))
+            raise
+
+    async def _confirm(self, journal: Journal, run: Run) -> Run:
+        self._polls.note((run.run_id or "").lower(), run.poll_interval_seconds)
+        if run.is_in_journal and await self._record(partial(journal.confirm, run)):
+            return run
+        logger.error("Run %s was started, but could not be recorded", run.run_id)
+        return run.with_warnings(NOT_RECORDED)
+
+    async def _record(self, write: Callable[[], Awaitable[bool | None]]) -> bool:
+        """Write what must not be forgotten: now, or as soon as the disk allows; False for later."""
+        try:
+            return await write() is not False
+        except DatabaseError as error:
+            logger.warning("The journal cannot be used: %s", error)
+            self._background.start_soon(_retry, write)
+            return False
+
+
+def _reason_not_sent(error: BaseException) -> LayerError:
+    if isinstance(error, LayerError):
+        return error
+    if isinstance(error, Exception):
+        return LayerError("NOT_SENT", "It failed in the server before it was sent.")
+    return LayerError("CANCELLED", "The call ended before it was sent.")
+
+
+async def _retry(write: Callable[[], Awaitable[bool | None]]) -> None:
+    for _ in range(RETRY_ATTEMPTS):
+        await anyio.sleep(RETRY_SECONDS)
+        with suppress(DatabaseError):
+            await write()
+            return

@@ -1,0 +1,68 @@
+"""Journals in a folder of the test's own, as several processes have them; a media host."""
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+
+from layer_mcp import LayerClient
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
+
+from ..support.media_host import Media, media_host
+from ..support.recorded_runs import ACCOUNT, API, Clock, MakeJournal
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "layer-mcp"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_journal(state_folder: Path, clock: Clock) -> Iterator[MakeJournal]:
+    """Journals in one folder, each over a database of its own."""
+    made: list[SqliteDatabase] = []
+
+    def make(
+        api_url: str = API,
+        account: str = ACCOUNT,
+        *,
+        is_required: bool = True,
+    ) -> Journal:
+        made.append(SqliteDatabase(lambda: state_folder))
+        return Journal(
+            made[-1], api_url=api_url, account=account, is_required=is_required, clock=clock
+        )
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def journal(make_journal: MakeJournal) -> Journal:
+    return make_journal()
+
+
+@pytest.fixture
+def media() -> Iterator[Media]:
+    with media_host() as server:
+        yield server
+
+
+@pytest.fixture
+async def layer() -> AsyncGenerator[LayerClient]:
+    """A client that downloads; there is no API."""
+    async with LayerClient(None, api_url="http://127.0.0.1:1/api") as client:
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where outputs are saved; not made yet."""
+    return tmp_path / "out" / "icons"

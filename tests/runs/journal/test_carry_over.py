@@ -1,0 +1,319 @@
+"""A journal of the version before: everything in it is there in the new one."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer_mcp.api.models import InferenceRequest, Output
+from layer_mcp.runs.journal import Journal, account_of
+from layer_mcp.runs.journal.liveness import ProcessLock
+from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
+
+from ...support.journal_process import TOGETHER, start_together
+from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
+from ...support.recorded_runs import (
+    API,
+    MANY_RUNS,
+    OTHER_API,
+    Clock,
+    MakeJournal,
+    keys,
+    reserve,
+    sending_run,
+)
+
+pytestmark = pytest.mark.anyio
+
+NEW_ACCOUNT = f"{API}#{OLD_ACCOUNT}"
+MODEL_ID = "11111111-0000-4000-8000-000000000001"
+# What version 2 computed for this request, which has to find its run again.
+REQUEST = RunRequest.inference(
+    InferenceRequest(model_id=MODEL_ID, prompt="a red potion", width=64), "w1", {}
+)
+OLD_FINGERPRINT = "0baeca0bd5e52b3bba33d08fd9fa01bb756336f3c70ca8a608bdbd35c7579f7c"
+START = {
+    "created_at": "2026-01-01T00:00:00Z",
+    "session_id": "session-1",
+    "normalized": {"width": 128},
+    "changed": ["width asked 64, runs 128"],
+}
+FACTS = {
+    "workspace_id": "w1",
+    "model_id": MODEL_ID,
+    "prompt": "a red potion",
+    "asked": REQUEST.body,
+    "estimated_price_creative_units": 2.0,
+    **START,
+}
+OUTPUTS = [{"file_id": "FILE-1", "url": "https://media.test/a.png", "width": 64}]
+ERROR = {"code": "RATE_LIMITED", "message": "Too many."}
+
+
+@pytest.fixture
+def journal(make_journal: MakeJournal) -> Journal:
+    """The journal of the account that wrote the old one."""
+    return make_journal(API, NEW_ACCOUNT)
+
+
+async def carried_over(journal: Journal, folder: Path, run: dict[str, Any]) -> Run:
+    """The one run of an old journal as the new one has it."""
+    write_journal_v2(folder, [run])
+    [found] = await journal.list_runs(RunFilter(), 2)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("delivery", "status", "has_ended", "state"),
+    [
+        ("confirmed", "in_progress", 0, "in_progress"),
+        ("confirmed", "pending", 0, "in_progress"),
+        ("confirmed", "running", 0, "in_progress"),
+        ("confirmed", "processing", 0, "in_progress"),
+        ("confirmed", None, 0, "in_progress"),
+        ("confirmed", "complete", 0, "in_progress"),
+        ("confirmed", "failed", 0, "in_progress"),
+        ("confirmed", "complete", 1, "complete"),
+        ("confirmed", "failed", 1, "failed"),
+        ("confirmed", "cancelled", 1, "cancelled"),
+        ("confirmed", "deleted", 1, "deleted"),
+        ("confirmed", "not_found", 1, "not_found"),
+        ("confirmed", "success", 1, "complete"),
+        ("confirmed", "failure", 1, "failed"),
+        ("unknown", None, 0, "unknown"),
+        ("not_sent", None, 1, "not_sent"),
+    ],
+)
+async def test_every_old_state_has_a_new_one(
+    delivery: str,
+    status: str | None,
+    has_ended: int,
+    state: str,
+    journal: Journal,
+    state_folder: Path,
+) -> None:
+    row = old_run("a", delivery, status=status, has_ended=has_ended)
+    assert (await carried_over(journal, state_folder, row)).state == state
+
+
+@pytest.mark.parametrize(("delivery", "state"), [("intended", "not_sent"), ("sending", "unknown")])
+async def test_what_an_ended_process_had_not_answered_is_settled(
+    delivery: str, state: str, journal: Journal, state_folder: Path
+) -> None:
+    run = await carried_over(journal, state_folder, old_run("a", delivery))
+    assert run.state == state
+
+
+@pytest.mark.parametrize(("delivery", "state"), [("intended", "queued"), ("sending", "sending")])
+async def test_what_a_living_process_has_not_answered_is_still_being_sent(
+    delivery: str, state: str, journal: Journal, state_folder: Path
+) -> None:
+    state_folder.mkdir(parents=True)
+    living = ProcessLock()
+    living.acquire(state_folder)
+    row = old_run("a", delivery, owner_id=living.process_id)
+    run = await carried_over(journal, state_folder, row)
+    living.release()
+    assert run.state == state
+
+
+async def test_a_run_keeps_what_was_known_of_it(journal: Journal, state_folder: Path) -> None:
+    row = old_run(
+        "a",
+        subject_id=MODEL_ID,
+        batch_id="batch-1",
+        status="complete",
+        has_ended=1,
+        actual_price=1.5,
+        facts=FACTS,
+        outcome={"error": None, "outputs": OUTPUTS},
+    )
+    run = await carried_over(journal, state_folder, row)
+    assert (run.key, run.run_id, run.batch_id) == ("a", "run-a", "batch-1")
+    assert (run.created_at, run.start) == (1_000_000.0, START)
+    assert (run.estimated_price_creative_units, run.actual_price_creative_units) == (2.0, 1.5)
+    assert run.outputs == tuple(Output.model_validate(output) for output in OUTPUTS)
+    assert run.facts() == FACTS
+
+
+async def test_the_request_of_an_inference_is_the_one_that_was_sent(
+    journal: Journal, state_folder: Path
+) -> None:
+    row = old_run("a", subject_id=MODEL_ID, facts=FACTS)
+    request = (await carried_over(journal, state_folder, row)).request
+    assert (request.kind, request.subject_id, request.workspace_id) == ("inference", MODEL_ID, "w1")
+    assert (request.body, request.output_count) == (REQUEST.body, 4)
+
+
+async def test_the_request_of_a_workflow_has_its_inputs(
+    journal: Journal, state_folder: Path
+) -> None:
+    facts = {"workspace_id": "w1", "workflow_id": "flow", "asked": {"count": 2}}
+    row = old_run("a", kind="workflow", subject_id="flow", facts=facts)
+    request = (await carried_over(journal, state_folder, row)).request
+    assert (request.kind, request.subject_id, request.inputs) == ("workflow", "flow", {"count": 2})
+    assert request.facts() == facts
+
+
+@pytest.mark.parametrize("delivery", ["not_sent", "unknown"])
+async def test_a_failed_submission_still_says_why(
+    delivery: str, journal: Journal, state_folder: Path
+) -> None:
+    row = old_run("a", delivery, outcome={"error": ERROR, "outputs": []})
+    run = await carried_over(journal, state_folder, row)
+    assert run.error == RunError(**ERROR)
+
+
+async def test_an_output_leads_to_the_run_that_made_it(
+    journal: Journal, state_folder: Path
+) -> None:
+    row = old_run(
+        "a", status="complete", has_ended=1, outcome={"error": None, "outputs": [*OUTPUTS, {}]}
+    )
+    run = await carried_over(journal, state_folder, row)
+    assert await journal.find_maker("file-1") == run
+
+
+async def test_the_same_call_finds_its_run_again(journal: Journal, state_folder: Path) -> None:
+    row = old_run("a", subject_id=MODEL_ID, fingerprint=OLD_FINGERPRINT, facts=FACTS)
+    run = await carried_over(journal, state_folder, row)
+    assert await journal.find_duplicate(REQUEST) == run
+    assert not (await reserve(journal, REQUEST)).created
+
+
+async def test_the_newest_of_equal_runs_is_still_the_newest(
+    journal: Journal, state_folder: Path
+) -> None:
+    common: dict[str, Any] = {"fingerprint": OLD_FINGERPRINT, "status": "complete", "has_ended": 1}
+    # The clock was set back between them.
+    rows = [
+        old_run("b", created_at=1_000_000.0, **common),
+        old_run("a", created_at=900_000.0, **common),
+    ]
+    write_journal_v2(state_folder, rows)
+    assert await journal.find_duplicate(REQUEST) is None
+    assert (await reserve(journal, REQUEST)).created
+
+
+async def test_prices_still_count_for_the_limit_of_a_day(
+    journal: Journal, state_folder: Path, clock: Clock
+) -> None:
+    rows = [
+        old_run("a", created_at=clock.now - 10),
+        old_run("b", status="complete", has_ended=1, counted_price=1.5),
+        old_run("c", "not_sent", counted_price=0),
+        old_run("d", created_at=clock.now - 25 * 60 * 60),
+    ]
+    write_journal_v2(state_folder, rows)
+    assert (await journal.spending()).day == 3.5
+
+
+async def test_equal_runs_of_a_batch_that_are_being_sent_are_all_kept(
+    journal: Journal, state_folder: Path
+) -> None:
+    rows = [old_run(key, "sending", fingerprint=OLD_FINGERPRINT) for key in "abc"]
+    write_journal_v2(state_folder, rows)
+    assert sorted(await keys(journal)) == ["a", "b", "c"]
+
+
+async def test_a_new_run_comes_after_the_old_ones(journal: Journal, state_folder: Path) -> None:
+    write_journal_v2(state_folder, [old_run("a"), old_run("b")])
+    run = await sending_run(journal, REQUEST)
+    assert set(await keys(journal)) == {"a", "b", run.key}
+
+
+async def test_uploads_are_still_known(journal: Journal, state_folder: Path) -> None:
+    uploads = [(API, "w1", "sha", "file-1"), (OTHER_API, "w1", "other", "file-2")]
+    write_journal_v2(state_folder, [old_run("a")], uploads=uploads)
+    assert await journal.find_upload("w1", "sha") == "file-1"
+    assert await journal.find_upload("w1", "other") is None
+
+
+async def test_folders_are_still_known(journal: Journal, state_folder: Path) -> None:
+    saved = [(API, "run-a", "/out"), (API, "run-from-elsewhere", "/elsewhere")]
+    write_journal_v2(state_folder, [old_run("a")], saved=saved)
+    [run] = await journal.list_runs(RunFilter(), 2)
+    assert run.folder == Path("/out")
+    assert await journal.find_folder("run-from-elsewhere") == Path("/elsewhere")
+
+
+async def test_a_folder_belongs_to_the_account_of_its_run(
+    make_journal: MakeJournal, state_folder: Path
+) -> None:
+    rows = [old_run("a"), old_run("b", account="another")]
+    write_journal_v2(state_folder, rows, saved=[(API, "run-a", "/out")])
+    journal, elsewhere = make_journal(API, NEW_ACCOUNT), make_journal(API, f"{API}#another")
+    assert await journal.find_folder("run-a") == Path("/out")
+    assert await elsewhere.find_folder("run-a") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7", '{"asked": 7, "outputs": 7}'])
+@pytest.mark.parametrize("column", ["facts", "outcome"])
+async def test_what_cannot_be_read_of_an_old_row_is_left_out(
+    column: str, text: str, journal: Journal, state_folder: Path
+) -> None:
+    run = await carried_over(journal, state_folder, old_run("a", **{column: text}))
+    assert (run.key, run.run_id, run.state) == ("a", "run-a", "in_progress")
+    assert (run.request.body, run.outputs, run.error) == ({}, (), None)
+
+
+async def test_each_account_has_its_own_runs(make_journal: MakeJournal, state_folder: Path) -> None:
+    rows = [old_run("a"), old_run("b", account="another"), old_run("c", api_url=OTHER_API)]
+    write_journal_v2(state_folder, rows)
+    accounts = [NEW_ACCOUNT, f"{API}#another", f"{OTHER_API}#{OLD_ACCOUNT}"]
+    found = [await keys(make_journal(API, account)) for account in accounts]
+    assert found == [["a"], ["b"], ["c"]]
+
+
+async def test_the_account_of_a_token_is_still_the_same() -> None:
+    assert account_of(API, "token-of-nothing") == f"{API}#9c54d22aaf80d3d7"
+
+
+async def test_the_old_tables_are_removed(journal: Journal, state_folder: Path) -> None:
+    write_journal_v2(state_folder, [old_run("a")])
+    await keys(journal)
+    assert tables(state_folder) == {"runs", "outputs", "folders", "uploads"}
+    assert version(state_folder) == SCHEMA_VERSION
+
+
+def tables(folder: Path) -> set[str]:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
+        found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {name for [name] in found}
+
+
+def version(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
+        [found] = database.execute("PRAGMA user_version").fetchone()
+    return found
+
+
+@pytest.mark.process
+def test_processes_that_start_together_carry_a_journal_over_once(state_folder: Path) -> None:
+    rows = [old_run(f"{number}", account="account") for number in range(50)]
+    write_journal_v2(state_folder, rows)
+    printed = start_together("list", state_folder)
+    expected = {row["local_id"] for row in rows}
+    assert [set(line.split()[:-1]) for line in printed] == [expected] * TOGETHER
+    assert [line.split()[-1] for line in printed] == ["None"] * TOGETHER
+    assert version(state_folder) == SCHEMA_VERSION
+
+
+async def test_an_unreleased_version_is_left_untouched_and_named(
+    state_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_journal_v2(state_folder, [old_run("a")])
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("PRAGMA user_version = 1")
+    content = path.read_bytes()
+    with closing(SqliteDatabase(lambda: state_folder)) as database:
+        journal = Journal(database, api_url=API, account=NEW_ACCOUNT, is_required=False)
+        assert await journal.list_runs(RunFilter(), MANY_RUNS) == []
+        assert "written by an unreleased version" in (journal.problem or "")
+        assert str(state_folder) in (journal.problem or "")
+    assert path.read_bytes() == content
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

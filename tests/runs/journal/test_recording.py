@@ -1,0 +1,425 @@
+"""How a submission is recorded before it is sent, and what came of it afterwards."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layer_mcp import LayerError
+from layer_mcp.api.models import Output
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.database import DatabaseError
+from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
+
+from ...support.recorded_runs import (
+    ERROR,
+    PRICE,
+    REQUEST,
+    Clock,
+    MakeJournal,
+    MakeRun,
+    another,
+    confirmed,
+    ended,
+    ended_run,
+    give_slot,
+    keys,
+    not_sent_run,
+    queued_run,
+    refused_run,
+    reserve,
+    reserve_all,
+    running_run,
+    sending_run,
+    unknown_run,
+)
+
+pytestmark = pytest.mark.anyio
+
+NOTHING_ALLOWED = SpendLimits(confirm_above=20, max_spend_per_day=0)
+LAYERS_ERROR = LayerError("OUTCOME_UNKNOWN", "Layer broke.", inference_id="RUN-1")
+INFERENCE = RunRequest(
+    "inference",
+    "model",
+    "w1",
+    {"prompt": "ein grüner Trank", "width": 64, "guidance_files": [{"file_id": "file-1"}]},
+    given=("prompt", "width"),
+    files={"file-1": "ab" * 32},
+    output_count=4,
+    label="request 2: ",
+    copy_number=1,
+)
+WORKFLOW = RunRequest(
+    "workflow",
+    "flow",
+    "w1",
+    {"inputs": {"count": 2}, "session_name": "today"},
+    subject_name="Potions",
+)
+
+
+async def test_a_new_run_waits_in_the_queue(journal: Journal, clock: Clock) -> None:
+    reservation = await reserve(journal, batch_id="batch-1")
+    run = reservation.run
+    assert reservation.created
+    assert (run.state, run.created_at, run.batch_id) == ("queued", clock.now, "batch-1")
+    assert (run.estimated_price_creative_units, run.request) == (PRICE, REQUEST)
+    assert (run.run_id, run.attempt, run.has_ended) == (None, 0, False)
+    assert run.is_being_sent
+
+
+@pytest.mark.parametrize("request_", [INFERENCE, WORKFLOW], ids=["inference", "workflow"])
+async def test_a_request_comes_back_from_its_row_as_it_was(
+    request_: RunRequest, journal: Journal
+) -> None:
+    await queued_run(journal, request_)
+    [run] = await journal.list_runs(RunFilter(), 1)
+    assert run.request == request_
+    assert run.request.fingerprint == request_.fingerprint
+
+
+async def test_a_recorded_run_is_known_to_another_process(make_journal: MakeJournal) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    assert await keys(second) == [run.key]
+
+
+async def test_nothing_is_recorded_when_a_limit_does_not_allow_the_price(
+    journal: Journal,
+) -> None:
+    with pytest.raises(LayerError, match="SPENDING_LIMIT_REACHED"):
+        await reserve_all(journal, [REQUEST, another()], limits=NOTHING_ALLOWED)
+    assert await keys(journal) == []
+
+
+async def test_limits_are_not_checked_when_nothing_is_new(journal: Journal) -> None:
+    await queued_run(journal)
+    [reservation] = await reserve_all(journal, [REQUEST], limits=NOTHING_ALLOWED)
+    assert not reservation.created
+
+
+async def test_each_request_gets_a_row_of_its_own_or_the_run_that_covers_it(
+    journal: Journal,
+) -> None:
+    run = await queued_run(journal)
+    found = await reserve_all(journal, [another(), REQUEST, another()])
+    assert [one.created for one in found] == [True, False, True]
+    assert found[1].run == run
+
+
+async def test_a_confirmed_run_has_layers_id_and_its_price(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert await journal.confirm(confirmed(run, run_id="RUN-1", price=2.5))
+    found = await journal.reload(run)
+    assert (found.run_id, found.state) == ("run-1", "in_progress")
+    assert (found.estimated_price_creative_units, found.session_id) == (2.5, "session-1")
+    assert found.is_running
+
+
+async def test_a_confirmation_without_a_price_keeps_the_estimate(journal: Journal) -> None:
+    assert (await running_run(journal)).estimated_price_creative_units == PRICE
+
+
+async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_end_is_recorded(
+    journal: Journal,
+) -> None:
+    run = await sending_run(journal)
+    await journal.confirm(replace(confirmed(run), state="complete"))
+    assert (await journal.reload(run)).state == "in_progress"
+    outputs = (Output(file_id="file-1"),)
+    last = ended(await journal.reload(run), price=1.5, outputs=outputs)
+    await journal.mark_ended(last)
+    found = await journal.reload(run)
+    assert (found.state, found.outputs) == ("complete", outputs)
+    assert found.actual_price_creative_units == 1.5
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("in_progress", "in_progress"),
+        ("processing", "processing"),
+        ("unknown", "in_progress"),
+        ("not_sent", "in_progress"),
+        ("sending", "in_progress"),
+    ],
+)
+async def test_no_status_of_layers_is_taken_for_a_state_of_the_journal(
+    status: str, state: str, journal: Journal
+) -> None:
+    run = await sending_run(journal)
+    await journal.confirm(replace(confirmed(run), state=status))
+    found = await journal.reload(run)
+    assert (found.state, found.is_running) == (state, True)
+
+
+async def test_a_run_that_is_being_sent_says_so(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert (run.state, run.is_being_sent, run.attempt) == ("sending", True, 1)
+
+
+@pytest.mark.parametrize(("state", "has_ended"), [("not_sent", True), ("unknown", False)])
+async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal: Journal) -> None:
+    run = await refused_run(journal, state)
+    assert (run.state, run.has_ended) == (state, has_ended)
+    assert run.error == RunError("RATE_LIMITED", "Too many.")
+    assert not run.is_being_sent
+    assert not run.is_running
+
+
+async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: Journal) -> None:
+    run = await sending_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    assert (await journal.reload(run)).run_id == "run-1"
+    found = await journal.find("RUN-1")
+    assert found is not None
+    assert found.key == run.key
+
+
+async def test_a_run_of_unknown_outcome_ends_when_its_end_is_seen(journal: Journal) -> None:
+    run = await sending_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    await journal.mark_ended(ended(await journal.reload(run), price=1.5))
+    found = await journal.reload(run)
+    assert (found.state, found.actual_price_creative_units) == ("complete", 1.5)
+    assert await keys(journal, RunFilter(status="complete")) == [run.key]
+
+
+async def test_an_ended_run_says_what_it_made(journal: Journal) -> None:
+    run = await running_run(journal)
+    outputs = (Output(file_id="file-1", url="https://media.test/a.png"),)
+    last = ended(run, price=2.5, outputs=outputs)
+    await journal.mark_ended(replace(last, run_id=run.key.upper()))
+    found = await journal.reload(run)
+    assert (found.state, found.has_ended, found.is_running) == ("complete", True, False)
+    assert (found.actual_price_creative_units, found.outputs) == (2.5, outputs)
+
+
+async def test_a_failed_run_says_why(journal: Journal) -> None:
+    run = await running_run(journal)
+    error = RunError("NO_MEDIA_GENERATED", "Nothing came of it.")
+    await journal.mark_ended(ended(run, state="failed", error=error))
+    found = await journal.reload(run)
+    assert (found.state, found.error) == ("failed", error)
+
+
+async def test_the_end_of_a_run_from_elsewhere_changes_nothing(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_ended(ended(replace(run, run_id="another"), price=1))
+    assert await journal.reload(run) == run
+
+
+async def test_a_requeued_run_waits_as_at_first(journal: Journal) -> None:
+    run = await queued_run(journal)
+    await give_slot(journal, run)
+    attempt = await journal.mark_sending(run)
+    assert attempt == 1
+    await journal.requeue(replace(run, attempt=attempt))
+    assert await journal.reload(run) == replace(run, attempt=1)
+    assert await journal.find_duplicate(REQUEST) == replace(run, attempt=1)
+
+
+async def test_every_attempt_to_send_a_run_is_counted(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert await journal.mark_sending(run) == 2
+    assert (await journal.reload(run)).attempt == 2
+
+
+@pytest.mark.parametrize("make", [not_sent_run, unknown_run, running_run, ended_run])
+async def test_a_run_that_is_settled_is_not_sent_again(make: MakeRun, journal: Journal) -> None:
+    run = await make(journal)
+    assert await journal.mark_sending(run) is None
+    assert await journal.reload(run) == run
+
+
+async def test_a_run_whose_row_was_removed_is_not_sent(journal: Journal) -> None:
+    run = await queued_run(journal)
+    assert await journal.mark_sending(replace(run, key="removed")) is None
+
+
+async def test_a_run_whose_row_was_removed_cannot_be_confirmed(journal: Journal) -> None:
+    run = await sending_run(journal)
+    assert not await journal.confirm(confirmed(replace(run, key="removed")))
+
+
+async def test_a_late_requeue_of_the_first_attempt_leaves_the_second_alone(
+    journal: Journal,
+) -> None:
+    first = await sending_run(journal)
+    await journal.requeue(first)
+    assert await journal.mark_sending(first) == 2
+    await journal.requeue(first)
+    assert (await journal.reload(first)).state == "sending"
+
+
+async def test_a_late_requeue_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+    sent = await sending_run(journal)
+    await journal.confirm(confirmed(sent))
+    await journal.requeue(sent)
+    assert (await journal.reload(sent)).state == "in_progress"
+
+
+async def test_a_late_failure_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_not_sent(run, ERROR)
+    await journal.mark_unknown(run, ERROR)
+    assert await journal.reload(run) == run
+
+
+async def test_a_late_failure_leaves_an_ended_run_alone(journal: Journal) -> None:
+    run = await ended_run(journal, price=1)
+    await journal.mark_not_sent(run, ERROR)
+    await journal.mark_unknown(run, ERROR)
+    assert await journal.reload(run) == run
+
+
+async def test_a_late_failure_does_not_turn_one_failure_into_another(journal: Journal) -> None:
+    run = await not_sent_run(journal)
+    await journal.mark_unknown(run, LAYERS_ERROR)
+    assert await journal.reload(run) == run
+
+
+async def test_a_queued_run_can_be_sent_by_another_process(make_journal: MakeJournal) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    assert await second.mark_sending(run) == 1
+    assert (await first.reload(run)).state == "sending"
+
+
+async def test_a_run_that_another_process_sends_is_not_sent_twice(
+    make_journal: MakeJournal,
+) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    await second.mark_sending(run)
+    assert await first.mark_sending(run) is None
+    assert (await first.reload(run)).attempt == 1
+
+
+async def test_a_failure_elsewhere_leaves_a_run_alone_that_another_process_sends(
+    make_journal: MakeJournal,
+) -> None:
+    first, second = make_journal(), make_journal()
+    run = await queued_run(first)
+    await second.mark_sending(run)
+    await first.mark_not_sent(run, ERROR)
+    await first.mark_unknown(run, ERROR)
+    await first.requeue(replace(run, attempt=1))
+    assert (await second.reload(run)).state == "sending"
+    await second.requeue(replace(run, attempt=1))
+    await first.mark_not_sent(run, ERROR)
+    assert (await second.reload(run)).state == "queued"
+
+
+@pytest.mark.parametrize("make", [unknown_run, not_sent_run])
+async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
+    make: MakeRun, journal: Journal
+) -> None:
+    run = await make(journal)
+    assert await journal.confirm(confirmed(run, run_id="run-1"))
+    found = await journal.reload(run)
+    assert (found.state, found.run_id, found.error) == ("in_progress", "run-1", None)
+
+
+async def test_a_late_confirmation_leaves_an_ended_run_alone(journal: Journal) -> None:
+    run = await ended_run(journal)
+    assert not await journal.confirm(confirmed(run, run_id="another"))
+    assert await journal.reload(run) == run
+
+
+@pytest.mark.parametrize("state", ["complete", "failed", "cancelled", "deleted"])
+async def test_the_end_of_a_run_is_final(state: str, journal: Journal) -> None:
+    run = await ended_run(journal, state=state, price=1)
+    await journal.mark_ended(ended(run, state="cancelled", price=9))
+    await journal.mark_not_found(run.run_id or "")
+    assert await journal.reload(run) == run
+
+
+async def test_a_run_that_layer_did_not_find_can_still_end(journal: Journal) -> None:
+    run = await running_run(journal)
+    await journal.mark_not_found(run.key.upper())
+    assert (await journal.reload(run)).state == "not_found"
+    await journal.mark_ended(ended(run, price=1))
+    assert (await journal.reload(run)).state == "complete"
+
+
+async def test_a_run_that_was_not_sent_does_not_end(journal: Journal) -> None:
+    run = await not_sent_run(journal)
+    await journal.mark_not_found(run.key)
+    await journal.mark_ended(ended(replace(run, run_id=run.key)))
+    assert await journal.reload(run) == run
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "7"])
+@pytest.mark.parametrize(
+    ("column", "without"),
+    [
+        ("request", {"request": RunRequest("inference", "model", "w1")}),
+        ("start", {"start": {}}),
+        ("error", {"error": None}),
+        ("outputs", {"outputs": ()}),
+    ],
+)
+async def test_what_cannot_be_read_of_a_row_is_left_out(
+    column: str, without: dict[str, Any], text: str, journal: Journal, state_folder: Path
+) -> None:
+    run = await running_run(journal)
+    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database, database:
+        database.execute(f"UPDATE runs SET {column} = ?", (text,))
+    assert await journal.list_runs(RunFilter(), 1) == [replace(run, **without)]
+
+
+@pytest.fixture
+def other_process(state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
+    """Another process that can hold the database for longer than anybody waits."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    state_folder.mkdir(parents=True)
+    return sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)
+
+
+async def test_what_must_not_be_forgotten_raises_when_it_cannot_be_written(
+    other_process: sqlite3.Connection, journal: Journal
+) -> None:
+    run = await sending_run(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        for write in (
+            journal.confirm(confirmed(run)),
+            journal.mark_not_sent(run, ERROR),
+            journal.mark_unknown(run, ERROR),
+            journal.requeue(run),
+        ):
+            with pytest.raises(DatabaseError, match="locked") as caught:
+                await write
+            assert caught.value.is_busy
+    assert await journal.reload(run) == run
+
+
+async def test_a_run_that_cannot_be_recorded_is_refused(
+    other_process: sqlite3.Connection, journal: Journal
+) -> None:
+    await keys(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE") as caught:
+            await reserve(journal)
+    assert "Call again in some seconds" in caught.value.next_step
+
+
+async def test_a_run_that_need_not_be_recorded_goes_without_a_row(
+    other_process: sqlite3.Connection, make_journal: MakeJournal
+) -> None:
+    journal = make_journal(is_required=False)
+    await keys(journal)
+    with closing(other_process):
+        other_process.execute("BEGIN IMMEDIATE")
+        reservation = await reserve(journal)
+        assert await journal.find_duplicate(REQUEST) is None
+        assert await journal.mark_sending(reservation.run) == 1
+    assert (reservation.created, reservation.run.is_in_journal) == (True, False)
+    assert (reservation.run.request, reservation.run.state) == (REQUEST, "queued")
+    assert reservation.run.estimated_price_creative_units == PRICE

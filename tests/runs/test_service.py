@@ -1,0 +1,415 @@
+"""The runs of an account as a library: generate, wait, save, list, without a protocol."""
+
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from layer_mcp import LayerError, Settings, SettingsError
+from layer_mcp.runs.references import InferenceDraft, WorkflowRunDraft
+from layer_mcp.runs.service import Runs, open_runs
+from layer_mcp.runs.types import CallBudget, RunFilter, SubmitOptions
+from layer_mcp.sandbox import Fault, RunningSandbox
+from layer_mcp.sandbox.catalog import sandbox_models, sandbox_workflows
+
+from ..support.hosts import SMALL_IMAGE
+from ..support.library import CALL_SECONDS, draft, prepare, submit, submit_batch
+from ..support.sandbox_calls import png
+
+pytestmark = pytest.mark.anyio
+
+VIDEO = sandbox_models()[2].model_id
+# A megapixel costs 0.1 Creative Units, a video 2.
+PICTURE: dict[str, Any] = SMALL_IMAGE | {"width": 1000, "height": 1000}
+OTHER_PICTURE: dict[str, Any] = PICTURE | {"prompt": "a blue potion"}
+EXPENSIVE: dict[str, Any] = {"model_id": VIDEO, "prompt": "a turning coin", "batch_size": 11}
+WORKFLOW = sandbox_workflows()[0].workflow_id
+UNKNOWN_ID = "99999999-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
+    async with open_runs(Settings.from_env(environment)) as opened:
+        yield opened
+
+
+async def test_a_generation_takes_one_line(runs: Runs, sandbox: RunningSandbox) -> None:
+    run = await runs.generate(**PICTURE)
+    assert run.state == "complete"
+    assert [run.run_id] == list(sandbox.state.runs)
+    assert (run.estimated_price_creative_units, run.actual_price_creative_units) == (0.1, 0.1)
+    [output] = run.outputs
+    assert output.content_type == "image/png"
+    assert run.warnings == ()
+
+
+async def test_outputs_are_saved_where_the_caller_says(runs: Runs, tmp_path: Path) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    saved = await runs.save(run, tmp_path / "icons")
+    [path] = saved.present().values()
+    assert path.parent == tmp_path / "icons"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    found = await runs.find(run.run_id or "")
+    assert found is not None
+    assert found.folder == tmp_path / "icons"
+
+
+async def test_what_was_saved_is_not_downloaded_again(
+    runs: Runs, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    first = await runs.save(run, tmp_path / "icons")
+    again = await runs.save(run, tmp_path / "icons")
+    assert (again.files, again.fetched) == (first.files, ())
+    assert sandbox.state.arrived["media"] == 1
+
+
+async def test_a_file_that_was_removed_is_saved_again_only_when_it_is_asked_for(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
+    async with open_runs(settings) as runs:
+        run = await runs.generate(**SMALL_IMAGE)
+        [path] = (await runs.save_once(run)).paths.values()
+        path.unlink()
+        assert (await runs.save_once(run)).paths == {}
+        assert (await runs.save(run)).present() == {1: path}
+
+
+async def test_an_output_is_a_reference_without_an_upload(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
+    async with open_runs(settings) as runs:
+        run = await runs.generate(**SMALL_IMAGE)
+        [path] = (await runs.save(run, tmp_path / "icons")).present().values()
+        reference = {"path": str(path), "type": "reference_image"}
+        await runs.generate(**SMALL_IMAGE, guidance_files=[reference])
+    assert sandbox.state.arrived["request_upload_url"] == 0
+
+
+async def test_the_same_generation_again_is_the_same_run(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    first = await runs.generate(**SMALL_IMAGE)
+    again = await runs.generate(**SMALL_IMAGE)
+    assert (again.run_id, again.is_duplicate) == (first.run_id, True)
+    assert again.outputs == first.outputs
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_a_repeated_generation_is_paid_again(runs: Runs, sandbox: RunningSandbox) -> None:
+    first = await runs.generate(**SMALL_IMAGE)
+    again = await runs.generate(repeat=True, **SMALL_IMAGE)
+    assert (again.run_id != first.run_id, again.is_duplicate) == (True, False)
+    assert sandbox.state.arrived["execute_inference"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"promt": "a red potion"}, "promt"),
+        ({"width": "wide"}, "width"),
+        ({"batch_size": 99}, "batch_size"),
+        ({"guidance_files": [{"type": "init"}]}, "guidance_files.0"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_field_is_refused_by_its_name(
+    fields: dict[str, Any], name: str, runs: Runs, sandbox: RunningSandbox
+) -> None:
+    with pytest.raises(LayerError, match=name) as caught:
+        await runs.generate(**SMALL_IMAGE | fields)
+    assert caught.value.code == "INVALID_ARGUMENTS"
+    assert not sandbox.state.arrived
+
+
+async def test_an_expensive_generation_needs_a_price_that_the_caller_allows(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    with pytest.raises(LayerError, match="CONFIRMATION_REQUIRED"):
+        await runs.generate(**EXPENSIVE)
+    assert not sandbox.state.runs
+    assert (await runs.generate(max_price=22, **EXPENSIVE)).state == "complete"
+
+
+async def test_a_plan_is_free_and_can_be_made_again(runs: Runs, sandbox: RunningSandbox) -> None:
+    first, second = await prepare(runs, draft(**PICTURE)), await prepare(runs, draft(**PICTURE))
+    assert first.requests == second.requests
+    assert first.quote is not None
+    assert (first.quote.total, first.duplicates) == (0.1, [None])
+    assert sandbox.state.arrived["execute_inference"] == 0
+    assert await runs.list() == []
+
+
+async def test_the_plan_of_a_known_call_has_its_run_and_no_price(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    run = await submit(runs)
+    estimates = sandbox.state.arrived["estimate_price"]
+    plan = await prepare(runs)
+    assert [one and one.run_id for one in plan.duplicates] == [run.run_id]
+    assert (plan.quote, plan.new) == (None, [])
+    assert sandbox.state.arrived["estimate_price"] == estimates
+
+
+async def test_a_cheap_plan_needs_no_confirmation(runs: Runs) -> None:
+    assert await runs.confirmation(await prepare(runs)) is None
+
+
+@pytest.mark.parametrize(("names", "model"), [(True, "Sandbox Video"), (False, VIDEO)])
+async def test_a_confirmation_says_what_a_person_agrees_to(
+    names: bool, model: str, runs: Runs
+) -> None:
+    plan = await prepare(runs, InferenceDraft.model_validate(EXPENSIVE))
+    confirmation = await runs.confirmation(plan, names=names)
+    assert confirmation is not None
+    assert confirmation.subject == f"11 outputs with {model}"
+    assert confirmation.quote.total == 22
+
+
+async def test_a_plan_that_a_person_agreed_to_is_submitted(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    plan = await prepare(runs, InferenceDraft.model_validate(EXPENSIVE))
+    with pytest.raises(LayerError, match="CONFIRMATION_REQUIRED"):
+        await runs.submit(plan, approved=False)
+    assert await runs.list() == []
+    run = await runs.submit(plan, approved=True)
+    assert [run.run_id] == list(sandbox.state.runs)
+
+
+async def test_a_limit_is_named_before_anybody_is_asked(environment: dict[str, str]) -> None:
+    limits = {"LAYER_CONFIRM_ABOVE": "0", "LAYER_MAX_SPEND_PER_DAY": "0.15"}
+    async with open_runs(Settings.from_env(environment | limits)) as runs:
+        await runs.submit(await prepare(runs, draft(**PICTURE)), approved=True)
+        plan = await prepare(runs, draft(**OTHER_PICTURE))
+        with pytest.raises(LayerError, match="SPENDING_LIMIT_REACHED"):
+            await runs.confirmation(plan)
+
+
+async def test_a_workflow_runs_like_a_model(runs: Runs) -> None:
+    wanted = WorkflowRunDraft(workflow_id=WORKFLOW, inputs={"prompt": "icons"})
+    plan = await runs.prepare([wanted], SubmitOptions(), CallBudget.begin(CALL_SECONDS))
+    run = await runs.follow(await runs.submit(plan, approved=False), CALL_SECONDS)
+    assert (run.state, len(run.outputs)) == ("complete", 2)
+    assert [step.status for step in run.steps] == ["complete"] * 3
+    again = await runs.get(run.run_id or "", workflow_id=WORKFLOW)
+    assert (again.state, again.key) == ("complete", run.key)
+
+
+async def test_a_run_is_read_by_its_id(runs: Runs) -> None:
+    run = await submit(runs)
+    found = await runs.get((run.run_id or "").upper(), wait_seconds=10)
+    assert (found.state, found.run_id, found.key) == ("complete", run.run_id, run.key)
+    assert found.request.prompt == "a red potion"
+
+
+async def test_a_run_of_another_program_is_read_too(
+    runs: Runs, environment: dict[str, str]
+) -> None:
+    elsewhere = environment | {"LAYER_STATE_DIR": environment["LAYER_STATE_DIR"] + "-other"}
+    async with open_runs(Settings.from_env(elsewhere)) as others:
+        run = await others.generate(**SMALL_IMAGE)
+    found = await runs.get(run.run_id or "")
+    assert (found.state, found.outputs, found.key) == ("complete", run.outputs, "")
+
+
+async def test_a_run_that_layer_does_not_have_is_an_error(runs: Runs) -> None:
+    with pytest.raises(LayerError, match="INFERENCE_NOT_FOUND"):
+        await runs.get(UNKNOWN_ID)
+
+
+async def test_a_wait_ends_with_its_time(runs: Runs, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    run = await submit(runs)
+    assert (await runs.follow(run, 0.2)).state == "in_progress"
+
+
+async def test_a_wait_can_be_ended_early(runs: Runs, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    run = await submit(runs)
+
+    async def stop() -> None:
+        await anyio.sleep(0.2)
+        runs.stop_waiting((run.run_id or "").upper())
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            assert (await runs.follow(run, 600)).state == "in_progress"
+
+
+async def test_a_failed_run_says_why_and_what_it_cost(runs: Runs, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_error = ("NO_MEDIA_GENERATED", "Nothing came of it.")
+    run = await runs.generate(**SMALL_IMAGE)
+    assert run.state == "failed"
+    assert run.error is not None
+    assert (run.error.code, run.error.message) == ("NO_MEDIA_GENERATED", "Nothing came of it.")
+
+
+async def test_what_fails_while_waiting_is_a_warning_beside_the_paid_run(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    run = await submit(runs)
+    refusal = Fault("status", status=403, code="FORBIDDEN")
+    sandbox.state.knobs.fail_next("get_inference", *[refusal] * 5)
+    followed = await runs.follow(run, 10)
+    assert followed.run_id == run.run_id
+    assert "The run was started, but then" in followed.warnings[0]
+
+
+async def test_what_fails_while_waiting_for_a_duplicate_is_an_error(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    await submit(runs)
+    run = await submit(runs)
+    refusal = Fault("status", status=403, code="FORBIDDEN")
+    sandbox.state.knobs.fail_next("get_inference", *[refusal] * 5)
+    with pytest.raises(LayerError, match="FORBIDDEN") as caught:
+        await runs.follow(run, 10)
+    assert caught.value.facts["duplicate"] is True
+
+
+async def test_runs_are_listed_and_added_up(runs: Runs) -> None:
+    first = await runs.generate(**PICTURE)
+    second = await submit(runs, **OTHER_PICTURE)
+    assert [run.run_id for run in await runs.list()] == [second.run_id, first.run_id]
+    assert [run.run_id for run in await runs.list(limit=1)] == [second.run_id]
+    complete = RunFilter(status="complete")
+    assert [run.run_id for run in await runs.list(complete)] == [first.run_id]
+    totals = await runs.totals()
+    assert (totals.count, totals.running) == (2, 1)
+    assert (totals.estimated_creative_units, totals.spent_creative_units) == (0.2, 0.1)
+
+
+async def test_the_runs_of_another_token_are_not_listed(
+    runs: Runs, environment: dict[str, str]
+) -> None:
+    await submit(runs)
+    async with open_runs(Settings.from_env(environment | {"LAYER_API_KEY": "another"})) as others:
+        assert await others.list() == []
+
+
+async def test_many_runs_are_waited_for_together(runs: Runs, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_seconds = 0.3
+    for prompt in "abc":
+        await submit(runs, prompt=prompt)
+    reported: list[tuple[int, int]] = []
+
+    async def report(ended: int, count: int) -> None:
+        reported.append((ended, count))
+
+    await runs.wait_many(RunFilter(), "all", 20, on_ended=report)
+    assert [run.state for run in await runs.list()] == ["complete"] * 3
+    assert reported[-1] == (3, 3)
+
+
+async def test_waiting_for_any_ends_with_the_first(runs: Runs, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_seconds = 50
+    for prompt, now in (("first", 0), ("second", 40)):
+        sandbox.state.clock = lambda now=now: now
+        await submit(runs, prompt=prompt)
+    sandbox.state.clock = lambda: 60
+    await runs.wait_many(RunFilter(), "any", 20)
+    found = {run.request.prompt: run.state for run in await runs.list()}
+    assert found == {"first": "complete", "second": "in_progress"}
+
+
+async def test_what_has_ended_is_saved_where_the_settings_say_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
+    async with open_runs(settings) as runs:
+        await submit(runs)
+        await runs.wait_many(RunFilter(), "all", 20)
+        [run] = await runs.list()
+    assert run.folder == tmp_path / "out"
+    assert len(list((tmp_path / "out").glob("a-red-potion-*.png"))) == 1
+
+
+async def test_the_run_that_made_a_file_is_found(runs: Runs) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    maker = await runs.find_maker(run.outputs[0].file_id or "")
+    assert maker is not None
+    assert maker.run_id == run.run_id
+
+
+async def test_a_file_is_uploaded_once(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(png("red"))
+    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
+    async with open_runs(settings) as runs:
+        [first] = await runs.upload(["red.png"])
+        [again] = await runs.upload([str(tmp_path / "red.png")])
+    assert (first.reused, again.reused, again.file_id) == (False, True, first.file_id)
+
+
+async def test_a_price_is_asked_for_without_starting_anything(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    price = await runs.estimate(draft(**PICTURE), CallBudget.begin(CALL_SECONDS))
+    assert price.estimated_price_creative_units == 0.1
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+async def test_nothing_is_paid_for_that_cannot_be_recorded(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file in the way")
+    async with open_runs(Settings.from_env(environment)) as runs:
+        with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE"):
+            await runs.generate(**SMALL_IMAGE)
+        assert str(tmp_path / "state") in (runs.journal_problem or "")
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+async def test_a_run_goes_without_a_journal_where_the_settings_allow_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file in the way")
+    settings = Settings.from_env(environment | {"LAYER_JOURNAL": "optional"})
+    async with open_runs(settings) as runs:
+        assert (await runs.generate(**SMALL_IMAGE)).state == "complete"
+
+
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+async def test_an_error_leaves_the_block_as_itself(
+    error: type[BaseException], environment: dict[str, str]
+) -> None:
+    with pytest.raises(error, match="of the caller"):
+        async with open_runs(Settings.from_env(environment)):
+            raise error("of the caller")
+
+
+async def fail_while_a_batch_waits(environment: dict[str, str]) -> None:
+    async with open_runs(Settings.from_env(environment)) as runs:
+        await submit_batch(runs, *(draft(prompt=f"potion {number}") for number in range(6)))
+        raise LookupError("of the caller")
+
+
+async def test_an_error_leaves_the_block_as_itself_while_a_batch_waits(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = 600
+    with pytest.raises(LookupError, match="of the caller"):
+        await fail_while_a_batch_waits(environment)
+
+
+async def test_a_sandbox_that_is_none_is_refused(environment: dict[str, str]) -> None:
+    paid = environment | {"LAYER_SANDBOX": "1", "LAYER_API_URL": "https://api.layer.test/api"}
+    with pytest.raises(SettingsError, match="LAYER_SANDBOX"):
+        async with open_runs(Settings.from_env(paid)):
+            pass
+
+
+@pytest.mark.process
+def test_the_library_loads_neither_a_protocol_nor_a_terminal_nor_http() -> None:
+    script = "import sys, layer_mcp.runs.service; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"mcp", "rich", "httpx", "PIL", "keyring"} & set(done.stdout.split())

@@ -1,0 +1,48 @@
+"""Local files to upload, and what the sandbox received of them."""
+
+import os
+from pathlib import Path
+
+from layer_mcp import LayerClient, Settings
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.references import Uploads
+from layer_mcp.sandbox import Arrival, RunningSandbox
+
+from .sandbox_calls import png
+
+# Larger than what the system buffers of a connection that nobody reads.
+LARGE = png("red") + os.urandom(3_000_000)
+
+
+def written(path: Path, content: bytes) -> Path:
+    """A file with this content."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def client_of(sandbox: RunningSandbox) -> LayerClient:
+    """A client of the sandbox."""
+    return LayerClient(sandbox.token, workspace=sandbox.workspace_id, api_url=sandbox.api_url)
+
+
+def uploads_of(
+    tmp_path: Path, client: LayerClient, journal: Journal, *, max_upload_mb: int = 64
+) -> Uploads:
+    """Uploads that may take files of the folder `in`."""
+    settings = Settings(input_dirs=(str(tmp_path / "in"),), max_upload_mb=max_upload_mb)
+
+    async def open_journal() -> Journal:
+        return journal
+
+    return Uploads(settings, client, open_journal)
+
+
+def arrivals(sandbox: RunningSandbox, operation: str) -> list[Arrival]:
+    """The requests for an operation."""
+    return [one for one in sandbox.state.arrivals if one.operation == operation]
+
+
+def put_bytes(sandbox: RunningSandbox) -> list[int]:
+    """The bytes that each PUT announced."""
+    return [int(one.headers["content-length"]) for one in arrivals(sandbox, "upload")]

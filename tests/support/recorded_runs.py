@@ -1,0 +1,224 @@
+"""Runs in a journal, in every state that calls leave them in, without Layer."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from layer_mcp import LayerError
+from layer_mcp.api.models import Output
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.types import (
+    NOT_SENT,
+    UNKNOWN,
+    Quote,
+    RateLimits,
+    Reservation,
+    Run,
+    RunError,
+    RunFilter,
+    RunRequest,
+    SpendLimits,
+)
+
+API = "https://api.layer.test/api"
+ACCOUNT = f"{API}#account"
+OTHER_API = "http://127.0.0.1:1/api"
+WORKSPACE = "w1"
+PRICE = 2.0
+REQUEST = RunRequest("inference", "model", WORKSPACE, {"prompt": "a red potion"})
+ERROR = LayerError("RATE_LIMITED", "Too many.")
+NO_LIMITS = SpendLimits(confirm_above=20)
+NO_SLOTS = RateLimits(runs_at_once=0)
+MANY_RUNS = 1_000
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def another(request: RunRequest = REQUEST) -> RunRequest:
+    """A request that is equal to none before."""
+    return replace(request, body={"prompt": uuid4().hex})
+
+
+async def reserve_all(
+    journal: Journal,
+    requests: Sequence[RunRequest],
+    *,
+    price: float | None = PRICE,
+    limits: SpendLimits = NO_LIMITS,
+    rates: RateLimits = NO_SLOTS,
+    repeat: bool = False,
+    batch_id: str | None = None,
+) -> list[Reservation]:
+    """Reserve requests of one price; by default none gets a slot."""
+    quote = Quote([price] * len(requests), requests[0].workspace_id)
+    return await journal.reserve(requests, quote, limits, rates, repeat=repeat, batch_id=batch_id)
+
+
+async def reserve(
+    journal: Journal,
+    request: RunRequest = REQUEST,
+    *,
+    price: float | None = PRICE,
+    repeat: bool = False,
+    batch_id: str | None = None,
+) -> Reservation:
+    """Reserve one request."""
+    [reservation] = await reserve_all(
+        journal, [request], price=price, repeat=repeat, batch_id=batch_id
+    )
+    return reservation
+
+
+async def queued_run(
+    journal: Journal,
+    request: RunRequest = REQUEST,
+    *,
+    price: float | None = PRICE,
+    batch_id: str | None = None,
+) -> Run:
+    """A run with a row of its own; an equal one that is being sent would be the answer."""
+    reservation = await reserve(journal, request, price=price, repeat=True, batch_id=batch_id)
+    assert reservation.created
+    return reservation.run
+
+
+async def run_with_slot(journal: Journal, request: RunRequest = REQUEST) -> Run:
+    """A run that may be sent."""
+    run = await queued_run(journal, request)
+    await give_slot(journal, run)
+    return run
+
+
+async def sending_run(
+    journal: Journal, request: RunRequest = REQUEST, *, price: float | None = PRICE
+) -> Run:
+    """A run whose first byte is about to leave."""
+    run = await queued_run(journal, request, price=price)
+    assert await journal.mark_sending(run) is not None
+    return await journal.reload(run)
+
+
+async def running_run(
+    journal: Journal,
+    request: RunRequest = REQUEST,
+    *,
+    price: float | None = PRICE,
+    confirmed_price: float | None = None,
+) -> Run:
+    """A run that Layer confirmed; its id is that of its row."""
+    run = await sending_run(journal, request, price=price)
+    assert await journal.confirm(confirmed(run, price=confirmed_price))
+    return await journal.reload(run)
+
+
+async def ended_run(
+    journal: Journal,
+    request: RunRequest = REQUEST,
+    *,
+    state: str = "complete",
+    price: float | None = None,
+    estimate: float | None = PRICE,
+) -> Run:
+    """A run whose end was recorded."""
+    run = await running_run(journal, request, price=estimate)
+    await journal.mark_ended(ended(run, state=state, price=price))
+    return await journal.reload(run)
+
+
+async def refused_run(journal: Journal, state: str, request: RunRequest = REQUEST) -> Run:
+    """A submission that failed: `not_sent` or `unknown`."""
+    run = await sending_run(journal, request)
+    mark = journal.mark_unknown if state == UNKNOWN else journal.mark_not_sent
+    await mark(run, ERROR)
+    return await journal.reload(run)
+
+
+async def unknown_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
+    """A run of which nobody knows whether Layer has it."""
+    return await refused_run(journal, UNKNOWN, request)
+
+
+async def not_sent_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
+    """A run that was surely not started."""
+    return await refused_run(journal, NOT_SENT, request)
+
+
+def confirmed(run: Run, *, run_id: str | None = None, price: float | None = None) -> Run:
+    """A run as Layer's answer to its submission describes it."""
+    return replace(
+        run,
+        state="in_progress",
+        run_id=run_id or run.key,
+        estimated_price_creative_units=price,
+        start={"session_id": "session-1"},
+    )
+
+
+def ended(
+    run: Run,
+    *,
+    state: str = "complete",
+    price: float | None = None,
+    outputs: tuple[Output, ...] = (),
+    error: RunError | None = None,
+) -> Run:
+    """A run as Layer describes its end."""
+    return replace(
+        run, state=state, actual_price_creative_units=price, outputs=outputs, error=error
+    )
+
+
+async def keys(
+    journal: Journal, wanted: RunFilter | None = None, limit: int = MANY_RUNS
+) -> list[str]:
+    """The keys of the runs that a filter finds, newest first."""
+    return [run.key for run in await journal.list_runs(wanted or RunFilter(), limit)]
+
+
+async def states(journal: Journal) -> dict[str, str]:
+    """The state of each run by its prompt."""
+    runs = await journal.list_runs(RunFilter(), MANY_RUNS)
+    return {run.request.prompt or "": run.state for run in runs}
+
+
+async def give_slot(journal: Journal, run: Run) -> None:
+    """Let a queued run be sent."""
+    assert await journal.acquire_slot(run, RateLimits(), {}) is None
+
+
+async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequence[Run]:
+    """The runs that a new one would have to wait for."""
+    probe = await queued_run(journal, another(request), price=None)
+    blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
+    assert blocked is not None
+    await journal.mark_not_sent(probe, ERROR)
+    return blocked.active
+
+
+async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -> list[float]:
+    """How long ago each submission of the last minute got its slot, the newest first."""
+    probe = await queued_run(journal, another(request), price=None)
+    ages: list[float] = []
+    while True:
+        rates = RateLimits(MANY_RUNS, len(ages) + 1, MANY_RUNS)
+        blocked = await journal.acquire_slot(probe, rates, {})
+        if blocked is None:
+            await journal.mark_not_sent(probe, ERROR)
+            return ages
+        assert blocked.pause_seconds is not None
+        ages.append(60 - blocked.pause_seconds)
+
+
+MakeJournal = Callable[..., Journal]
+MakeRun = Callable[[Journal], Awaitable[Run]]
+SENDING_RUNS: list[MakeRun] = [queued_run, sending_run]
+SENT_RUNS: list[MakeRun] = [unknown_run, running_run]
+UNFINISHED_RUNS: list[MakeRun] = [*SENDING_RUNS, *SENT_RUNS]
