@@ -578,11 +578,6 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "Several models have the name that was given.",
         "Give the id of one of them.",
     ),
-    "CALL_FAILED": ErrorCode(
-        "terminal",
-        "The server did not answer the command as it should.",
-        "Try again.",
-    ),
     "READ_FAILED": ErrorCode(
         "server",
         "A resource could not be read because of a fault in the server.",

@@ -1,28 +1,25 @@
 """What an agent does after an answer that is no error; commands print it for programs."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from .api.models import PriceEstimate
 from .errors import next_step_for_run
+from .runs.outputs import FilesOnDisk
 from .runs.types import UNKNOWN, Run
 
 AFTER_MODEL = "Call estimate_price or execute_inference with the arguments that it uses."
 SAME_GENERATION = "Call execute_inference with the same arguments."
 
 
-def after_run(run: Run, paths: Mapping[int, Path], *, can_save: bool = True) -> str:
-    """Return the next step after a run's state; `paths` has its saved outputs from number 1.
-
-    `can_save` says whether there is a tool that saves files.
-    """
+def after_run(run: Run, files: FilesOnDisk, *, can_save: bool = True) -> str:
+    """Return the next step after a run; `can_save` if there is a tool that saves its files."""
     if run.state == "failed" and run.error is not None:
         return next_step_for_run(run.error.code)
     if run.state == "complete":
         if not run.outputs:
             return "Look at the run in Layer: it is complete, but no output is named."
         # An answer lists a part of many outputs; what counts are all of the run's.
-        if all(number in paths for number in range(1, len(run.outputs) + 1)):
+        if files.has_all_of(run):
             return "The files are saved. Look at them, and tell the user where they are."
         how = f"{_save_step(run)}, or fetch them" if can_save else "Fetch them"
         return f"{how} from their URLs; no token is needed."

@@ -15,6 +15,7 @@ from layer_mcp.errors import (
     ERROR_CODES,
     OTHER_RUN_NEXT_STEP,
     SOURCES,
+    Argument,
     next_step_for,
     next_step_for_person,
     next_step_for_run,
@@ -143,6 +144,18 @@ def test_a_person_gets_another_next_step_only_where_the_table_has_one(
     code: str, step: str | None
 ) -> None:
     assert next_step_for_person(code) == step
+
+
+def test_a_step_for_a_person_has_the_facts_of_the_error() -> None:
+    step = next_step_for_person("CONFIRMATION_REQUIRED", {"estimated_price_creative_units": 22.0})
+    assert step == "To agree to it, add --max-price 22."
+
+
+def test_a_message_names_arguments_as_its_reader_does() -> None:
+    parts = [Argument("batch_size"), " must be at most 16; see batch_size."]
+    error = LayerError("INVALID_ARGUMENTS", parts)
+    assert error.message == "batch_size must be at most 16; see batch_size."
+    assert error.describe(str.upper) == "BATCH_SIZE must be at most 16; see batch_size."
 
 
 @pytest.mark.parametrize(

@@ -435,10 +435,10 @@ class LayerClient:
 
     @property
     def _http(self) -> "Connection":
-        # Only the first call needs httpx: a server that lists its tools starts without it.
-        from .http import Connection  # noqa: PLC0415
-
         if self._connection is None:
+            # Only a call needs httpx: a server that lists its tools starts without it.
+            from .http import Connection  # noqa: PLC0415
+
             self._connection = Connection(
                 self._token, self._api_url, self._limits, trace_prompts=self._trace_prompts
             )
@@ -446,9 +446,9 @@ class LayerClient:
 
     @property
     def _files(self) -> "FileTransport":
-        from .file_transport import FileTransport  # noqa: PLC0415
-
         if self._file_transport is None:
+            from .file_transport import FileTransport  # noqa: PLC0415
+
             self._file_transport = FileTransport(self._host_rules)
         return self._file_transport
 

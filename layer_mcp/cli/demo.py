@@ -10,9 +10,8 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult
 
 from ..sandbox.catalog import sandbox_models
-from .output import open_screen
+from .output import open_screen, progress_bar
 from .parser import EXIT_FAILED, EXIT_OK
-from .progress import progress_bar
 
 WAIT_SECONDS = 25
 MAX_WAITS = 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..settings import Settings, SettingsError
 from .output import log_to_stderr, open_screen
 from .parser import EXIT_FAILED, EXIT_OK
-from .sandbox import own_sandbox
+from .serve import own_sandbox
 
 if TYPE_CHECKING:
     from ..doctor.types import CheckResult, Setup

@@ -1,7 +1,6 @@
 """layer-mcp's entry point: parse the command line, run the command, return its exit code."""
 
 import argparse
-import contextlib
 import io
 import sys
 from collections.abc import Sequence
@@ -20,11 +19,9 @@ from .parser import (
     CommandParser,
     Commands,
     add_asset_commands,
-    add_port,
     unicode_text,
 )
-from .sandbox import serve_sandbox
-from .serve import DEFAULT_PORT, add_serve, serve_by_default
+from .serve import add_servers, serve_by_default
 
 DEFAULT_PROMPT = "a red potion in a round bottle"
 
@@ -81,18 +78,7 @@ def parser() -> argparse.ArgumentParser:
     add_asset_commands(commands.group("assets"))
 
     add_command = commands.group("server")
-    add_serve(add_command)
-
-    command = add_command("sandbox", help="serve a simulated Layer on loopback")
-    add_port(command, DEFAULT_PORT + 1)
-    command.add_argument(
-        "--run-seconds",
-        type=_seconds,
-        metavar="S",
-        help="how long a run takes",
-    )
-    command.set_defaults(run=serve_sandbox)
-
+    add_servers(add_command)
     command = add_command("demo", help="make one simulated picture, as a host would")
     command.add_argument(
         "--prompt", type=unicode_text, default=DEFAULT_PROMPT, help='"%(default)s"'
@@ -114,10 +100,3 @@ def _demo(options: argparse.Namespace) -> int:
     from .demo import demo  # noqa: PLC0415
 
     return demo(options.prompt, options.out)
-
-
-def _seconds(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 <= float(text) <= 3600:
-            return float(text)
-    raise argparse.ArgumentTypeError("must be a number from 0 to 3600")

@@ -10,15 +10,21 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from ..api.client import LayerClient
 from ..api.fields import is_uuid
-from ..api.models import ModelQuery
-from ..server.tools.get_model import ModelUseAnswer
+from ..api.models import ModelDetail, ModelList, ModelQuery, ModelSummary
+from ..arguments import parse_arguments
+from ..errors import LayerError
+from ..next_steps import AFTER_MODEL, after_models, next_page
+from ..runs.service import Runs
+from ..runs.types import without_nulls
+from ..runs.views import model_as_json, model_row_as_json
+from ..schema import portable_schema
 from ..settings import Settings
-from .connection import RefusedError, Server, ToolAnswer, refusal, with_server
-from .options import given_fields, option_name, use_option_names
-from .output import Column, Screen, line, plain, table
+from .options import given_fields, option_name
+from .output import Column, Screen, line, plain, progress_bar, table
 from .parser import EXIT_OK
-from .progress import progress_bar
+from .reporting import with_runs
 
 COLUMNS = (
     Column("id"),
@@ -28,8 +34,7 @@ COLUMNS = (
     Column("about", "text", optional=True),
 )
 ROW_FIELDS = ("model_id", "name", "modality", "inference_timing", "description")
-# A page of this few rows is never cut to size.
-PAGE_ROWS, MAX_PAGES = 10, 20
+PAGE_ROWS, MAX_PAGES = 100, 2
 MAX_SUGGESTIONS = 3
 LIST_STEP = "layer-mcp models lists them."
 
@@ -38,27 +43,27 @@ def list_models(options: argparse.Namespace, settings: Settings, screen: Screen)
     """List models by what they make and can do.
 
     Raises:
-        RefusedError: the server refused the call.
+        LayerError: an option is invalid, or Layer refused the request.
     """
-    query = given_fields(ModelQuery, options)
-    query |= {"search": options.search, "limit": options.limit, "cursor": options.cursor}
+    filters = given_fields(ModelQuery, options)
+    filters |= {"search": options.search, "limit": options.limit, "cursor": options.cursor}
 
-    async def work(server: Server) -> ToolAnswer:
-        return await server.call("list_models", query)
+    async def work(runs: Runs) -> ModelList:
+        return await runs.client.list_models(_make_query(filters))
 
     with progress_bar(screen.stderr):
-        answer = with_server(settings, work)
+        page = with_runs(settings, work)
+    rows = [model_row_as_json(model) for model in page.models]
     if options.json:
-        screen.show_json(answer.content)
+        screen.show_json(_page_as_json(page, rows), is_simulated=settings.sandbox)
         return EXIT_OK
-    rows = [[model.get(name) for name in ROW_FIELDS] for model in answer.content["models"]]
     if not rows:
         screen.note("No model matches. Leave out options, or use other words.")
         return EXIT_OK
-    screen.show(*table(COLUMNS, rows, screen.stdout))
-    cursor = answer.content.get("next_cursor")
-    if cursor:
-        screen.note(f"There are more: add --cursor {shlex.quote(cursor)}")
+    cells = [[row.get(name) for name in ROW_FIELDS] for row in rows]
+    screen.show(*table(COLUMNS, cells, screen.stdout))
+    if page.next_cursor:
+        screen.note(f"There are more: add --cursor {shlex.quote(page.next_cursor)}")
     return EXIT_OK
 
 
@@ -66,90 +71,102 @@ def show_model(options: argparse.Namespace, settings: Settings, screen: Screen) 
     """Show what a model makes, and which options it uses and ignores.
 
     Raises:
-        RefusedError: no model has this name or ID.
+        LayerError: no model has this name or ID.
     """
 
-    async def work(server: Server) -> ToolAnswer:
-        model_id = await find_model_id(server, options.model)
-        return await server.call("get_model", {"model_id": model_id})
+    async def work(runs: Runs) -> ModelDetail:
+        model_id = await find_model_id(runs.client, options.model)
+        return await runs.client.get_model(model_id)
 
     with progress_bar(screen.stderr):
-        answer = with_server(settings, work)
+        model = with_runs(settings, work)
     if options.json:
-        screen.show_json(answer.content)
+        content = model_as_json(model) | {"next_step": AFTER_MODEL}
+        screen.show_json(content, is_simulated=settings.sandbox)
     else:
-        screen.show(*_model_lines(ModelUseAnswer.model_validate(answer.content)))
+        screen.show(*_model_lines(model_as_json(model, option_name)))
     return EXIT_OK
 
 
-def _model_lines(model: ModelUseAnswer) -> Iterator[RenderableType]:
-    kind = ", ".join(fact for fact in (model.modality, model.inference_timing) if fact)
-    yield line(plain(f"{model.name or 'A model without name'} ({kind})"), "bold")
-    yield line(model.model_id)
-    if model.description:
-        yield Text(plain(model.description))
-    if model.prompt_format:
-        yield Text(plain(f"Prompt format: {model.prompt_format}"))
-    for title, names in (
-        ("Uses", model.uses),
-        ("May use, Layer does not say", model.may_use),
-        ("Ignores", model.ignores),
-    ):
-        if names:
-            yield Text(f"{title}:")
-            yield Padding(Text(plain(", ".join(option_name(name) for name in names))), (0, 0, 0, 2))
-    for note in model.notes:
-        yield Text(use_option_names(plain(note)))
-
-
-async def find_model_id(server: Server, text: str) -> str:
+async def find_model_id(client: LayerClient, text: str) -> str:
     """Return the ID of the model with this ID, or with this name in any case.
 
     Raises:
-        RefusedError: MODEL_NOT_FOUND with the nearest names, or MODEL_AMBIGUOUS with the IDs.
+        LayerError: MODEL_NOT_FOUND with the nearest names, or MODEL_AMBIGUOUS with the IDs.
     """
     if is_uuid(text.strip()):
         return text.strip()
     wanted = _normalize(text)
-    models: list[dict[str, Any]] = []
+    models: list[ModelSummary] = []
     # Fetch the whole list only if Layer's search doesn't find the name.
     for search in (wanted, None):
-        models = await _fetch_models(server, search)
-        matches = [model for model in models if _normalize(model.get("name")) == wanted]
+        models = await _fetch_models(client, search)
+        matches = [model.model_id for model in models if _normalize(model.name) == wanted]
         if len(matches) == 1:
-            return matches[0]["model_id"]
+            return matches[0]
         if matches:
-            raise _ambiguous(text, [model["model_id"] for model in matches])
-    raise _not_found(text, models)
+            sentence = f"{len(matches)} models are called {plain(text)}: {', '.join(matches)}."
+            raise LayerError("MODEL_AMBIGUOUS", sentence)
+    raise _not_found(text, [model.name for model in models if model.name])
 
 
-async def _fetch_models(server: Server, search: str | None) -> list[dict[str, Any]]:
-    models: list[dict[str, Any]] = []
+def _page_as_json(page: ModelList, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    content = {
+        "models": rows,
+        "next_cursor": page.next_cursor,
+        "total_count": page.pagination.total_count if page.pagination else None,
+        "next_step": after_models(len(rows)) + next_page("list_models", 0, 0, page.next_cursor),
+    }
+    return without_nulls(content)
+
+
+def _model_lines(model: dict[str, Any]) -> Iterator[RenderableType]:
+    kind = ", ".join(model[name] for name in ("modality", "inference_timing") if name in model)
+    yield line(plain(f"{model.get('name') or 'A model without name'} ({kind})"), "bold")
+    yield line(model["model_id"])
+    if "description" in model:
+        yield Text(plain(model["description"]))
+    if "prompt_format" in model:
+        yield Text(plain(f"Prompt format: {model['prompt_format']}"))
+    for title, names in (
+        ("Uses", model["uses"]),
+        ("May use, Layer does not say", model["may_use"]),
+        ("Ignores", model["ignores"]),
+    ):
+        if names:
+            yield Text(f"{title}:")
+            yield Padding(Text(plain(", ".join(names))), (0, 0, 0, 2))
+    for note in model["notes"]:
+        yield Text(plain(note))
+
+
+def _make_query(filters: dict[str, Any]) -> ModelQuery:
+    return parse_arguments(ModelQuery, portable_schema(ModelQuery), filters)
+
+
+async def _fetch_models(client: LayerClient, search: str | None) -> list[ModelSummary]:
+    models: list[ModelSummary] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        query = {"search": search, "limit": PAGE_ROWS, "cursor": cursor}
-        page = await server.call("list_models", query)
-        models += page.content["models"]
-        cursor = page.content.get("next_cursor")
+        query = _make_query({"search": search, "limit": PAGE_ROWS, "cursor": cursor})
+        page = await client.list_models(query)
+        models += page.models
+        cursor = page.next_cursor
         if cursor is None:
             break
     return models
 
 
-def _not_found(text: str, models: list[dict[str, Any]]) -> RefusedError:
-    names = {_normalize(model.get("name")): model["name"] for model in models if model.get("name")}
+def _not_found(text: str, known: list[str]) -> LayerError:
+    names = {_normalize(name): name for name in known}
     wanted = _normalize(text)
     near = [key for key in names if wanted in key]
     near += [key for key in difflib.get_close_matches(wanted, names) if key not in near]
     shown = ", ".join(names[key] for key in near[:MAX_SUGGESTIONS])
     suggestion = f" Did you mean {shown}?" if shown else ""
-    return refusal("MODEL_NOT_FOUND", f"No model is called {plain(text)}.{suggestion}", LIST_STEP)
+    sentence = f"No model is called {plain(text)}.{suggestion}"
+    return LayerError("MODEL_NOT_FOUND", sentence, next_step=LIST_STEP)
 
 
-def _ambiguous(text: str, ids: list[str]) -> RefusedError:
-    sentence = f"{len(ids)} models are called {plain(text)}: {', '.join(ids)}."
-    return refusal("MODEL_AMBIGUOUS", sentence, "Give the id of one of them.")
-
-
-def _normalize(name: object) -> str:
-    return " ".join(str(name or "").split()).casefold()
+def _normalize(name: str | None) -> str:
+    return " ".join((name or "").split()).casefold()

@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,7 @@ FIRST_OPTIONS = ("batch_size", "width", "height", "seed")
 OWN_OPTIONS = ("model_id", "prompt", "guidance_files", "mask", "search", "limit", "cursor")
 SHORT_NAMES = {"batch_size": ("-n",)}
 OTHER_NAMES = {"model_id": "--model", "prompt": "PROMPT", "guidance_files": "--reference"}
-# The tools' other arguments. A single word, such as width, may be plain English, and stays.
-TOOL_OPTIONS = {"max_price_creative_units": "--max-price", "workspace_id": "--workspace"}
-ARGUMENT_NAME = re.compile(r"(?<![\w/.-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w/-])")
+OTHER_ARGUMENTS = {"max_price_creative_units": "--max-price"}
 TYPES: dict[str, Any] = {"integer": whole_number, "number": number, "string": unicode_text}
 METAVARS = {"integer": "N", "number": "X", "string": "TEXT"}
 DEFAULT_REFERENCE = "reference_image"
@@ -152,15 +149,12 @@ def option_name(field: str) -> str:
     return OTHER_NAMES.get(field) or f"--{field.replace('_', '-')}"
 
 
-def use_option_names(text: str) -> str:
-    """Replace the names of a tool's arguments in its message with the command line's."""
-
-    def replace(found: re.Match[str]) -> str:
-        if found[0] in InferenceRequest.model_fields:
-            return option_name(found[0])
-        return TOOL_OPTIONS.get(found[0], found[0])
-
-    return ARGUMENT_NAME.sub(replace, text)
+def argument_option(place: str) -> str:
+    """Return how to set an argument that an error names. A single word such as width stays."""
+    name, dot, rest = place.partition(".")
+    if name in InferenceRequest.model_fields and "_" in name:
+        return f"{option_name(name)}{dot}{rest}"
+    return OTHER_ARGUMENTS.get(place, place)
 
 
 def given_fields(model: type[Any], options: argparse.Namespace) -> JsonObject:

@@ -1,4 +1,4 @@
-"""What a command prints: answers on stdout, notes and questions on stderr, and its log.
+"""What a command prints: answers on stdout; notes, questions and progress on stderr; its log.
 
 The server loads this module too, so rich is imported where it is used.
 """
@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import Progress
     from rich.table import Table
     from rich.text import Text
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 UNLIMITED_COLUMNS = 100_000
 YES_WORDS = ("y", "yes")
 COLUMN_GAP = 2
+BAR_COLUMNS = 30
 MIN_TEXT_COLUMNS = 12
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Controls, marks without a shape such as those of direction, and halves of surrogate pairs.
@@ -48,8 +50,9 @@ class Screen:
         for renderable in renderables:
             print(render(self.stdout, renderable), end="", flush=True)
 
-    def show_json(self, content: Mapping[str, Any]) -> None:
-        """Print an answer as one JSON document."""
+    def show_json(self, content: Mapping[str, Any], *, is_simulated: bool = False) -> None:
+        """Print an answer as one JSON document, marked if Layer was simulated."""
+        content = {**content, **({"simulated": True} if is_simulated else {})}
         is_unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
         print(plain_json(content, ascii_only=not is_unicode), flush=True)
 
@@ -205,6 +208,56 @@ def ask_yes_or_no(question: str) -> bool | None:
         print(file=sys.stderr, flush=True)
         return None
     return answer.strip().lower() in YES_WORDS
+
+
+class ProgressBar:
+    """One bar with the elapsed time; it only moves back and forth while the end is unknown."""
+
+    def __init__(self, progress: "Progress") -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+
+    def start_phase(self, text: str) -> None:
+        """Start something with an unknown end."""
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=None)
+
+    def update(self, done: float, total: float | None, text: str) -> None:
+        """Show how much is done."""
+        self._progress.update(self._task, completed=done, total=total, description=text)
+
+    @contextmanager
+    def pause(self) -> Generator[None]:
+        """Hide the bar while the block prints or asks."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
+
+@contextmanager
+def progress_bar(console: "Console") -> Generator[ProgressBar]:
+    """Show a bar at a terminal until the block ends."""
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    progress = Progress(
+        BarColumn(BAR_COLUMNS),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal or console.is_dumb_terminal,
+    )
+    with progress:
+        yield ProgressBar(progress)
 
 
 def plain(text: object) -> str:

@@ -1,6 +1,6 @@
 """The command line's parser: commands, types of arguments, and exit codes.
 
-The asset commands are declared here and loaded when they are called, because they need the server.
+The asset commands are declared here and loaded when they are called, because they need rich.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from ..settings import SettingsError
 from .output import harmless
@@ -21,7 +21,6 @@ EXIT_BROKEN_PIPE = 141
 
 INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL)
 PICTURES = ("auto", "blocks", "never")
-RUN_STATES = ("running", "complete", "failed", "stopped", "unknown", "not_sent")
 
 
 class UsageError(SettingsError):
@@ -92,13 +91,18 @@ def add_asset_commands(add_command: Callable[..., CommandParser]) -> None:
     for name, function, add_options, summary in (
         (
             "generate",
-            "generate.run",
+            "generate.generate",
             _add_generate,
             "make pictures, video, 3D or audio, and save them",
         ),
-        ("price", "price.run", _add_price, "what a generation would cost; nothing is started"),
-        ("status", "status.run", _add_status, "how a run is, and its files"),
-        ("runs", "runs.run", _add_runs, "what was started from this machine, and its price"),
+        (
+            "price",
+            "generate.show_price",
+            _add_price,
+            "what a generation would cost; nothing is started",
+        ),
+        ("status", "runs.show_status", _add_status, "how a run is, and its files"),
+        ("runs", "runs.list_runs", _add_runs, "what was started from this machine, and its price"),
         ("models", "models.list_models", _add_models, "the models that there are"),
         ("model", "models.show_model", _add_model, "what one model can do"),
     ):
@@ -113,9 +117,9 @@ def _import_when_called(path: str) -> Callable[[argparse.Namespace], int]:
     module, _, function = path.partition(".")
 
     def run(options: argparse.Namespace) -> int:
-        from .calling import reporting  # noqa: PLC0415
+        from .reporting import run_command  # noqa: PLC0415
 
-        return reporting(getattr(import_module(f".{module}", __package__), function), options)
+        return run_command(getattr(import_module(f".{module}", __package__), function), options)
 
     return run
 
@@ -156,7 +160,9 @@ def _add_status(command: CommandParser) -> None:
 
 
 def _add_runs(command: CommandParser) -> None:
-    command.add_argument("--status", choices=RUN_STATES, help="only these")
+    from ..runs.types import StatusFilter  # noqa: PLC0415
+
+    command.add_argument("--status", choices=get_args(StatusFilter), help="only these")
     command.add_argument("--since", metavar="TIME", help="30m, 24h, 7d or a date")
     command.add_argument("--batch", metavar="ID", help="only the runs of this batch")
     _add_page(command)

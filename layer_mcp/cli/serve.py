@@ -1,4 +1,4 @@
-"""layer-mcp serve, and layer-mcp alone: the MCP server's process, on stdio or HTTP."""
+"""layer-mcp serve and sandbox: the MCP server on stdio or HTTP, and a simulated Layer."""
 
 import argparse
 import dataclasses
@@ -6,20 +6,20 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ..network import is_loopback
 from ..settings import Settings, SettingsError, is_given, parse_folder
 from .clients import add_toolsets
 from .output import log_to_stderr
 from .parser import EXIT_OK, CommandParser, add_port, add_sandbox_flag
-from .sandbox import own_sandbox
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import MCPServer
-
     from ..runs.activity import Submissions
-    from ..server.context import App
+    from ..server.app import LayerServer
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8750
@@ -35,8 +35,8 @@ def serve_by_default(top: CommandParser) -> None:
     top.set_defaults(run=serve, http=False, host=DEFAULT_HOST, port=DEFAULT_PORT, input_dirs=())
 
 
-def add_serve(add_command: Callable[..., CommandParser]) -> None:
-    """Add the command."""
+def add_servers(add_command: Callable[..., CommandParser]) -> None:
+    """Add the commands serve and sandbox."""
     command = add_command("serve", help="the MCP server, on stdio or HTTP")
     command.add_argument("--http", action="store_true", help="serve Streamable HTTP, not stdio")
     command.add_argument("--host", default=DEFAULT_HOST, help="loopback address (%(default)s)")
@@ -51,6 +51,11 @@ def add_serve(add_command: Callable[..., CommandParser]) -> None:
         help="folders whose files may be uploaded, instead of LAYER_INPUT_DIRS",
     )
     command.set_defaults(run=serve)
+
+    command = add_command("sandbox", help="serve a simulated Layer on loopback")
+    add_port(command, DEFAULT_PORT + 1)
+    command.add_argument("--run-seconds", type=_seconds, metavar="S", help="how long a run takes")
+    command.set_defaults(run=serve_sandbox)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -83,7 +88,51 @@ def serve(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _import_create_server() -> "Callable[..., MCPServer[App]]":
+def serve_sandbox(options: argparse.Namespace) -> int:
+    """Serve a simulated Layer until it's interrupted."""
+    from ..sandbox import SandboxState, running_sandbox  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    state = SandboxState()
+    if options.run_seconds is not None:
+        state.knobs.run_seconds = options.run_seconds
+    with running_sandbox(state, port=options.port) as running:
+        print("A simulated Layer. Nothing is charged. To use it, set:")
+        print("LAYER_SANDBOX=1")
+        print(f"LAYER_API_URL={running.api_url}")
+        print(f"LAYER_API_KEY={running.token}")
+        print(f"LAYER_WORKSPACE_ID={running.workspace_id}")
+        print("Models:")
+        for model in running.state.models:
+            print(f"  {model.model_id}  {model.name} ({model.modality})")
+        print("Stop it with Ctrl+C.", flush=True)
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+    return EXIT_OK
+
+
+@contextmanager
+def own_sandbox(settings: Settings) -> Generator[Settings]:
+    """Start a sandbox if the settings ask for one without naming its address.
+
+    Yields the settings for it, or the given settings if no sandbox is needed.
+    """
+    if not settings.sandbox or is_loopback(settings.api_url):
+        yield settings
+        return
+    from ..sandbox import running_sandbox  # noqa: PLC0415
+
+    with running_sandbox() as running:
+        yield dataclasses.replace(
+            settings,
+            api_url=running.api_url,
+            api_token=running.token,
+            workspace=running.workspace_id,
+        )
+
+
+def _import_create_server() -> "Callable[..., LayerServer]":
     """Import the server only now, because `--version` doesn't need it.
 
     Garbage collection would take a tenth of the start-up time, and find nothing.
@@ -112,7 +161,7 @@ def _sandbox_notes(settings: Settings) -> str:
     return f"This is a sandbox: runs are simulated and free. Models: {models}.\n"
 
 
-def _serve_stdio(server: "MCPServer[App]", submissions: "Submissions") -> None:
+def _serve_stdio(server: "LayerServer", submissions: "Submissions") -> None:
     if sys.stdin is None or sys.stdout is None:
         raise SettingsError("stdin and stdout must be open: the host speaks through them.")
     # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
@@ -130,3 +179,10 @@ def _serve_stdio(server: "MCPServer[App]", submissions: "Submissions") -> None:
 def _end_by_signal() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) <= 3600:
+            return float(text)
+    raise argparse.ArgumentTypeError("must be a number from 0 to 3600")

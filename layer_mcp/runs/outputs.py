@@ -109,6 +109,10 @@ class FilesOnDisk:
     record: Path | None = None
     warnings: Sequence[str] = ()
 
+    def has_all_of(self, run: Run) -> bool:
+        """Return whether every output of the run is saved."""
+        return all(number in self.paths for number in range(1, len(run.outputs) + 1))
+
 
 class _Record(BaseModel):
     """What is read back of the JSON beside the outputs."""

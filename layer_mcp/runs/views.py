@@ -21,7 +21,6 @@ MAX_ROW_TEXT = 100
 MAX_ROW_FILES = 4
 MAX_MODEL_TEXT = 1000
 OUTPUT_FIELDS = {
-    "file_id",
     "url",
     "content_type",
     "width",
@@ -36,10 +35,6 @@ SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 def run_as_json(run: Run, files: FilesOnDisk | None = None) -> dict[str, Any]:
     """Return a run as JSON without nulls, with its saved files."""
     files = files or FilesOnDisk()
-    difference = price_difference(
-        run.estimated_price_creative_units, run.actual_price_creative_units
-    )
-    warnings = [*([difference] if difference else []), *files.warnings, *run.warnings]
     values = {
         "workspace_id": run.request.workspace_id,
         "status": run.state,
@@ -54,10 +49,18 @@ def run_as_json(run: Run, files: FilesOnDisk | None = None) -> dict[str, Any]:
         "actual_price_creative_units": run.actual_price_creative_units,
         "session_id": run.session_id,
         "duplicate": run.is_duplicate or None,
-        "warning": " ".join(warnings) or None,
+        "warning": " ".join(list_warnings(run, files)) or None,
     }
     about = _workflow_run_as_json(run) if run.request.kind == "workflow" else _ids_of_inference(run)
     return without_nulls(values | about)
+
+
+def list_warnings(run: Run, files: FilesOnDisk | None = None) -> list[str]:
+    """Return what differs from what was expected of a run, and what went wrong beside it."""
+    estimate, actual = run.estimated_price_creative_units, run.actual_price_creative_units
+    difference = price_difference(estimate, actual)
+    about_price = [difference] if difference else []
+    return [*about_price, *(files.warnings if files else ()), *run.warnings]
 
 
 def row_as_json(run: Run) -> dict[str, Any]:
@@ -262,8 +265,8 @@ def _workflow_run_as_json(run: Run) -> dict[str, Any]:
 
 
 def _output_as_json(output: Output, path: Path | None) -> dict[str, Any]:
-    values = output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
-    return values | ({"path": str(path)} if path else {})
+    place = without_nulls({"file_id": output.file_id, "path": str(path) if path else None})
+    return place | output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
 
 
 def _saved_paths(run: Run) -> Sequence[str]:

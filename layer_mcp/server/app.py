@@ -61,7 +61,7 @@ CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = MappingProxyType(
 
 def create_server(
     settings: Settings, *, notes: str = "", submissions: Submissions | None = None
-) -> MCPServer[App]:
+) -> "LayerServer":
     """Create the MCP server for these settings. Needs no token or network until the first call.
 
     `notes` are added to the instructions that an agent reads. `submissions` lets the caller track

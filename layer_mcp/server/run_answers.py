@@ -180,7 +180,7 @@ def run_answer(run: Run, files: FilesOnDisk | None = None, *, can_save: bool) ->
         **values,
         outputs=shown or None,
         more_outputs=len(run.outputs) - len(shown) or None,
-        next_step=after_run(run, files.paths, can_save=can_save),
+        next_step=after_run(run, files, can_save=can_save),
     )
 
 

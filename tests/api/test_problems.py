@@ -66,6 +66,18 @@ def test_a_422_may_be_a_plain_sentence() -> None:
     assert (error.code, error.message) == ("INVALID_INPUTS", "Bad width.")
 
 
+def test_the_fields_that_a_422_names_are_marked() -> None:
+    fields = [
+        {"loc": ["body", "batch_size"], "msg": "too many"},
+        {"loc": ["body", "guidance_files", 0, "type"], "msg": "unknown"},
+        {"loc": ["body", "novelty"], "msg": "unknown"},
+    ]
+    error = error_from_response(422, "application/json", json.dumps({"detail": fields}).encode())
+    assert error.describe(str.upper) == (
+        "BATCH_SIZE: too many; GUIDANCE_FILES.0.TYPE: unknown; novelty: unknown."
+    )
+
+
 @pytest.mark.parametrize("status", [400, 404, 500, 502])
 def test_a_web_page_is_named_as_such_and_not_quoted(status: int) -> None:
     error = error_from_response(status, "text/html; charset=utf-8", b"<h1>secret</h1>")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import anyio
 import pytest
 from PIL import Image
 
-from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
 
 from ..support.hosts import MEMORY, SCRIPT, child_environment, content_of
@@ -197,6 +198,16 @@ def test_a_missing_token_is_answered_with_how_to_log_in(person: Person) -> None:
     assert said.endswith("Run layer-mcp login, or try it with --sandbox.\n")
 
 
+def test_a_wait_that_fails_prints_how_to_resume(person: Person, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.run_seconds = SLOW_SECONDS
+    fault = Fault("status", status=403, code="FORBIDDEN", detail="Not yours.")
+    sandbox.state.knobs.fail_next("get_inference", fault)
+    said = person.failed("generate", "x", *SMALL).splitlines()
+    [run_id] = sandbox.state.runs
+    resume = f"To wait for it: layer-mcp status {run_id} --wait"
+    assert said[-1] == f"layer-mcp: Not yours. The run goes on. {resume}"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl+C works differently there")
 def test_ctrl_c_while_waiting_keeps_the_run_and_prints_how_to_resume(
     person: Person, sandbox: RunningSandbox
@@ -219,6 +230,31 @@ def test_ctrl_c_while_waiting_keeps_the_run_and_prints_how_to_resume(
     assert said == (
         f"The run goes on. To wait for it: layer-mcp status {run_id} --wait --out 'my art'\n"
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C works differently there")
+def test_ctrl_c_while_the_request_is_out_records_the_run_and_prints_how_to_resume(
+    person: Person, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.run_seconds = SLOW_SECONDS
+    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=2))
+    with subprocess.Popen(
+        [SCRIPT, "generate", "x", *SMALL],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=person.folder,
+        env=child_environment(dict(person.environment)),
+    ) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 60
+        while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    [run_id] = sandbox.state.runs
+    assert process.returncode == 130
+    assert said.endswith(f"The run goes on. To wait for it: layer-mcp status {run_id} --wait\n")
+    assert person.json("runs")["runs"][0]["inference_id"] == run_id
 
 
 def test_a_run_of_another_command_is_not_found_in_a_private_sandbox(person: Person) -> None:

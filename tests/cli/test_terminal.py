@@ -67,7 +67,9 @@ def test_text_typed_ahead_is_left_for_the_shell(person: Person) -> None:
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize(("answer", "runs", "code"), [(b"y\n", 1, 0), (b"\n", 0, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("answer", "runs", "code"), [(b"y\n", 1, 0), (b"\n", 0, 1), (b"\x04", 0, 1)], ids=str
+)
 def test_an_expensive_run_starts_only_after_a_yes(
     answer: bytes, runs: int, code: int, person: Person, sandbox: RunningSandbox
 ) -> None:

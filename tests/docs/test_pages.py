@@ -1,4 +1,4 @@
-"""The pages say what the code says, and lead to what is there."""
+"""The pages match the code, and their links have targets."""
 
 import json
 import os
@@ -21,14 +21,14 @@ FILE = re.compile(
     r"`((?:layer_mcp|server|api|runs|cli|clients|doctor|sandbox|tests|docs|interop|benchmarks|gallery)/[\w/]+(?:\.\w+|/))`"
 )
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
-# The first page of the built ones, and those that stand for a file at the root.
+# The first built page, and pages that include a file from the root.
 ONLY_BUILT = {"index.md", "changelog.md", "contributing.md", "security.md"}
-# Of the sandbox, but not for those who use it.
+# Internal to the sandbox.
 INNER = {"signing_key", "uploads", "upload_sessions", "token", "media_url"}
 
 
 def text_of(page: Path) -> str:
-    """A page without its blocks, in which nothing is a link or a heading."""
+    """Return a page without its code blocks."""
     return BLOCK.sub("", page.read_text(encoding="utf-8"))
 
 
@@ -37,23 +37,23 @@ def links_of(page: Path) -> list[str]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """The anchors of a page's headings, as forges and MyST make them."""
+    """Return the anchors of a page's headings, as GitHub and MyST make them."""
     headings = [re.sub(r"[`*]", "", one) for one in HEADING.findall(text_of(page))]
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_made_from_the_code_is_as_the_code_has_it(page: Path) -> None:
+def test_generated_parts_match_the_code(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == updated(page), "run make docs"
 
 
-def test_everything_that_is_made_from_the_code_is_on_a_page() -> None:
+def test_every_generator_is_used_on_a_page() -> None:
     used = {name for page in PAGES for name in parts_of(page.read_text(encoding="utf-8"))}
     assert used == GENERATORS.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for link in links_of(page):
         parts = urlsplit(link)
         if parts.scheme:
@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+def test_every_project_file_named_on_a_page_exists(page: Path) -> None:
     for name in FILE.findall(text_of(page)):
         folders = (ROOT, ROOT / "layer_mcp")
         assert any((folder / name).exists() for folder in folders), name
@@ -80,21 +80,21 @@ def test_a_page_has_one_title(page: Path) -> None:
         assert len(re.findall(r"^# ", text_of(page), re.MULTILINE)) == 1
 
 
-def test_every_page_is_named_on_the_first_one() -> None:
+def test_the_first_page_links_to_every_page() -> None:
     named = {link.partition("#")[0] for link in links_of(ROOT / "docs" / "README.md")}
     pages = {page.name for page in (ROOT / "docs").glob("*.md")}
     assert pages - named == {"README.md", *ONLY_BUILT}
 
 
 @pytest.mark.parametrize("knobs", [Knobs, Fault, SandboxState])
-def test_the_page_of_the_sandbox_names_everything_that_can_be_turned(knobs: Any) -> None:
+def test_the_sandbox_page_lists_every_knob_and_field(knobs: Any) -> None:
     page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     names = {field.name for field in fields(knobs)} - INNER - {"effect"}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.anyio
-async def test_the_page_of_errors_shows_what_a_failed_call_is_answered_with(
+async def test_the_errors_page_shows_the_answer_to_a_failed_call(
     environment: dict[str, str],
 ) -> None:
     [shown] = [

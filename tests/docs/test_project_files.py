@@ -1,4 +1,4 @@
-"""What a contributor and a reporter read names things that exist."""
+"""The files for contributors and reporters name things that exist."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
 
 
-def test_contributors_are_told_make_targets_that_exist() -> None:
+def test_contributing_names_existing_make_targets() -> None:
     lines = re.findall(r"^make ([a-z -]+)$|`make ([a-z-]+)`", text("CONTRIBUTING.md"), re.MULTILINE)
     named = {word for line in lines for word in " ".join(line).split()}
     assert named >= {"setup", "test", "test-rest", "test-all", "lint", "types", "bench"}
@@ -43,7 +43,7 @@ def test_make_help_says_what_every_target_does() -> None:
     assert listed.keys() == make_targets()
 
 
-def test_contributors_are_told_of_every_marker_that_they_set() -> None:
+def test_contributing_lists_every_marker() -> None:
     registered = tomllib.loads(text("pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
     names = {line.partition(":")[0] for line in registered} - {"rest"}
     table = text("CONTRIBUTING.md").partition("| marker |")[2].partition("\n\n")[0]
@@ -65,7 +65,7 @@ def test_a_page_of_the_project_links_to_files_that_exist(page: str) -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_files_that_contributors_are_told_of_exist() -> None:
+def test_contributing_names_existing_files() -> None:
     named = re.findall(r"(?:tests|benchmarks)/[\w./]+", text("CONTRIBUTING.md"))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
@@ -78,7 +78,7 @@ def test_the_changelog_begins_with_what_is_not_released_and_names_this_version()
 
 
 @pytest.mark.parametrize("path", TEMPLATES[1:], ids=lambda path: path.stem)
-def test_a_form_has_a_name_a_description_and_fields_of_their_own(path: Path) -> None:
+def test_a_form_has_a_name_a_description_and_unique_fields(path: Path) -> None:
     form = template(path.name)
     ids = [field["id"] for field in form["body"] if field["type"] != "markdown"]
     assert form["name"]
@@ -86,13 +86,13 @@ def test_a_form_has_a_name_a_description_and_fields_of_their_own(path: Path) -> 
     assert len(ids) == len(set(ids)) > 0
 
 
-def test_a_problem_can_be_reported_of_every_client() -> None:
+def test_the_problem_form_lists_every_client() -> None:
     field = next(f for f in template("problem.yml")["body"] if f.get("id") == "client")
     said = " ".join(field["attributes"]["options"])
     assert [client.title for client in CLIENTS if client.title not in said] == []
 
 
-def test_the_codes_and_settings_of_troubleshooting_are_explained() -> None:
+def test_every_code_and_setting_in_troubleshooting_is_documented() -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)", text("docs/troubleshooting.md")))
     explained = text("docs/errors.md") + text("docs/settings.md")
     assert len(named) > 10

@@ -1,4 +1,4 @@
-"""The README is true: its commands and its session run. The pages have tests of their own."""
+"""The commands and the session of the README run."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def test_make_install_prints_the_absolute_path_of_the_program() -> None:
 
 @pytest.mark.slow
 def test_the_inspector_lists_the_tools() -> None:
-    # npx takes the inspector that is installed beside its lock file.
+    # npx takes the inspector that is installed next to its lock file.
     assert (INSPECTOR / "node_modules").exists(), "run make setup, which installs the inspector"
     command = INSPECT.replace("$PWD", str(ROOT))
     listed = json.loads(shell(command, INSPECTOR, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"))
@@ -201,7 +201,7 @@ def test_the_session_saves_four_pictures_and_their_record(session_printed: str) 
     assert saved == {"-1.png", "-2.png", "-3.png", "-4.png", ".json"}
 
 
-def test_after_login_and_install_the_client_starts_the_server_from_the_root_with_a_bare_path(
+def test_after_login_and_install_a_client_starts_the_server_with_a_minimal_path(
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     token = environment.pop("LAYER_API_KEY")
@@ -225,7 +225,7 @@ def test_after_login_and_install_the_client_starts_the_server_from_the_root_with
     assert anyio.run(host)["inference_id"] in sandbox.state.runs
 
 
-def test_every_dependency_is_a_line_with_its_reason() -> None:
+def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]]
     page = (ROOT / "README.md").read_text(encoding="utf-8")

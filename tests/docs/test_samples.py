@@ -1,4 +1,4 @@
-"""The samples of the README and the pages: each is run, and prints what is shown below it."""
+"""The samples of the README and the pages run, and print what is shown below them."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from .test_readme import RUN_HERE
 
 BIN = Path(sys.executable).parent
 DOCTOR = ".venv/bin/layer-mcp doctor"
-# What no walk through a page runs, and why.
+# Commands that other tests run.
 ELSEWHERE = {
     **dict.fromkeys(RUN_HERE, "tests/docs/test_readme.py runs it"),
     DOCTOR: "tests/docs/test_doctor_page.py runs it",
@@ -59,7 +59,7 @@ def is_elsewhere(command: str) -> bool:
 
 
 def walked() -> list[Path]:
-    """The pages with commands that are run in a row."""
+    """Return the pages whose commands are run in order."""
     return [
         page
         for page in PAGES
@@ -74,7 +74,7 @@ def walked() -> list[Path]:
 
 @pytest.fixture
 def home(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """A home of its own with nothing set, and the program as `layer-mcp`."""
+    """An empty home folder without settings, and the program as `layer-mcp`."""
     folder = tmp_path / "home"
     folder.mkdir()
     return {
@@ -87,7 +87,7 @@ def home(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def settings(home: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
-    """An account, which a sandbox stands for, and the home."""
+    """The home folder, with settings for an account in a sandbox."""
     return home | environment
 
 
@@ -111,7 +111,7 @@ def printed_by(
 
 
 @pytest.mark.parametrize("block", all_blocks(), ids=str)
-def test_a_block_is_of_a_language_that_is_checked(block: Block) -> None:
+def test_every_block_has_a_checked_language(block: Block) -> None:
     assert block.language in KNOWN
     if block.language in READERS:
         READERS[block.language](block.text)
@@ -119,14 +119,14 @@ def test_a_block_is_of_a_language_that_is_checked(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_is_found(page: Path) -> None:
-    """One that is indented or of another fence would not be looked at."""
+    """An indented block, or one with another fence, would not be tested."""
     fences = re.findall(r"^.*(?:```|~~~).*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert [line for line in fences if not re.fullmatch(r"```(\w*|\{\w+\}.*)", line)] == []
     assert len(fences) % 2 == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_transcript_stands_below_what_prints_it(page: Path) -> None:
+def test_every_transcript_follows_what_prints_it(page: Path) -> None:
     compared = [block for block in blocks_of(page) if block.language == "text"]
     owned = [
         sample.printed
@@ -137,7 +137,7 @@ def test_every_transcript_stands_below_what_prints_it(page: Path) -> None:
     assert sorted(block.text for block in compared if block.why_not is None) == sorted(owned)
 
 
-def test_what_ci_runs_is_in_its_script() -> None:
+def test_ci_runs_the_commands_that_are_left_to_it() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert [one for one, why in ELSEWHERE.items() if "/run " in why and one not in script] == []
 
@@ -164,13 +164,13 @@ def test_a_program_prints_what_is_shown(sample: Sample, settings: dict[str, str]
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=str)
-def test_a_program_that_is_not_run_here_is_run_with_its_framework(block: Block) -> None:
+def test_a_program_for_a_framework_is_run_by_interop(block: Block) -> None:
     """Its packages are not here; `make interop` has them."""
     compile(block.text, str(block), "exec")
     assert block.text in page_samples().values()
 
 
-def test_a_sample_in_javascript_is_run_with_its_client() -> None:
+def test_a_javascript_sample_is_run_by_interop() -> None:
     assert {block.text for block in all_blocks("js")} <= set(page_samples().values())
 
 
@@ -183,7 +183,7 @@ def test_every_framework_with_a_sample_is_one_of_the_clients() -> None:
 def test_the_commands_of_a_page_print_what_is_shown(
     page: Path, home: dict[str, str], settings: dict[str, str]
 ) -> None:
-    """In their order, by one person: in one home and one folder."""
+    """Run the commands in order, in one home and one folder."""
     for_people = page.name == FOR_PEOPLE
     chosen = settings if for_people else home
     here = Path(home["HOME"]) / "game"

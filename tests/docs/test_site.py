@@ -1,4 +1,4 @@
-"""The pages are built without a warning, and what is built is whole and needs no network."""
+"""The pages build without a warning, and the site is complete and needs no network."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def found_in(page: Path, pattern: re.Pattern[str]) -> list[str]:
     return [one[1] for one in pattern.finditer(page.read_text(encoding="utf-8"))]
 
 
-def test_make_docs_builds_as_it_is_built_here() -> None:
+def test_make_docs_uses_the_same_build() -> None:
     made = subprocess.run(
         ["make", "--dry-run", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -89,7 +89,7 @@ def test_a_page_loads_nothing_from_other_machines(site: Path) -> None:
             assert (page.parent / unquote(parts.path)).exists(), f"{page.name}: {address}"
 
 
-def test_every_link_of_a_built_page_leads_somewhere(site: Path) -> None:
+def test_every_link_of_a_built_page_has_a_target(site: Path) -> None:
     ids = {page: set(found_in(page, IDS)) for page in pages(site)}
     for page in pages(site):
         for address in found_in(page, LINKED):

@@ -74,9 +74,9 @@ async def test_a_file_that_was_removed_is_saved_again_only_when_it_is_asked_for(
     settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
     async with open_runs(settings) as runs:
         run = await runs.generate(**SMALL_IMAGE)
-        [path] = (await runs.save_once(run)).present().values()
+        [path] = (await runs.save_once(run)).paths.values()
         path.unlink()
-        assert (await runs.save_once(run)).present() == {}
+        assert (await runs.save_once(run)).paths == {}
         assert (await runs.save(run)).present() == {1: path}
 
 

@@ -11,10 +11,10 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs import service, sqlite
-from layer_mcp.runs.journal import Journal
+from layer_mcp.runs import sender
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.sqlite import FILE_NAME
 from layer_mcp.runs.types import Reservation, Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
@@ -229,7 +229,7 @@ async def test_what_came_of_a_call_is_recorded_later_if_it_cannot_be_now(
     environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     async with call_being_sent(runs, sandbox, fault) as answers, held(environment):
         with anyio.fail_after(20):

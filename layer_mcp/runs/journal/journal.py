@@ -377,8 +377,8 @@ class Journal:
         sql = (
             "SELECT COUNT(*) AS count, "
             f"COALESCE(SUM(CASE WHEN {STATUS} = 'running' THEN 1 ELSE 0 END), 0) AS running, "
-            f"COALESCE(SUM(CASE WHEN state = '{NOT_SENT}' THEN 0 ELSE estimated_price END), 0) "
-            "AS estimated, COALESCE(SUM(actual_price), 0) AS spent "
+            f"COALESCE(SUM(CASE WHEN state = '{NOT_SENT}' THEN 0 ELSE estimated_price END), 0.0) "
+            "AS estimated, COALESCE(SUM(actual_price), 0.0) AS spent "
             f"FROM runs WHERE account = ? AND {where}"
         )
 

@@ -1,0 +1,144 @@
+"""What the commands about runs and models share: settings, runs, and reports of failures."""
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
+
+import anyio
+
+from ..errors import LayerError, next_step_for_person
+from ..network import is_loopback
+from ..runs.service import Runs, open_runs
+from ..settings import Settings, SettingsError
+from .options import argument_option
+from .output import Screen, discard_stdout, log_to_stderr, open_screen, plain
+from .parser import EXIT_FAILED, EXIT_USAGE
+from .serve import own_sandbox
+
+PRIVATE_SANDBOX = (
+    "With --sandbox each command has a simulated Layer of its own, which ends with it. To keep "
+    "one, start layer-mcp sandbox and set what it prints."
+)
+RUNS_STEP = "layer-mcp runs shows what was started, and its files."
+
+Command = Callable[[argparse.Namespace, Settings, Screen], int]
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger(__name__)
+
+
+class InterruptedQuestionError(Exception):
+    """Ctrl+C at a question. A KeyboardInterrupt in a task would end the event loop."""
+
+
+def run_command(command: Command, options: argparse.Namespace) -> int:
+    """Run a command, and report a failure as a line for people or as JSON for programs.
+
+    Raises:
+        SettingsError: a setting or an argument is invalid, and the answer isn't JSON.
+        KeyboardInterrupt: Ctrl+C.
+    """
+    screen = open_screen()
+    try:
+        with _open_settings(options) as settings:
+            try:
+                return command(options, settings, screen)
+            except LayerError as error:
+                return _report(error, options, settings, screen)
+    except SettingsError as error:
+        if not options.json:
+            raise
+        step = next_step_for_person("INVALID_ARGUMENTS")
+        screen.show_json(LayerError("INVALID_ARGUMENTS", str(error), next_step=step).as_json())
+        return EXIT_USAGE
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Only writing to an open stream fails without the name of a file.
+        if error.filename is not None:
+            raise
+        discard_stdout()
+        screen.note(f"layer-mcp: The answer cannot be written: {error.strerror}. {RUNS_STEP}")
+        return EXIT_FAILED
+
+
+def with_runs(settings: Settings, work: Callable[[Runs], Awaitable[ResultT]]) -> ResultT:
+    """Call `work` with the runs of these settings, and return its result.
+
+    Raises:
+        SettingsError: a sandbox is required, but the API's address is not one.
+        LayerError: what `work` raised.
+        KeyboardInterrupt: Ctrl+C. The answer to a paid request has been recorded by then.
+    """
+    try:
+        return anyio.run(_work_in_a_task, settings, work)
+    except InterruptedQuestionError:
+        raise KeyboardInterrupt from None
+
+
+async def _work_in_a_task(
+    settings: Settings, work: Callable[[Runs], Awaitable[ResultT]]
+) -> ResultT:
+    results: list[ResultT] = []
+    failures: list[Exception] = []
+
+    async def run_work() -> None:
+        try:
+            async with open_runs(settings) as runs:
+                results.append(await work(runs))
+        # The task group would wrap what leaves the task in an ExceptionGroup.
+        except (LayerError, SettingsError, InterruptedQuestionError) as error:
+            failures.append(error)
+        except Exception:
+            logger.exception("The command crashed")
+            failures.append(LayerError("TOOL_CRASHED", "The command failed."))
+
+    # Ctrl+C cancels the main task even where a scope shields it. A task group cancels its own tasks
+    # so that a shield holds, and a paid request gets its answer.
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_work)
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+@contextlib.contextmanager
+def _open_settings(options: argparse.Namespace) -> Generator[Settings]:
+    settings = Settings.from_env()
+    log_to_stderr(settings.log_level)
+    settings = dataclasses.replace(
+        settings,
+        sandbox=settings.sandbox or options.sandbox,
+        workspace=options.workspace or settings.workspace,
+    )
+    options.has_own_sandbox = settings.sandbox and not is_loopback(settings.api_url)
+    with own_sandbox(settings) as effective:
+        yield effective
+
+
+def _report(
+    error: LayerError, options: argparse.Namespace, settings: Settings, screen: Screen
+) -> int:
+    if options.json:
+        screen.show_json(error.as_json(), is_simulated=settings.sandbox)
+    else:
+        screen.note(f"layer-mcp: {describe_failure(error)}")
+    if options.has_own_sandbox and error.code == "INFERENCE_NOT_FOUND":
+        screen.note(PRIVATE_SANDBOX)
+    return EXIT_FAILED
+
+
+def describe_failure(error: LayerError) -> str:
+    """Return a failure as one line: what happened, the run if it is known, the next step."""
+    message = plain(error.describe(argument_option))
+    if error.person_step is not None:
+        return f"{message} {error.person_step}"
+    run_id = error.inference_id or error.run_id
+    is_known = run_id and not error.code.endswith("NOT_FOUND")
+    known = f"The run is {run_id}." if is_known else ""
+    step = next_step_for_person(error.code, error.facts)
+    step = plain(error.next_step) if step is None else step
+    return " ".join(part for part in (message, known, step) if part)
