@@ -108,11 +108,13 @@ def call(home: ClientHome, **environment: str) -> CallToolResult:
     return anyio.run(called)
 
 
+@pytest.mark.process
 def test_the_server_uses_the_stored_token(home: ClientHome, sandbox: RunningSandbox) -> None:
     home.run_ok("login", piped=sandbox.token)
     assert content_of(call(home))["workspaces"][0]["name"] == "Sandbox"
 
 
+@pytest.mark.process
 def test_a_token_stored_for_one_layer_is_not_sent_to_another(
     home: ClientHome, sandbox: RunningSandbox
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_token_stored_for_one_layer_is_not_sent_to_another(
     assert error_code(result) == "MISSING_TOKEN"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["broken", "locked"])
 def test_a_faulty_keyring_is_a_missing_token_with_login_as_the_next_step(
     home: ClientHome, name: str
@@ -131,6 +134,7 @@ def test_a_faulty_keyring_is_a_missing_token_with_login_as_the_next_step(
     assert "layer-mcp login" in text_of(result)
 
 
+@pytest.mark.process
 def test_listing_the_tools_does_not_load_the_keyring(home: ClientHome) -> None:
     home.break_keyring("locked")
     child = StdioServerParameters(command=SCRIPT, env=home.environment())

@@ -8,6 +8,8 @@ import pytest
 from layer_mcp import Settings
 from layer_mcp.server.app import create_server
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def loaded() -> list[str]:

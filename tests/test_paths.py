@@ -46,7 +46,7 @@ print(code(resolve_input, "~/a.png", [Path("/tmp")]))
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """An allowed folder with one file, and a secret beside it."""
+    """An allowed folder with one file, and a secret next to it."""
     folder = tmp_path / "allowed"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"a")
@@ -117,7 +117,7 @@ def test_what_is_outside_the_folders_is_not_read(path: str, root: Path) -> None:
     assert "LAYER_INPUT_DIRS" in error.next_step
 
 
-def test_nothing_is_said_about_what_is_outside(root: Path) -> None:
+def test_the_error_reveals_nothing_about_what_is_outside(root: Path) -> None:
     there, not_there = failure("../secret.png", root), failure("../absent.png", root)
     assert there.message.replace("secret", "absent") == not_there.message
 
@@ -262,7 +262,7 @@ def test_folders_that_are_set_replace_the_current_one_but_not_the_output_folder(
     assert input_folders(settings) == (root, Path("/else"), Path("/out"))
 
 
-def test_an_output_folder_that_is_set_as_an_input_too_stands_there_once(root: Path) -> None:
+def test_an_output_folder_that_is_also_an_input_folder_is_listed_once(root: Path) -> None:
     settings = Settings(input_dirs=(str(root),), output_dir=str(root))
     assert input_folders(settings) == (root,)
 
@@ -311,7 +311,7 @@ def test_the_output_folder_is_absolute(root: Path, monkeypatch: pytest.MonkeyPat
     assert folders == [root / "icons", root / "icons"]
 
 
-def test_the_output_folder_of_no_user_is_an_error_in_words() -> None:
+def test_an_output_folder_without_a_home_folder_is_an_error() -> None:
     with pytest.raises(LayerError) as caught:
         output_folder(Settings(output_dir="~no-such-user-here/icons"))
     assert caught.value.code == "FOLDER_NOT_WRITABLE"
@@ -333,6 +333,7 @@ def test_a_simulated_layer_leaves_no_records() -> None:
     assert state_folder(Settings(sandbox=True, state_dir="/state")) is None
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_without_a_home_only_the_current_folder_is_left() -> None:
     command = [sys.executable, "-c", HOMELESS]

@@ -140,7 +140,7 @@ def test_toolsets_are_named_in_any_order_and_case(text: str, toolsets: tuple[str
 
 
 @pytest.mark.parametrize("name", ["LAYER_OUTPUT_DIR", "LAYER_STATE_DIR"])
-def test_a_folder_is_kept_as_it_is_written(name: str) -> None:
+def test_a_folder_is_kept_exactly_as_written(name: str) -> None:
     settings = Settings.from_env({name: " ~/grüne Tränke \n"})
     assert "~/grüne Tränke" in (settings.output_dir, settings.state_dir)
 

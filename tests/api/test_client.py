@@ -49,7 +49,7 @@ def arrived(sandbox: RunningSandbox) -> Counter[Operation]:
     return sandbox.state.arrived
 
 
-async def test_it_is_a_library_of_its_own(
+async def test_the_client_works_without_a_server(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAYER_API_URL", sandbox.api_url + "/v1/")
@@ -105,7 +105,7 @@ async def test_what_was_not_accepted_is_submitted_again(
     assert len(sandbox.state.runs) == 1
 
 
-async def test_a_retry_after_beyond_the_budget_is_told_and_not_waited_for(
+async def test_a_retry_after_beyond_the_budget_is_reported_without_waiting(
     layer: LayerClient, sandbox: RunningSandbox
 ) -> None:
     fault = Fault("status", status=429, code="RATE_LIMITED", headers={"retry-after": "90"})
@@ -133,7 +133,7 @@ UNKNOWN_OUTCOMES = {
 
 
 @pytest.mark.parametrize("fault", UNKNOWN_OUTCOMES.values(), ids=UNKNOWN_OUTCOMES)
-async def test_an_unknown_outcome_is_said_and_never_submitted_again(
+async def test_an_unknown_outcome_is_reported_and_never_submitted_again(
     fault: Fault, layer: LayerClient, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", fault)
@@ -194,7 +194,7 @@ async def test_an_empty_balance_is_refused(layer: LayerClient, sandbox: RunningS
     assert not sandbox.state.runs
 
 
-async def test_six_runs_at_once_are_one_too_many(
+async def test_a_sixth_run_at_the_same_time_is_refused(
     layer: LayerClient, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -216,7 +216,7 @@ async def test_both_shapes_of_a_422_name_the_field(
     assert caught.value.code == "INVALID_INPUTS"
 
 
-async def test_an_unknown_run_is_not_found_and_its_id_is_said(layer: LayerClient) -> None:
+async def test_an_unknown_run_is_not_found_and_the_error_has_its_id(layer: LayerClient) -> None:
     with pytest.raises(LayerError) as caught:
         await layer.get_inference(UNKNOWN_ID)
     assert (caught.value.code, caught.value.inference_id) == ("INFERENCE_NOT_FOUND", UNKNOWN_ID)
@@ -280,7 +280,7 @@ async def test_a_status_in_another_spelling_ends_the_wait(
     assert arrived(sandbox)["get_inference"] == 1
 
 
-async def test_waiting_rides_out_faults_and_slow_polls(
+async def test_waiting_continues_after_faults_and_slow_polls(
     layer: LayerClient, sandbox: RunningSandbox
 ) -> None:
     started = await layer.execute_inference(REQUEST)
@@ -334,7 +334,7 @@ async def test_a_long_token_that_layer_repeats_leaves_no_part_behind(
     assert "jj" not in repr(caught.value) + str(caught.value) + caught.value.message
 
 
-async def test_an_id_in_an_error_answer_is_told() -> None:
+async def test_the_error_has_the_id_that_an_error_answer_names() -> None:
     with raw_server(http_answer("504 Late", b'{"inference_id": "run-7"}')) as api:
         url = f"http://127.0.0.1:{api.port}/api"
         async with LayerClient("t", workspace=UNKNOWN_ID, api_url=url, limits=QUICK) as other:

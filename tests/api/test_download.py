@@ -81,7 +81,7 @@ async def failure(layer: LayerClient, url: str, max_bytes: int = 1_000_000) -> L
     return caught.value
 
 
-async def test_a_file_arrives_whole_and_its_size_hash_and_type_are_told(
+async def test_a_file_arrives_whole_with_its_size_hash_and_type(
     layer: LayerClient,
 ) -> None:
     sink = io.BytesIO()
@@ -150,9 +150,7 @@ async def test_a_redirect_to_a_host_that_is_not_allowed_is_not_followed(
 
 
 @pytest.mark.parametrize("location", ["https://[::1", "http://127.0.0.1:x/"])
-async def test_a_redirect_to_no_address_is_an_error_in_words(
-    location: str, layer: LayerClient
-) -> None:
+async def test_a_redirect_to_an_invalid_url_is_an_error(location: str, layer: LayerClient) -> None:
     with raw_server(redirect(location)) as media:
         error = await failure(layer, url_of(media))
     assert error.code in ("DOWNLOAD_FAILED", "HOST_NOT_ALLOWED")
@@ -277,7 +275,7 @@ async def test_a_long_retry_after_is_not_waited_for(layer: LayerClient) -> None:
     assert len(media.heads) == 1
 
 
-async def test_progress_is_told(layer: LayerClient) -> None:
+async def test_progress_is_reported(layer: LayerClient) -> None:
     arrived_bytes: list[int] = []
 
     async def tell(so_far_bytes: int) -> None:

@@ -168,13 +168,13 @@ async def test_a_redirect_is_not_followed(local: FileTransport) -> None:
     assert len(server.heads) == 1
 
 
-async def test_the_query_goes_out_as_it_was_signed(local: FileTransport) -> None:
+async def test_the_query_is_sent_exactly_as_signed(local: FileTransport) -> None:
     with raw_server(http_answer("200 OK")) as server:
         await status(local, port_url(server, "/a%2Fb?X-Sig=a%2Bb%3D&c=d+e"))
     assert server.heads[0].startswith(b"GET /a%2Fb?X-Sig=a%2Bb%3D&c=d+e HTTP/1.1\r\n")
 
 
-async def test_a_closed_one_can_be_used_again(local: FileTransport) -> None:
+async def test_a_closed_transport_can_be_used_again(local: FileTransport) -> None:
     with raw_server(http_answer("200 OK")) as server:
         await status(local, port_url(server))
         await local.close()

@@ -150,6 +150,7 @@ def test_by_itself_the_limit_is_64_mb(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_a_file_without_permission_cannot_be_read(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)

@@ -167,7 +167,7 @@ def test_the_known_extensions_change_only_on_purpose() -> None:
     assert set(known.split()) == EXTENSIONS
 
 
-def test_a_picture_is_told_by_its_media_type() -> None:
+def test_a_picture_is_recognized_by_its_media_type() -> None:
     assert is_image("Image/PNG; q=1")
     assert not is_image("video/mp4")
     assert not is_image(None)

@@ -48,7 +48,7 @@ def answers(*replies: Inference | LayerError) -> tuple[Poll[Inference], list[flo
 @pytest.mark.parametrize(
     ("asked", "used"), [(None, 10), (0, 1), (-5, 1), (1, 1), (7.5, 7.5), (60, 60), (10_000, 60)]
 )
-def test_poll_interval_is_kept_within_sane_bounds(asked: float | None, used: float) -> None:
+def test_the_poll_interval_is_limited_to_1_to_60_seconds(asked: float | None, used: float) -> None:
     assert poll_interval_seconds(asked) == used
 
 
@@ -112,13 +112,13 @@ async def test_an_interval_of_10000_means_one_poll_in_a_short_wait() -> None:
     assert asked == [0]
 
 
-async def test_an_unknown_status_is_polled_until_the_deadline_and_returned_as_it_is() -> None:
+async def test_an_unknown_status_is_polled_until_the_deadline_and_returned_unchanged() -> None:
     poll, asked = answers(state("dreaming"))
     run = await wait_for_end(poll, timeout_seconds=15)
     assert (run.status, asked) == ("dreaming", [0, 10])
 
 
-async def test_transient_faults_are_ridden_out() -> None:
+async def test_polling_continues_after_transient_faults() -> None:
     fault = LayerError("TIMEOUT", "Slow.", transient=True)
     poll, asked = answers(fault, state(), fault, fault, state("complete"))
     run = await wait_for_end(poll, timeout_seconds=60)
@@ -136,7 +136,7 @@ async def test_without_any_state_the_last_fault_is_raised() -> None:
         await wait_for_end(poll, timeout_seconds=25)
 
 
-async def test_a_refusal_is_raised_at_once() -> None:
+async def test_a_refusal_is_raised_immediately() -> None:
     poll, asked = answers(state(), LayerError("UNAUTHENTICATED", "No."))
     with pytest.raises(LayerError, match="UNAUTHENTICATED"):
         await wait_for_end(poll, timeout_seconds=60)

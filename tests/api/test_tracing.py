@@ -234,7 +234,7 @@ async def test_a_request_to_a_host_of_files_says_its_host_its_bytes_and_its_stat
     }
 
 
-async def test_a_file_that_is_gone_is_an_error_with_its_status(
+async def test_a_missing_file_is_an_error_with_its_status(
     signed: StubLayer, spans: RecordedSpans
 ) -> None:
     async with LayerClient("t", api_url=signed.address) as layer:

@@ -199,7 +199,7 @@ def test_text_that_equals_a_path_stays_text_where_no_file_is_wanted() -> None:
     ],
     ids=str,
 )
-def test_a_rule_is_said_in_words(entry: dict[str, Any], words: str) -> None:
+def test_an_input_is_described_by_its_rule(entry: dict[str, Any], words: str) -> None:
     [subject] = workflow(a=entry).inputs
     assert describe_input(subject) == words
 

@@ -11,6 +11,8 @@ from layer_mcp.clients.catalog import find_client
 from ..support.client_home import CLIENT_IDS, ClientHome, parse_servers
 from ..support.hosts import SCRIPT, child_environment
 
+pytestmark = pytest.mark.process
+
 
 def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

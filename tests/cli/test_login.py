@@ -8,6 +8,8 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.client_home import ClientHome, make_keyring_home
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def home(tmp_path: Path, sandbox: RunningSandbox) -> ClientHome:

@@ -8,6 +8,7 @@ from layer_mcp.sandbox.catalog import sandbox_models
 from ..support.terminal import Person
 
 
+@pytest.mark.process
 def test_a_pipe_gets_the_models_with_their_whole_ids_and_descriptions(person: Person) -> None:
     rows = person.run("models").stdout.splitlines()[1:]
     assert [row[:36] for row in rows] == [model.model_id for model in sandbox_models()]

@@ -86,6 +86,7 @@ def test_json_keeps_its_content_and_cannot_control_the_terminal() -> None:
     assert "日本語 👩\u200d🚀" in printed
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_an_answer_that_cannot_be_written_is_one_line_and_exit_code_1(person: Person) -> None:
     with Path("/dev/full").open("w") as full:

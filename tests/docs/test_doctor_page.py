@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from layer_mcp.sandbox import RunningSandbox, SandboxState, running_sandbox
 from layer_mcp.sandbox.state import SandboxWorkspace
 
@@ -12,6 +14,8 @@ from ..support.client_home import NO_KEYRING
 from ..support.doctor_home import write_client_config
 from ..support.hosts import SCRIPT
 from ..support.samples import ROOT, samples_of
+
+pytestmark = pytest.mark.process
 
 WORKSPACE = SandboxWorkspace(
     "3f0c2b1e-5d7a-4c7e-9b1d-2a6f8e4c0d19", "potion-quest", "Potion Quest", 412.5

@@ -36,6 +36,7 @@ def test_contributing_names_existing_make_targets() -> None:
     assert named - make_targets() == set()
 
 
+@pytest.mark.process
 def test_make_help_says_what_every_target_does() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = dict(line.split(None, 1) for line in done.stdout.splitlines())

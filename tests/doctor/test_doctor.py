@@ -35,6 +35,8 @@ WITHOUT_HOME = """
 import os, sys
 import platformdirs
 from layer_mcp.cli.main import main
+
+pytestmark = pytest.mark.process
 main(["doctor", "--sandbox", "--json"])
 print("---")
 os.chdir("/tmp")

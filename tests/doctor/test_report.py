@@ -41,6 +41,7 @@ def test_a_fix_is_below_its_fact() -> None:
     ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("environment", "is_colored"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
@@ -65,12 +66,14 @@ def test_only_a_terminal_that_supports_colors_gets_them(
     assert (b"\x1b[32m" in shown) == is_colored
 
 
+@pytest.mark.process
 def test_a_terminal_that_cannot_encode_the_marks_gets_ascii_marks(tmp_path: Path) -> None:
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     table = DoctorHome(tmp_path).table("--sandbox", **ascii_only)
     assert table.startswith(f"{ASCII_MARKS['ok']} Python")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 def test_without_stdout_the_exit_code_is_the_same(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -85,6 +88,7 @@ def test_without_stdout_the_exit_code_is_the_same(tmp_path: Path) -> None:
 
 
 # The package check reports when one of these is missing.
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["rich", "httpx", "keyring", "yaml", "PIL"])
 def test_importing_doctor_does_not_load(name: str) -> None:
     code = (

@@ -106,6 +106,7 @@ def test_no_module_of_the_page_imports_itself_by_way_of_others() -> None:
     assert list(TopologicalSorter(imports).static_order())
 
 
+@pytest.mark.process
 def test_make_gallery_builds_the_page() -> None:
     outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
@@ -144,6 +145,7 @@ def test_the_page_stays_below_the_message_limit_of_clients() -> None:
     assert len(json.dumps(PAGE.read_text(encoding="utf-8"))) < 900_000
 
 
+@pytest.mark.process
 def test_starting_the_server_does_not_read_the_page() -> None:
     code = (
         "import sys, layer_mcp; from layer_mcp.server.app import create_server\n"

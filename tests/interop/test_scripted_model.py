@@ -148,6 +148,7 @@ def test_what_a_host_would_send_to_another_machine_is_refused_and_remembered() -
     assert run(work()) == (502, {"layer.invalid", "secure.invalid:443"})
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "said",
     [

@@ -184,6 +184,7 @@ async def test_tools_are_listed_without_token_and_network(host: Host) -> None:
     ]
 
 
+@pytest.mark.process
 async def test_the_first_call_without_a_token_says_what_to_set(host: Host) -> None:
     async with host.connect({}) as client:
         result = await client.call_tool("execute_inference", SMALL_IMAGE)

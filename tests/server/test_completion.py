@@ -203,6 +203,7 @@ async def test_an_argument_that_cannot_be_completed_has_no_values(
     assert (found.values, found.total, found.has_more) == ([], 0, False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "broken",
     [

@@ -157,6 +157,7 @@ async def test_a_handshake_of_an_unknown_version_is_answered_with_a_known_one_ov
     assert answer["result"]["protocolVersion"] == LATEST_WITH_HANDSHAKE
 
 
+@pytest.mark.process
 async def test_a_handshake_of_a_future_version_is_answered_with_a_known_one_over_http(
     environment: dict[str, str],
 ) -> None:
@@ -167,6 +168,7 @@ async def test_a_handshake_of_a_future_version_is_answered_with_a_known_one_over
     assert answer["result"]["protocolVersion"] == LATEST_WITH_HANDSHAKE
 
 
+@pytest.mark.process
 async def test_a_request_of_a_future_version_is_refused_with_those_there_are(
     environment: dict[str, str],
 ) -> None:
@@ -194,6 +196,7 @@ async def test_an_http_header_of_a_future_version_is_a_bad_request_with_the_requ
     assert response.json()["error"]["message"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("era", ["2026-07-28", "legacy"])
 async def test_a_post_that_is_no_message_is_refused_by_its_status_and_the_server_goes_on(
     era: Era, environment: dict[str, str]

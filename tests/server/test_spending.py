@@ -122,6 +122,7 @@ async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_o
     assert sandbox.state.arrived["execute_inference"] == len(sandbox.state.runs)
 
 
+@pytest.mark.process
 async def test_calls_at_once_to_two_servers_share_one_limit(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
@@ -207,6 +208,7 @@ async def test_a_price_that_cannot_be_had_is_above_any_limit(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
+@pytest.mark.process
 async def test_a_restart_does_not_reset_the_limit(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
@@ -386,6 +388,7 @@ async def test_references_that_layer_does_not_price_are_above_any_limit(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
+@pytest.mark.process
 async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_layer(
     sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:
@@ -398,6 +401,7 @@ async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_
     assert sandbox.state.arrived["execute_inference"] == len(sandbox.state.runs) == 5
 
 
+@pytest.mark.process
 async def test_calls_wait_for_runs_that_end_soon(
     sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:

@@ -341,6 +341,7 @@ async def test_a_paid_run_that_may_not_be_read_is_no_unknown_task(
     assert refused.value.error.message.startswith(f"{code}: ")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("named", "status"), [({}, 200), ({"Mcp-Name": UNKNOWN}, 400)])
 async def test_a_header_may_be_missing_but_not_name_another_task(
     environment: dict[str, str], named: dict[str, str], status: int
