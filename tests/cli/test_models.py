@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 

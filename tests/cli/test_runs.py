@@ -2,6 +2,11 @@
 
 import json
 
+import pytest
+
+from layer_mcp import Runs
+from layer_mcp.errors import next_step_for_person
+
 from ..support.terminal import SMALL, Person
 
 
@@ -34,3 +39,14 @@ def test_an_invalid_setting_is_an_error_object_for_programs(person: Person) -> N
     ended = person.here("runs", "--json", LAYER_MAX_PRICE="much")
     content = json.loads(ended.stdout)
     assert (ended.returncode, content["error"]["code"]) == (2, "INVALID_ARGUMENTS")
+
+
+def test_a_crash_is_reported_with_what_to_do(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Runs, "totals", crash)
+    said = person.failed("runs")
+    assert said.endswith(f"layer-mcp: The command failed. {next_step_for_person('TOOL_CRASHED')}\n")
