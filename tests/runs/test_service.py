@@ -18,7 +18,6 @@ from layer_mcp.sandbox.catalog import sandbox_models, sandbox_workflows
 
 from ..support.hosts import SMALL_IMAGE
 from ..support.library import CALL_SECONDS, draft, prepare, submit, submit_batch
-from ..support.sandbox_calls import png
 
 pytestmark = pytest.mark.anyio
 
@@ -45,51 +44,6 @@ async def test_a_generation_takes_one_line(runs: Runs, sandbox: RunningSandbox) 
     [output] = run.outputs
     assert output.content_type == "image/png"
     assert run.warnings == ()
-
-
-async def test_outputs_are_saved_where_the_caller_says(runs: Runs, tmp_path: Path) -> None:
-    run = await runs.generate(**SMALL_IMAGE)
-    saved = await runs.save(run, tmp_path / "icons")
-    [path] = saved.present().values()
-    assert path.parent == tmp_path / "icons"
-    assert path.read_bytes().startswith(b"\x89PNG")
-    found = await runs.find(run.run_id or "")
-    assert found is not None
-    assert found.folder == tmp_path / "icons"
-
-
-async def test_what_was_saved_is_not_downloaded_again(
-    runs: Runs, sandbox: RunningSandbox, tmp_path: Path
-) -> None:
-    run = await runs.generate(**SMALL_IMAGE)
-    first = await runs.save(run, tmp_path / "icons")
-    again = await runs.save(run, tmp_path / "icons")
-    assert (again.files, again.fetched) == (first.files, ())
-    assert sandbox.state.arrived["media"] == 1
-
-
-async def test_a_file_that_was_removed_is_saved_again_only_when_it_is_asked_for(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
-    async with open_runs(settings) as runs:
-        run = await runs.generate(**SMALL_IMAGE)
-        [path] = (await runs.save_once(run)).paths.values()
-        path.unlink()
-        assert (await runs.save_once(run)).paths == {}
-        assert (await runs.save(run)).present() == {1: path}
-
-
-async def test_an_output_is_a_reference_without_an_upload(
-    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
-) -> None:
-    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
-    async with open_runs(settings) as runs:
-        run = await runs.generate(**SMALL_IMAGE)
-        [path] = (await runs.save(run, tmp_path / "icons")).present().values()
-        reference = {"path": str(path), "type": "reference_image"}
-        await runs.generate(**SMALL_IMAGE, guidance_files=[reference])
-    assert sandbox.state.arrived["request_upload_url"] == 0
 
 
 async def test_the_same_generation_again_is_the_same_run(
@@ -320,32 +274,11 @@ async def test_waiting_for_any_ends_with_the_first(runs: Runs, sandbox: RunningS
     assert found == {"first": "complete", "second": "in_progress"}
 
 
-async def test_what_has_ended_is_saved_where_the_settings_say_so(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
-    async with open_runs(settings) as runs:
-        await submit(runs)
-        await runs.wait_many(RunFilter(), "all", 20)
-        [run] = await runs.list()
-    assert run.folder == tmp_path / "out"
-    assert len(list((tmp_path / "out").glob("a-red-potion-*.png"))) == 1
-
-
 async def test_the_run_that_made_a_file_is_found(runs: Runs) -> None:
     run = await runs.generate(**SMALL_IMAGE)
     maker = await runs.find_maker(run.outputs[0].file_id or "")
     assert maker is not None
     assert maker.run_id == run.run_id
-
-
-async def test_a_file_is_uploaded_once(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "red.png").write_bytes(png("red"))
-    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
-    async with open_runs(settings) as runs:
-        [first] = await runs.upload(["red.png"])
-        [again] = await runs.upload([str(tmp_path / "red.png")])
-    assert (first.reused, again.reused, again.file_id) == (False, True, first.file_id)
 
 
 async def test_a_price_is_asked_for_without_starting_anything(

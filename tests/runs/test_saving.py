@@ -1,0 +1,89 @@
+"""Files of runs: saved once, found again, and used as references without an upload."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from layer_mcp import Settings
+from layer_mcp.runs.service import Runs, open_runs
+from layer_mcp.runs.types import RunFilter
+from layer_mcp.sandbox import RunningSandbox
+
+from ..support.hosts import SMALL_IMAGE
+from ..support.library import submit
+from ..support.sandbox_calls import png
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
+    async with open_runs(Settings.from_env(environment)) as opened:
+        yield opened
+
+
+async def test_outputs_are_saved_where_the_caller_says(runs: Runs, tmp_path: Path) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    saved = await runs.save(run, tmp_path / "icons")
+    [path] = saved.present().values()
+    assert path.parent == tmp_path / "icons"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    found = await runs.find(run.run_id or "")
+    assert found is not None
+    assert found.folder == tmp_path / "icons"
+
+
+async def test_what_was_saved_is_not_downloaded_again(
+    runs: Runs, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    first = await runs.save(run, tmp_path / "icons")
+    again = await runs.save(run, tmp_path / "icons")
+    assert (again.files, again.fetched) == (first.files, ())
+    assert sandbox.state.arrived["media"] == 1
+
+
+async def test_a_file_that_was_removed_is_saved_again_only_when_it_is_asked_for(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
+    async with open_runs(settings) as runs:
+        run = await runs.generate(**SMALL_IMAGE)
+        [path] = (await runs.save_once(run)).paths.values()
+        path.unlink()
+        assert (await runs.save_once(run)).paths == {}
+        assert (await runs.save(run)).present() == {1: path}
+
+
+async def test_an_output_is_a_reference_without_an_upload(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
+    async with open_runs(settings) as runs:
+        run = await runs.generate(**SMALL_IMAGE)
+        [path] = (await runs.save(run, tmp_path / "icons")).present().values()
+        reference = {"path": str(path), "type": "reference_image"}
+        await runs.generate(**SMALL_IMAGE, guidance_files=[reference])
+    assert sandbox.state.arrived["request_upload_url"] == 0
+
+
+async def test_what_has_ended_is_saved_where_the_settings_say_so(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment | {"LAYER_OUTPUT_DIR": str(tmp_path / "out")})
+    async with open_runs(settings) as runs:
+        await submit(runs)
+        await runs.wait_many(RunFilter(), "all", 20)
+        [run] = await runs.list()
+    assert run.folder == tmp_path / "out"
+    assert len(list((tmp_path / "out").glob("a-red-potion-*.png"))) == 1
+
+
+async def test_a_file_is_uploaded_once(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(png("red"))
+    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(tmp_path)})
+    async with open_runs(settings) as runs:
+        [first] = await runs.upload(["red.png"])
+        [again] = await runs.upload([str(tmp_path / "red.png")])
+    assert (first.reused, again.reused, again.file_id) == (False, True, first.file_id)
