@@ -38,7 +38,13 @@ def test_contributing_names_existing_make_targets() -> None:
 
 @pytest.mark.process
 def test_make_help_says_what_every_target_does() -> None:
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     listed = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert listed.keys() == make_targets()
 

@@ -29,14 +29,14 @@ from ..support.hosts import SCRIPT
 from ..support.raw_servers import http_answer, raw_server, tls_of
 from ..support.stdio_child import child
 
+pytestmark = pytest.mark.process
+
 # Becomes a user without an account, and so without a home. That user may not be able to read the
 # packages, so the first run imports them.
 WITHOUT_HOME = """
 import os, sys
 import platformdirs
 from layer_mcp.cli.main import main
-
-pytestmark = pytest.mark.process
 main(["doctor", "--sandbox", "--json"])
 print("---")
 os.chdir("/tmp")

@@ -19,7 +19,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
-from layer_mcp.runs import service
+from layer_mcp.runs import sender
 from layer_mcp.runs.journal import sqlite as database_module
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import Run
@@ -358,7 +358,7 @@ async def test_a_run_whose_journal_was_damaged_while_it_was_sent_is_told_with_a_
 async def test_what_came_of_a_call_is_written_down_later_if_it_cannot_be_now(
     fault: Fault, state: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
     async with call_being_sent(scene, fault) as answers:
         with closing(sqlite3.connect(journal_file(scene), isolation_level=None)) as other:
