@@ -230,11 +230,12 @@ async def test_what_came_of_a_call_is_recorded_later_if_it_cannot_be_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    async with call_being_sent(runs, sandbox, fault) as answers, held(environment):
-        with anyio.fail_after(20):
-            while not answers:  # noqa: ASYNC110
-                await anyio.sleep(0.02)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "BUSY_SECONDS", 0.05)
+        async with call_being_sent(runs, sandbox, fault) as answers, held(environment):
+            with anyio.fail_after(20):
+                while not answers:  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
     await until_states(runs, state)
 
 
