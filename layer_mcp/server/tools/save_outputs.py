@@ -97,7 +97,7 @@ def _report_bytes(outputs: Sequence[Output], numbers: set[int], context: ToolCon
 
 def _nothing_to_save(run: Run) -> LayerError:
     if run.has_ended:
-        step = "Start a new run if the files are still wanted; it is charged anew."
+        step = "Start a new run if you still need the files; it is charged again."
         return LayerError(
             "NOTHING_TO_SAVE", f"The run is {run.state} and has no files.", next_step=step
         )
