@@ -1,4 +1,4 @@
-"""The JSON record beside saved outputs: what it says, and what is read back of it."""
+"""The JSON record next to saved outputs: what it says, and what is read back of it."""
 
 import hashlib
 import json

@@ -47,7 +47,7 @@ except LayerError as error:
 """
 
 
-async def test_outputs_are_named_after_the_prompt_and_the_run_with_a_record_beside_them(
+async def test_outputs_are_named_after_the_prompt_and_the_run_with_a_record_next_to_them(
     layer: LayerClient, media: Media, folder: Path
 ) -> None:
     run = run_of(media.output("/a", b"one"), media.output("/b", b"two", "audio/wav"))
@@ -170,9 +170,9 @@ async def test_the_same_content_that_is_there_already_is_kept(
 async def test_one_output_that_fails_does_not_keep_the_others_away(
     layer: LayerClient, media: Media, folder: Path
 ) -> None:
-    gone, nowhere = Output(url=f"{media.address}/gone"), Output()
+    missing, nowhere = Output(url=f"{media.address}/gone"), Output()
     foreign = Output(url="https://evil.test/a.png")
-    run = run_of(gone, media.output("/b", b"two"), nowhere, foreign)
+    run = run_of(missing, media.output("/b", b"two"), nowhere, foreign)
     saved = await save(layer, run, folder)
     assert [file.number for file in saved.files] == [2]
     assert [(failure.number, failure.error.code) for failure in saved.failures] == [

@@ -206,7 +206,7 @@ async def test_a_failed_run_says_why_and_what_it_cost(runs: Runs, sandbox: Runni
     assert (run.error.code, run.error.message) == ("NO_MEDIA_GENERATED", "Nothing came of it.")
 
 
-async def test_what_fails_while_waiting_is_a_warning_beside_the_paid_run(
+async def test_what_fails_while_waiting_is_a_warning_with_the_paid_run(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     run = await submit(runs)

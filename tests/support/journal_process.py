@@ -42,13 +42,13 @@ MAKE: dict[str, MakeRun] = {
 
 
 def request_for(state: str) -> RunRequest:
-    """The request that `recording_process` leaves in a state."""
+    """Return the request that `recording_process` leaves in a state."""
     return replace(REQUEST, body={"prompt": state})
 
 
 @contextmanager
 def recording_process(folder: Path, *states: str) -> Generator[subprocess.Popen[str]]:
-    """A process that has recorded runs in these states; it ends when its stdin is closed."""
+    """Start a process that records runs in these states and ends when its stdin is closed."""
     pipe = subprocess.PIPE
     command = _command("record", folder, *states)
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
@@ -68,7 +68,7 @@ def killed_process(folder: Path, *states: str) -> None:
 
 
 def start_together(command: str, folder: Path, *arguments: str) -> list[str]:
-    """Return what processes print that use a journal for the first time at the same moment."""
+    """Open a journal in several processes at the same moment, and return what they print."""
     children = [
         subprocess.Popen(
             _command(command, folder, str(number), *arguments),

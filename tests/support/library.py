@@ -16,7 +16,7 @@ WAIT_SECONDS = 30
 
 
 def draft(**fields: Any) -> InferenceDraft:
-    """A small picture, or what else the fields say."""
+    """Return the draft of a small picture, with these fields instead."""
     return InferenceDraft.model_validate(SMALL_IMAGE | fields)
 
 
@@ -27,7 +27,7 @@ async def prepare(
     repeat: bool = False,
     is_batch: bool = False,
 ) -> Plan:
-    """The plan of a call, by default for one small picture."""
+    """Plan a call, by default for one small picture."""
     options = SubmitOptions(repeat=repeat, is_batch=is_batch)
     return await runs.prepare(drafts or [draft()], options, CallBudget.begin(seconds))
 
@@ -66,5 +66,5 @@ async def until_states(runs: Runs, *expected: str) -> list[Run]:
 
 
 def prompts(sandbox: RunningSandbox) -> list[str]:
-    """The prompts of the runs that the sandbox accepted, in their order."""
+    """Return the prompts of the runs that the sandbox accepted, in their order."""
     return [run.request.prompt or "" for run in sandbox.state.runs.values()]

@@ -15,21 +15,21 @@ LARGE = png("red") + os.urandom(3_000_000)
 
 
 def written(path: Path, content: bytes) -> Path:
-    """A file with this content."""
+    """Write a file and return its path."""
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     return path
 
 
 def client_of(sandbox: RunningSandbox) -> LayerClient:
-    """A client of the sandbox."""
+    """Return a client of the sandbox."""
     return LayerClient(sandbox.token, workspace=sandbox.workspace_id, api_url=sandbox.api_url)
 
 
 def uploads_of(
     tmp_path: Path, client: LayerClient, journal: Journal, *, max_upload_mb: int = 64
 ) -> Uploads:
-    """Uploads that may take files of the folder `in`."""
+    """Return uploads that may take files of the folder `in`."""
     settings = Settings(input_dirs=(str(tmp_path / "in"),), max_upload_mb=max_upload_mb)
 
     async def open_journal() -> Journal:
@@ -39,10 +39,10 @@ def uploads_of(
 
 
 def arrivals(sandbox: RunningSandbox, operation: str) -> list[Arrival]:
-    """The requests for an operation."""
+    """Return the requests for an operation."""
     return [one for one in sandbox.state.arrivals if one.operation == operation]
 
 
 def put_bytes(sandbox: RunningSandbox) -> list[int]:
-    """The bytes that each PUT announced."""
+    """Return the bytes that each PUT announced."""
     return [int(one.headers["content-length"]) for one in arrivals(sandbox, "upload")]

@@ -49,7 +49,7 @@ class Media(ThreadingHTTPServer):
             self.at_same_time -= 1
 
     def output(self, path: str, content: bytes, content_type: str | None = "image/png") -> Output:
-        """An output whose bytes are here."""
+        """Return an output with this content."""
         self.files[path] = content
         return Output(
             file_id=f"file-{path}", url=f"{self.address}{path}", content_type=content_type
@@ -90,7 +90,7 @@ def media_host() -> Generator[Media]:
 
 
 def run_of(*outputs: Output, prompt: str | None = PROMPT, run_id: str = RUN_ID) -> Run:
-    """A finished run of these outputs."""
+    """Return a finished run with these outputs."""
     body = {"prompt": prompt} if prompt is not None else {}
     request = RunRequest("inference", "m", "w1", body)
     return Run(request, "complete", 0.0, run_id=run_id, outputs=outputs)
@@ -104,10 +104,10 @@ async def save(
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted."""
+    """Return the names in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
 def record_of(saved: SavedOutputs) -> dict[str, Any]:
-    """The record beside saved outputs."""
+    """Return the record next to saved outputs."""
     return json.loads(saved.record.read_text(encoding="utf-8"))

@@ -43,7 +43,7 @@ class Clock:
 
 
 def another(request: RunRequest = REQUEST) -> RunRequest:
-    """A request that is equal to none before."""
+    """Return a request that is equal to none before."""
     return replace(request, body={"prompt": uuid4().hex})
 
 
@@ -84,14 +84,14 @@ async def queued_run(
     price: float | None = PRICE,
     batch_id: str | None = None,
 ) -> Run:
-    """A run with a row of its own; an equal one that is being sent would be the answer."""
+    """Record a run in a row of its own. An equal one that is being sent fails the test."""
     reservation = await reserve(journal, request, price=price, repeat=True, batch_id=batch_id)
     assert reservation.created
     return reservation.run
 
 
 async def run_with_slot(journal: Journal, request: RunRequest = REQUEST) -> Run:
-    """A run that may be sent."""
+    """Record a run that may be sent."""
     run = await queued_run(journal, request)
     await give_slot(journal, run)
     return run
@@ -100,7 +100,7 @@ async def run_with_slot(journal: Journal, request: RunRequest = REQUEST) -> Run:
 async def sending_run(
     journal: Journal, request: RunRequest = REQUEST, *, price: float | None = PRICE
 ) -> Run:
-    """A run whose first byte is about to leave."""
+    """Record a run whose first byte is about to leave."""
     run = await queued_run(journal, request, price=price)
     assert await journal.mark_sending(run) is not None
     return await journal.reload(run)
@@ -113,7 +113,7 @@ async def running_run(
     price: float | None = PRICE,
     confirmed_price: float | None = None,
 ) -> Run:
-    """A run that Layer confirmed; its id is that of its row."""
+    """Record a run that Layer confirmed. Its id is that of its row."""
     run = await sending_run(journal, request, price=price)
     assert await journal.confirm(confirmed(run, price=confirmed_price))
     return await journal.reload(run)
@@ -127,14 +127,14 @@ async def ended_run(
     price: float | None = None,
     estimate: float | None = PRICE,
 ) -> Run:
-    """A run whose end was recorded."""
+    """Record a run and its end."""
     run = await running_run(journal, request, price=estimate)
     await journal.mark_ended(ended(run, state=state, price=price))
     return await journal.reload(run)
 
 
 async def refused_run(journal: Journal, state: str, request: RunRequest = REQUEST) -> Run:
-    """A submission that failed: `not_sent` or `unknown`."""
+    """Record a submission that failed: `not_sent` or `unknown`."""
     run = await sending_run(journal, request)
     mark = journal.mark_unknown if state == UNKNOWN else journal.mark_not_sent
     await mark(run, ERROR)
@@ -142,17 +142,17 @@ async def refused_run(journal: Journal, state: str, request: RunRequest = REQUES
 
 
 async def unknown_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
-    """A run of which nobody knows whether Layer has it."""
+    """Record a run of which nobody knows whether Layer has it."""
     return await refused_run(journal, UNKNOWN, request)
 
 
 async def not_sent_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
-    """A run that was surely not started."""
+    """Record a run that was surely not started."""
     return await refused_run(journal, NOT_SENT, request)
 
 
 def confirmed(run: Run, *, run_id: str | None = None, price: float | None = None) -> Run:
-    """A run as Layer's answer to its submission describes it."""
+    """Return a run as Layer's answer to its submission describes it."""
     return replace(
         run,
         state="in_progress",
@@ -170,7 +170,7 @@ def ended(
     outputs: tuple[Output, ...] = (),
     error: RunError | None = None,
 ) -> Run:
-    """A run as Layer describes its end."""
+    """Return a run as Layer describes its end."""
     return replace(
         run, state=state, actual_price_creative_units=price, outputs=outputs, error=error
     )
@@ -179,12 +179,12 @@ def ended(
 async def keys(
     journal: Journal, wanted: RunFilter | None = None, limit: int = MANY_RUNS
 ) -> list[str]:
-    """The keys of the runs that a filter finds, newest first."""
+    """Return the keys of the runs that a filter finds, newest first."""
     return [run.key for run in await journal.list_runs(wanted or RunFilter(), limit)]
 
 
 async def states(journal: Journal) -> dict[str, str]:
-    """The state of each run by its prompt."""
+    """Return the state of each run by its prompt."""
     runs = await journal.list_runs(RunFilter(), MANY_RUNS)
     return {run.request.prompt or "": run.state for run in runs}
 
@@ -195,7 +195,7 @@ async def give_slot(journal: Journal, run: Run) -> None:
 
 
 async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequence[Run]:
-    """The runs that a new one would have to wait for."""
+    """Return the runs that a new one would have to wait for."""
     probe = await queued_run(journal, another(request), price=None)
     blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
     assert blocked is not None
@@ -204,7 +204,7 @@ async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequen
 
 
 async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -> list[float]:
-    """How long ago each submission of the last minute got its slot, the newest first."""
+    """Return how long ago each submission of the last minute got its slot, newest first."""
     probe = await queued_run(journal, another(request), price=None)
     ages: list[float] = []
     while True:

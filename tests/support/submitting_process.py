@@ -47,7 +47,7 @@ class SubmittingProcess:
         self._process.stdin.flush()
 
     def runs(self) -> list[dict[str, Any]]:
-        """The runs that it submitted, with `run_id`, `state` and `is_duplicate`."""
+        """Return the runs that it submitted, with `run_id`, `state` and `is_duplicate`."""
         return json.loads(self._line())
 
     def kill(self) -> None:
@@ -64,7 +64,7 @@ class SubmittingProcess:
 def submitting_process(
     environment: Mapping[str, str], command: Command, drafts: Sequence[Mapping[str, Any]]
 ) -> Generator[SubmittingProcess]:
-    """A process that is starting; it is killed at the end of the block."""
+    """Start a process, and kill it at the end of the block."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     pipe = subprocess.PIPE
     with subprocess.Popen(

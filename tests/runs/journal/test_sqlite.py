@@ -281,7 +281,7 @@ async def test_a_database_whose_folder_was_removed_is_made_again_and_shared(
     assert (first.problem, second.problem) == (None, None)
 
 
-async def test_processes_are_told_apart_after_the_folder_was_removed(
+async def test_processes_are_distinguished_after_the_folder_was_removed(
     make_database: MakeDatabase, state_folder: Path
 ) -> None:
     first, second = make_database(), make_database()
