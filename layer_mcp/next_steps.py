@@ -24,7 +24,7 @@ def after_run(run: Run, files: FilesOnDisk, *, can_save: bool = True) -> str:
         how = f"{_save_step(run)}, or fetch them" if can_save else "Fetch them"
         return f"{how} from their URLs; no token is needed."
     if run.has_ended:
-        return "Start a new run if the files are still wanted; it is charged anew."
+        return "Start a new run if you still need the files; it is charged again."
     return _wait_step(run)
 
 
@@ -33,7 +33,7 @@ def after_price(estimate: PriceEstimate, next_step: str, confirm_above: float) -
     if estimate.has_sufficient_creative_units is False:
         missing = estimate.estimated_remaining_balance_creative_units
         amount = f" {-missing:g} CU are missing." if missing is not None and missing < 0 else ""
-        return f"Add Creative Units at app.layer.ai, or make fewer or smaller outputs.{amount}"
+        return f"Add Creative Units at app.layer.ai, or request fewer or smaller outputs.{amount}"
     price = estimate.estimated_price_creative_units
     if price > confirm_above:
         return (

@@ -201,111 +201,111 @@ class Settings:
         "LAYER_WORKSPACE",
         default=None,
         parse=parse_text,
-        help="Workspace: id, slug or name. Not needed when the account has one.",
+        help="Workspace ID, slug, or name. Not needed if the account has only one.",
     )
     api_url: str = _setting(
         "LAYER_API_URL",
         default=DEFAULT_API_URL,
         parse=parse_api_url,
-        help="Address of the API, with or without `/v1`.",
+        help="URL of the API, with or without `/v1`.",
     )
     sandbox: bool = _setting(
         "LAYER_SANDBOX",
         default=False,
         parse=parse_flag,
-        help="`1` uses a simulated Layer: no account, no charge.",
+        help="`1` uses a simulated Layer: no account, no charges.",
     )
     toolsets: tuple[Toolset, ...] = _setting(
         "LAYER_TOOLSETS",
         default=DEFAULT_TOOLSETS,
         parse=parse_toolsets,
-        help="Groups of tools: generate, models, files, workflows; or all.",
+        help="Groups of tools: generate, models, files, workflows, or all.",
     )
     confirm_above: float = _setting(
         "LAYER_CONFIRM_ABOVE",
         default=20,
         parse=parse_creative_units,
-        help="A call that costs more Creative Units (CU) than this needs a person's yes.",
+        help="Calls that cost more Creative Units (CU) than this need your approval.",
     )
     max_price: float | None = _setting(
         "LAYER_MAX_PRICE",
         default=None,
         parse=parse_creative_units,
-        help="The most CU that one run may cost. No agent can raise it.",
+        help="Maximum price of one run in CU. Agents can't raise it.",
     )
     max_spend_per_day: float | None = _setting(
         "LAYER_MAX_SPEND_PER_DAY",
         default=None,
         parse=parse_creative_units,
-        help="The most CU that all runs of the last 24 hours may cost. No agent can raise it.",
+        help="Maximum price of all runs in the last 24 hours in CU. Agents can't raise it.",
     )
     journal: JournalPolicy = _setting(
         "LAYER_JOURNAL",
         default="required",
         parse=parse_journal_policy,
-        help="`optional` starts runs also when they cannot be written down; `required` refuses.",
+        help="`optional` starts runs even if they can't be recorded; `required` rejects them.",
     )
     output_dir: str | None = _setting(
         "LAYER_OUTPUT_DIR",
         default=None,
         parse=parse_folder,
-        help="Folder for outputs. When set, finished runs are saved there by themselves; else "
+        help="Folder for outputs. If set, finished runs are saved there automatically; otherwise "
         "`save_outputs` saves to `~/Layer`.",
     )
     input_dirs: tuple[str, ...] = _setting(
         "LAYER_INPUT_DIRS",
         default=(),
         parse=parse_folders,
-        help="Folders whose files may be uploaded beside those of the output folder, separated as "
-        "in PATH. Default: the current folder, unless it is `/`.",
+        help="Folders whose files can be uploaded, in addition to the output folder, separated as "
+        "in PATH. Default: the current folder, unless it's `/`.",
     )
     max_upload_mb: int = _setting(
         "LAYER_MAX_UPLOAD_MB",
         default=64,
         parse=parse_megabytes,
-        help="Largest file to upload, in MB of 1,048,576 bytes.",
+        help="Maximum size of an uploaded file, in MB of 1,048,576 bytes.",
     )
     max_download_mb: int = _setting(
         "LAYER_MAX_DOWNLOAD_MB",
         default=1024,
         parse=parse_megabytes,
-        help="Largest output to save, in MB.",
+        help="Maximum size of a saved output, in MB.",
     )
     media_hosts: tuple[str, ...] = _setting(
         "LAYER_MEDIA_HOSTS",
         default=(),
         parse=parse_hosts,
-        help="More hosts that outputs may come from, separated by commas.",
+        help="Additional hosts that outputs can come from, separated by commas.",
     )
     preview: bool = _setting(
         "LAYER_PREVIEW",
         default=True,
         parse=parse_flag,
-        help="`0` leaves the small picture out of the answers.",
+        help="`0` omits the small preview image from answers.",
     )
     state_dir: str | None = _setting(
         "LAYER_STATE_DIR",
         default=None,
         parse=parse_folder,
-        help="Folder for what is kept between runs. Default: the system's own place.",
+        help="Folder for data kept between sessions. Default: the system's standard location.",
     )
     max_wait_seconds: int = _setting(
         "LAYER_MAX_WAIT_SECONDS",
         default=45,
         parse=parse_seconds,
-        help="Longest wait of one call, 0 to 3600.",
+        help="Maximum wait of one call in seconds, from 0 to 3600.",
     )
     log_level: LogLevel = _setting(
         "LAYER_LOG_LEVEL",
         default="WARNING",
         parse=parse_log_level,
-        help="DEBUG, INFO, WARNING, ERROR or CRITICAL; logs go to stderr.",
+        help="DEBUG, INFO, WARNING, ERROR, or CRITICAL. Logs go to stderr.",
     )
     trace_prompts: bool = _setting(
         "LAYER_TRACE_PROMPTS",
         default=False,
         parse=parse_flag,
-        help="`1` writes prompts into the spans of OpenTelemetry; else they are left out.",
+        help="`1` includes prompts in OpenTelemetry spans. By default, they're left out.",
     )
 
     @classmethod

@@ -148,7 +148,7 @@ def test_a_person_gets_another_next_step_only_where_the_table_has_one(
 
 def test_a_step_for_a_person_has_the_facts_of_the_error() -> None:
     step = next_step_for_person("CONFIRMATION_REQUIRED", {"estimated_price_creative_units": 22.0})
-    assert step == "To agree to it, add --max-price 22."
+    assert step == "To approve it, add --max-price 22."
 
 
 def test_a_message_names_arguments_as_its_reader_does() -> None:

@@ -7,11 +7,11 @@ from .tables import table
 # Short names, because they go into a column.
 SHORT: dict[Source, str] = {
     "call": "the call",
-    "price": "price and consent",
+    "price": "price and approval",
     "journal": "sending",
-    "file": "a local file",
-    "network": "the way to Layer",
-    "layer": "Layer's answer",
+    "file": "local files",
+    "network": "the connection",
+    "layer": "Layer's response",
     "output": "outputs",
     "run": "a failed run",
     "terminal": "a command",

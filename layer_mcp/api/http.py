@@ -30,7 +30,7 @@ from .retry import (
     parse_retry_after,
     utc_now,
 )
-from .tracing import api_span, record_exchange
+from .tracing import api_span, record_answer
 
 MAX_BODY_BYTES = 8_000_000
 # The largest window of zlib, in a gzip wrapper.
@@ -173,7 +173,7 @@ class Connection:
                 before_sending=before_sending,
             )
             exchange = replace(exchange, body=_without_token(exchange.body, token))
-            record_exchange(span, exchange)
+            record_answer(span, exchange.status, exchange.error_type)
             if id_name is not None and (run_id := _find_id(exchange.body, id_name)):
                 span.set_attribute(f"layer.{id_name}", run_id)
             return exchange
@@ -216,6 +216,13 @@ class Exchange:
     retry_after_seconds: float | None = None
     date: str | None = None
     fault: LayerError | None = None
+
+    @property
+    def error_type(self) -> str | None:
+        """Return the code of a fault, or the status of an answer that refuses; None for neither."""
+        if self.fault is not None:
+            return self.fault.code
+        return None if self.delivery == "accepted" else str(self.status)
 
     @property
     def why(self) -> str:

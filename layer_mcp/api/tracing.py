@@ -19,8 +19,6 @@ from .host_rules import PORTS
 if TYPE_CHECKING:
     import httpx
 
-    from .http import Exchange
-
 TRACER = "layer-mcp"
 ID_AFTER = {
     "workspaces": "workspace_id",
@@ -51,14 +49,12 @@ def api_span(
         yield span
 
 
-def record_exchange(span: Span, exchange: "Exchange") -> None:
-    """Record what came of a request to Layer."""
-    if exchange.status is not None:
-        span.set_attribute("http.response.status_code", exchange.status)
-    if exchange.fault is not None:
-        _record_error(span, exchange.fault.code)
-    elif exchange.delivery != "accepted":
-        _record_error(span, str(exchange.status))
+def record_answer(span: Span, status: int | None, error_type: str | None) -> None:
+    """Record the HTTP status of a request to Layer, and the code of what went wrong."""
+    if status is not None:
+        span.set_attribute("http.response.status_code", status)
+    if error_type is not None:
+        _record_error(span, error_type)
 
 
 @contextmanager

@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "layer"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
-CLIENT_HELP = "such as claude-desktop, cursor, codex; layer-mcp config names all"
+CLIENT_HELP = "such as claude-desktop, cursor, or codex; layer-mcp config lists all of them"
 NO_TOKEN_STEP = (
-    "Run layer-mcp login first, set LAYER_API_KEY for this one command, or try it with --sandbox."  # noqa: S105
+    "Run layer-mcp login first, set LAYER_API_KEY for this command, or try it with --sandbox."  # noqa: S105
 )
 
 
 def add_client_commands(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands with argparse's `add_parser`."""
-    command = add_command("config", help="print the entry for a client, and its file")
+    command = add_command("config", help="print the entry for a client and the file it goes in")
     command.add_argument("client", nargs="?", metavar="CLIENT", help=CLIENT_HELP)
     _add_server_options(command)
     command.set_defaults(run=_reporting_errors(config))
 
-    command = add_command("install", help="write the entry into a client's configuration")
+    command = add_command("install", help="add the server to a client's configuration")
     command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
     _add_server_options(command)
     _add_dry_run(command)
     command.set_defaults(run=_reporting_errors(install))
 
-    command = add_command("uninstall", help="take the entry out of a client's configuration")
+    command = add_command("uninstall", help="remove the server from a client's configuration")
     command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
     _add_entry_options(command)
     _add_dry_run(command)
@@ -83,7 +83,7 @@ def install(options: argparse.Namespace) -> int:
         return _show(change, placed.message)
     _apply(change)
     if change.leaves_sandbox:
-        print("It was an entry for the sandbox. Runs are charged from now on.")
+        print("The entry used the sandbox. From now on, runs are charged.")
     if placed.message:
         print(placed.message)
     if placed.in_entry is not None:
@@ -105,11 +105,11 @@ def uninstall(options: argparse.Namespace) -> int:
         print(f"{client.title}: there is no entry {options.name} in {path}.")
         return EXIT_OK
     change.apply()
-    gone = ", which is gone, as nothing else was in it" if change.after is None else ""
-    print(f"{client.title}: took {options.name} out of {path}{gone}.")
+    deleted = " The file had no other entries, so it was deleted." if change.after is None else ""
+    print(f"{client.title}: removed {options.name} from {path}.{deleted}")
     if change.file.backup.exists():
-        print(f"The file as it was before it was installed: {change.file.backup}")
-    print(f"Restart {client.title}, or have it read its servers again.")
+        print(f"Backup from before the installation: {change.file.backup}")
+    print(f"Restart {client.title}, or reload its servers.")
     return EXIT_OK
 
 
@@ -120,7 +120,7 @@ def add_toolsets(command: argparse.ArgumentParser, default: object = argparse.SU
         type=_toolsets,
         default=default,
         metavar="NAMES",
-        help=f"of {', '.join(TOOLSETS)}; or all",
+        help=f"any of {', '.join(TOOLSETS)}, or all",
     )
 
 
@@ -183,29 +183,29 @@ def _apply(change: "Change") -> None:
     change.apply()
     print(f"{change.client.title}: {'updated' if change.old else 'installed'} {where}.")
     if change.makes_backup:
-        print(f"The file as it was: {change.file.backup}")
+        print(f"Backup of the previous file: {change.file.backup}")
 
 
 def _token_note() -> str:
     if find_keyring_name() is None:
         return "The server needs a token: add LAYER_API_KEY to its environment."
-    return "The server takes the token that layer-mcp login stores."
+    return "The server uses the token that layer-mcp login stores."
 
 
 def _token_warning(path: Path, client: "Client") -> str:
     return (
-        f"Warning: no keyring is used here, so the token stands in {path}, which {_readers(path)} "
-        f"can read. To take it out again: layer-mcp uninstall {client.id}"
+        f"Warning: no keyring is available, so the token is saved in {path}. {_readers(path)} can "
+        f"read it. To remove it, run layer-mcp uninstall {client.id}"
     )
 
 
 def _readers(path: Path) -> str:
     if os.name != "posix":
-        return "whoever may open your user folder"
+        return "Anyone who can open your user folder"
     mode = path.stat().st_mode
     if mode & stat.S_IROTH:
-        return "every user of this machine"
-    return "your group" if mode & stat.S_IRGRP else "every program of yours"
+        return "Every user of this machine"
+    return "Your group" if mode & stat.S_IRGRP else "Every program you run"
 
 
 def _reporting_errors(
@@ -231,39 +231,39 @@ def _add_server_options(command: argparse.ArgumentParser) -> None:
         "--sandbox",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="a simulated Layer: no account, no charge",
+        help="use a simulated Layer: no account, no charges",
     )
     command.add_argument(
-        "--workspace", type=unicode_text, metavar="NAME", help="workspace: id, slug or name"
+        "--workspace", type=unicode_text, metavar="NAME", help="workspace ID, slug, or name"
     )
-    command.add_argument("--output-dir", metavar="DIR", help="finished runs are saved there")
+    command.add_argument("--output-dir", metavar="DIR", help="folder where finished runs are saved")
     command.add_argument(
         "--input-dir",
         action="append",
         default=[],
         metavar="DIR",
-        help="its files may be uploaded; may be repeated",
+        help="folder whose files can be uploaded; can be repeated",
     )
     add_toolsets(command)
     command.add_argument(
-        "--confirm-above", metavar="CU", help="a run that costs more needs a person's yes"
+        "--confirm-above", metavar="CU", help="price above which a run needs your approval"
     )
-    command.add_argument("--max-price", metavar="CU", help="the most that one run may cost")
+    command.add_argument("--max-price", metavar="CU", help="maximum price of one run")
     command.add_argument(
-        "--max-spend-per-day", metavar="CU", help="the most that all runs of 24 hours may cost"
+        "--max-spend-per-day", metavar="CU", help="maximum price of all runs in 24 hours"
     )
 
 
 def _add_entry_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--name", type=_name, default=DEFAULT_NAME, help="name of the server there (%(default)s)"
+        "--name", type=_name, default=DEFAULT_NAME, help="name of the entry (default: %(default)s)"
     )
-    command.add_argument("--file", type=Path, metavar="PATH", help="another file of the client")
+    command.add_argument("--file", type=Path, metavar="PATH", help="another configuration file")
 
 
 def _add_dry_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--dry-run", action="store_true", help="show the changed lines, write nothing"
+        "--dry-run", action="store_true", help="show the changed lines without writing them"
     )
 
 

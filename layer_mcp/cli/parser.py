@@ -1,7 +1,4 @@
-"""The command line's parser: commands, types of arguments, and exit codes.
-
-The asset commands are declared here and loaded when they are called, because they need rich.
-"""
+"""The command line's parser: how commands are listed, types of arguments, and exit codes."""
 
 import argparse
 import difflib
@@ -9,8 +6,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 from ..settings import SettingsError
 from .output import harmless
@@ -20,7 +16,6 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 EXIT_BROKEN_PIPE = 141
 
 INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL)
-PICTURES = ("auto", "blocks", "never")
 
 
 class UsageError(SettingsError):
@@ -84,140 +79,6 @@ class Commands:
     def listing(self) -> str:
         """Return the list of all commands for the help."""
         return "\n".join(["commands:", *self._rows])
-
-
-def add_asset_commands(add_command: Callable[..., CommandParser]) -> None:
-    """Add the commands about runs and models."""
-    for name, function, add_options, summary in (
-        (
-            "generate",
-            "generate.generate",
-            _add_generate,
-            "make pictures, video, 3D or audio, and save them",
-        ),
-        (
-            "price",
-            "generate.show_price",
-            _add_price,
-            "what a generation would cost; nothing is started",
-        ),
-        ("status", "runs.show_status", _add_status, "how a run is, and its files"),
-        ("runs", "runs.list_runs", _add_runs, "what was started from this machine, and its price"),
-        ("models", "models.list_models", _add_models, "the models that there are"),
-        ("model", "models.show_model", _add_model, "what one model can do"),
-    ):
-        description = f"{summary[0].upper()}{summary[1:]}."
-        command = add_command(name, help=summary, description=description, allow_abbrev=False)
-        command.rejects_unknown = True
-        command.late_options = add_options
-        command.set_defaults(run=_import_when_called(function))
-
-
-def _import_when_called(path: str) -> Callable[[argparse.Namespace], int]:
-    module, _, function = path.partition(".")
-
-    def run(options: argparse.Namespace) -> int:
-        from .reporting import run_command  # noqa: PLC0415
-
-        return run_command(getattr(import_module(f".{module}", __package__), function), options)
-
-    return run
-
-
-def _add_generate(command: CommandParser) -> None:
-    from .options import add_request_options  # noqa: PLC0415
-
-    command.usage = "layer-mcp generate PROMPT --model NAME [options]"
-    command.epilog = 'A prompt that begins with "-" goes last, after "--".'
-    group = command.add_argument_group("files and money")
-    _add_out(group)
-    group.add_argument(
-        "--max-price", type=price, metavar="CU", help="agree to a price up to this, unasked"
-    )
-    group.add_argument("--repeat", action="store_true", help="pay again for a call made before")
-    group.add_argument(
-        "--no-wait", action="store_true", help="print the run's id and leave it running"
-    )
-    _add_picture(group)
-    add_request_options(command)
-    _add_common(command)
-
-
-def _add_price(command: CommandParser) -> None:
-    from .options import add_request_options  # noqa: PLC0415
-
-    command.usage = "layer-mcp price PROMPT --model NAME [options]"
-    add_request_options(command)
-    _add_common(command)
-
-
-def _add_status(command: CommandParser) -> None:
-    command.add_argument("run_id", metavar="RUN_ID", help="from generate or runs")
-    command.add_argument("--wait", action="store_true", help="wait until the run has ended")
-    _add_out(command)
-    _add_picture(command)
-    _add_common(command)
-
-
-def _add_runs(command: CommandParser) -> None:
-    from ..runs.types import StatusFilter  # noqa: PLC0415
-
-    command.add_argument("--status", choices=get_args(StatusFilter), help="only these")
-    command.add_argument("--since", metavar="TIME", help="30m, 24h, 7d or a date")
-    command.add_argument("--batch", metavar="ID", help="only the runs of this batch")
-    _add_page(command)
-    _add_common(command)
-
-
-def _add_models(command: CommandParser) -> None:
-    from .options import add_model_filters  # noqa: PLC0415
-
-    command.add_argument(
-        "search",
-        nargs="?",
-        type=unicode_text,
-        metavar="SEARCH",
-        help="words in name or description",
-    )
-    add_model_filters(command)
-    _add_page(command)
-    _add_common(command)
-
-
-def _add_model(command: CommandParser) -> None:
-    command.add_argument("model", type=unicode_text, metavar="NAME", help="name or id of a model")
-    _add_common(command)
-
-
-def _add_out(command: Any) -> None:
-    command.add_argument(
-        "--out",
-        type=unicode_text,
-        metavar="DIR",
-        help="folder for the files (LAYER_OUTPUT_DIR, else Layer in your home)",
-    )
-
-
-def _add_picture(command: Any) -> None:
-    command.add_argument(
-        "--picture",
-        choices=PICTURES,
-        default="auto",
-        help="show the result: where the terminal can (auto), as coloured blocks, or never",
-    )
-
-
-def _add_page(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--limit", type=whole_number, metavar="N", help="rows (20)")
-    command.add_argument("--cursor", metavar="TEXT", help="next_cursor of the page before")
-
-
-def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON for programs")
-    command.add_argument(
-        "--workspace", type=unicode_text, metavar="NAME", help="workspace: id, slug or name"
-    )
-    add_sandbox_flag(command)
 
 
 def add_sandbox_flag(command: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:

@@ -54,9 +54,3 @@ def servers_in(data: Any, servers_key: str) -> Any:
     if not isinstance(data, dict):
         raise TypeError("The file's top level")
     return data.get(servers_key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-
-
-def newline_of(text: str) -> str:
-    """Return the line ending that a text uses first."""
-    end = text.find("\n")
-    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"

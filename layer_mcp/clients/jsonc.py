@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigSyntaxError
-from .formats import newline_of
+from .line_endings import newline_of
 
 STRING = r'"(?:[^"\\\n]|\\.)*"'
 COMMENT = r"//[^\r\n]*|/\*.*?\*/"

@@ -13,7 +13,7 @@ from tomlkit.container import Container
 from tomlkit.items import AoT, Comment, Table, Whitespace
 
 from .errors import ConfigSyntaxError, NotEditableError
-from .formats import newline_of
+from .line_endings import newline_of
 
 PROBLEM = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 BEFORE_HEADER = re.compile(r"^(?=[ \t]*\[.*\][ \t]*(?:#.*)?\r?$)", re.MULTILINE)

@@ -8,8 +8,8 @@ from typing import Any, cast
 import yaml
 
 from .errors import ConfigSyntaxError, NotEditableError
-from .formats import newline_of
 from .jsonc import comma_after
+from .line_endings import newline_of
 
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})

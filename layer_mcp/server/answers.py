@@ -24,7 +24,7 @@ LINKS_SINCE = "2025-06-18"
 MAX_LIST_BYTES = 9_000
 
 WORKSPACE: Any = Field(default=None, max_length=255, description="Default: as configured.")
-PREVIEW: Any = Field(default=True, description="false: no small picture in the answer.")
+PREVIEW: Any = Field(default=True, description="false omits the small preview image.")
 
 RowT = TypeVar("RowT", bound=BaseModel)
 

@@ -8,33 +8,33 @@ OPENING = (
     "Layer makes game assets: images, video, 3D and audio. Generations cost Creative Units (CU)."
 )
 MODELS = (
-    "list_models finds a model, get_model says which arguments it uses, list_workspaces shows the "
-    "balance."
+    "list_models finds a model, get_model shows which arguments it uses, and list_workspaces shows "
+    "the balance."
 )
 GENERATE = (
-    "estimate_price tells the price and whether the balance suffices.",
-    "execute_inference starts a run and returns inference_id. Set batch_size: the default makes "
-    "and charges 4 outputs. execute_batch starts up to 50 different ones.",
-    "get_status waits for the run (25 s by default) and returns the files, the price and one small "
-    'picture. "in_progress" is a normal answer: call get_status again. Runs take 20 s to minutes. '
-    "list_runs waits for several at once and shows earlier runs.",
+    "estimate_price shows the price and whether the balance is enough.",
+    "execute_inference starts a run and returns inference_id. Set batch_size: by default you "
+    "get and pay for 4 outputs. execute_batch starts up to 50 different runs.",
+    "get_status waits for the run (25 s by default) and returns the files, the price, and one "
+    'small preview image. "in_progress" is a normal answer: call get_status again. Runs take 20 s '
+    "to minutes. list_runs waits for several runs and shows earlier ones.",
 )
-SAVE = "save_outputs saves the files of a run to a folder of this machine."
+SAVE = "save_outputs saves a run's files to a folder on this machine."
 SAVED = "The files are saved on this machine when get_status answers; save_outputs saves copies."
 LOCAL_REFERENCES = (
-    "References and masks may be local files: give path instead of file_id. Outputs have a file_id "
+    "References and masks can be local files: pass path instead of file_id. Outputs have a file_id "
     "that works as a reference."
 )
 WORKFLOWS = (
-    "Pipelines of several steps: list_workflows finds one, estimate_workflow tells the price, "
-    "execute_workflow starts it, get_workflow_status waits for its files."
+    "Multi-step pipelines: list_workflows finds one, estimate_workflow shows the price, "
+    "execute_workflow starts it, and get_workflow_status waits for its files."
 )
 RULES = """\
-Wait for a slow run, do not start it again. The same call again is answered with the same run, \
-marked duplicate; repeat true pays for another. If an error says that the outcome is unknown, ask \
+Wait for a slow run; don't start it again. Retrying the same call returns the same run, marked \
+duplicate; repeat true pays for another one. If an error says that the outcome is unknown, ask \
 the user to look in Layer first.
-Above {confirm_above:g} CU a person has to agree. After CONFIRMATION_REQUIRED ask the user; only \
-after a yes pass the price as max_price_creative_units.
+Runs above {confirm_above:g} CU need the user's approval. After CONFIRMATION_REQUIRED, ask the \
+user; only if they agree, pass the price as max_price_creative_units.
 Each answer ends with the next step.
 """
 

@@ -56,7 +56,7 @@ class RunAnswer(Answer):
     error: ErrorInfo | None = None
     outputs: list[OutputFile] | None = None
     more_outputs: int | None = None
-    record: str | None = Field(default=None, description="JSON beside the saved files.")
+    record: str | None = Field(default=None, description="JSON next to the saved files.")
     estimated_price_creative_units: float | None = None
     actual_price_creative_units: float | None = None
     session_id: str | None = None

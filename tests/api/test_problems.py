@@ -30,7 +30,7 @@ def test_a_code_that_layer_adds_later_is_passed_on_with_a_next_step() -> None:
 
 @pytest.mark.parametrize(
     ("status", "code", "step"),
-    [(504, "GATEWAY_TIMEOUT", "Wait a minute"), (409, "CONFLICT", "refused again")],
+    [(504, "GATEWAY_TIMEOUT", "Wait a minute"), (409, "CONFLICT", "rejected again")],
 )
 def test_a_new_code_gets_the_next_step_of_its_family(status: int, code: str, step: str) -> None:
     assert step in error_from_response(status, JSON, problem(code)).next_step

@@ -152,7 +152,7 @@ def test_installing_uses_a_stored_token(keyring_home: ClientHome, sandbox: Runni
 
 @pytest.mark.parametrize(
     ("mode", "readers"),
-    [(None, "every program of yours"), (0o640, "your group"), (0o644, "every user")],
+    [(None, "Every program you run"), (0o640, "Your group"), (0o644, "Every user")],
 )
 def test_without_a_keyring_the_token_is_written_into_the_file_with_a_warning(
     home: ClientHome, mode: int | None, readers: str

@@ -90,7 +90,7 @@ def test_an_expensive_run_without_a_terminal_is_refused_with_the_option_to_agree
     person: Person, sandbox: RunningSandbox
 ) -> None:
     said = person.failed("generate", "x", *SMALL, "--width=1000", LAYER_CONFIRM_ABOVE="0.001")
-    assert said.endswith("Nothing was sent. To agree to it, add --max-price 0.01.\n")
+    assert said.endswith("Nothing was sent. To approve it, add --max-price 0.01.\n")
     assert sandbox.state.arrived["execute_inference"] == 0
 
 

@@ -68,6 +68,7 @@ def test_help_fits_on_a_screen(command: tuple[str, ...]) -> None:
     assert len(done.stdout.splitlines()) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False], ids=["layer-mcp", "layer-mcp serve"])
 @pytest.mark.parametrize(
     ("names", "count"), [("all", 14), ("models", 3), ("default,workflows", 14)]
@@ -107,6 +108,7 @@ def test_the_demo_saves_an_image_and_prints_its_path(tmp_path: Path) -> None:
     assert "run is complete" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_survives_a_prompt_that_the_terminal_cannot_encode(tmp_path: Path) -> None:
     plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     done = run("demo", "--prompt", "火の薬", "--out", str(tmp_path), **plain)
@@ -114,6 +116,7 @@ def test_the_demo_survives_a_prompt_that_the_terminal_cannot_encode(tmp_path: Pa
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
 
 
+@pytest.mark.slow
 def test_a_refused_demo_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
     done = run("demo", "--prompt", "x" * 100_001, "--out", str(tmp_path))
     assert done.returncode == 1

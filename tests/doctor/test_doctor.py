@@ -29,7 +29,7 @@ from ..support.hosts import SCRIPT
 from ..support.raw_servers import http_answer, raw_server, tls_of
 from ..support.stdio_child import child
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 # Becomes a user without an account, and so without a home. That user may not be able to read the
 # packages, so the first run imports them.
@@ -58,6 +58,7 @@ def home(served: RunningSandbox, tmp_path: Path) -> DoctorHome:
     return sandbox_home(served, tmp_path)
 
 
+@pytest.mark.smoke
 def test_everything_is_ok_against_the_sandbox(home: DoctorHome) -> None:
     report = home.json_report()
     assert report.not_ok() == {}
@@ -86,6 +87,7 @@ def test_doctor_leaves_nothing_behind(home: DoctorHome) -> None:
     assert list(home.folder.rglob("*")) == []
 
 
+@pytest.mark.smoke
 def test_sends_only_requests_that_are_free(home: DoctorHome, served: RunningSandbox) -> None:
     home.json_report()
     assert set(served.state.arrived) == {"list_workspaces"}
@@ -112,6 +114,7 @@ def test_finds_a_token_in_a_clients_entry(home: DoctorHome) -> None:
     assert report.fact("token") == "in the entry of Goose"
 
 
+@pytest.mark.smoke
 def test_never_sends_an_entrys_token_to_another_api(
     home: DoctorHome, served: RunningSandbox
 ) -> None:
@@ -138,6 +141,7 @@ def test_reports_and_trusts_a_private_certificate_authority(tmp_path: Path) -> N
     assert report.fact("balance") == "7.5 CU"
 
 
+@pytest.mark.smoke
 def test_reports_a_proxy_without_its_credentials(tmp_path: Path) -> None:
     with raw_server(http_answer("403 Forbidden")) as proxy:
         address = doctor_home(tmp_path, "").environment["HTTPS_PROXY"]

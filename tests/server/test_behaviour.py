@@ -133,7 +133,6 @@ async def test_progress_arrives_while_waiting(
     assert seen[0][0] < seen[1][0] <= 1.5
 
 
-@pytest.mark.smoke
 async def test_a_misspelt_argument_is_refused_before_anything_is_sent(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

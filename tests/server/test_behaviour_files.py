@@ -318,7 +318,7 @@ async def test_a_run_that_goes_on_has_nothing_to_save(
         started = content_of(await client.call_tool("execute_inference", SMALL_IMAGE))
         result = await client.call_tool("save_outputs", {"inference_id": started["inference_id"]})
     assert error_code(result) == "NOTHING_TO_SAVE"
-    assert "until it has ended" in content_of(result)["next_step"]
+    assert "to finish" in content_of(result)["next_step"]
 
 
 async def test_a_failed_download_leaves_the_run_complete_and_says_so(

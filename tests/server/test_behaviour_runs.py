@@ -376,7 +376,7 @@ async def test_a_limit_that_layer_reports_puts_a_batch_back_in_line(
             {"requests": [PRICED | {"wait_seconds": 3}]},
             "request 1: wait_seconds is not an argument",
         ),
-        ({"requests": [PRICED | {"workspace_id": "x"}]}, "workspace_id stands beside requests"),
+        ({"requests": [PRICED | {"workspace_id": "x"}]}, "workspace_id next to requests"),
     ],
 )
 async def test_a_wrong_batch_is_refused_before_anything_is_sent(

@@ -102,7 +102,7 @@ def test_a_run_that_goes_on_says_how_to_wait_and_not_to_start_again(status: str)
 
 @pytest.mark.parametrize("status", ["cancelled", "deleted"])
 def test_a_run_that_was_ended_says_that_a_new_one_is_charged(status: str) -> None:
-    assert "charged anew" in content_of(answer(status=status))["next_step"]
+    assert "charged again" in content_of(answer(status=status))["next_step"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_run_that_was_ended_says_that_a_new_one_is_charged(status: str) -> Non
     [
         ("PROMPT_INTELLECTUAL_PROPERTY", "protected names"),
         ("INSUFFICIENT_BALANCE", "Add Creative Units"),
-        ("A_NEW_CODE", "charged anew"),
-        ("TIMEOUT", "charged anew"),
+        ("A_NEW_CODE", "charged again"),
+        ("TIMEOUT", "charged again"),
     ],
 )
 def test_a_failed_run_says_what_to_change(code: str, step: str) -> None:

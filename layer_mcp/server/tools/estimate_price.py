@@ -11,8 +11,8 @@ from ..tool import make_tool
 from .execute_inference import GenerationArguments
 
 DESCRIPTION = """\
-Price and balance before a generation; free of charge. Arguments as in execute_inference; local \
-references are uploaded, so that they count."""
+Get the price of a generation and the balance; free of charge. Takes the arguments of \
+execute_inference. Local references are uploaded, so they count."""
 
 
 class PriceAnswer(Answer):

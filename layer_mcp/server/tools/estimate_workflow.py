@@ -10,7 +10,7 @@ from ..context import ToolContext, begin_call, report_upload, runs_for
 from ..tool import make_tool
 from .estimate_price import PriceAnswer, price_answer
 
-DESCRIPTION = "Price, balance and number of outputs before a workflow run; free of charge."
+DESCRIPTION = "Get the price, balance, and number of outputs before a workflow run; free of charge."
 
 
 class EstimateWorkflowArguments(WorkflowDraft, ArgModelBase):

@@ -24,7 +24,7 @@ from .execute_inference import GenerationArguments
 MAX_REQUESTS = 50
 DESCRIPTION = """\
 Start up to 50 paid generations in one call, priced as a whole before the first is sent. Layer \
-runs 5 at once; the others wait in line here. list_runs then waits for all."""
+runs 5 at a time; the rest are queued. list_runs then waits for all."""
 
 
 # Any of the arguments. One is named, because Gemini refuses an object without properties.
@@ -46,9 +46,9 @@ class ExecuteBatchArguments(PayingArguments):
     requests: list[SomeArguments] = Field(
         min_length=1,
         max_length=MAX_REQUESTS,
-        description="What differs: arguments of execute_inference for each run.",
+        description="Each run's own arguments of execute_inference.",
     )
-    defaults: SomeArguments = Field(default={}, description="What all of them share.")
+    defaults: SomeArguments = Field(default={}, description="Arguments shared by all runs.")
     workspace_id: str | None = WORKSPACE
 
     @property
@@ -67,7 +67,7 @@ class ExecuteBatchArguments(PayingArguments):
     def _draft(self, number: int) -> GenerationArguments:
         given = {**self.defaults, **self.requests[number - 1]}
         if "workspace_id" in given:
-            sentence = f"request {number}: workspace_id stands beside requests, for all of them."
+            sentence = f"request {number}: put workspace_id next to requests, not in them."
             raise LayerError("INVALID_ARGUMENTS", sentence)
         if self.workspace_id is not None:
             given["workspace_id"] = self.workspace_id
@@ -162,12 +162,12 @@ def _next_step(rows: Sequence[BatchRow], batch_id: str | None, *, has_new: bool)
         steps.append(f'Call list_runs with batch_id "{batch_id}" and wait_for all.')
     elsewhere = has_new or batch_id is None
     if elsewhere and any(row.duplicate and row.inference_id for row in rows):
-        steps.append("Duplicates are runs of earlier calls: list_runs takes their inference_ids.")
+        steps.append("Duplicates are runs from earlier calls: pass inference_ids to list_runs.")
     if unknown := _numbers(rows, "unknown"):
         steps.append(f"Outcome unknown: {unknown}. Look in Layer before starting these again.")
     if failed := _numbers(rows, "not_sent"):
-        steps.append(f"Not started: {failed}. The others go on; correct these and call again.")
-    return " ".join(steps) or "Call list_runs to see what is under way."
+        steps.append(f"Not started: {failed}. The others continue; correct these and call again.")
+    return " ".join(steps) or "Call list_runs to see which runs are in progress."
 
 
 def _numbers(rows: Sequence[BatchRow], status: str) -> str:

@@ -19,9 +19,9 @@ from ..tasks import becomes_task
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id at once; \
-get_status then waits for the files. The same call again is answered with the same run and costs \
-nothing, unless repeat is true. Give only the arguments that the model uses."""
+Start a paid generation with Layer: image, video, 3D or audio. Returns inference_id \
+immediately; get_status then waits for the files. Retrying the same call returns the same run and \
+costs nothing, unless repeat is true. Pass only arguments that the model uses."""
 
 
 class GenerationArguments(InferenceDraft, ArgModelBase):

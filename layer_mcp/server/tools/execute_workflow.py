@@ -18,8 +18,8 @@ from ..tasks import becomes_task
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Start a paid workflow run. Returns run_id at once; get_workflow_status then waits for the files. \
-The same call again is answered with the same run and costs nothing, unless repeat is true."""
+Start a paid workflow run. Returns run_id immediately; get_workflow_status then waits for the \
+files. Retrying the same call returns the same run and costs nothing, unless repeat is true."""
 
 
 class ExecuteWorkflowArguments(PayingArguments, WorkflowRunDraft):

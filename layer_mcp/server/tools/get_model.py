@@ -11,7 +11,7 @@ from ..answers import WORKSPACE, Answer, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
-DESCRIPTION = "What one model can do: which arguments of execute_inference it uses and ignores."
+DESCRIPTION = "What a model can do: which arguments of execute_inference it uses and ignores."
 
 
 class GetModelArguments(Request, ArgModelBase):
@@ -31,7 +31,7 @@ class ModelUseAnswer(Answer):
     description: str | None = None
     prompt_format: str | None = None
     uses: list[str]
-    may_use: list[str] = Field(description="Layer does not say.")
+    may_use: list[str] = Field(description="Layer doesn't say.")
     ignores: list[str]
     notes: list[str]
 
@@ -43,7 +43,7 @@ class ModelUseAnswer(Answer):
         lines += [f"Prompt format: {self.prompt_format}"] if self.prompt_format else []
         for word, names in (
             ("Uses", self.uses),
-            ("May use, Layer does not say", self.may_use),
+            ("May use (Layer doesn't say)", self.may_use),
             ("Ignores", self.ignores),
         ):
             lines += [f"{word}: {', '.join(names)}."] if names else []

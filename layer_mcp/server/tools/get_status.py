@@ -11,7 +11,7 @@ from ..run_answers import InferenceAnswer, run_output
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Wait for a run and return its state, price and output files, with one small picture of them. \
+Wait for a run and return its state, price, and output files, with one small preview. \
 "in_progress" is a normal answer: call again with the same inference_id. Free of charge."""
 
 
@@ -20,9 +20,7 @@ class GetStatusArguments(Request, ArgModelBase):
 
     inference_id: Id = Field(description="From execute_inference (UUID).")
     workspace_id: str | None = WORKSPACE
-    wait_seconds: NonNegativeNumber = Field(
-        default=25, description="Wait up to this long for the end."
-    )
+    wait_seconds: NonNegativeNumber = Field(default=25, description="Maximum wait.")
     preview: bool = PREVIEW
 
 

@@ -11,8 +11,8 @@ from ..run_answers import WorkflowRunAnswer, run_output
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Wait for a workflow run and return its state, steps done, price and files. "in_progress" is a \
-normal answer: call again. Free of charge."""
+Wait for a workflow run and return its state, completed steps, price, and files. "in_progress" is \
+a normal answer: call again. Free of charge."""
 
 
 class GetWorkflowStatusArguments(Request, ArgModelBase):
@@ -21,9 +21,7 @@ class GetWorkflowStatusArguments(Request, ArgModelBase):
     workflow_id: Id = Field(description="Its workflow (UUID).")
     run_id: Id = Field(description="From execute_workflow (UUID).")
     workspace_id: str | None = WORKSPACE
-    wait_seconds: NonNegativeNumber = Field(
-        default=25, description="Wait up to this long for the end."
-    )
+    wait_seconds: NonNegativeNumber = Field(default=25, description="Maximum wait.")
     preview: bool = PREVIEW
 
 

@@ -15,8 +15,8 @@ from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Find a model for execute_inference: by what it makes, by words, by what it can do. Rows have \
-model_id, name and typical time."""
+Find a model for execute_inference by output, keywords, or features. Rows have model_id, name, and \
+typical time."""
 
 # More rows than these would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=50), NoFlag]
@@ -72,7 +72,7 @@ async def list_models(arguments: ListModelsArguments, context: ToolContext) -> M
 def _line(row: ModelRow) -> str:
     kind = ", ".join(fact for fact in (row.modality, row.inference_timing) if fact)
     about = f": {row.description}" if row.description else ""
-    return f"{row.model_id} {row.name or 'without name'} ({kind}){about}"
+    return f"{row.model_id} {row.name or 'unnamed'} ({kind}){about}"
 
 
 def list_models_tool() -> Tool:

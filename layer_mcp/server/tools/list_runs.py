@@ -19,23 +19,23 @@ from ..run_answers import RunRow
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Runs started from this machine, newest first, with prices and files; also those whose answer was \
-lost. Waits for any or all of them in one call. Free."""
+List runs started from this machine, newest first, with prices and files, including runs whose \
+answer was lost. Waits for any or all of them in one call. Free."""
 
 
 class ListRunsArguments(Request, ArgModelBase):
     """Which runs, and whether to wait for them."""
 
-    status: StatusFilter | None = Field(default=None, description="Only these.")
-    since: str | None = Field(default=None, description="30m, 24h, 7d or a date.")
+    status: StatusFilter | None = Field(default=None, description="Only this status.")
+    since: str | None = Field(default=None, description="30m, 24h, 7d, or a date.")
     batch_id: str | None = Field(default=None, max_length=64, description="From execute_batch.")
     inference_ids: list[Id] = Field(default=[], max_length=100, description="Only these runs.")
     workspace_id: str | None = WORKSPACE
     wait_for: WaitFor = Field(default="none", description="Wait until any or all have ended.")
-    wait_seconds: NonNegativeNumber = Field(default=25, description="At most this long.")
+    wait_seconds: NonNegativeNumber = Field(default=25, description="Maximum wait.")
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=100, description="next_cursor of the page before."
+        default=None, max_length=100, description="next_cursor of the previous page."
     )
 
 

@@ -15,7 +15,7 @@ from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
-DESCRIPTION = "Published workflows (pipelines of several steps) with their inputs and outputs."
+DESCRIPTION = "List published workflows (multi-step pipelines) with their inputs and outputs."
 
 NEXT_STEP = "Call estimate_workflow, then execute_workflow, with workflow_id and inputs."
 MAX_INPUTS = 30
@@ -80,7 +80,7 @@ async def list_workflows(
         next_cursor=page.next_cursor if shown == found else None,
         next_step=NEXT_STEP + next_page("list_workflows", shown, found, page.next_cursor)
         if rows
-        else "Use other words, or publish a workflow at app.layer.ai.",
+        else "Try other words, or publish a workflow at app.layer.ai.",
     )
 
 
@@ -106,7 +106,7 @@ def _row(workflow: Workflow) -> WorkflowRow:
 def _lines(row: WorkflowRow) -> list[str]:
     kind = f" ({row.modality})" if row.modality else ""
     about = f": {row.description}" if row.description else ""
-    return [f"{row.workflow_id} {row.name or 'without name'}{kind}{about}"] + [
+    return [f"{row.workflow_id} {row.name or 'unnamed'}{kind}{about}"] + [
         f"  {entry.name}{' (required)' if entry.required else ''}: {entry.rule}"
         + (f". {entry.description}" if entry.description else "")
         for entry in row.inputs

@@ -11,8 +11,8 @@ from ..answers import WORKSPACE, Answer, fit_rows, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
-DESCRIPTION = "Workspaces of the account with their balance in Creative Units (CU)."
-NEXT_STEP = "Pass workspace_id where a call should not use the configured workspace."
+DESCRIPTION = "List the account's workspaces with their balance in Creative Units (CU)."
+NEXT_STEP = "Pass workspace_id to use a workspace other than the configured one."
 
 
 class ListWorkspacesArguments(Request, ArgModelBase):
@@ -65,7 +65,7 @@ def _row(workspace: Workspace) -> WorkspaceRow:
 
 
 def _line(row: WorkspaceRow) -> str:
-    name = row.name or row.slug or "without name"
+    name = row.name or row.slug or "unnamed"
     money = [
         f"{value:g} CU {word}"
         for value, word in (

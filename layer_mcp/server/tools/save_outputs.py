@@ -20,8 +20,8 @@ from ..context import ToolContext, app_of, begin_call
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Save the files of a finished run below the output folder, with a JSON record beside them. Nothing \
-is overwritten; what is saved already is not fetched again."""
+Save the files of a finished run in the output folder, with a JSON record next to them. Never \
+overwrites files; skips files that are already saved."""
 MIN_SECONDS = 5
 MAX_PATHS = 40
 
@@ -29,8 +29,8 @@ MAX_PATHS = 40
 class SaveOutputsArguments(Request, ArgModelBase):
     """Which run, which files, where to."""
 
-    inference_id: Id = Field(description="A finished run; or run_id of a workflow run.")
-    workflow_id: Id | None = Field(default=None, description="Of a workflow run only.")
+    inference_id: Id = Field(description="A finished run, or run_id of a workflow run.")
+    workflow_id: Id | None = Field(default=None, description="Only for a workflow run.")
     file_ids: list[Id] = Field(default=[], max_length=100, description="Default: all outputs.")
     folder: str | None = Field(
         default=None, max_length=500, description="Subfolder, e.g. icons/potions."
@@ -42,7 +42,7 @@ class SavedAnswer(Answer):
     """Where the files are."""
 
     paths: list[str]
-    record: str | None = Field(default=None, description="JSON beside the files.")
+    record: str | None = Field(default=None, description="JSON next to the files.")
     warning: str | None = None
 
     def facts(self) -> list[str]:
@@ -68,7 +68,7 @@ async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) ->
         with anyio.fail_after(max(budget.seconds_left, MIN_SECONDS)):
             saved = await app.runs.save(run, folder, numbers=numbers, on_bytes=report)
     except TimeoutError:
-        raise LayerError("SAVING_UNFINISHED", "The time of one call was up.") from None
+        raise LayerError("SAVING_UNFINISHED", "The call timed out.") from None
     return await to_thread.run_sync(_answer, saved, numbers)
 
 
@@ -97,7 +97,7 @@ def _report_bytes(outputs: Sequence[Output], numbers: set[int], context: ToolCon
 
 def _nothing_to_save(run: Run) -> LayerError:
     if run.has_ended:
-        step = "Start a new run if the files are still wanted; it is charged anew."
+        step = "Start a new run if you still need the files; it is charged again."
         return LayerError(
             "NOTHING_TO_SAVE", f"The run is {run.state} and has no files.", next_step=step
         )

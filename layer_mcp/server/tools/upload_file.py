@@ -12,8 +12,8 @@ from ..context import UPLOAD_UNITS, ToolContext, begin_call, report_upload, runs
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Bring a local PNG, JPEG, WebP, MP4, MP3 or WAV file to Layer once; free of charge. Outputs of runs \
-have a file_id already."""
+Upload a local PNG, JPEG, WebP, MP4, MP3, or WAV file to Layer once; free of charge. Outputs of \
+runs already have a file_id."""
 
 
 class UploadFileArguments(Request, ArgModelBase):
@@ -33,7 +33,7 @@ class UploadAnswer(Answer):
 
     def facts(self) -> list[str]:
         """Return the id, the type by content, the size."""
-        how = "was there already" if self.reused else "is uploaded"
+        how = "was already uploaded" if self.reused else "is uploaded"
         size = describe_size(self.size_bytes)
         return [f"The file {how} ({self.content_type}, {size}): file_id {self.file_id}"]
 
@@ -53,7 +53,7 @@ async def upload_file(arguments: UploadFileArguments, context: ToolContext) -> U
         size_bytes=file.size_bytes,
         reused=file.reused,
         next_step="Use file_id in guidance_files or mask of execute_inference, in any number of "
-        "runs of this workspace.",
+        "runs in this workspace.",
     )
 
 
