@@ -287,8 +287,8 @@ def _added_row(transport: str, medians: TransportOverhead) -> Row:
 
 def _code_rows(tool: str, code: CodeEntered) -> list[Row]:
     return [
-        budget_row(f"{tool}: modules of ours entered", code.modules, code.aim_modules, count),
-        budget_row(f"{tool}: functions of ours entered", code.functions, code.aim_functions, count),
+        budget_row(f"{tool}: modules", code.modules, code.aim_modules, count),
+        budget_row(f"{tool}: functions", code.functions, code.aim_functions, count),
         Row(measure="  with worker threads: modules", ours=code.all_modules, shown=count),
         Row(measure="  with worker threads: functions", ours=code.all_functions, shown=count),
     ]

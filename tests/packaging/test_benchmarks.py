@@ -45,7 +45,7 @@ def test_each_measurement_is_a_line_of_the_table(written: Path) -> None:
     for measure in (
         "Start-up until tools/list",
         "get_status over stdio",
-        "get_status: functions of ours entered",
+        "get_status: functions",
         "execute_inference in memory",
         "tools/list: 10 tools",
         "20 waits: polls",
