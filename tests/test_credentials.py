@@ -114,6 +114,7 @@ def test_the_server_uses_the_stored_token(home: ClientHome, sandbox: RunningSand
     assert content_of(call(home))["workspaces"][0]["name"] == "Sandbox"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_token_stored_for_one_layer_is_not_sent_to_another(
     home: ClientHome, sandbox: RunningSandbox

@@ -74,6 +74,7 @@ def test_uninstalling_again_succeeds(home: ClientHome) -> None:
     assert "there is no entry layer" in home.run_ok("uninstall", "cursor")
 
 
+@pytest.mark.slow
 def test_uninstalling_names_a_backup_that_it_keeps(home: ClientHome) -> None:
     file = home.file("cursor")
     file.parent.mkdir()
@@ -97,6 +98,7 @@ def test_options_and_another_name_are_written_into_the_entry(home: ClientHome) -
     }
 
 
+@pytest.mark.slow
 def test_replacing_a_sandbox_entry_says_that_runs_are_charged(home: ClientHome) -> None:
     home.run_ok("install", "cursor", "--sandbox")
     assert "charged" in home.run_ok("install", "cursor", LAYER_API_KEY="pat_1")
@@ -145,6 +147,7 @@ def test_a_token_is_stored_in_the_keyring_where_the_server_finds_it(
     assert anyio.run(workspaces)["workspaces"][0]["name"] == "Sandbox"
 
 
+@pytest.mark.slow
 def test_installing_uses_a_stored_token(keyring_home: ClientHome, sandbox: RunningSandbox) -> None:
     keyring_home.run_ok("login", piped=sandbox.token)
     assert "The token is in Test keyring" in keyring_home.run_ok("install", "cursor")
@@ -172,6 +175,7 @@ def test_installing_again_keeps_the_token_in_the_entry(home: ClientHome) -> None
     assert "already installed" in home.run_ok("install", "cursor")
 
 
+@pytest.mark.slow
 def test_installing_again_with_a_keyring_removes_the_token_from_the_file(
     home: ClientHome, keyring_home: ClientHome
 ) -> None:

@@ -49,6 +49,7 @@ def test_json_output_is_the_only_thing_on_stdout(person: Person) -> None:
     assert content["inference_id"] in ended.stderr
 
 
+@pytest.mark.slow
 def test_another_process_can_wait_for_a_run_and_save_its_files(person: Person) -> None:
     run_id = person.run("generate", "x", *SMALL, "--no-wait").stdout.strip()
     ended = person.run("status", run_id, "--wait", "--out", "art")
@@ -278,6 +279,7 @@ def test_a_run_continues_between_commands_in_a_shared_sandbox(tmp_path: Path) ->
     assert Path(ended["outputs"][0]["path"]).exists()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_a_list_quietly(person: Person) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -90,6 +90,7 @@ def test_login_reports_a_failing_keyring_without_its_message(
     assert "a secret in a message" not in said
 
 
+@pytest.mark.slow
 def test_logout_deletes_the_token_and_says_when_there_was_none(
     home: ClientHome, sandbox: RunningSandbox
 ) -> None:

@@ -124,12 +124,14 @@ def test_a_refused_demo_is_exit_code_1_and_one_line(tmp_path: Path) -> None:
     assert "prompt must have at most 100000 characters" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_demo_never_uses_the_account(tmp_path: Path) -> None:
     done = run("demo", "--out", str(tmp_path), LAYER_API_KEY="pat_real", LAYER_WORKSPACE="w")
     assert done.returncode == 0
     assert "simulated" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 def test_a_folder_that_cannot_be_created_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

@@ -96,6 +96,7 @@ def listens(port: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_make_demo_saves_a_picture() -> None:
     saved = re.search(r"Saved (layer-demo/\S+\.png)", shell(DEMO))
     assert saved is not None

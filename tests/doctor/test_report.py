@@ -41,6 +41,7 @@ def test_a_fix_is_below_its_fact() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("environment", "is_colored"),
@@ -66,6 +67,7 @@ def test_only_a_terminal_that_supports_colors_gets_them(
     assert (b"\x1b[32m" in shown) == is_colored
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_terminal_that_cannot_encode_the_marks_gets_ascii_marks(tmp_path: Path) -> None:
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
@@ -73,6 +75,7 @@ def test_a_terminal_that_cannot_encode_the_marks_gets_ascii_marks(tmp_path: Path
     assert table.startswith(f"{ASCII_MARKS['ok']} Python")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 def test_without_stdout_the_exit_code_is_the_same(tmp_path: Path) -> None:

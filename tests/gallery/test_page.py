@@ -34,7 +34,6 @@ def as_json(value: Any) -> dict[str, Any]:
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-@pytest.mark.smoke
 async def test_serves_the_page_with_the_hosts_that_it_may_contact(
     host: Host, environment: dict[str, str]
 ) -> None:
@@ -145,6 +144,7 @@ def test_the_page_stays_below_the_message_limit_of_clients() -> None:
     assert len(json.dumps(PAGE.read_text(encoding="utf-8"))) < 900_000
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_starting_the_server_does_not_read_the_page() -> None:
     code = (

@@ -286,7 +286,6 @@ async def test_a_mesh_that_pages_may_not_read_comes_through_the_host(
     await expect(canvas).to_have_attribute("data-drawn", "true")
 
 
-@pytest.mark.smoke
 async def test_the_runs_are_a_grid_from_which_one_opens(gallery: GalleryHost) -> None:
     for prompt in ("a red potion", "a blue potion"):
         await gallery.client.call_tool("execute_inference", wanted(prompt=prompt))

@@ -187,6 +187,7 @@ async def test_a_client_that_cannot_ask_is_told_to_ask_and_then_to_pass_the_pric
     assert (sent_before, sandbox.state.arrived["execute_inference"]) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_client_over_a_connection_without_questions_counts_as_one_that_cannot_ask(
     strict: dict[str, str], sandbox: RunningSandbox
@@ -398,6 +399,7 @@ async def crash(context: ClientRequestContext, params: ElicitRequestParams) -> E
     raise RuntimeError("no window")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", LIVE, ids=str)
 @pytest.mark.parametrize("callback", [BROKEN, crash], ids=["error", "crash"])
 async def test_a_client_that_fails_over_the_question_counts_as_one_that_cannot_ask(

@@ -143,7 +143,6 @@ async def test_a_misspelt_argument_is_refused_before_anything_is_sent(
     assert not sandbox.state.arrived
 
 
-@pytest.mark.smoke
 async def test_a_dropped_answer_is_never_submitted_again(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -381,7 +381,6 @@ async def test_an_output_given_back_as_a_reference_is_not_uploaded(
     assert sandbox.state.arrived["request_upload_url"] == 0
 
 
-@pytest.mark.smoke
 async def test_a_finished_picture_run_shows_one_small_picture(
     host: Host, environment: dict[str, str]
 ) -> None:

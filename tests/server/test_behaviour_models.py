@@ -32,7 +32,6 @@ async def test_one_workspace_can_be_asked_for_by_its_name(
     assert [row["workspace_id"] for row in content_of(result)["workspaces"]] == [OTHER_WORKSPACE]
 
 
-@pytest.mark.smoke
 async def test_models_are_found_by_what_they_make(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         result = await client.call_tool("list_models", {"modality": "three_d"})

@@ -60,7 +60,6 @@ async def test_a_list_without_runs_says_so(environment: dict[str, str]) -> None:
     assert (found["runs"], found["total"]) == ([], 0)
 
 
-@pytest.mark.smoke
 async def test_ten_pictures_are_started_and_waited_for_in_two_calls(
     environment: dict[str, str], sandbox: RunningSandbox, host: Host
 ) -> None:

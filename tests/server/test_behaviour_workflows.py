@@ -61,7 +61,6 @@ async def test_the_price_comes_with_the_number_of_outputs(
     assert not sandbox.state.arrived["execute_workflow"]
 
 
-@pytest.mark.smoke
 async def test_a_workflow_runs_step_by_step_to_its_files(
     host: Host, settings: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -395,6 +395,7 @@ async def test_a_list_of_large_workflows_is_cut_and_says_so(
     assert "Only 1 of 10 rows fit" in answer["next_step"]
 
 
+@pytest.mark.slow
 async def test_a_run_of_very_many_outputs_names_the_first_and_counts_the_others(
     stub: StubLayer, tmp_path: Path
 ) -> None:

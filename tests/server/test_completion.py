@@ -50,7 +50,6 @@ async def complete_until_found(
     return found
 
 
-@pytest.mark.smoke
 async def test_completes_a_model_name_to_its_id(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         for reference, name in ((ICONS, "model_id"), (MODEL, "id")):

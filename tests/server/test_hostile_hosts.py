@@ -86,6 +86,7 @@ async def test_an_unknown_method_is_refused_by_its_code(raw: RawConnection) -> N
     await assert_still_answers(raw)
 
 
+@pytest.mark.slow
 async def test_a_call_of_the_wrong_shape_is_refused_and_nothing_is_sent(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
@@ -109,6 +110,7 @@ async def test_a_prompt_with_half_an_emoji_is_refused_and_nothing_is_sent(
     await assert_still_answers(raw)
 
 
+@pytest.mark.slow
 async def test_notifications_about_nothing_are_ignored(raw: RawConnection) -> None:
     await raw.exchange(
         notification("notifications/cancelled", requestId=777),
@@ -120,6 +122,7 @@ async def test_notifications_about_nothing_are_ignored(raw: RawConnection) -> No
     await assert_still_answers(raw)
 
 
+@pytest.mark.slow
 async def test_without_a_progress_token_a_wait_sends_its_answer_and_nothing_else(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
@@ -157,6 +160,7 @@ async def test_a_handshake_of_an_unknown_version_is_answered_with_a_known_one_ov
     assert answer["result"]["protocolVersion"] == LATEST_WITH_HANDSHAKE
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_handshake_of_a_future_version_is_answered_with_a_known_one_over_http(
     environment: dict[str, str],
@@ -168,6 +172,7 @@ async def test_a_handshake_of_a_future_version_is_answered_with_a_known_one_over
     assert answer["result"]["protocolVersion"] == LATEST_WITH_HANDSHAKE
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_request_of_a_future_version_is_refused_with_those_there_are(
     environment: dict[str, str],
@@ -196,6 +201,7 @@ async def test_an_http_header_of_a_future_version_is_a_bad_request_with_the_requ
     assert response.json()["error"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("era", ["2026-07-28", "legacy"])
 async def test_a_post_that_is_no_message_is_refused_by_its_status_and_the_server_goes_on(

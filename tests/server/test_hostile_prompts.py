@@ -33,6 +33,7 @@ def text_of(answer: Message) -> str:
     return answer["result"]["messages"][0]["content"]["text"]
 
 
+@pytest.mark.slow
 async def test_converts_prompt_arguments_that_are_not_text(raw: RawConnection) -> None:
     plain = text_of(await raw.ask(prompt(1, {"sound": "a door", "seconds": "5"})))
     for number, arguments in enumerate(
@@ -46,6 +47,7 @@ async def test_converts_prompt_arguments_that_are_not_text(raw: RawConnection) -
         assert text_of(await raw.ask(prompt(number, arguments))) == plain
 
 
+@pytest.mark.slow
 async def test_rejects_prompt_arguments_that_are_not_an_object(
     raw: RawConnection, subtests: pytest.Subtests
 ) -> None:
@@ -56,7 +58,6 @@ async def test_rejects_prompt_arguments_that_are_not_an_object(
     assert text_of(await raw.ask(prompt(100, {"sound": "a door"})))
 
 
-@pytest.mark.smoke
 async def test_half_an_emoji_does_not_break_the_connection(raw: RawConnection) -> None:
     odd = "a door \ud83d"
     await raw.ask(prompt(1, {"sound": odd}))
@@ -67,6 +68,7 @@ async def test_half_an_emoji_does_not_break_the_connection(raw: RawConnection) -
     assert text_of(await raw.ask(prompt(6, {"sound": "a door"})))
 
 
+@pytest.mark.slow
 async def test_completion_never_fails_on_an_odd_value(
     raw: RawConnection, subtests: pytest.Subtests
 ) -> None:

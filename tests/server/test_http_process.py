@@ -45,6 +45,7 @@ async def test_rejects_requests_from_other_sites(
     assert answer.status_code in (403, 421)
 
 
+@pytest.mark.slow
 async def test_many_clients_share_a_server(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

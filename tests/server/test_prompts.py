@@ -78,7 +78,6 @@ async def test_lists_the_prompts_with_their_required_arguments(
     assert all(each.description for prompt in listed for each in prompt.arguments or [])
 
 
-@pytest.mark.smoke
 async def test_a_prompt_repeats_the_given_arguments(
     host: Host, environment: dict[str, str]
 ) -> None:

@@ -95,6 +95,7 @@ def check_that_one_was_sent(sandbox: RunningSandbox, answers: list[CallToolResul
     assert sum("duplicate" in content_of(answer) for answer in answers) == CALLS - 1
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_fifty_equal_calls_to_four_servers_are_sent_once(
     sandbox: RunningSandbox, environment: dict[str, str]

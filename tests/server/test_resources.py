@@ -108,7 +108,6 @@ async def test_the_workspaces_resource_matches_list_workspaces(
     assert facts == without_next_step(answer)
 
 
-@pytest.mark.smoke
 async def test_an_output_resource_is_the_file(host: Host, environment: dict[str, str]) -> None:
     async with host.connect(environment) as client:
         output = await generate_output(client)

@@ -122,6 +122,7 @@ async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_o
     assert sandbox.state.arrived["execute_inference"] == len(sandbox.state.runs)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_calls_at_once_to_two_servers_share_one_limit(
     sandbox: RunningSandbox, limited: dict[str, str]
@@ -388,6 +389,7 @@ async def test_references_that_layer_does_not_price_are_above_any_limit(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_layer(
     sandbox: RunningSandbox, environment: dict[str, str]

@@ -149,6 +149,7 @@ def test_ctrl_c_during_a_submission_leaves_the_run_as_sending_in_the_journal(
     assert recorded_state(environment) == ("sending", None)
 
 
+@pytest.mark.slow
 def test_closing_stdin_ends_a_server_with_an_embedded_sandbox() -> None:
     with child({}, "--sandbox") as server:
         server.initialize()
@@ -205,6 +206,7 @@ def echo(tmp_path: Path) -> Generator[StubLayer]:
         yield stub
 
 
+@pytest.mark.slow
 def test_the_log_shows_neither_the_token_nor_signed_urls(echo: StubLayer, tmp_path: Path) -> None:
     logged = echo.environment(
         tmp_path,
@@ -246,6 +248,7 @@ def test_a_host_that_closes_stdout_is_logged_in_one_line(environment: dict[str, 
     assert "the host has closed the connection" in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
 def test_rejects_a_closed_stdin_or_stdout(closed: str) -> None:
@@ -268,6 +271,7 @@ def test_a_cancelled_call_logs_the_id_of_its_run(
     assert f"run {next(iter(sandbox.state.runs))} goes on" in err
 
 
+@pytest.mark.slow
 def test_non_ascii_text_works_in_any_locale(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -289,6 +293,7 @@ def test_a_line_that_is_not_json_does_not_stop_the_server(environment: dict[str,
         assert next(answer for answer in answers if answer.get("id") == 9)["result"]["tools"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 def test_prints_a_hint_if_started_in_a_terminal() -> None:
     import pty

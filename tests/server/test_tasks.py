@@ -209,6 +209,7 @@ async def test_an_older_connection_gets_an_ordinary_answer(
     assert content_of(answer)["status"] == "complete"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", LEGACY_HOSTS, ids=str)
 async def test_an_older_connection_has_no_tasks(environment: dict[str, str], host: Host) -> None:
     async with taking_tasks(environment, host) as client:
@@ -341,6 +342,7 @@ async def test_a_paid_run_that_may_not_be_read_is_no_unknown_task(
     assert refused.value.error.message.startswith(f"{code}: ")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(("named", "status"), [({}, 200), ({"Mcp-Name": UNKNOWN}, 400)])
 async def test_a_header_may_be_missing_but_not_name_another_task(

@@ -65,6 +65,7 @@ def test_does_not_reply_to_an_unreadable_response(line: str) -> None:
     assert error_responses(line) == []
 
 
+@pytest.mark.slow
 def test_rejects_half_an_emoji_in_a_prompt_without_sending_a_request(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -88,6 +89,7 @@ def test_answers_the_line_after_an_unreadable_one(line: bytes, environment: dict
     assert answers[1]["result"] == {}
 
 
+@pytest.mark.slow
 def test_an_unreadable_line_before_the_handshake_does_not_break_it(
     environment: dict[str, str],
 ) -> None:

@@ -32,7 +32,7 @@ DIFFERS = (
     (r"-[0-9a-f]{8}(-\d+\.\w+)", r"-<id>\1"),
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:<port>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
-    (r"(?<=  )\d+ (?:s|min)(?=  )|\b\d+ \w+ ago", "<age>"),
+    (r"(?<=  )\d+ (?:s|min)(?=  )|\b\d+ \w+ ago|\bjust now", "<age>"),
     (r" {2,}", "  "),
 )
 

@@ -292,6 +292,7 @@ def version(folder: Path) -> int:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_processes_that_start_together_carry_a_journal_over_once(state_folder: Path) -> None:
     rows = [old_run(f"{number}", account="account") for number in range(50)]
