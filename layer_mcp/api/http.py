@@ -60,6 +60,7 @@ class Connection:
         trace_prompts: bool = False,
     ) -> None:
         self._token = token
+        self._checked_token: str | None = None
         self._api_url = api_url
         self._limits = limits
         self._trace_prompts = trace_prompts
@@ -179,15 +180,16 @@ class Connection:
             return exchange
 
     async def _read_token(self) -> str:
-        if callable(self._token):
-            token = await anyio.to_thread.run_sync(self._token)
-            self._token = token or self._token
-        else:
-            token = self._token
+        if self._checked_token is not None:
+            return self._checked_token
+        token = self._token
+        if callable(token):
+            token = await anyio.to_thread.run_sync(token)
         if not token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
         if kind := foreign_kind(token):
             raise LayerError("UNAUTHENTICATED", f"The token is {kind}, not one of Layer.")
+        self._checked_token = token
         return token
 
     def _open_pool(self, token: str) -> "Pool":

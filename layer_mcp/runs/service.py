@@ -306,6 +306,15 @@ class Runs:
             for run, created in taken
         ]
 
+    async def send_queued(self, run: Run) -> Run:
+        """Send a queued run from its row, once, whichever process recorded it.
+
+        Raises:
+            LayerError: NOT_SENT, when another process sent it or is sending it; or what kept it
+                from Layer.
+        """
+        return await self._sender.send(run)
+
     async def follow(
         self, run: Run, seconds: float, *, on_progress: OnProgress[RunSnapshot] | None = None
     ) -> Run:
@@ -605,8 +614,7 @@ class Runs:
 
         with anyio.move_on_after(seconds):
             await for_each_limited(range(len(requests)), estimate)
-        late = LayerError("TIMEOUT", "Layer did not send the price in time.", transient=True)
-        found = [answers.get(number, late) for number in range(len(requests))]
+        found = [answers.get(number) or _late_price() for number in range(len(requests))]
         return rules.make_quote(found, requests[0].workspace_id)
 
     async def _describe(self, requests: Sequence[RunRequest], *, names: bool) -> str:
@@ -748,6 +756,10 @@ def _number_requests(requests: Sequence[RunRequest], *, repeat: bool) -> Sequenc
         label = f"request {number}: "
         numbered.append(replace(request, label=label, copy_number=copy_number))
     return numbered
+
+
+def _late_price() -> LayerError:
+    return LayerError("TIMEOUT", "Layer did not send the price in time.", transient=True)
 
 
 def _price_warning(plan: Plan) -> str | None:

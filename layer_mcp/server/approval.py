@@ -21,6 +21,7 @@ from ..runs import rules
 from ..runs.references import Draft
 from ..runs.types import Confirmation, Plan, SubmitOptions
 from ..runs.views import describe_confirmation
+from .answers import PREVIEW
 from .context import ToolContext, app_of, begin_call, report_upload, runs_for
 
 ERA_OF_ROUNDS = "2026-07-28"
@@ -40,6 +41,24 @@ class PayingArguments(Request, ArgModelBase):
     repeat: bool = Field(
         default=False, description="true pays again for a call that was made before."
     )
+
+
+class SingleRunArguments(PayingArguments):
+    """What a call for one run says about paying and waiting, beside what it runs."""
+
+    wait_seconds: NonNegativeNumber = Field(
+        default=0, description="Wait up to this long for the files."
+    )
+    preview: bool = PREVIEW
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether runs without a slot wait in the queue."""
+        return False
+
+    def drafts(self) -> list[Draft]:
+        """Return the one run that is asked for: the arguments are a draft too."""
+        return [cast("Draft", self)]
 
 
 class PaidCall(Protocol):

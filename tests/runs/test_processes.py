@@ -7,11 +7,9 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.operations import start_run
 from layer_mcp.runs.references import InferenceDraft
 from layer_mcp.runs.service import open_runs
-from layer_mcp.runs.types import Run, RunFilter
+from layer_mcp.runs.types import RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE
@@ -58,19 +56,6 @@ async def test_fifty_equal_submissions_from_four_processes_are_one_request(
     assert [run.run_id for run in await list_runs(environment)] == list(sandbox.state.runs)
 
 
-async def send_row(environment: dict[str, str], journal: Journal, run: Run) -> Run:
-    """Send a queued run from its row alone, as a process does that never saw the call."""
-
-    async def before_sending() -> None:
-        if await journal.mark_sending(run) is None:
-            raise LayerError("NOT_SENT", "Another process sends it.")
-
-    async with open_runs(Settings.from_env(environment)) as runs:
-        confirmed = run.confirm(await start_run(runs.client, run.request, before_sending))
-    assert await journal.confirm(confirmed)
-    return confirmed
-
-
 async def test_a_queued_row_is_enough_for_another_process_to_send_the_run_once(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -82,7 +67,8 @@ async def test_a_queued_row_is_enough_for_another_process_to_send_the_run_once(
             assert (run.state, run.request.prompt) == ("queued", "potion 5")
             # Layer has room again before the first process notices.
             sandbox.state.knobs.max_runs_at_once = 6
-            confirmed = await send_row(environment, journal, run)
+            async with open_runs(Settings.from_env(environment)) as runs:
+                confirmed = await runs.send_queued(run)
             sandbox.state.knobs.run_seconds = 0
             await until_ended(environment)
     assert prompts(sandbox).count("potion 5") == 1
@@ -109,10 +95,10 @@ async def test_two_processes_that_send_the_same_row_send_it_once(
         errors: list[str] = []
 
         async def send() -> None:
-            with open_journal(environment) as journal:
-                [run, *_] = await journal.list_runs(RunFilter(), 10)
+            async with open_runs(Settings.from_env(environment)) as runs:
+                [run, *_] = await runs.list()
                 try:
-                    await send_row(environment, journal, run)
+                    await runs.send_queued(run)
                 except LayerError as error:
                     errors.append(error.code)
 

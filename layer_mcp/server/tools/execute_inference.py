@@ -6,13 +6,11 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
-from pydantic import Field
 
-from ...api.fields import NonNegativeNumber
-from ...runs.references import Draft, InferenceDraft
+from ...runs.references import InferenceDraft
 from ...runs.types import Plan
-from ..answers import PREVIEW, ToolOutput, paid
-from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
+from ..answers import ToolOutput, paid
+from ..approval import Approval, SingleRunArguments, ask_approval, is_approved, make_plan
 from ..context import ToolContext, report_wait, runs_for
 from ..run_answers import InferenceAnswer, run_output
 from ..tasks import becomes_task
@@ -28,22 +26,8 @@ class GenerationArguments(InferenceDraft, ArgModelBase):
     """The request's fields, flat, plus where to run it."""
 
 
-class ExecuteInferenceArguments(PayingArguments, GenerationArguments):
+class ExecuteInferenceArguments(SingleRunArguments, GenerationArguments):
     """The request's fields, where to run it, what it may cost, and how long to wait."""
-
-    wait_seconds: NonNegativeNumber = Field(
-        default=0, description="Wait up to this long for the files."
-    )
-    preview: bool = PREVIEW
-
-    @property
-    def is_batch(self) -> bool:
-        """Whether runs without a slot wait in the queue."""
-        return False
-
-    def drafts(self) -> list[Draft]:
-        """Return the one run that is asked for."""
-        return [self]
 
 
 async def execute_inference(

@@ -5,13 +5,11 @@ from typing import Annotated
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
-from pydantic import Field
 
-from ...api.fields import NonNegativeNumber
-from ...runs.references import Draft, WorkflowRunDraft
+from ...runs.references import WorkflowRunDraft
 from ...runs.types import Plan
-from ..answers import PREVIEW, ToolOutput, paid
-from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
+from ..answers import ToolOutput, paid
+from ..approval import Approval, SingleRunArguments, ask_approval, is_approved, make_plan
 from ..context import ToolContext, report_wait, runs_for
 from ..run_answers import WorkflowRunAnswer, run_output
 from ..tasks import becomes_task
@@ -22,22 +20,8 @@ Start a paid workflow run. Returns run_id immediately; get_workflow_status then 
 files. Retrying the same call returns the same run and costs nothing, unless repeat is true."""
 
 
-class ExecuteWorkflowArguments(PayingArguments, WorkflowRunDraft):
+class ExecuteWorkflowArguments(SingleRunArguments, WorkflowRunDraft):
     """Which workflow, what it gets, what it may cost, how long to wait."""
-
-    wait_seconds: NonNegativeNumber = Field(
-        default=0, description="Wait up to this long for the files."
-    )
-    preview: bool = PREVIEW
-
-    @property
-    def is_batch(self) -> bool:
-        """Whether runs without a slot wait in the queue."""
-        return False
-
-    def drafts(self) -> list[Draft]:
-        """Return the one run that is asked for."""
-        return [self]
 
 
 async def execute_workflow(
