@@ -19,7 +19,7 @@ from ..credentials import TokenSource, foreign_kind
 from ..errors import LayerError, one_sentence
 from ..network import is_loopback, is_untrusted_certificate, tls_context
 from ..version import __version__
-from .problems import error_from_response
+from .problems import error_from_response, is_layers_own
 from .retry import (
     BeforeSending,
     Delivery,
@@ -334,8 +334,9 @@ class _Progress:
     sent: bool = False
     done: bool = False
     status: int | None = None
+    content_type: str = ""
+    retry_after_seconds: float | None = None
     date: str | None = None
-    delivery: Delivery = "outcome_unknown"
     body: bytes = b""
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
@@ -345,21 +346,33 @@ class _Progress:
                 await self.before_sending()
             self.sent = True
 
+    def exchange(self, fault: LayerError | None = None) -> Exchange:
+        """Return what came of the request so far; a refusal whose text was cut is a refusal."""
+        delivery = delivery_of(
+            sent=True, status=self.status, is_layers=is_layers_own(self.content_type, self.body)
+        )
+        is_needed = self.status is None or delivery == "accepted"
+        return Exchange(
+            delivery=delivery,
+            status=self.status,
+            content_type=self.content_type,
+            body=self.body,
+            retry_after_seconds=self.retry_after_seconds,
+            date=self.date,
+            fault=fault if is_needed else None,
+        )
+
 
 async def _receive(
     http: httpx.AsyncClient, request: httpx.Request, progress: _Progress
 ) -> Exchange:
     response = await http.send(request, stream=True)
-    content_type = response.headers.get("content-type", "")
-    retry_after_seconds = parse_retry_after(response.headers.get("retry-after"), utc_now())
     try:
         progress.status = response.status_code
+        progress.content_type = response.headers.get("content-type", "")
+        retry_after = response.headers.get("retry-after")
+        progress.retry_after_seconds = parse_retry_after(retry_after, utc_now())
         progress.date = response.headers.get("date")
-        progress.delivery = delivery_of(
-            sent=True,
-            status=response.status_code,
-            is_layers="json" in content_type or retry_after_seconds is not None,
-        )
         async for chunk in _decompress(response):
             progress.body += chunk
             if len(progress.body) > MAX_BODY_BYTES:
@@ -367,14 +380,7 @@ async def _receive(
     finally:
         await response.aclose()
     progress.done = True
-    return Exchange(
-        delivery=progress.delivery,
-        status=progress.status,
-        content_type=content_type,
-        body=progress.body,
-        retry_after_seconds=retry_after_seconds,
-        date=progress.date,
-    )
+    return progress.exchange()
 
 
 async def _decompress(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -405,11 +411,7 @@ def _fault_exchange(error: Exception, progress: _Progress) -> Exchange:
         fault = LayerError("TIMEOUT", "Layer did not answer in time.", transient=True)
     else:
         fault = LayerError("CONNECTION_LOST", LOST, transient=True)
-    # A refusal whose text was cut is still a refusal.
-    cut = fault if progress.status is None or progress.delivery == "accepted" else None
-    return Exchange(
-        progress.delivery, progress.status, body=progress.body, date=progress.date, fault=cut
-    )
+    return progress.exchange(fault)
 
 
 def _unsent_exchange(error: Exception) -> Exchange:

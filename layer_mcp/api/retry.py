@@ -35,12 +35,13 @@ class Limits:
     retry_budget_seconds: float = 5
 
 
-def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = True) -> Delivery:
+def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = False) -> Delivery:
     """Return what came of a submission, from whether it was sent and the HTTP status it got.
 
-    Layer did not accept what it answers with 429 or 503. A 503 that is not Layer's own
-    (`is_layers`) may come from a proxy that lost Layer's answer. A redirect that asks to send the
-    same request again means that it was not accepted; a 303 may follow an accepted one.
+    Layer did not accept what it answers with 429 or 503. If that is not surely Layer's own answer
+    (`is_layers`), it may come from a gateway that passed the request on and lost the answer. A
+    redirect that asks to send the same request again means that it was not accepted; a 303 may
+    follow an accepted one.
     """
     if not sent:
         return "never_delivered"
@@ -48,8 +49,8 @@ def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = True
         return "outcome_unknown"
     if 200 <= status < 300:
         return "accepted"
-    if status == 429 or (status == 503 and is_layers):
-        return "refused_without_work"
+    if status in (429, 503):
+        return "refused_without_work" if is_layers else "outcome_unknown"
     if status in (301, 302, 307, 308) or (400 <= status < 500 and status != 408):
         return "refused"
     return "outcome_unknown"

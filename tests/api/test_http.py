@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -84,45 +85,63 @@ async def test_an_answer_that_trickles_is_cut_off_at_the_total_time() -> None:
     assert len(api.heads) == 1
 
 
+PROBLEM = b'{"type": "https://api.layer.ai/errors/RATE_LIMITED", "title": "'
+AWS = b'{"message": "Service Unavailable"}'
+IS_PROBLEM = "Content-Type: application/problem+json"
+
+
+def answer_with(
+    head: str, body: bytes, length: int | None = None
+) -> Callable[[socket.socket], None]:
+    """Return an answer whose body is cut when `length` is greater than its own."""
+
+    def answer(connection: socket.socket) -> None:
+        size_bytes = len(body) if length is None else length
+        connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {size_bytes}\r\n\r\n".encode())
+        connection.sendall(body)
+
+    return answer
+
+
 @pytest.mark.parametrize(
-    ("status", "code", "sent_times"),
+    ("head", "code", "sent_times"),
     [
         ("402 Payment Required", "INSUFFICIENT_BALANCE", 1),
-        ("503 Busy\r\nRetry-After: 0", "SERVICE_UNAVAILABLE", 4),
-        ("503 Busy\r\nContent-Type: application/problem+json", "SERVICE_UNAVAILABLE", 4),
+        (f"429 Slow down\r\n{IS_PROBLEM}", "RATE_LIMITED", 4),
+        (f"503 Busy\r\n{IS_PROBLEM}", "SERVICE_UNAVAILABLE", 4),
     ],
-    ids=["402", "503 retry-after", "503 problem"],
+    ids=["402", "429", "503"],
 )
 async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
-    status: str, code: str, sent_times: int
+    head: str, code: str, sent_times: int
 ) -> None:
-    def cut(connection: socket.socket) -> None:
-        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 1000\r\n\r\n{{".encode())
-
-    with raw_server(cut) as api:
+    with raw_server(answer_with(head, PROBLEM, length=1000)) as api:
         async with client(f"http://127.0.0.1:{api.port}/api") as layer:
             with pytest.raises(LayerError) as caught:
                 await layer.execute_inference(REQUEST)
     assert (caught.value.code, len(api.heads)) == (code, sent_times)
 
 
+@pytest.mark.parametrize("status", ["429 Slow down", "503 Busy"])
 @pytest.mark.parametrize(
-    "head",
+    ("header", "body"),
     [
-        "503 Busy",
-        "503 Busy\r\nContent-Type: text/plain",
-        "503 Busy\r\nRetry-After: soon",
+        ("Content-Type: text/plain", b"busy"),
+        ("Content-Type: application/json", AWS),
+        ("Content-Type: application/json", PROBLEM + b'"}'),
+        ("Content-Type: text/html\r\nRetry-After: 0", b"<html>busy</html>"),
+        ("Content-Type: application/json\r\nRetry-After: 0", AWS),
+        (IS_PROBLEM, AWS),
+        (IS_PROBLEM, b'{"type": "about:blank", "title": "Busy"}'),
+        (IS_PROBLEM, b'{"type": "https://gateway.example/errors/RATE_LIMITED"}'),
+        (IS_PROBLEM, b'{"type": "https://api.layer.ai.example/errors/RATE_LIMITED"}'),
     ],
-    ids=["bare", "plain text", "unreadable retry-after"],
 )
-@pytest.mark.parametrize("length", [4, 1000], ids=["whole", "cut"])
-async def test_a_503_that_is_not_layers_own_is_an_unknown_outcome_for_a_submission(
-    length: int, head: str
+@pytest.mark.parametrize("length", [None, 1000], ids=["whole", "cut"])
+async def test_a_429_or_503_that_is_not_surely_layers_own_is_never_sent_again(
+    length: int | None, header: str, body: bytes, status: str
 ) -> None:
-    def busy(connection: socket.socket) -> None:
-        connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\nbusy".encode())
-
-    with raw_server(busy) as api:
+    with raw_server(answer_with(f"{status}\r\n{header}", body, length)) as api:
         async with client(f"http://127.0.0.1:{api.port}/api") as layer:
             with pytest.raises(LayerError, match="OUTCOME_UNKNOWN"):
                 await layer.execute_inference(REQUEST)

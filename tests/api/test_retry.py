@@ -39,7 +39,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ],
 )
 def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery) -> None:
-    assert delivery_of(sent=True, status=status) == delivery
+    assert delivery_of(sent=True, status=status, is_layers=True) == delivery
 
 
 def test_what_never_left_was_never_delivered() -> None:
@@ -50,17 +50,14 @@ def test_what_was_sent_and_not_answered_has_an_unknown_outcome() -> None:
     assert delivery_of(sent=True, status=None) == "outcome_unknown"
 
 
-@pytest.mark.parametrize(
-    ("status", "delivery"),
-    [
-        (503, "outcome_unknown"),
-        (429, "refused_without_work"),
-        (422, "refused"),
-        (202, "accepted"),
-    ],
-)
-def test_only_a_503_depends_on_whether_it_is_layers_own(status: int, delivery: Delivery) -> None:
-    assert delivery_of(sent=True, status=status, is_layers=False) == delivery
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_limit_that_is_not_surely_layers_own_leaves_the_outcome_unknown(status: int) -> None:
+    assert delivery_of(sent=True, status=status) == "outcome_unknown"
+
+
+@pytest.mark.parametrize(("status", "delivery"), [(422, "refused"), (202, "accepted")])
+def test_other_statuses_mean_the_same_whoever_answers(status: int, delivery: Delivery) -> None:
+    assert delivery_of(sent=True, status=status) == delivery
 
 
 @pytest.mark.parametrize(
