@@ -7,8 +7,9 @@ accept it. This module imports httpx, so import it at the first call.
 import logging
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -19,6 +20,7 @@ from ..credentials import TokenSource, foreign_kind
 from ..errors import LayerError, one_sentence
 from ..network import is_loopback, is_untrusted_certificate, tls_context
 from ..version import __version__
+from .deadline import run_within
 from .problems import error_from_response, is_layers_own
 from .retry import (
     BeforeSending,
@@ -277,7 +279,8 @@ def open_pool(base_url: str, token: str | None, limits: Limits) -> Pool:
         follow_redirects=False,
         trust_env=not is_loopback(base_url),
         verify=tls_context() if base_url.startswith("https") else False,
-        timeout=httpx.Timeout(limits.submit_total_seconds, connect=limits.connect_seconds),
+        # An exchange as a whole is limited by `send_once`.
+        timeout=httpx.Timeout(None, connect=limits.connect_seconds),
         limits=httpx.Limits(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
         ),
@@ -305,22 +308,29 @@ async def send_once(
     """
     progress = _Progress(before_sending)
     try:
-        request = pool.http.build_request(
-            method, path, json=json, params=params, extensions={"trace": progress.watch}
+        build = partial(
+            pool.http.build_request,
+            method,
+            path,
+            json=json,
+            params=params,
+            extensions={"trace": progress.watch},
         )
         with anyio.move_on_after(total_seconds) as queue:
             await pool.slots.acquire()
         if queue.cancelled_caught:
             return Exchange("never_delivered", fault=LayerError("TOO_BUSY", FULL, transient=True))
         try:
-            with anyio.fail_after(total_seconds):
-                return await _receive(pool.http, request, progress)
+            exchange: Exchange | None = None
+            if paid:
+                work = partial(_receive, pool.http, build, progress)
+                exchange = await run_within(total_seconds, work)
+            else:
+                with anyio.move_on_after(total_seconds):
+                    exchange = await _receive(pool.http, build, progress)
+            return exchange or _fault_exchange(TimeoutError(), progress)
         finally:
             pool.slots.release()
-    # A submission that was sent may be charged, so no exception may hide its outcome.
-    except Exception as error:
-        logger.debug("%s %s: %r", method, path, error)
-        return _fault_exchange(error, progress)
     finally:
         if paid and progress.sent and not progress.done:
             logger.warning("A submission went out and no answer came. Look in Layer.")
@@ -364,8 +374,21 @@ class _Progress:
 
 
 async def _receive(
-    http: httpx.AsyncClient, request: httpx.Request, progress: _Progress
+    http: httpx.AsyncClient, build: Callable[[], httpx.Request], progress: _Progress
 ) -> Exchange:
+    """Send a request and return what came of it."""
+    try:
+        await _read_answer(http, build(), progress)
+    # A submission that was sent may be charged, so no exception may hide its outcome.
+    except Exception as error:
+        logger.debug("A request to Layer failed: %r", error)
+        return _fault_exchange(error, progress)
+    return progress.exchange()
+
+
+async def _read_answer(
+    http: httpx.AsyncClient, request: httpx.Request, progress: _Progress
+) -> None:
     response = await http.send(request, stream=True)
     try:
         progress.status = response.status_code
@@ -380,7 +403,6 @@ async def _receive(
     finally:
         await response.aclose()
     progress.done = True
-    return progress.exchange()
 
 
 async def _decompress(response: httpx.Response) -> AsyncIterator[bytes]:

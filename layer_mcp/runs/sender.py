@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -13,13 +13,12 @@ from ..api.client import LayerClient
 from ..errors import LayerError
 from .activity import PollTimes, Submissions
 from .journal import Journal
-from .journal.database import DatabaseError
+from .journal.outcome import Outcome
 from .operations import start_run
 from .queue import Batch, SlotQueue, send_batch
 from .references import Uploads
 from .types import Run
 
-RETRY_ATTEMPTS = 60
 RETRY_SECONDS = 10.0
 NOT_RECORDED = "The journal could not be written, so keep the id of this run."
 
@@ -47,6 +46,7 @@ class Sender:
         self._polls = polls
         self._submissions = submissions
         self._background = background
+        self._is_retrying = False
 
     async def send(self, run: Run, *, requeue_if_limited: bool = False) -> Run:
         """Send the request once and record the response, even if the caller is cancelled.
@@ -69,32 +69,31 @@ class Sender:
             try:
                 with self._submissions.track():
                     started = await start_run(self._client, run.request, before_sending)
-                    return await self._confirm(journal, run.confirm(started))
+                    return await self._confirm(run.confirm(started))
             except LayerError as error:
                 await self._uploads.forget_lost_files(error, run.request)
                 if requeue_if_limited and error.code == "RATE_LIMITED":
-                    await self._record(partial(journal.requeue, run))
+                    await self._record(Outcome.requeued(run))
                 elif error.code == "OUTCOME_UNKNOWN":
-                    await self._record(partial(journal.mark_unknown, run, error))
+                    await self._record(Outcome.unknown(run, error))
                 else:
-                    await self._record(partial(journal.mark_not_sent, run, error))
+                    await self._record(Outcome.not_sent(run, error))
                 raise
             except Exception:
                 crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
-                await self._record(partial(journal.mark_unknown, run, crash))
+                await self._record(Outcome.unknown(run, crash))
                 raise
         raise AssertionError("A shielded scope swallows nothing.")
 
     async def send_batch(self, batch: Batch) -> None:
         """Send all runs of a batch in their order, each when Layer's limits have room."""
-        journal = await self._open_journal()
 
         async def acquire_slot(run: Run, on_wait: Callable[[], None]) -> None:
             async with self.not_sent_on_failure(run):
                 await self._queue.acquire_slot(run, on_wait=on_wait)
 
         async def mark_not_sent(run: Run, error: LayerError) -> None:
-            await self._record(partial(journal.mark_not_sent, run, error))
+            await self._record(Outcome.not_sent(run, error))
 
         send = partial(self.send, requeue_if_limited=True)
         await send_batch(batch, acquire_slot, send, mark_not_sent)
@@ -106,25 +105,30 @@ class Sender:
             yield
         except BaseException as error:
             with anyio.CancelScope(shield=True):
-                journal = await self._open_journal()
-                await self._record(partial(journal.mark_not_sent, run, _reason_not_sent(error)))
+                await self._record(Outcome.not_sent(run, _reason_not_sent(error)))
             raise
 
-    async def _confirm(self, journal: Journal, run: Run) -> Run:
+    async def _confirm(self, run: Run) -> Run:
         self._polls.note((run.run_id or "").lower(), run.poll_interval_seconds)
-        if run.is_in_journal and await self._record(partial(journal.confirm, run)):
+        if run.is_in_journal and await self._record(Outcome.confirmed(run)):
             return run
         logger.error("Run %s was started, but could not be recorded", run.run_id)
         return run.with_warnings(NOT_RECORDED)
 
-    async def _record(self, write: Callable[[], Awaitable[bool | None]]) -> bool:
+    async def _record(self, outcome: Outcome) -> bool:
         """Write what must not be forgotten: now, or as soon as the disk allows; False for later."""
-        try:
-            return await write() is not False
-        except DatabaseError as error:
-            logger.warning("The journal cannot be used: %s", error)
-            self._background.start_soon(_retry, write)
-            return False
+        journal = await self._open_journal()
+        is_recorded = await journal.record(outcome)
+        if journal.has_pending and not self._is_retrying:
+            self._is_retrying = True
+            self._background.start_soon(self._retry, journal)
+        return is_recorded
+
+    async def _retry(self, journal: Journal) -> None:
+        while journal.has_pending:
+            await anyio.sleep(RETRY_SECONDS)
+            await journal.record_pending()
+        self._is_retrying = False
 
 
 def _reason_not_sent(error: BaseException) -> LayerError:
@@ -133,11 +137,3 @@ def _reason_not_sent(error: BaseException) -> LayerError:
     if isinstance(error, Exception):
         return LayerError("NOT_SENT", "It failed in the server before it was sent.")
     return LayerError("CANCELLED", "The call ended before it was sent.")
-
-
-async def _retry(write: Callable[[], Awaitable[bool | None]]) -> None:
-    for _ in range(RETRY_ATTEMPTS):
-        await anyio.sleep(RETRY_SECONDS)
-        with suppress(DatabaseError):
-            await write()
-            return

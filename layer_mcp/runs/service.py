@@ -99,15 +99,11 @@ async def open_runs(
             LayerClient.from_settings(settings, token) as client,
             anyio.create_task_group() as background,
         ):
+            runs = Runs(
+                settings, client, database, token, background=background, submissions=submissions
+            )
             try:
-                yield Runs(
-                    settings,
-                    client,
-                    database,
-                    token,
-                    background=background,
-                    submissions=submissions,
-                )
+                yield runs
             except anyio.get_cancelled_exc_class():
                 raise
             # The task group would wrap what leaves this block in an ExceptionGroup.
@@ -117,6 +113,7 @@ async def open_runs(
                 background.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True):
                     await submissions.wait()
+                    await runs.record_pending()
     if failure is not None:
         raise failure
 
@@ -553,6 +550,11 @@ class Runs:
     def stop_waiting(self, run_id: str) -> None:
         """End the waits for a run, as if their time were up; the run goes on."""
         self._waits.stop(run_id.lower())
+
+    async def record_pending(self) -> None:
+        """Write what the journal could not take before; the last chance before a process ends."""
+        if self._journal is not None and self._journal.has_pending:
+            await self._journal.record_pending()
 
     @property
     def journal_problem(self) -> str | None:

@@ -1,13 +1,15 @@
 """Journals in a folder of the test's own, as several processes have them; a media host."""
 
+import sqlite3
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from layer_mcp import LayerClient
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
+from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 
 from ..support.media_host import Media, media_host
 from ..support.recorded_runs import ACCOUNT, API, Clock, MakeJournal
@@ -47,6 +49,17 @@ def make_journal(state_folder: Path, clock: Clock) -> Iterator[MakeJournal]:
 @pytest.fixture
 def journal(make_journal: MakeJournal) -> Journal:
     return make_journal()
+
+
+@pytest.fixture
+def other_process(
+    state_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sqlite3.Connection]:
+    """Another process that can hold the database for longer than anybody waits."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    state_folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -131,6 +131,18 @@ async def test_a_run_that_layer_puts_off_is_sent_again_later(
     assert run.attempt == sandbox.state.arrived["execute_inference"] == 7
 
 
+async def test_a_run_that_layer_puts_off_too_often_is_not_sent(
+    runs: Runs, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MAX_REFUSALS", 1)
+    monkeypatch.setattr(queue, "PAUSE_AFTER_REFUSAL_SECONDS", 0)
+    limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "0"})
+    sandbox.state.knobs.fail_next("execute_inference", *[limited] * 4)
+    await submit_batch(runs, draft())
+    [run] = await until_states(runs, "not_sent")
+    assert (run.attempt, run.error and run.error.code) == (4, "RATE_LIMITED")
+
+
 async def test_a_batch_goes_on_when_its_caller_is_cancelled(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:

@@ -1,7 +1,7 @@
 """A run is submitted at most once, whatever becomes of the call."""
 
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -233,10 +233,28 @@ async def test_what_came_of_a_call_is_recorded_later_if_it_cannot_be_now(
     with monkeypatch.context() as patched:
         patched.setattr(sqlite, "BUSY_SECONDS", 0.05)
         async with call_being_sent(runs, sandbox, fault) as answers, held(environment):
-            with anyio.fail_after(20):
-                while not answers:  # noqa: ASYNC110
-                    await anyio.sleep(0.02)
+            await until_answered(answers)
     await until_states(runs, state)
+
+
+async def test_a_process_that_stops_writes_what_it_could_not_write_before(
+    sandbox: RunningSandbox, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_runs(Settings.from_env(environment)) as runs:
+        await runs.list()
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite, "BUSY_SECONDS", 0.05)
+            async with call_being_sent(runs, sandbox, LATE) as answers, held(environment):
+                await until_answered(answers)
+    [run] = await list_runs(environment)
+    assert [run.run_id] == list(sandbox.state.runs)
+
+
+async def until_answered(answers: Sequence[Run | LayerError]) -> None:
+    """Wait until a call is answered."""
+    with anyio.fail_after(20):
+        while not answers:  # noqa: ASYNC110
+            await anyio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from uuid import uuid4
 from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.types import (
     NOT_SENT,
     UNKNOWN,
@@ -115,7 +116,7 @@ async def running_run(
 ) -> Run:
     """Record a run that Layer confirmed. Its id is that of its row."""
     run = await sending_run(journal, request, price=price)
-    assert await journal.confirm(confirmed(run, price=confirmed_price))
+    assert await journal.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
     return await journal.reload(run)
 
 
@@ -136,8 +137,8 @@ async def ended_run(
 async def refused_run(journal: Journal, state: str, request: RunRequest = REQUEST) -> Run:
     """Record a submission that failed: `not_sent` or `unknown`."""
     run = await sending_run(journal, request)
-    mark = journal.mark_unknown if state == UNKNOWN else journal.mark_not_sent
-    await mark(run, ERROR)
+    outcome = Outcome.unknown if state == UNKNOWN else Outcome.not_sent
+    await journal.record(outcome(run, ERROR))
     return await journal.reload(run)
 
 
@@ -199,7 +200,7 @@ async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequen
     probe = await queued_run(journal, another(request), price=None)
     blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
     assert blocked is not None
-    await journal.mark_not_sent(probe, ERROR)
+    await journal.record(Outcome.not_sent(probe, ERROR))
     return blocked.active
 
 
@@ -211,7 +212,7 @@ async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -
         rates = RateLimits(MANY_RUNS, len(ages) + 1, MANY_RUNS)
         blocked = await journal.acquire_slot(probe, rates, {})
         if blocked is None:
-            await journal.mark_not_sent(probe, ERROR)
+            await journal.record(Outcome.not_sent(probe, ERROR))
             return ages
         assert blocked.pause_seconds is not None
         ages.append(60 - blocked.pause_seconds)

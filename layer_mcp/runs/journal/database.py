@@ -65,7 +65,21 @@ class Database(Protocol):
         ...
 
     def remove_process(self, process_id: str) -> None:
-        """Forget a process that has ended."""
+        """Forget a process that has ended, and what it set aside, once the transaction is written.
+
+        Only within a transaction.
+        """
+        ...
+
+    async def set_aside(self, lines: Sequence[str]) -> None:
+        """Keep what cannot be written to the database now; it replaces what was kept before.
+
+        This never fails: without room for it, it is logged.
+        """
+        ...
+
+    def read_set_aside(self, process_id: str) -> list[str]:
+        """Return the lines that an ended process left."""
         ...
 
     async def write(self, work: Work[ResultT]) -> ResultT:

@@ -11,14 +11,16 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import anyio
+
 from ...errors import LayerError, one_sentence
 from .. import rules
 from ..types import (
-    IN_PROGRESS,
     NOT_FOUND,
     NOT_SENT,
     QUEUED,
@@ -39,7 +41,8 @@ from ..types import (
     outputs_as_json,
 )
 from .database import Connection, Database, DatabaseError
-from .rows import ENDED, FOLDER, STATUS, conditions, error_as_text, request_as_text, run_from_row
+from .outcome import Outcome, outcome_as_line, outcome_from_line, write_outcome
+from .rows import ENDED, FOLDER, LIVE, STATUS, conditions, request_as_text, run_from_row
 
 TOKEN_DIGEST_LENGTH = 16
 DAY_SECONDS = 24 * 60 * 60
@@ -51,7 +54,6 @@ STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it wa
 WAIT = "Another server is writing to it. Call again in some seconds."
 FREE_SPACE = "Free some space on the disk, then call again."
 
-LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
 ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,9 @@ class Journal:
         self._account = account
         self._is_required = is_required
         self._clock = clock
+        self._pending: list[Outcome] = []
+        self._has_set_aside = False
+        self._recording = anyio.Lock()
 
     @property
     def problem(self) -> str | None:
@@ -205,68 +210,38 @@ class Journal:
 
         return await self._require(self._database.write(work), run.attempt + 1)
 
-    async def confirm(self, run: Run) -> bool:
-        """Record what Layer answered to a submission; False when its row was removed.
+    async def record(self, outcome: Outcome) -> bool:
+        """Record what became of an attempt, after all that could not be recorded before it.
 
-        Raises:
-            DatabaseError: nothing was recorded.
+        False when it is not in the journal: its row was removed or has moved on, or the journal
+        cannot be written. Then it is set aside: for `record_pending`, or for the next process.
         """
-        price = run.estimated_price_creative_units
-        # The end comes with a price and outputs, which this answer does not have. A status of
-        # Layer's must not be taken for one of the journal's own states.
-        state = run.state if run.is_running else IN_PROGRESS
-        sql = (
-            "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
-            "estimated_price = COALESCE(?, estimated_price), "
-            # A lower price makes no room before the run has ended.
-            "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
-            f"WHERE account = ? AND key = ? AND ({LIVE} OR state IN ('{UNKNOWN}', '{NOT_SENT}'))"
-        )
-        counted = price or 0.0
-        run_id = (run.run_id or "").lower()
-        start = json.dumps(dict(run.start))
-        values = (state, run_id, start, price, counted, counted, self._account, run.key)
-        return await self._database.write(
-            lambda connection: connection.execute(sql, values).rowcount == 1
-        )
+        self._pending.append(outcome)
+        return outcome in await self.record_pending()
 
-    async def mark_unknown(self, run: Run, error: LayerError) -> None:
-        """Record that nobody knows whether Layer has the run.
+    async def record_pending(self) -> list[Outcome]:
+        """Record what is pending, oldest first, and return what was written to its row."""
+        written: list[Outcome] = []
+        async with self._recording:
+            had_problem = self._has_set_aside
+            try:
+                while self._pending:
+                    outcome = self._pending[0]
+                    if await self._database.write(partial(self._write_outcome, outcome)):
+                        written.append(outcome)
+                    self._pending.remove(outcome)
+            except DatabaseError as error:
+                logger.warning("The journal cannot be used: %s", error)
+            if self._pending or had_problem:
+                lines = [outcome_as_line(self._account, outcome) for outcome in self._pending]
+                self._has_set_aside = bool(lines)
+                await self._database.set_aside(lines)
+        return written
 
-        Raises:
-            DatabaseError: nothing was recorded.
-        """
-        run_id = (error.inference_id or error.run_id or "").lower() or None
-        await self._write_own(
-            run, f"state = '{UNKNOWN}', error = ?, run_id = ?", error_as_text(error), run_id
-        )
-
-    async def mark_not_sent(self, run: Run, error: LayerError) -> None:
-        """Record that the run was surely not started.
-
-        Raises:
-            DatabaseError: nothing was recorded.
-        """
-        await self._write_own(
-            run, f"state = '{NOT_SENT}', error = ?, counted_price = 0", error_as_text(error)
-        )
-
-    async def requeue(self, run: Run) -> None:
-        """Put a run that Layer refused without work back into the queue; its price still counts.
-
-        Raises:
-            DatabaseError: nothing was recorded.
-        """
-        sql = (
-            f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL WHERE account = ? AND key = ? "
-            f"AND state = '{SENDING}' AND process_id = ? AND attempt = ?"
-        )
-
-        def work(connection: Connection) -> None:
-            process_id = self._database.process_id
-            connection.execute(sql, (self._account, run.key, process_id, run.attempt))
-
-        await self._database.write(work)
+    @property
+    def has_pending(self) -> bool:
+        """Whether an outcome waits until the journal can be written."""
+        return bool(self._pending)
 
     async def mark_ended(self, run: Run) -> None:
         """Record how a run ended. A failed one without a price was not charged."""
@@ -441,18 +416,10 @@ class Journal:
         if self._database.problem and self._is_required:
             raise _unavailable(self._database.problem)
 
-    async def _write_own(self, run: Run, assignments: str, *values: Any) -> None:
-        """Change the row of a run that this process is about to send or sends."""
-        sql = (
-            f"UPDATE runs SET {assignments} WHERE account = ? AND key = ? AND {LIVE} "
-            "AND process_id = ?"
+    def _write_outcome(self, outcome: Outcome, connection: Connection) -> bool:
+        return write_outcome(
+            connection, outcome, account=self._account, process_id=self._database.process_id
         )
-
-        def work(connection: Connection) -> None:
-            process_id = self._database.process_id
-            connection.execute(sql, (*values, self._account, run.key, process_id))
-
-        await self._database.write(work)
 
     async def _require(self, work: Awaitable[ResultT], fallback: ResultT) -> ResultT:
         """Return what the journal answers; the fallback if it fails and runs may go without it."""
@@ -486,6 +453,10 @@ class Journal:
             process_id = row["process_id"]
             if self._database.is_alive(process_id):
                 continue
+            for line in self._database.read_set_aside(process_id):
+                if (known := outcome_from_line(line)) is not None:
+                    account, outcome = known
+                    write_outcome(connection, outcome, account=account, process_id=process_id)
             where = f"WHERE process_id = ? AND {LIVE} AND state ="
             connection.execute(
                 f"UPDATE runs SET state = '{UNKNOWN}' {where} '{SENDING}'", (process_id,)

@@ -1,17 +1,25 @@
-"""Which processes are alive: each holds a lock on a file of its own as long as it runs.
+"""Which processes are alive, and what they could not write to the journal.
 
-The lock is one of SQLite's, so the system releases it however the process ends, on every platform
-and across containers that share the folder.
+Each process holds a lock on a file of its own as long as it runs. The lock is one of SQLite's, so
+the system releases it however the process ends, on every platform and across containers that share
+the folder. A second file takes what the journal cannot: it has its size from the start, so that it
+can be written when the disk is full.
 """
 
 import contextlib
+import logging
+import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
 FOLDER_NAME = "servers"
 SWEEP_SECONDS = 3_600
+ASIDE_BYTES = 16 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 class ProcessLock:
@@ -35,14 +43,28 @@ class ProcessLock:
         self._folder = state_folder / FOLDER_NAME
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = _open_locked(_lock_file(self._folder, self.process_id))
+        _write_aside(_aside_file(self._folder, self.process_id), ())
         _sweep(self._folder)
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; what was set aside stays for the next process."""
         if self._lock is not None and self._folder is not None:
             self._lock.close()
             self._lock = None
-            self.remove(self.process_id)
+            _remove_ended(self._folder, self.process_id)
+
+    def set_aside(self, lines: Sequence[str]) -> None:
+        """Keep lines in this process's file, in place of those before; a failure is logged."""
+        if self._lock is None or self._folder is None:
+            return
+        try:
+            _write_aside(_aside_file(self._folder, self.process_id), lines)
+        except OSError as error:
+            logger.error("Nothing can be written to the state folder: %s", error.strerror)
+
+    def read_set_aside(self, process_id: str) -> list[str]:
+        """Return the lines that a process left."""
+        return _read_aside(_aside_file(self._folder, process_id)) if self._folder else []
 
     def is_alive(self, process_id: str) -> bool:
         """Return whether another process, or this one, still runs."""
@@ -60,10 +82,37 @@ class ProcessLock:
         return False
 
     def remove(self, process_id: str) -> None:
-        """Delete the file of a process that has ended."""
+        """Delete the files of a process that has ended."""
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 _lock_file(self._folder, process_id).unlink(missing_ok=True)
+                _aside_file(self._folder, process_id).unlink(missing_ok=True)
+
+
+def _remove_ended(folder: Path, process_id: str) -> None:
+    """Delete the files of a process that has ended, but for lines that nobody has read."""
+    with contextlib.suppress(OSError):
+        _lock_file(folder, process_id).unlink(missing_ok=True)
+        if not _read_aside(_aside_file(folder, process_id)):
+            _aside_file(folder, process_id).unlink(missing_ok=True)
+
+
+def _write_aside(path: Path, lines: Sequence[str]) -> None:
+    content = "".join(f"{line}\n" for line in lines).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.ljust(ASIDE_BYTES))
+        file.flush()
+        if lines:
+            os.fsync(file.fileno())
+
+
+def _read_aside(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode(errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _sweep(folder: Path) -> None:
@@ -73,11 +122,15 @@ def _sweep(folder: Path) -> None:
         with contextlib.suppress(OSError, sqlite3.Error):
             if path.stat().st_mtime < before:
                 _open_locked(path).close()
-                path.unlink(missing_ok=True)
+                _remove_ended(folder, path.stem)
 
 
 def _lock_file(folder: Path, process_id: str) -> Path:
     return folder / f"{process_id}.lock"
+
+
+def _aside_file(folder: Path, process_id: str) -> Path:
+    return folder / f"{process_id}.aside"
 
 
 def _open_locked(path: Path) -> sqlite3.Connection:

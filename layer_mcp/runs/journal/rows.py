@@ -6,8 +6,19 @@ from typing import Any
 
 from ...api.models import Output
 from ...errors import LayerError
-from ..types import ENDED_STATES, NOT_SENT, UNKNOWN, Run, RunError, RunFilter, RunRequest
+from ..types import (
+    ENDED_STATES,
+    NOT_SENT,
+    QUEUED,
+    SENDING,
+    UNKNOWN,
+    Run,
+    RunError,
+    RunFilter,
+    RunRequest,
+)
 
+LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
 ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"
 FOLDER = (
     "(SELECT folder FROM folders WHERE folders.account = runs.account "

@@ -7,7 +7,7 @@ what was paid for.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -42,6 +42,7 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._file: Path | None = None
         self._identity: tuple[int, int] | None = None
+        self._ended: list[str] = []
 
     @property
     def process_id(self) -> str:
@@ -53,8 +54,22 @@ class SqliteDatabase:
         return self._process.is_alive(process_id)
 
     def remove_process(self, process_id: str) -> None:
-        """Forget a process that has ended."""
-        self._process.remove(process_id)
+        """Forget a process that has ended, and what it set aside, once the transaction is written.
+
+        Only within a transaction.
+        """
+        self._ended.append(process_id)
+
+    async def set_aside(self, lines: Sequence[str]) -> None:
+        """Keep what cannot be written to the database now; it replaces what was kept before.
+
+        This never fails: without room for it, it is logged.
+        """
+        await to_thread.run_sync(self._process.set_aside, lines)
+
+    def read_set_aside(self, process_id: str) -> list[str]:
+        """Return the lines that an ended process left."""
+        return self._process.read_set_aside(process_id)
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -99,8 +114,9 @@ class SqliteDatabase:
             self._process.release()
         if self._connection is None:
             self._connection = self._open()
+        self._ended.clear()
         try:
-            return _run_transaction(self._connection, begin, work)
+            result = _run_transaction(self._connection, begin, work)
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:
                 raise
@@ -108,6 +124,9 @@ class SqliteDatabase:
             self._connection.close()
             self._connection = self._open_in_memory(f"the journal is damaged ({error})")
             return _run_transaction(self._connection, begin, work)
+        for process_id in self._ended:
+            self._process.remove(process_id)
+        return result
 
     def _open(self) -> sqlite3.Connection:
         folder: Path | None = None

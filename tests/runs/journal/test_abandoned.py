@@ -9,6 +9,7 @@ import pytest
 
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.liveness import FOLDER_NAME, SWEEP_SECONDS
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.types import RunError, RunFilter
 
@@ -239,7 +240,7 @@ async def test_the_confirmation_of_a_process_that_was_taken_for_dead_is_recorded
     take_for_dead(state_folder)
     await keys(second)
     assert (await second.reload(run)).state == "unknown"
-    assert await first.confirm(confirmed(run, run_id="run-1"))
+    assert await first.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
     found = await second.reload(run)
     assert (found.state, found.run_id) == ("in_progress", "run-1")
 
@@ -251,5 +252,5 @@ async def test_a_failure_of_a_process_that_was_taken_for_dead_does_not_change_it
     run = await sending_run(first)
     take_for_dead(state_folder)
     await keys(second)
-    await first.requeue(run)
+    await first.record(Outcome.requeued(run))
     assert (await second.reload(run)).state == "unknown"

@@ -11,6 +11,7 @@ import pytest
 from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
 
@@ -69,7 +70,7 @@ async def test_the_runs_of_another_account_are_never_changed(
     journal, elsewhere = make_journal(), make_journal(api_url, account)
     queued, running = await queued_run(journal), await running_run(journal, another())
     assert await elsewhere.mark_sending(queued) is None
-    assert not await elsewhere.confirm(replace(queued, run_id="another"))
+    assert not await elsewhere.record(Outcome.confirmed(replace(queued, run_id="another")))
     await elsewhere.mark_ended(replace(running, state="failed"))
     await elsewhere.mark_not_found(running.key)
     assert [await journal.reload(run) for run in (queued, running)] == [queued, running]

@@ -10,6 +10,7 @@ import pytest
 
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.database import ResultT, Work
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import RunFilter
 
@@ -95,8 +96,8 @@ async def submit(journal: Journal) -> None:
 
 async def refuse(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.requeue(run)
-    await journal.mark_not_sent(run, ERROR)
+    await journal.record(Outcome.requeued(run))
+    await journal.record(Outcome.not_sent(run, ERROR))
 
 
 async def acquire_slot(journal: Journal) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp.runs.journal import journal, rows, schema
+from layer_mcp.runs.journal import journal, outcome, rows, schema
 
 FILES = {
     "journal": Path(journal.__file__),
+    "outcome": Path(outcome.__file__),
     "rows": Path(rows.__file__),
     "schema": Path(schema.__file__),
 }

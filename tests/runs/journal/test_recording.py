@@ -10,13 +10,12 @@ import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.api.models import Output
-from layer_mcp.runs.journal import Journal, sqlite
-from layer_mcp.runs.journal.database import DatabaseError
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
 
 from ...support.recorded_runs import (
-    ERROR,
     PRICE,
     REQUEST,
     Clock,
@@ -108,7 +107,7 @@ async def test_each_request_gets_a_row_of_its_own_or_the_run_that_covers_it(
 
 async def test_a_confirmed_run_has_layers_id_and_its_price(journal: Journal) -> None:
     run = await sending_run(journal)
-    assert await journal.confirm(confirmed(run, run_id="RUN-1", price=2.5))
+    assert await journal.record(Outcome.confirmed(confirmed(run, run_id="RUN-1", price=2.5)))
     found = await journal.reload(run)
     assert (found.run_id, found.state) == ("run-1", "in_progress")
     assert (found.estimated_price_creative_units, found.session_id) == (2.5, "session-1")
@@ -123,7 +122,7 @@ async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_en
     journal: Journal,
 ) -> None:
     run = await sending_run(journal)
-    await journal.confirm(replace(confirmed(run), state="complete"))
+    await journal.record(Outcome.confirmed(replace(confirmed(run), state="complete")))
     assert (await journal.reload(run)).state == "in_progress"
     outputs = (Output(file_id="file-1"),)
     last = ended(await journal.reload(run), price=1.5, outputs=outputs)
@@ -147,7 +146,7 @@ async def test_no_status_of_layers_is_taken_for_a_state_of_the_journal(
     status: str, state: str, journal: Journal
 ) -> None:
     run = await sending_run(journal)
-    await journal.confirm(replace(confirmed(run), state=status))
+    await journal.record(Outcome.confirmed(replace(confirmed(run), state=status)))
     found = await journal.reload(run)
     assert (found.state, found.is_running) == (state, True)
 
@@ -168,7 +167,7 @@ async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal
 
 async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.mark_unknown(run, LAYERS_ERROR)
+    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
     assert (await journal.reload(run)).run_id == "run-1"
     found = await journal.find("RUN-1")
     assert found is not None
@@ -177,7 +176,7 @@ async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: 
 
 async def test_a_run_of_unknown_outcome_ends_when_its_end_is_seen(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.mark_unknown(run, LAYERS_ERROR)
+    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
     await journal.mark_ended(ended(await journal.reload(run), price=1.5))
     found = await journal.reload(run)
     assert (found.state, found.actual_price_creative_units) == ("complete", 1.5)
@@ -225,32 +224,6 @@ async def test_what_cannot_be_read_of_a_row_is_left_out(
     with closing(sqlite3.connect(state_folder / FILE_NAME)) as database, database:
         database.execute(f"UPDATE runs SET {column} = ?", (text,))
     assert await journal.list_runs(RunFilter(), 1) == [replace(run, **without)]
-
-
-@pytest.fixture
-def other_process(state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
-    """Another process that can hold the database for longer than anybody waits."""
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    state_folder.mkdir(parents=True)
-    return sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)
-
-
-async def test_what_must_not_be_forgotten_raises_when_it_cannot_be_written(
-    other_process: sqlite3.Connection, journal: Journal
-) -> None:
-    run = await sending_run(journal)
-    with closing(other_process):
-        other_process.execute("BEGIN IMMEDIATE")
-        for write in (
-            journal.confirm(confirmed(run)),
-            journal.mark_not_sent(run, ERROR),
-            journal.mark_unknown(run, ERROR),
-            journal.requeue(run),
-        ):
-            with pytest.raises(DatabaseError, match="locked") as caught:
-                await write
-            assert caught.value.is_busy
-    assert await journal.reload(run) == run
 
 
 async def test_a_run_that_cannot_be_recorded_is_refused(

@@ -8,6 +8,7 @@ import pytest
 
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 
 from ...support.recorded_runs import (
@@ -119,7 +120,7 @@ async def test_the_folder_of_a_run_from_elsewhere_is_remembered(journal: Journal
 async def test_a_folder_is_kept_when_its_run_is_confirmed_later(journal: Journal) -> None:
     await journal.note_folder("run-1", Path("/out"))
     run = await sending_run(journal)
-    await journal.confirm(confirmed(run, run_id="run-1"))
+    await journal.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
     assert (await journal.reload(run)).folder == Path("/out")
 
 

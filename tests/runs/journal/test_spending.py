@@ -3,6 +3,7 @@
 import pytest
 
 from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.types import RunRequest, Spending
 
 from ...support.recorded_runs import (
@@ -82,7 +83,7 @@ async def test_what_was_not_sent_counts_nothing(journal: Journal) -> None:
 
 
 async def test_a_requeued_run_still_counts(journal: Journal) -> None:
-    await journal.requeue(await sending_run(journal))
+    await journal.record(Outcome.requeued(await sending_run(journal)))
     assert await spent(journal) == 2.0
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from layer_mcp.runs.journal.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
+from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.rules import MINUTE_SECONDS
 from layer_mcp.runs.types import RateLimits, RunRequest
 
@@ -68,20 +69,20 @@ async def test_a_run_that_waits_for_its_slot_blocks_nobody(journal: Journal) -> 
 async def test_a_run_that_was_put_back_into_the_queue_blocks_nobody(journal: Journal) -> None:
     run = await run_with_slot(journal)
     attempt = await journal.mark_sending(run)
-    await journal.requeue(replace(run, attempt=attempt or 0))
+    await journal.record(Outcome.requeued(replace(run, attempt=attempt or 0)))
     assert await active_runs(journal) == []
     assert await ages_of_last_minute(journal) == []
 
 
 async def test_a_run_that_was_not_sent_is_no_longer_active(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.mark_not_sent(run, ERROR)
+    await journal.record(Outcome.not_sent(run, ERROR))
     assert await active_runs(journal) == []
 
 
 async def test_a_run_that_was_given_up_gets_no_slot(journal: Journal) -> None:
     run = await queued_run(journal)
-    await journal.mark_not_sent(run, ERROR)
+    await journal.record(Outcome.not_sent(run, ERROR))
     await give_slot(journal, run)
     assert await ages_of_last_minute(journal) == []
 
@@ -90,7 +91,7 @@ async def test_a_run_of_unknown_outcome_is_taken_to_be_active_for_five_minutes(
     journal: Journal, clock: Clock
 ) -> None:
     run = await run_with_slot(journal)
-    await journal.mark_unknown(run, ERROR)
+    await journal.record(Outcome.unknown(run, ERROR))
     clock.now += UNKNOWN_SECONDS - 1
     assert await active_runs(journal) == [await journal.reload(run)]
     clock.now += 1
@@ -108,13 +109,13 @@ async def test_what_began_before_the_clock_was_set_back_blocks_nobody(
 
 async def test_what_was_surely_not_sent_does_not_count_for_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.mark_not_sent(run, ERROR)
+    await journal.record(Outcome.not_sent(run, ERROR))
     assert await ages_of_last_minute(journal) == []
 
 
 async def test_a_run_of_unknown_outcome_counts_for_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.mark_unknown(run, ERROR)
+    await journal.record(Outcome.unknown(run, ERROR))
     assert len(await ages_of_last_minute(journal)) == 1
 
 
@@ -122,7 +123,7 @@ async def test_a_run_that_has_ended_makes_room_but_counts_for_the_minute(
     journal: Journal,
 ) -> None:
     run = await run_with_slot(journal)
-    await journal.confirm(confirmed(run))
+    await journal.record(Outcome.confirmed(confirmed(run)))
     assert len(await active_runs(journal)) == 1
     await journal.mark_ended(ended(replace(run, run_id=run.key), price=1))
     assert await active_runs(journal) == []

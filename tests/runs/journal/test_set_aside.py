@@ -1,0 +1,201 @@
+"""Outcomes that the journal cannot take: kept in order, written later, never forgotten."""
+
+import os
+import resource
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.outcome import Outcome
+from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.types import Run
+
+from ...support.recorded_runs import (
+    ACCOUNT,
+    API,
+    ERROR,
+    REQUEST,
+    MakeJournal,
+    confirmed,
+    queued_run,
+    sending_run,
+    states,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database(state_folder: Path) -> Iterator[SqliteDatabase]:
+    """The database of a process that the test ends."""
+    made = SqliteDatabase(lambda: state_folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ending(database: SqliteDatabase) -> Journal:
+    """The journal of a process that the test ends."""
+    return Journal(database, api_url=API, account=ACCOUNT)
+
+
+def hold(other_process: sqlite3.Connection) -> None:
+    other_process.execute("BEGIN IMMEDIATE")
+
+
+def let_go(other_process: sqlite3.Connection) -> None:
+    other_process.execute("ROLLBACK")
+
+
+def aside_files(state_folder: Path) -> list[Path]:
+    return sorted((state_folder / FOLDER_NAME).glob("*.aside"))
+
+
+async def test_an_id_that_cannot_be_written_is_written_as_soon_as_it_can(
+    journal: Journal, other_process: sqlite3.Connection
+) -> None:
+    run = await sending_run(journal)
+    outcome = Outcome.confirmed(confirmed(run, run_id="run-1"))
+    hold(other_process)
+    assert not await journal.record(outcome)
+    assert journal.has_pending
+    let_go(other_process)
+    assert await journal.record_pending() == [outcome]
+    assert not journal.has_pending
+    assert (await journal.reload(run)).run_id == "run-1"
+
+
+async def test_a_late_requeue_is_dropped_when_the_run_was_sent_meanwhile(
+    journal: Journal, other_process: sqlite3.Connection
+) -> None:
+    first = await sending_run(journal)
+    hold(other_process)
+    assert not await journal.record(Outcome.requeued(first))
+    let_go(other_process)
+    assert await journal.mark_sending(first) == 2
+    await journal.record_pending()
+    assert (await journal.reload(first)).state == "sending"
+
+
+async def test_a_late_refusal_is_dropped_when_the_run_was_sent_meanwhile(
+    journal: Journal, other_process: sqlite3.Connection
+) -> None:
+    first = await sending_run(journal)
+    hold(other_process)
+    assert not await journal.record(Outcome.not_sent(first, ERROR))
+    let_go(other_process)
+    assert await journal.mark_sending(first) == 2
+    await journal.record_pending()
+    assert (await journal.reload(first)).state == "sending"
+
+
+async def test_outcomes_are_written_in_their_order(
+    journal: Journal, other_process: sqlite3.Connection
+) -> None:
+    run = await sending_run(journal)
+    requeued, answered = Outcome.requeued(run), Outcome.confirmed(confirmed(run, run_id="run-1"))
+    hold(other_process)
+    assert not await journal.record(requeued)
+    let_go(other_process)
+    assert await journal.record(answered)
+    assert (await journal.reload(run)).state == "in_progress"
+
+
+async def test_the_next_process_knows_the_id_that_could_not_be_written(
+    ending: Journal,
+    database: SqliteDatabase,
+    make_journal: MakeJournal,
+    other_process: sqlite3.Connection,
+    state_folder: Path,
+) -> None:
+    run = await sending_run(ending)
+    hold(other_process)
+    await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1", price=7.0)))
+    database.close()
+    let_go(other_process)
+    journal = make_journal()
+    await journal.spending()
+    found = await journal.reload(run)
+    assert (found.state, found.run_id) == ("in_progress", "run-1")
+    assert found.estimated_price_creative_units == 7.0
+    assert len(aside_files(state_folder)) == 1, "only its own file is left"
+
+
+async def test_the_next_process_knows_all_outcomes_of_several_runs(
+    ending: Journal,
+    database: SqliteDatabase,
+    make_journal: MakeJournal,
+    other_process: sqlite3.Connection,
+) -> None:
+    other = replace(REQUEST, body={"prompt": "a shield"})
+    runs = [await sending_run(ending), await sending_run(ending, other)]
+    hold(other_process)
+    await ending.record(Outcome.not_sent(runs[0], ERROR))
+    await ending.record(Outcome.confirmed(confirmed(runs[1])))
+    database.close()
+    let_go(other_process)
+    assert await states(make_journal()) == {"a red potion": "not_sent", "a shield": "in_progress"}
+
+
+async def test_a_line_that_was_written_in_part_leaves_an_unknown_outcome(
+    ending: Journal,
+    database: SqliteDatabase,
+    make_journal: MakeJournal,
+    other_process: sqlite3.Connection,
+    state_folder: Path,
+) -> None:
+    run = await sending_run(ending)
+    hold(other_process)
+    await ending.record(Outcome.confirmed(confirmed(run)))
+    database.close()
+    let_go(other_process)
+    [file] = aside_files(state_folder)
+    os.truncate(file, 40)
+    assert await states(make_journal()) == {"a red potion": "unknown"}
+
+
+async def test_what_was_written_after_all_is_not_set_aside_any_more(
+    ending: Journal, database: SqliteDatabase, other_process: sqlite3.Connection, state_folder: Path
+) -> None:
+    run = await sending_run(ending)
+    hold(other_process)
+    await ending.record(Outcome.confirmed(confirmed(run)))
+    let_go(other_process)
+    await ending.record_pending()
+    database.close()
+    assert aside_files(state_folder) == []
+
+
+async def test_a_process_that_ends_leaves_no_files(
+    ending: Journal, database: SqliteDatabase, state_folder: Path
+) -> None:
+    await queued_run(ending)
+    database.close()
+    assert list((state_folder / FOLDER_NAME).iterdir()) == []
+
+
+async def fill_disk(ending: Journal, run: Run, state_folder: Path) -> None:
+    """Record an id while no file can grow, as on a full disk."""
+    log = state_folder / f"{FILE_NAME}-wal"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, hard))
+    try:
+        assert not await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_an_id_that_arrives_on_a_full_disk_is_known_to_the_next_process(
+    ending: Journal, database: SqliteDatabase, make_journal: MakeJournal, state_folder: Path
+) -> None:
+    run = await sending_run(ending)
+    await fill_disk(ending, run, state_folder)
+    database.close()
+    journal = make_journal()
+    await journal.spending()
+    assert (await journal.reload(run)).run_id == "run-1"
