@@ -1,8 +1,9 @@
 """Requests that name local files, and their way to Layer: checked, sent once, remembered."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any, Self, cast
 
 import anyio
 from anyio import to_thread
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..api.client import LayerClient
-from ..api.fields import Id, Request
+from ..api.fields import Id, Request, is_uuid
 from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
@@ -167,7 +168,7 @@ async def resolve_drafts(
                     workflow.workflow_id, body, workspace_id, contents, workflow.name
                 )
             )
-    return requests
+    return [await uploads.name_contents(request) for request in requests]
 
 
 async def _check_workflow(draft: WorkflowDraft, workspace_id: str, client: LayerClient) -> Workflow:
@@ -219,6 +220,16 @@ class Uploads:
                 return await self._upload_all(paths, files, workspace_id, progress)
         except TimeoutError:
             raise progress.unfinished() from None
+
+    async def name_contents(self, request: RunRequest) -> RunRequest:
+        """Return the request with the known contents of all the files that it names by their ids.
+
+        A file is the same to Layer whether it was given by its path or by the id that it got.
+        """
+        file_ids = set(_ids_in(request.body)) - request.files.keys()
+        journal = await self._open_journal()
+        contents = await journal.find_contents(request.workspace_id, sorted(file_ids))
+        return replace(request, files={**request.files, **contents}) if contents else request
 
     async def forget_lost_files(self, error: LayerError, request: RunRequest) -> None:
         """Upload a request's files again next time if Layer refused it for missing one."""
@@ -286,6 +297,19 @@ class Uploads:
             else:
                 await progress.report(number, file.size_bytes)
         return UploadedFile(path, file_id, file.content_type, file.size_bytes, file.sha256, reused)
+
+
+def _ids_in(value: Any) -> Iterator[str]:
+    """Yield the ids that a request names, at any depth."""
+    if isinstance(value, str):
+        if is_uuid(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[str, Any]", value).values():
+            yield from _ids_in(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _ids_in(item)
 
 
 class _Progress:

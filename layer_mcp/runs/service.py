@@ -31,8 +31,8 @@ from ..paths import is_below, output_folder, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
-from .journal import Journal, account_of
-from .journal.database import Database
+from .journal import Journal, find_account
+from .journal.database import Database, DatabaseError
 from .journal.sqlite import SqliteDatabase
 from .operations import ModelLookup, estimate_price, state_of, wait_for_run
 from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
@@ -141,7 +141,7 @@ class Runs:
         self._token = token
         self._background = background
         self._journal: Journal | None = None
-        self._has_token = False
+        self._opening = anyio.Lock()
         self._limits = rules.spend_limits(settings)
         self._rates = RateLimits()
         self._models = ModelLookup(client)
@@ -571,18 +571,44 @@ class Runs:
 
     async def _open_journal(self) -> Journal:
         """Return the journal of the account; its token is known at the first use only."""
-        if self._journal is None or not self._has_token:
+        if self._journal is not None:
+            return self._journal
+        async with self._opening:
             token = await to_thread.run_sync(self._token)
-            self._has_token = token is not None
-            self._journal = Journal(
+            account = await self._find_account(token) if token else ""
+            journal = Journal(
                 self._database,
                 api_url=self.settings.api_url,
-                account=account_of(self.settings.api_url, token),
+                account=account,
                 # A daily limit cannot be kept without a journal.
                 is_required=self.settings.journal == "required"
                 or self.settings.max_spend_per_day is not None,
             )
-        return self._journal
+            if account:
+                self._journal = journal
+            return journal
+
+    async def _find_account(self, token: str) -> str:
+        """Return the account of the token; empty while the journal cannot say.
+
+        Raises:
+            LayerError: Layer cannot be asked for the workspaces of a new token.
+        """
+        try:
+            return await find_account(
+                self._database, self.settings.api_url, token, self._list_workspaces
+            )
+        except DatabaseError as error:
+            logger.warning("The journal cannot be used: %s", error)
+            return ""
+
+    async def _list_workspaces(self) -> Sequence[str] | None:
+        try:
+            return [one.workspace_id for one in await self.client.list_workspaces()]
+        except LayerError as error:
+            if error.transient:
+                raise
+            return None
 
     async def _resolve(
         self, drafts: Sequence[Draft], budget: CallBudget, on_upload: OnUpload | None

@@ -12,6 +12,7 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE
 from ..support.library import submit
+from ..support.local_uploads import written
 from ..support.sandbox_calls import png
 
 pytestmark = pytest.mark.anyio
@@ -87,3 +88,47 @@ async def test_a_file_is_uploaded_once(environment: dict[str, str], tmp_path: Pa
         [first] = await runs.upload(["red.png"])
         [again] = await runs.upload([str(tmp_path / "red.png")])
     assert (first.reused, again.reused, again.file_id) == (False, True, first.file_id)
+
+
+async def test_a_reference_by_its_path_and_by_its_id_is_the_same_request(
+    environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    picture = written(tmp_path / "in" / "potion.png", png("red"))
+    settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(picture.parent)})
+    async with open_runs(settings) as runs:
+        by_path = {"path": "potion.png", "type": "reference_image"}
+        first = await runs.generate(**SMALL_IMAGE, guidance_files=[by_path])
+        [file_id] = first.request.files
+        by_id = {"file_id": file_id, "type": "reference_image"}
+        again = await runs.generate(**SMALL_IMAGE, guidance_files=[by_id])
+    assert (again.run_id, again.is_duplicate) == (first.run_id, True)
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_two_outputs_of_the_same_content_are_the_same_reference(
+    runs: Runs, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    picture = SMALL_IMAGE | {"seed": 7}
+    made = [await runs.generate(**picture, repeat=repeat) for repeat in (False, True)]
+    for run in made:
+        await runs.save(run, tmp_path / "icons")
+    ids = [run.outputs[0].file_id for run in made]
+    assert len(set(ids)) == 2
+    again = [
+        await runs.generate(**SMALL_IMAGE, guidance_files=[{"file_id": one, "type": "init"}])
+        for one in ids
+    ]
+    assert again[0].run_id == again[1].run_id
+    assert sandbox.state.arrived["execute_inference"] == 3
+
+
+async def test_a_run_is_still_found_when_the_content_of_its_reference_is_known_later(
+    runs: Runs, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    run = await runs.generate(**SMALL_IMAGE)
+    reference = {"file_id": run.outputs[0].file_id, "type": "init"}
+    first = await runs.generate(**SMALL_IMAGE, guidance_files=[reference])
+    await runs.save(run, tmp_path / "icons")
+    again = await runs.generate(**SMALL_IMAGE, guidance_files=[reference])
+    assert (again.run_id, again.is_duplicate) == (first.run_id, True)
+    assert sandbox.state.arrived["execute_inference"] == 2

@@ -15,6 +15,7 @@ from layer_mcp.runs.service import Runs, open_runs
 from layer_mcp.runs.types import CallBudget, RunFilter, SubmitOptions
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models, sandbox_workflows
+from layer_mcp.sandbox.state import SandboxWorkspace
 
 from ..support.hosts import SMALL_IMAGE
 from ..support.library import CALL_SECONDS, draft, prepare, submit, submit_batch
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.anyio
 VIDEO = sandbox_models()[2].model_id
 # A megapixel costs 0.1 Creative Units, a video 2.
 PICTURE: dict[str, Any] = SMALL_IMAGE | {"width": 1000, "height": 1000}
+OTHER_WORKSPACE = "00000000-0000-4000-8000-0000000000bb"
 OTHER_PICTURE: dict[str, Any] = PICTURE | {"prompt": "a blue potion"}
 EXPENSIVE: dict[str, Any] = {"model_id": VIDEO, "prompt": "a turning coin", "batch_size": 11}
 WORKFLOW = sandbox_workflows()[0].workflow_id
@@ -247,6 +249,31 @@ async def test_the_runs_of_another_token_are_not_listed(
     await submit(runs)
     async with open_runs(Settings.from_env(environment | {"LAYER_API_KEY": "another"})) as others:
         assert await others.list() == []
+
+
+async def test_a_renewed_token_knows_the_runs_and_duplicates_of_the_one_before(
+    runs: Runs, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    first = await submit(runs)
+    sandbox.state.token = "renewed-token"
+    renewed = Settings.from_env(environment | {"LAYER_API_KEY": "renewed-token"})
+    async with open_runs(renewed) as later:
+        again = await submit(later)
+        assert [run.run_id for run in await later.list()] == [first.run_id]
+    assert (again.run_id, again.is_duplicate) == (first.run_id, True)
+    assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_the_token_of_another_persons_workspace_knows_nothing(
+    runs: Runs, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    await submit(runs)
+    sandbox.state.token = "another"
+    sandbox.state.workspaces[:] = [SandboxWorkspace(OTHER_WORKSPACE, "other", "Other")]
+    changed = {"LAYER_API_KEY": "another", "LAYER_WORKSPACE_ID": OTHER_WORKSPACE}
+    async with open_runs(Settings.from_env(environment | changed)) as others:
+        assert await others.list() == []
+        assert not (await submit(others)).is_duplicate
 
 
 async def test_many_runs_are_waited_for_together(runs: Runs, sandbox: RunningSandbox) -> None:

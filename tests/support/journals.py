@@ -16,7 +16,7 @@ def open_journal(environment: Mapping[str, str]) -> Generator[Journal]:
     """The journal of the account that the settings lead to."""
     settings = Settings.from_env(environment)
     database = SqliteDatabase(partial(state_folder, settings))
-    account = account_of(settings.api_url, settings.api_token)
+    account = account_of(settings.api_url, settings.api_token or "")
     try:
         yield Journal(database, api_url=settings.api_url, account=account)
     finally:

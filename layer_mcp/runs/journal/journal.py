@@ -6,11 +6,11 @@ sent and what may have been paid for. Every write names the states it comes from
 move a run backwards.
 """
 
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,11 +40,11 @@ from ..types import (
     error_as_json,
     outputs_as_json,
 )
+from .accounts import normalize_address
 from .database import Connection, Database, DatabaseError
 from .outcome import Outcome, outcome_as_line, outcome_from_line, write_outcome
 from .rows import ENDED, FOLDER, LIVE, STATUS, conditions, request_as_text, run_from_row
 
-TOKEN_DIGEST_LENGTH = 16
 DAY_SECONDS = 24 * 60 * 60
 # How long a run of unknown outcome is taken to be active.
 UNKNOWN_SECONDS = 300
@@ -62,9 +62,10 @@ logger = logging.getLogger(__name__)
 class Journal:
     """The runs, outputs and uploads of one account, in one database.
 
-    `account` tells callers apart and is no secret: what one account did, another never sees. Only
-    the daily limit counts all accounts at `api_url`, because it is a limit of this machine. With
-    `is_required` nothing is paid for that cannot be recorded.
+    `account` tells callers apart and is no secret: what one account did, another never sees. While
+    it's empty, because it cannot be known, no run is found and none recorded. Only the daily limit
+    counts all accounts at `api_url`, because it is a limit of this machine. With `is_required`
+    nothing is paid for that cannot be recorded.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Journal:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._api_url = api_url
+        self._address = normalize_address(api_url)
         self._account = account
         self._is_required = is_required
         self._clock = clock
@@ -385,17 +386,32 @@ class Journal:
             self._database.read(lambda connection: _find_upload(connection, values))
         )
 
+    async def find_contents(self, workspace_id: str, file_ids: Collection[str]) -> dict[str, str]:
+        """Return the SHA-256 of the files whose content is known, by their ids."""
+        marks = ", ".join("?" * len(file_ids))
+        sql = (
+            "SELECT file_id, sha256 FROM uploads "
+            f"WHERE account = ? AND workspace_id = ? AND file_id IN ({marks})"
+        )
+        values = (self._account, workspace_id, *file_ids)
+
+        def work(connection: Connection) -> dict[str, str]:
+            rows = connection.execute(sql, values).fetchall()
+            return {row["file_id"]: row["sha256"] for row in rows}
+
+        return (await self._attempt(self._database.read(work)) if file_ids else None) or {}
+
     async def note_upload(self, workspace_id: str, sha256: str, file_id: str) -> str:
-        """Remember where a content is, and return where: the first upload of it counts.
+        """Remember the content of a file of Layer's, and return the first file that has it.
 
         Two processes that upload the same file at the same time then name it alike.
         """
-        key = (self._account, workspace_id, sha256)
-        sql = "INSERT INTO uploads VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        content = (self._account, workspace_id, sha256)
+        sql = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
         def work(connection: Connection) -> str | None:
-            connection.execute(sql, (*key, file_id))
-            return _find_upload(connection, key)
+            connection.execute(sql, (*content, file_id, self._clock()))
+            return _find_upload(connection, content)
 
         return await self._attempt(self._database.write(work)) or file_id
 
@@ -471,9 +487,19 @@ class Journal:
     def _find_duplicate(
         self, connection: Connection, request: RunRequest, *, repeat: bool
     ) -> Run | None:
+        # The content of a file may not have been known yet when the earlier run was recorded.
+        fingerprints = (request.fingerprint, replace(request, files={}).fingerprint)
+        for fingerprint in dict.fromkeys(fingerprints):
+            found = self._find_covering(connection, fingerprint, repeat=repeat)
+            if found is not None:
+                return found
+        return None
+
+    def _find_covering(
+        self, connection: Connection, fingerprint: str, *, repeat: bool
+    ) -> Run | None:
         # Newest by its sequence, not by time: a clock may be set back.
         equal = "fingerprint = ? AND {} ORDER BY sequence DESC"
-        fingerprint = request.fingerprint
         if repeat:
             return self._first(connection, equal.format(LIVE), fingerprint)
         unfinished = f"NOT {ENDED} AND state != '{UNKNOWN}'"
@@ -488,13 +514,15 @@ class Journal:
     def _insert(
         self, connection: Connection, request: RunRequest, price: float | None, batch_id: str | None
     ) -> Run:
+        if not self._account:
+            raise DatabaseError("the account is not known", is_busy=True)
         last = connection.execute(
             "SELECT MAX(sequence) AS last FROM runs WHERE account = ?", (self._account,)
         ).fetchone()["last"]
         values: dict[str, Any] = {
             "key": uuid4().hex,
             "sequence": (last or 0) + 1,
-            "api_url": self._api_url,
+            "api_url": self._address,
             "account": self._account,
             "process_id": self._database.process_id,
             "workspace_id": request.workspace_id,
@@ -530,7 +558,7 @@ class Journal:
         day = connection.execute(
             "SELECT COALESCE(SUM(counted_price), 0) AS price FROM runs "
             "WHERE api_url = ? AND created_at > ?",
-            (self._api_url, self._clock() - DAY_SECONDS),
+            (self._address, self._clock() - DAY_SECONDS),
         ).fetchone()
         # Few rows. With a condition on the address, SQLite would read all runs of the address.
         live = connection.execute(
@@ -538,7 +566,7 @@ class Journal:
         ).fetchall()
         in_flight: dict[str, float] = {}
         for row in live:
-            if row["api_url"] == self._api_url:
+            if row["api_url"] == self._address:
                 total = in_flight.get(row["workspace_id"], 0.0) + row["counted_price"]
                 in_flight[row["workspace_id"]] = total
         return Spending(day["price"], in_flight)
@@ -575,14 +603,11 @@ class Journal:
         ]
 
 
-def account_of(api_url: str, token: str | None) -> str:
-    """Return a name for the account of a token at an address that says nothing of the token."""
-    digest = hashlib.sha256(f"layer-mcp account {token}".encode()).hexdigest()
-    return f"{api_url}#{digest[:TOKEN_DIGEST_LENGTH]}"
-
-
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:
-    sql = "SELECT file_id FROM uploads WHERE account = ? AND workspace_id = ? AND sha256 = ?"
+    sql = (
+        "SELECT file_id FROM uploads WHERE account = ? AND workspace_id = ? AND sha256 = ? "
+        "ORDER BY noted_at, file_id LIMIT 1"
+    )
     row = connection.execute(sql, key).fetchone()
     return row["file_id"] if row else None
 

@@ -50,12 +50,15 @@ CREATE TABLE folders (
     PRIMARY KEY (account, run_id)
 )
 """
+# What is in a file of Layer's: one that was uploaded, or an output.
 UPLOADS = """
 CREATE TABLE uploads (
     account TEXT NOT NULL, workspace_id TEXT NOT NULL, sha256 TEXT NOT NULL, file_id TEXT NOT NULL,
-    PRIMARY KEY (account, workspace_id, sha256)
+    noted_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (account, workspace_id, file_id)
 )
 """
+# The account that a token belongs to; `token` is the name of the account that it would begin.
+TOKENS = "CREATE TABLE tokens (token TEXT PRIMARY KEY, account TEXT NOT NULL)"
 INDEXES = (
     "CREATE UNIQUE INDEX runs_by_sequence ON runs (account, sequence)",
     "CREATE INDEX runs_by_time ON runs (account, created_at, key)",
@@ -69,6 +72,7 @@ INDEXES = (
     "WHERE batch_id IS NOT NULL",
     "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
+    "CREATE INDEX uploads_by_content ON uploads (account, workspace_id, sha256, noted_at)",
 )
 BEFORE = 2
 OLD_STATUSES = {"success": "complete", "failure": "failed"}
@@ -89,7 +93,7 @@ def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
             "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
         ).fetchall():
             connection.execute(f"DROP INDEX {name}")
-    for statement in (RUNS, OUTPUTS, FOLDERS, UPLOADS, *INDEXES):
+    for statement in (RUNS, OUTPUTS, FOLDERS, UPLOADS, TOKENS, *INDEXES):
         connection.execute(statement)
     if version == BEFORE:
         _carry_over(connection)
@@ -124,8 +128,8 @@ def _carry_over(connection: sqlite3.Connection) -> None:
             owner = accounts_of_runs.get((api_url, run_id), account)
             connection.execute("INSERT INTO folders VALUES (?, ?, ?)", (owner, run_id, folder))
         connection.execute(
-            "INSERT INTO uploads SELECT ?, workspace_id, sha256, file_id FROM old_uploads "
-            "WHERE api_url = ?",
+            "INSERT INTO uploads SELECT ?, workspace_id, sha256, file_id, 0 FROM old_uploads "
+            "WHERE api_url = ? ON CONFLICT DO NOTHING",
             (account, api_url),
         )
 

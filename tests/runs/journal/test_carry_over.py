@@ -276,7 +276,7 @@ async def test_the_account_of_a_token_is_still_the_same() -> None:
 async def test_the_old_tables_are_removed(journal: Journal, state_folder: Path) -> None:
     write_journal_v2(state_folder, [old_run("a")])
     await keys(journal)
-    assert tables(state_folder) == {"runs", "outputs", "folders", "uploads"}
+    assert tables(state_folder) == {"runs", "outputs", "folders", "uploads", "tokens"}
     assert version(state_folder) == SCHEMA_VERSION
 
 

@@ -53,7 +53,7 @@ def database(make_database: MakeDatabase) -> SqliteDatabase:
 async def note(database: SqliteDatabase, sha256: str = "sha", file_id: str = "file-1") -> None:
     """Write a row."""
     values = (ACCOUNT, "w1", sha256, file_id)
-    sql = "INSERT INTO uploads VALUES (?, ?, ?, ?)"
+    sql = "INSERT INTO uploads VALUES (?, ?, ?, ?, 0)"
     await database.write(lambda connection: connection.execute(sql, values))
 
 
@@ -95,7 +95,7 @@ async def test_nothing_is_made_before_the_first_use(
 
 async def test_nothing_is_written_when_the_work_raises(database: SqliteDatabase) -> None:
     def work(connection: Connection) -> None:
-        connection.execute("INSERT INTO uploads VALUES ('a', 'w', 'sha', 'file-1')")
+        connection.execute("INSERT INTO uploads VALUES ('a', 'w', 'sha', 'file-1', 0)")
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -114,7 +114,7 @@ async def test_a_full_disk_is_named(database: SqliteDatabase) -> None:
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
         for number in range(1_000):
-            connection.execute("INSERT INTO uploads VALUES ('a', 'w', ?, 'f')", (number,))
+            connection.execute("INSERT INTO uploads VALUES ('a', 'w', 'sha', ?, 0)", (number,))
 
     with pytest.raises(DatabaseError, match="full") as caught:
         await database.write(fill)
@@ -225,7 +225,7 @@ async def test_a_database_that_is_damaged_inside_is_replaced_by_memory(
 ) -> None:
     first = make_database()
     for number in range(200):
-        await note(first, f"{number:064}")
+        await note(first, f"{number:064}", file_id=f"file-{number}")
     first.close()
     content = (state_folder / FILE_NAME).read_bytes()
     # The first page, which names the tables, is whole.
