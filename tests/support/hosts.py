@@ -101,7 +101,7 @@ async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGener
             process.terminate()
 
 
-def with_constant(module: str, name: str, value: float) -> tuple[str, ...]:
+def with_constant(module: str, name: str, value: float | str) -> tuple[str, ...]:
     """A launcher of SCRIPT that first gives a constant of one of its modules another value."""
     code = (
         f"import sys, {module}; {module}.{name} = {value}; sys.argv = sys.argv[1:];"
