@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from layer_mcp.network import listen
 from layer_mcp.server.tasks import EXTENSION_ID, RequestContext, Task, Tasks, takes_tasks
-from layer_mcp.server.transport import HTTP_PATH
+from layer_mcp.server.transport_http import HTTP_PATH
 
 TASK_TOOLS = (
     "slow_compute",

@@ -252,7 +252,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "JOURNAL_UNAVAILABLE": ErrorCode(
         "journal",
         "The run can't be recorded, so it isn't sent.",
-        "Make that folder writable or set LAYER_STATE_DIR, and restart the server.",
+        "Make that folder writable and call again, or set LAYER_STATE_DIR and restart the server.",
         person_step="Make that folder writable, or set LAYER_STATE_DIR to another folder.",
     ),
     "SUBMISSION_UNDER_WAY": ErrorCode(

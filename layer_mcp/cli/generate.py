@@ -31,7 +31,7 @@ from .models import find_model_id
 from .options import allow_named_files, read_request
 from .output import ProgressBar, Screen, ask_yes_or_no, line, plain, progress_bar
 from .parser import EXIT_OK, UsageError
-from .reporting import InterruptedQuestionError, with_runs
+from .reporting import InterruptedWorkError, with_runs
 from .run_view import (
     RunView,
     Submission,
@@ -45,6 +45,10 @@ from .run_view import (
 
 # No host gives up on a person's command.
 CALL_LIMIT_SECONDS = 3600
+WAITING_FOR_ANSWER = (
+    "The request was sent. Waiting for Layer's answer to record the run. To stop waiting, press "
+    "Ctrl+C again."
+)
 
 
 def generate(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
@@ -78,7 +82,7 @@ def generate(options: argparse.Namespace, settings: Settings, screen: Screen) ->
                     run = await _wait(runs, run, options, bar)
             return await finish_run(runs, run, bar, preview=pictures.is_enabled)
 
-        view = with_runs(settings, work)
+        view = with_runs(settings, work, on_wait=lambda: screen.note(WAITING_FOR_ANSWER))
     if options.no_wait and not options.json and not view.run.has_ended:
         screen.show(line(plain(view.run.run_id)))
         screen.note(how_to_come_back(view.run.run_id, options))
@@ -168,8 +172,8 @@ async def _ask_person(
     try:
         with bar.pause():
             agreed = ask_yes_or_no(describe_confirmation(confirmation))
-    except KeyboardInterrupt:
-        raise InterruptedQuestionError from None
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedWorkError(interrupt) from None
     check_answer(agreed)
     return True
 

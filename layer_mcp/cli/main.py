@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..settings import SettingsError
+from ..signals import Interrupted
 from ..version import __version__
 from .clients import add_client_commands
 from .doctor import add_doctor
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, OSError) as error:
         print(f"layer-mcp: {_describe(error)}", file=sys.stderr)
         return EXIT_USAGE
+    except Interrupted as interrupt:
+        return interrupt.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 

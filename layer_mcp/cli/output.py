@@ -7,13 +7,14 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 import unicodedata
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from ..signals import raise_on_signals
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -195,15 +196,11 @@ def ask_yes_or_no(question: str) -> bool | None:
     Blocks the event loop.
 
     Raises:
-        KeyboardInterrupt: Ctrl+C.
+        KeyboardInterrupt: a signal, such as Ctrl+C.
     """
-    # The event loop's own handler would only run after the line was read.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with raise_on_signals():
         print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
-    finally:
-        signal.signal(signal.SIGINT, before)
     if not answer:
         print(file=sys.stderr, flush=True)
         return None
@@ -286,6 +283,15 @@ def _is_unsafe(letter: str) -> bool:
 def discard_stdout() -> None:
     """Discard what stdout still buffers, so that flushing it at exit cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def discard_unwritable_output() -> None:
+    """Discard what is printed from now on to a terminal that was closed."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def log_to_stderr(level: str = "WARNING") -> None:

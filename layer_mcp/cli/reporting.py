@@ -5,16 +5,25 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
 
 from ..errors import LayerError, next_step_for_person
 from ..network import is_loopback
+from ..runs.activity import Submissions
 from ..runs.service import Runs, open_runs
 from ..settings import Settings, SettingsError
+from ..signals import Interrupted, stop_on_signals
 from .options import argument_option
-from .output import Screen, discard_stdout, log_to_stderr, open_screen, plain
+from .output import (
+    Screen,
+    discard_stdout,
+    discard_unwritable_output,
+    log_to_stderr,
+    open_screen,
+    plain,
+)
 from .parser import EXIT_FAILED, EXIT_USAGE
 from .serve import own_sandbox
 
@@ -30,8 +39,12 @@ ResultT = TypeVar("ResultT")
 logger = logging.getLogger(__name__)
 
 
-class InterruptedQuestionError(Exception):
-    """Ctrl+C at a question. A KeyboardInterrupt in a task would end the event loop."""
+class InterruptedWorkError(Exception):
+    """A signal ended the work. A KeyboardInterrupt in a task would end the event loop."""
+
+    def __init__(self, interrupt: KeyboardInterrupt) -> None:
+        super().__init__()
+        self.interrupt = interrupt
 
 
 def run_command(command: Command, options: argparse.Namespace) -> int:
@@ -65,44 +78,68 @@ def run_command(command: Command, options: argparse.Namespace) -> int:
         return EXIT_FAILED
 
 
-def with_runs(settings: Settings, work: Callable[[Runs], Awaitable[ResultT]]) -> ResultT:
+def with_runs(
+    settings: Settings,
+    work: Callable[[Runs], Awaitable[ResultT]],
+    *,
+    on_wait: Callable[[], None] | None = None,
+) -> ResultT:
     """Call `work` with the runs of these settings, and return its result.
+
+    When a signal ends it, the answer to a paid request is awaited and recorded first; `on_wait` is
+    called then. Another Ctrl+C ends the wait.
 
     Raises:
         SettingsError: a sandbox is required, but the API's address is not one.
         LayerError: what `work` raised.
-        KeyboardInterrupt: Ctrl+C. The answer to a paid request has been recorded by then.
+        KeyboardInterrupt: a signal, such as Ctrl+C.
     """
     try:
-        return anyio.run(_work_in_a_task, settings, work)
-    except InterruptedQuestionError:
-        raise KeyboardInterrupt from None
+        return anyio.run(_work_until_stopped, settings, work, on_wait)
+    except InterruptedWorkError as error:
+        raise error.interrupt from None
 
 
-async def _work_in_a_task(
-    settings: Settings, work: Callable[[Runs], Awaitable[ResultT]]
+async def _work_until_stopped(
+    settings: Settings,
+    work: Callable[[Runs], Awaitable[ResultT]],
+    on_wait: Callable[[], None] | None,
 ) -> ResultT:
     results: list[ResultT] = []
     failures: list[Exception] = []
+    submissions = Submissions()
 
     async def run_work() -> None:
         try:
-            async with open_runs(settings) as runs:
+            async with open_runs(settings, submissions=submissions) as runs:
                 results.append(await work(runs))
         # The task group would wrap what leaves the task in an ExceptionGroup.
-        except (LayerError, SettingsError, InterruptedQuestionError) as error:
+        except (LayerError, SettingsError, InterruptedWorkError) as error:
             failures.append(error)
         except Exception:
             logger.exception("The command crashed")
             failures.append(LayerError("TOOL_CRASHED", "The command failed."))
 
-    # Ctrl+C cancels the main task even where a scope shields it. A task group cancels its own tasks
-    # so that a shield holds, and a paid request gets its answer.
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run_work)
+    tasks = anyio.create_task_group()
+
+    def stop() -> None:
+        tasks.cancel_scope.cancel()
+        discard_unwritable_output()
+        if submissions.are_out and on_wait is not None:
+            on_wait()
+
+    with stop_on_signals(stop, _give_up) as received:
+        async with tasks:
+            tasks.start_soon(run_work)
+    if received.number is not None:
+        raise InterruptedWorkError(Interrupted(received.number))
     if failures:
         raise failures[0]
     return results[0]
+
+
+def _give_up(number: int) -> NoReturn:
+    raise Interrupted(number)
 
 
 @contextlib.contextmanager

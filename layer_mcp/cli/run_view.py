@@ -128,7 +128,7 @@ def how_to_come_back(run_id: str | None, options: argparse.Namespace) -> str:
 
 @dataclass
 class Submission:
-    """What is known of the run that a command starts or waits for, in case of Ctrl+C."""
+    """What is known of the run that a command starts or waits for, in case of a signal."""
 
     run_id: str | None = None
     may_be_sent: bool = False
@@ -138,7 +138,7 @@ class Submission:
 def explain_interrupt(
     submission: Submission, screen: Screen, options: argparse.Namespace
 ) -> Generator[None]:
-    """Say how to come back to the run if Ctrl+C ends the block."""
+    """Say how to come back to the run if a signal such as Ctrl+C ends the block."""
     try:
         yield
     except KeyboardInterrupt:

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..network import is_loopback
 from ..settings import Settings, SettingsError, is_given, parse_folder
+from ..signals import Interrupted, end_by_signal, stop_on_signals
 from .clients import add_toolsets
 from .output import log_to_stderr
 from .parser import EXIT_OK, CommandParser, add_port, add_sandbox_flag
@@ -26,6 +28,7 @@ DEFAULT_PORT = 8750
 TERMINAL_HINT = """\
 layer-mcp waits for an MCP host on stdin. To see it work, run: layer-mcp demo
 Ctrl+C ends it."""
+HOST_HAS_LEFT = "layer-mcp: the host has closed the connection"
 
 
 def serve_by_default(top: CommandParser) -> None:
@@ -63,6 +66,7 @@ def serve(options: argparse.Namespace) -> int:
 
     Raises:
         SettingsError: a setting or an option is invalid, or a standard stream is closed.
+        Interrupted: a signal ended the HTTP server, other than SIGTERM.
     """
     create_server = _import_create_server()
     from ..runs.activity import Submissions  # noqa: PLC0415
@@ -80,11 +84,14 @@ def serve(options: argparse.Namespace) -> int:
         notes = _sandbox_notes(effective)
         server = create_server(effective, notes=notes, submissions=submissions)
         if options.http:
-            from ..server.transport import serve_http  # noqa: PLC0415
+            from ..server.transport_http import serve_http  # noqa: PLC0415
 
-            serve_http(server, options.host, options.port)
-        else:
-            _serve_stdio(server, submissions)
+            number = serve_http(server, options.host, options.port, submissions)
+            # Supervisors expect 0 of a server that they asked to end.
+            if number not in (None, signal.SIGTERM):
+                raise Interrupted(number)
+            return EXIT_OK
+        _serve_stdio(server, submissions)
     return EXIT_OK
 
 
@@ -164,21 +171,32 @@ def _sandbox_notes(settings: Settings) -> str:
 def _serve_stdio(server: "LayerServer", submissions: "Submissions") -> None:
     if sys.stdin is None or sys.stdout is None:
         raise SettingsError("stdin and stdout must be open: the host speaks through them.")
-    # The SDK reads stdin in a thread that a KeyboardInterrupt would wait for.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # A request that was sent is paid for, so its response is recorded before the process ends.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: submissions.stop_then(_end_by_signal))
+    import anyio  # noqa: PLC0415
+
     if sys.stdin.isatty():
         print(TERMINAL_HINT, file=sys.stderr)
     try:
-        server.run("stdio")
+        anyio.run(_run_stdio, server, submissions)
     except* BrokenPipeError:
-        print("layer-mcp: the host has closed the connection", file=sys.stderr)
+        print(HOST_HAS_LEFT, file=sys.stderr)
 
 
-def _end_by_signal() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
+async def _run_stdio(server: "LayerServer", submissions: "Submissions") -> None:
+    import anyio  # noqa: PLC0415
+
+    stopped = anyio.Event()
+
+    def leave() -> None:
+        if received.number is not None:
+            end_by_signal(received.number)
+        # The host may have closed stderr too.
+        with suppress(OSError):
+            print(HOST_HAS_LEFT, file=sys.stderr, flush=True)
+        os._exit(EXIT_OK)
+
+    # A request that was sent is paid for, so its response is recorded before the process ends.
+    with stop_on_signals(partial(submissions.stop_then, stopped.set), end_by_signal) as received:
+        await server.run_stdio_async(stopped, leave)
 
 
 def _seconds(text: str) -> float:

@@ -73,6 +73,11 @@ class Submissions:
         self._none_left = anyio.Event()
         self._on_none_left: Callable[[], None] | None = None
 
+    @property
+    def are_out(self) -> bool:
+        """Return whether an answer is awaited."""
+        return self._count > 0
+
     @contextmanager
     def track(self) -> Generator[None]:
         """Count a paid request as long as the block lasts.

@@ -1,5 +1,6 @@
 """Settings that change how the sandbox behaves, and the faults of single requests."""
 
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
@@ -36,10 +37,10 @@ class Fault:
 
     `drop` closes the connection without a response, `cut` closes it in the middle of the body,
     `truncate` ends the body early, `html` responds with a web page, `status` responds with
-    problem+json, and `slow` only adds a delay. With `accepted` the request is processed anyway;
-    `cut` and `truncate` imply it. `unread` is for a `drop`: the connection closes before the
-    request's body is read. `after_bytes` is for a `drop` of an `upload`: that many bytes of the
-    request count as received, and the rest is lost.
+    problem+json, and `slow` only adds a delay: of `delay_seconds`, or until the event `held_until`
+    is set. With `accepted` the request is processed anyway; `cut` and `truncate` imply it. `unread`
+    is for a `drop`: the connection closes before the request's body is read. `after_bytes` is for a
+    `drop` of an `upload`: that many bytes of the request count as received, and the rest is lost.
     """
 
     effect: Effect
@@ -50,6 +51,7 @@ class Fault:
     detail: str = "Something broke."
     headers: dict[str, str] = field(default_factory=dict[str, str])
     delay_seconds: float = 0.0
+    held_until: threading.Event | None = None
     after_bytes: int | None = None
 
     @property

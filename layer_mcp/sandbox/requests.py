@@ -20,6 +20,7 @@ from .knobs import Fault, Operation
 from .state import Arrival, Run, SandboxState, SandboxWorkspace, StoredFile
 
 MINUTE_SECONDS = 60.0
+HOLD_PAUSE_SECONDS = 0.01
 
 Handler = Callable[[SandboxState, Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -52,6 +53,9 @@ def make_endpoint(
         if fault is None:
             return await respond(request)
         await anyio.sleep(fault.delay_seconds)
+        # Another thread sets it, which no event of anyio's allows.
+        while fault.held_until is not None and not fault.held_until.is_set():  # noqa: ASYNC110
+            await anyio.sleep(HOLD_PAUSE_SECONDS)
         if fault.effect == "slow":
             return await respond(request)
         response = await _respond_despite(fault, request, respond)

@@ -37,7 +37,7 @@ from .prompts import get_prompt, list_prompts, select_jobs
 from .resources import MODEL_TEMPLATE, list_resource_templates, list_resources, read_resource
 from .tasks import RunTasks, Tasks
 from .tools import tools_of
-from .transport import serve_stdio
+from .transport_stdio import serve_stdio
 
 # Every answer in protocol 2026-07-28 repeats the icon, so it is small.
 ICON_SVG = (
@@ -113,9 +113,11 @@ class LayerServer(MCPServer[App]):
             "completion/complete", CompleteRequestParams, self._handle_complete
         )
 
-    async def run_stdio_async(self) -> None:
-        """Serve stdin and stdout until stdin ends."""
-        await serve_stdio(self._lowlevel_server)
+    async def run_stdio_async(
+        self, stopped: anyio.Event | None = None, leave: Callable[[], None] | None = None
+    ) -> None:
+        """Serve stdin and stdout until stdin ends or `stopped` is set; see `serve_stdio`."""
+        await serve_stdio(self._lowlevel_server, stopped, leave)
 
     async def list_prompts(self) -> list[Prompt]:
         """Return the prompts whose tools are available."""

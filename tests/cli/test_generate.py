@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -231,31 +230,6 @@ def test_ctrl_c_while_waiting_keeps_the_run_and_prints_how_to_resume(
     assert said == (
         f"The run goes on. To wait for it: layer-mcp status {run_id} --wait --out 'my art'\n"
     )
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C works differently there")
-def test_ctrl_c_while_the_request_is_out_records_the_run_and_prints_how_to_resume(
-    person: Person, sandbox: RunningSandbox
-) -> None:
-    sandbox.state.knobs.run_seconds = SLOW_SECONDS
-    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=2))
-    with subprocess.Popen(
-        [SCRIPT, "generate", "x", *SMALL],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=person.folder,
-        env=child_environment(dict(person.environment)),
-    ) as process:
-        assert process.stderr is not None
-        deadline = time.monotonic() + 60
-        while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-    [run_id] = sandbox.state.runs
-    assert process.returncode == 130
-    assert said.endswith(f"The run goes on. To wait for it: layer-mcp status {run_id} --wait\n")
-    assert person.json("runs")["runs"][0]["inference_id"] == run_id
 
 
 def test_a_run_of_another_command_is_not_found_in_a_private_sandbox(person: Person) -> None:

@@ -3,20 +3,25 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.hosts import SCRIPT, SMALL_IMAGE
+from ..support.held_requests import (
+    held_answer,
+    recorded_state,
+    wait_until_sent,
+)
+from ..support.hosts import SCRIPT, SMALL_IMAGE, with_constant
 from ..support.sandbox_calls import png
 from ..support.stdio_child import Child, child
 from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
@@ -26,6 +31,12 @@ pytestmark = pytest.mark.process
 SIGNATURE = "c2lnbmF0dXJl"
 SECRET = "pat_0123456789abcdef0123456789abcdef"
 TOOLS = ("execute_inference", "execute_batch")
+IGNORING_HANGUPS = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
 
 
 @contextmanager
@@ -64,89 +75,111 @@ def test_closing_stdin_during_a_wait_ends_the_process_within_two_seconds(
         assert server.process.wait(2) == 0
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_during_a_wait_ends_the_process_within_two_seconds(
     ending: signal.Signals, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with child_in_a_wait(environment, sandbox) as server:
         server.process.send_signal(ending)
-        server.process.wait(2)
+        assert server.process.wait(2) == -ending
 
 
 @contextmanager
 def child_in_a_submission(
     environment: dict[str, str],
     sandbox: RunningSandbox,
-    delay_seconds: float,
     arguments: dict[str, Any] = SMALL_IMAGE,
-) -> Generator[Child]:
-    tool = TOOLS["requests" in arguments]
-    sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=delay_seconds))
-    with child(environment) as server:
+    launcher: Sequence[str] = (),
+) -> Generator[tuple[Child, threading.Event]]:
+    """A child whose paid request is out, and the event that lets its answer arrive."""
+    with held_answer(sandbox) as release, child(environment, launcher=launcher) as server:
         server.initialize()
-        server.call(2, tool, arguments)
-        deadline = time.monotonic() + 20
-        while not sandbox.state.arrived["execute_inference"] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert sandbox.state.arrived["execute_inference"]
-        yield server
-
-
-def recorded_state(environment: dict[str, str]) -> tuple[str, str | None]:
-    """Read the state and run ID of the only submission from the journal."""
-    path = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
-    with closing(sqlite3.connect(path)) as database:
-        [row] = database.execute("SELECT state, run_id FROM runs").fetchall()
-    return row
+        server.call(2, TOOLS["requests" in arguments], arguments)
+        wait_until_sent(sandbox)
+        yield server, release
 
 
 @pytest.mark.slow
 def test_closing_stdin_during_a_submission_ends_the_process_after_the_response_is_recorded(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    with child_in_a_submission(environment, sandbox, 3) as server:
+    with child_in_a_submission(environment, sandbox) as (server, release):
         server.pipe(server.process.stdin).close()
+        release.set()
         assert server.process.wait(20) == 0
     [run_id] = sandbox.state.runs
     assert recorded_state(environment) == ("in_progress", run_id)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("arguments", [SMALL_IMAGE, {"requests": [SMALL_IMAGE]}], ids=TOOLS)
-def test_sigterm_during_a_submission_ends_the_process_after_the_response_is_recorded(
-    arguments: dict[str, Any], environment: dict[str, str], sandbox: RunningSandbox
-) -> None:
-    with child_in_a_submission(environment, sandbox, 3, arguments) as server:
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == -signal.SIGTERM
-    [run_id] = sandbox.state.runs
-    assert recorded_state(environment) == ("in_progress", run_id)
-
-
-@pytest.mark.slow
-def test_a_stopping_server_sends_no_new_request(
+def test_closing_stdout_during_a_submission_ends_the_process_after_the_response_is_recorded(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    with child_in_a_submission(environment, sandbox, 8) as server:
-        server.process.send_signal(signal.SIGTERM)
+    with child_in_a_submission(environment, sandbox) as (server, release):
+        server.pipe(server.process.stdout).close()
+        server.send({"jsonrpc": "2.0", "id": 3, "method": "tools/list"})
+        release.set()
+        # stdin stays open, and nothing more is written to it.
+        assert server.process.wait(20) == 0
+        err = server.pipe(server.process.stderr).read().decode()
+    [run_id] = sandbox.state.runs
+    assert recorded_state(environment) == ("in_progress", run_id)
+    assert "the host has closed the connection" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [SMALL_IMAGE, pytest.param({"requests": [SMALL_IMAGE]}, marks=pytest.mark.slow)],
+    ids=TOOLS,
+)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_during_a_submission_ends_the_process_after_the_response_is_recorded(
+    ending: signal.Signals,
+    arguments: dict[str, Any],
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+) -> None:
+    with child_in_a_submission(environment, sandbox, arguments) as (server, release):
+        server.process.send_signal(ending)
         # The server handles the signal before it reads the next message.
         server.call(3, "execute_inference", SMALL_IMAGE | {"prompt": "another"})
         refused = server.receive()
-        server.process.wait(20)
+        release.set()
+        assert server.process.wait(20) == -ending
+    [run_id] = sandbox.state.runs
+    assert recorded_state(environment) == ("in_progress", run_id)
     assert refused["id"] == 3
     assert refused["result"]["structuredContent"]["error"]["code"] == "SERVER_STOPPED"
-    assert [run.request.prompt for run in sandbox.state.runs.values()] == [SMALL_IMAGE["prompt"]]
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_a_submission_leaves_the_run_as_sending_in_the_journal(
+def test_another_ctrl_c_ends_a_server_that_waits_for_a_response(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
-    with child_in_a_submission(environment, sandbox, 8) as server:
+    launcher = with_constant("layer_mcp.signals", "ECHO_SECONDS", 0)
+    with child_in_a_submission(environment, sandbox, launcher=launcher) as (server, _):
         server.process.send_signal(signal.SIGINT)
-        server.process.wait(2)
+        server.call(3, "execute_inference", SMALL_IMAGE | {"prompt": "another"})
+        assert "SERVER_STOPPED" in json.dumps(server.receive())
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(20) == -signal.SIGINT
     assert recorded_state(environment) == ("sending", None)
+
+
+@pytest.mark.slow
+def test_a_signal_that_the_process_ignores_does_not_end_it(environment: dict[str, str]) -> None:
+    with child(environment, launcher=IGNORING_HANGUPS) as server:
+        server.initialize()
+        server.process.send_signal(signal.SIGHUP)
+        server.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        assert server.receive()["result"]["tools"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from mcp.types import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.server.transport import parse_error_responses
+from layer_mcp.server.transport_stdio import parse_error_responses
 
 from ..support.hosts import IMAGE_MODEL
 from ..support.stdio_child import child

@@ -101,6 +101,15 @@ async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGener
             process.terminate()
 
 
+def with_constant(module: str, name: str, value: float | str) -> tuple[str, ...]:
+    """A launcher of SCRIPT that first gives a constant of one of its modules another value."""
+    code = (
+        f"import sys, {module}; {module}.{name} = {value}; sys.argv = sys.argv[1:];"
+        "from layer_mcp.cli.main import main; sys.exit(main())"
+    )
+    return (sys.executable, "-c", code)
+
+
 def child_environment(settings: dict[str, str]) -> dict[str, str]:
     """What a child process inherits: nothing of the caller's LAYER_ settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -54,10 +54,12 @@ class Child:
 
 
 @contextmanager
-def child(environment: dict[str, str], *arguments: str) -> Generator[Child]:
-    """A child that is ended with the block."""
+def child(
+    environment: dict[str, str], *arguments: str, launcher: Sequence[str] = ()
+) -> Generator[Child]:
+    """A child that is ended with the block; a launcher may start it."""
     with subprocess.Popen(
-        [SCRIPT, *arguments],
+        [*launcher, SCRIPT, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -31,11 +31,13 @@ class SqliteDatabase:
     """One connection, one thread at a time; `find_folder` says where, at the first use.
 
     Without a folder it lives in memory. So it does when the folder cannot be used: `problem` then
-    says why nothing outlives the process.
+    says why nothing outlives the process. A file that could not be opened is tried again by each
+    call, until a run is recorded in memory: moving to the file would forget that one.
     """
 
     def __init__(self, find_folder: Callable[[], Path | None]) -> None:
         self.problem: str | None = None
+        self._has_failed_to_open = False
         self._find_folder = find_folder
         self._process = ProcessLock()
         self._lock = threading.Lock()
@@ -112,7 +114,7 @@ class SqliteDatabase:
             self._connection.close()
             self._connection = None
             self._process.release()
-        if self._connection is None:
+        if self._connection is None or self._can_be_opened_again(self._connection):
             self._connection = self._open()
         self._ended.clear()
         try:
@@ -141,12 +143,23 @@ class SqliteDatabase:
             connection = _connect(str(folder / FILE_NAME))
             self._file = folder / FILE_NAME
             self._identity = _identity(self._file)
+            if self._connection is not None:
+                self._connection.close()
+                self.problem, self._has_failed_to_open = None, False
             return connection
         except (OSError, ValueError, RuntimeError, sqlite3.Error) as error:
             if is_busy(error):
                 raise
             reason = getattr(error, "strerror", None) or str(error)
-            return self._open_in_memory(f"{folder}: {reason}" if folder else reason)
+            self._has_failed_to_open = True
+            return self._connection or self._open_in_memory(
+                f"{folder}: {reason}" if folder else reason
+            )
+
+    def _can_be_opened_again(self, connection: sqlite3.Connection) -> bool:
+        if not self._has_failed_to_open:
+            return False
+        return connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None
 
     def _was_removed(self) -> bool:
         """Return whether the file is no longer in its place: what is written would be lost."""

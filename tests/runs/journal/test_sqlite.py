@@ -194,6 +194,30 @@ async def test_an_unusable_folder_is_a_warning_and_the_rows_are_in_memory(
     assert str(state_folder) in (database.problem or "")
 
 
+async def test_a_database_that_could_not_be_opened_is_opened_by_the_next_call(
+    make_database: MakeDatabase, state_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = make_database()
+    state_folder.parent.write_text("a file in the way")
+    assert await noted(first) == []
+    state_folder.parent.unlink()
+    await note(first)
+    assert await noted(make_database()) == ["file-1"]
+    assert first.problem is None
+    assert len(warnings(caplog)) == 1
+
+
+async def test_runs_in_memory_are_not_forgotten_when_the_folder_can_be_used(
+    database: SqliteDatabase, state_folder: Path
+) -> None:
+    journal = Journal(database, api_url=API, account=ACCOUNT, is_required=False)
+    state_folder.parent.write_text("a file in the way")
+    run = await queued_run(journal)
+    state_folder.parent.unlink()
+    assert await journal.list_runs(RunFilter(), 10) == [run]
+    assert database.problem is not None
+
+
 @pytest.mark.parametrize("place", ["relative", "/a\0b"])
 async def test_a_folder_that_cannot_be_found_fails_no_call(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

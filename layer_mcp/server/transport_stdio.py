@@ -1,69 +1,44 @@
-"""How the server is served: over stdin and stdout, or over HTTP on this machine."""
+"""Serve the server on stdin and stdout, and answer lines that are no messages."""
 
 import json
-import signal
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, cast
 
 import anyio
 from mcp.server.lowlevel import Server
-from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, RequestId
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ..network import LOOPBACK_HOSTS, listen
-from ..settings import SettingsError
-
-HTTP_PATH = "/mcp"
-
 HALF_A_CHARACTER = "Parse error: a text holds half a character (a lone surrogate). Leave it out."
 BATCH = "Invalid request: batches are not supported. Send each request on a line of its own."
 NOT_A_MESSAGE = "Invalid request: this is no message of JSON-RPC 2.0."
 
 
-def serve_http(server: MCPServer[Any], host: str, port: int) -> None:
-    """Serve stateless Streamable HTTP until a signal ends it; print the URL to stderr first.
+async def serve_stdio(
+    server: Server[Any],
+    stopped: anyio.Event | None = None,
+    leave: Callable[[], None] | None = None,
+) -> None:
+    """Serve until stdin ends or `stopped` is set, and answer a line that can't be parsed.
 
-    SIGTERM ends it normally, so exit handlers run.
-
-    Raises:
-        SettingsError: The host is not this machine.
-        OSError: The port is in use.
-    """
-    import uvicorn  # noqa: PLC0415  only HTTP needs it
-
-    if host not in LOOPBACK_HOSTS:
-        raise SettingsError(f"--host must be one of {', '.join(LOOPBACK_HOSTS)}.")
-    with listen(host, port) as listener:
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{listener.getsockname()[1]}{HTTP_PATH}"
-        print(url, file=sys.stderr, flush=True)
-        app = server.streamable_http_app(
-            streamable_http_path=HTTP_PATH, stateless_http=True, host=host
-        )
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        # uvicorn raises the signal again after stopping, which would skip exit handlers.
-        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit())
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-async def serve_stdio(server: Server[Any]) -> None:
-    """Serve until stdin ends, and answer a line that can't be parsed.
-
-    The SDK drops such a line, so a host whose model wrote half an emoji would wait forever.
+    The SDK drops such a line, so a host whose model wrote half an emoji would wait forever. `leave`
+    is called at the end if stdin is still open: the thread that reads it can't be interrupted, so
+    only the end of the process ends it.
     """
     sender, receiver = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    sorting = anyio.CancelScope()
+    is_open = True
 
     async with stdio_server() as (lines, answers):
 
         async def sort_lines() -> None:
+            nonlocal is_open
             # The server closes its streams when it stops.
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError), sorting:
                 async with sender:
                     async for line in lines:
                         if not isinstance(line, ValidationError):
@@ -71,11 +46,22 @@ async def serve_stdio(server: Server[Any]) -> None:
                             continue
                         for error in parse_error_responses(line):
                             await answers.send(SessionMessage(error))
+                    is_open = False
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sort_lines)
-            await server.run(receiver, answers, server.create_initialization_options())
-            tasks.cancel_scope.cancel()
+        async def end_when(stopped: anyio.Event) -> None:
+            await stopped.wait()
+            sorting.cancel()
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(sort_lines)
+                if stopped is not None:
+                    tasks.start_soon(end_when, stopped)
+                await server.run(receiver, answers, server.create_initialization_options())
+                tasks.cancel_scope.cancel()
+        finally:
+            if is_open and leave is not None:
+                leave()
 
 
 def parse_error_responses(error: ValidationError) -> list[JSONRPCError]:
