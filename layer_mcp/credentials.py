@@ -1,11 +1,10 @@
-"""The access token: which texts can be one, and how it's kept in the system's keyring.
+"""The access token in the settings or in the system's keyring.
 
 A keyring may be locked and ask its user, so every wait for it has a limit. Tokens are stored by API
 address: a token for one Layer is never sent to another.
 """
 
 import logging
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,31 +19,10 @@ LOGIN_SECONDS = 60.0
 # keyring's own threshold for a recommended backend.
 MIN_PRIORITY = 1
 
-CREATE_TOKEN_STEP = (
-    "Create a Personal Access Token at app.layer.ai > Settings > Personal Access Tokens."  # noqa: S105
-)
-MAX_TOKEN_LENGTH = 8192
-FOREIGN_TOKENS = (
-    ("sk-ant-", "a key of Anthropic"),
-    ("sk-", "a key of OpenAI or another service"),
-    ("ghp_", "a token of GitHub"),
-    ("github_pat_", "a token of GitHub"),
-    ("gho_", "a token of GitHub"),
-    ("glpat-", "a token of GitLab"),
-    ("xox", "a token of Slack"),
-    ("hf_", "a token of Hugging Face"),
-    ("AIza", "a key of Google"),
-    ("AKIA", "a key of AWS"),
-)
-
 TokenSource = Callable[[], str | None]
 ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger(__name__)
-
-
-class InvalidTokenError(ValueError):
-    """A text that isn't a token for Layer: the fact without the text, then the next step."""
 
 
 class NoKeyringError(Exception):
@@ -59,38 +37,6 @@ def token_source(settings: Settings) -> TokenSource:
     if settings.api_token is not None or settings.sandbox:
         return lambda: settings.api_token
     return StoredToken(lambda: _read(settings.api_url))
-
-
-def parse_token(text: str) -> str:
-    """Return the token in a pasted text, without spaces, line ends, and quotes around it.
-
-    Raises:
-        InvalidTokenError: It isn't a token for Layer.
-    """
-    token = text.strip().strip("\"'").removeprefix("Bearer ").strip()
-    kind = _invalid_kind(token)
-    if kind is not None:
-        raise InvalidTokenError(f"That is {kind}, not a token of Layer. {CREATE_TOKEN_STEP}")
-    return token
-
-
-def foreign_kind(token: str) -> str | None:
-    """Return which other service a token's prefix belongs to, or None."""
-    return next((kind for prefix, kind in FOREIGN_TOKENS if token.startswith(prefix)), None)
-
-
-def _invalid_kind(token: str) -> str | None:
-    if not token:
-        return "an empty text"
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", token):
-        return "an address"
-    if token.startswith(("${", "$")):
-        return "the name of a variable"
-    if any(character.isspace() for character in token):
-        return "more than one word"
-    if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
-        return "a text with characters that a token cannot have"
-    return foreign_kind(token)
 
 
 class StoredToken:

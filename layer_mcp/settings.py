@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from .network import is_loopback
+from .tokens import fits_header, tidy_token
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 JournalPolicy = Literal["required", "optional"]
@@ -67,10 +68,14 @@ def parse_text(_name: str, value: str) -> str:
 
 
 def parse_token(name: str, value: str) -> str:
-    """Accept one word that fits into a header."""
-    if not value.isascii() or not value.isprintable() or " " in value:
+    """Accept one word that fits into a header, and remove what was pasted with it.
+
+    A token of another service isn't refused here: without one, the server starts too.
+    """
+    token = tidy_token(value)
+    if not token or not fits_header(token):
         raise SettingsError(f"{name} must be one word of plain characters.")
-    return value
+    return token
 
 
 def parse_api_url(_name: str, value: str) -> str:

@@ -9,8 +9,9 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
 from layer_mcp import Settings
-from layer_mcp.credentials import InvalidTokenError, StoredToken, parse_token, token_source
+from layer_mcp.credentials import StoredToken, token_source
 from layer_mcp.sandbox import RunningSandbox
+from layer_mcp.tokens import InvalidTokenError, parse_token
 
 from .support.client_home import ClientHome, make_keyring_home
 from .support.hosts import SCRIPT, content_of, error_code, text_of

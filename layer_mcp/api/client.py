@@ -449,7 +449,7 @@ class LayerClient:
         if self._file_transport is None:
             from .file_transport import FileTransport  # noqa: PLC0415
 
-            self._file_transport = FileTransport(self._host_rules)
+            self._file_transport = FileTransport(self._host_rules, lambda: self._http.redactor)
         return self._file_transport
 
 

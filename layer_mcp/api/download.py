@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin
@@ -18,6 +18,7 @@ from .retry import parse_retry_after, retry_delay_seconds, utc_now
 
 MAX_REDIRECTS = 5
 MAX_PAUSE_SECONDS = 5
+MAX_TYPE_LENGTH = 200
 WRITE_BYTES = 1024 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -89,8 +90,10 @@ async def _download_once(
         address = parse_media_url(url, transport.rules)
         async with transport.stream("GET", address) as response:
             if response.status_code == 200:
-                return await _write(response, sink, max_bytes, on_bytes)
-            url = _redirect_url(response, address)
+                downloaded = await _write(response, sink, max_bytes, on_bytes)
+                content_type = transport.clean(downloaded.content_type)[:MAX_TYPE_LENGTH]
+                return replace(downloaded, content_type=content_type)
+            url = transport.clean(_redirect_url(response, address))
     raise LayerError("DOWNLOAD_FAILED", "The media host redirected too often.")
 
 

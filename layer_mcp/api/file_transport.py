@@ -4,7 +4,7 @@ This module imports httpx, so import it at the first transfer.
 """
 
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,8 +14,15 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpx
 
-from ..errors import LayerError, one_sentence
-from ..network import LOOPBACK_HOSTS, is_untrusted_certificate, tls_context
+from ..errors import LayerError
+from ..foreign_json import clean_text
+from ..network import (
+    LOOPBACK_HOSTS,
+    describe_unusable_settings,
+    is_untrusted_certificate,
+    tls_context,
+)
+from ..redact import Redactor
 from ..version import __version__
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
@@ -44,12 +51,17 @@ class FileTransport:
     a second answer of the name service cannot lead elsewhere.
     """
 
-    def __init__(self, rules: HostRules) -> None:
+    def __init__(self, rules: HostRules, redactor: Callable[[], Redactor] = Redactor) -> None:
         self.rules = rules
+        self._redactor = redactor
         self.slots = anyio.Semaphore(MAX_PARALLEL_FILES)
         # One for each host: a connection must not serve another name of the same address, whose
         # certificate was not checked.
         self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
+
+    def clean(self, text: str) -> str:
+        """Return what a host said without the token and unsafe characters."""
+        return clean_text(text, self._redactor())
 
     async def close(self) -> None:
         """Close all connections; a later request opens new ones."""
@@ -125,9 +137,8 @@ class FileTransport:
             try:
                 self._clients[key] = _open_client(proxy)
             # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
-            except Exception as error:
-                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
-                raise LayerError("NETWORK_SETTINGS", sentence) from error
+            except Exception:
+                raise LayerError("NETWORK_SETTINGS", describe_unusable_settings()) from None
         return self._clients[key]
 
 

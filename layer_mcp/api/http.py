@@ -16,9 +16,17 @@ import anyio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from ..credentials import TokenSource, foreign_kind
-from ..errors import LayerError, one_sentence
-from ..network import is_loopback, is_untrusted_certificate, tls_context
+from ..credentials import TokenSource
+from ..errors import LayerError
+from ..foreign_json import clean_body
+from ..network import (
+    describe_unusable_settings,
+    is_loopback,
+    is_untrusted_certificate,
+    tls_context,
+)
+from ..redact import Redactor
+from ..tokens import InvalidTokenError, parse_token
 from ..version import __version__
 from .deadline import run_within
 from .problems import error_from_response, is_layers_own
@@ -38,7 +46,6 @@ MAX_BODY_BYTES = 8_000_000
 # The largest window of zlib, in a gzip wrapper.
 GZIP_WINDOW_BITS = 31
 MAX_CONNECTIONS = 20
-MIN_SECRET_LENGTH = 8
 
 FULL = "Too many requests to Layer are under way here."
 NOT_CONNECTED = "No connection to Layer could be made."
@@ -62,11 +69,12 @@ class Connection:
         trace_prompts: bool = False,
     ) -> None:
         self._token = token
-        self._checked_token: str | None = None
         self._api_url = api_url
         self._limits = limits
         self._trace_prompts = trace_prompts
         self._pool: Pool | None = None
+        self.redactor = Redactor()
+        """Removes the token from what hosts say, once a call has read the token."""
 
     async def close(self) -> None:
         """Close the pool; a later call opens another."""
@@ -175,23 +183,26 @@ class Connection:
                 paid=id_name is not None,
                 before_sending=before_sending,
             )
-            exchange = replace(exchange, body=_without_token(exchange.body, token))
+            exchange = replace(exchange, body=clean_body(exchange.body, self.redactor))
             record_answer(span, exchange.status, exchange.error_type)
             if id_name is not None and (run_id := _find_id(exchange.body, id_name)):
                 span.set_attribute(f"layer.{id_name}", run_id)
             return exchange
 
     async def _read_token(self) -> str:
-        if self._checked_token is not None:
-            return self._checked_token
+        if self.redactor.token is not None:
+            return self.redactor.token
         token = self._token
         if callable(token):
             token = await anyio.to_thread.run_sync(token)
         if not token:
             raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
-        if kind := foreign_kind(token):
-            raise LayerError("UNAUTHENTICATED", f"The token is {kind}, not one of Layer.")
-        self._checked_token = token
+        try:
+            token = parse_token(token)
+        except InvalidTokenError as error:
+            sentence = f"The token is {error.kind}, not one of Layer."
+            raise LayerError("UNAUTHENTICATED", sentence) from None
+        self.redactor = Redactor(token)
         return token
 
     def _open_pool(self, token: str) -> "Pool":
@@ -199,9 +210,8 @@ class Connection:
             try:
                 self._pool = open_pool(self._api_url, token, self._limits)
             # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
-            except Exception as error:
-                sentence = one_sentence(f"The certificate or proxy settings fail: {error}")
-                raise LayerError("NETWORK_SETTINGS", sentence) from error
+            except Exception:
+                raise LayerError("NETWORK_SETTINGS", describe_unusable_settings()) from None
         return self._pool
 
 
@@ -381,7 +391,7 @@ async def _receive(
         await _read_answer(http, build(), progress)
     # A submission that was sent may be charged, so no exception may hide its outcome.
     except Exception as error:
-        logger.debug("A request to Layer failed: %r", error)
+        logger.debug("A request to Layer failed: %s", type(error).__name__)
         return _fault_exchange(error, progress)
     return progress.exchange()
 
@@ -483,8 +493,3 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT | None:
 def _find_id(body: bytes, id_name: str) -> str | None:
     found = re.search(rb'"%b"\s*:\s*"([^"\\]{1,100})"' % id_name.encode(), body)
     return found[1].decode(errors="replace") if found else None
-
-
-def _without_token(body: bytes, token: str) -> bytes:
-    """Return the answer without the token, so that nothing read from it can show the token."""
-    return body.replace(token.encode(), b"[token]") if len(token) >= MIN_SECRET_LENGTH else body

@@ -273,9 +273,9 @@ async def _ask_once(
         code = STORAGE_CODE.search(await _read_start(response))
         return _Answer(
             status=response.status_code,
-            location=response.headers.get("location", ""),
+            location=transport.clean(response.headers.get("location", "")),
             range=response.headers.get("range", ""),
-            reason=code[1].decode() if code else f"HTTP {response.status_code}",
+            reason=transport.clean(code[1].decode()) if code else f"HTTP {response.status_code}",
         )
 
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..credentials import InvalidTokenError, find_keyring_name
+from ..credentials import find_keyring_name
 from ..settings import TOOLSETS, Settings, SettingsError, Toolset, parse_toolsets
+from ..tokens import InvalidTokenError
 from .login import NoTokenError, PlacedToken, place_token
 from .parser import EXIT_FAILED, EXIT_OK, EXIT_USAGE, unicode_text
 

@@ -5,16 +5,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..credentials import (
-    InvalidTokenError,
-    NoKeyringError,
-    delete_token,
-    find_keyring_name,
-    parse_token,
-    read_token,
-    store_token,
-)
+from ..credentials import NoKeyringError, delete_token, find_keyring_name, read_token, store_token
 from ..settings import Settings
+from ..tokens import InvalidTokenError, parse_token
 from .output import plain
 from .parser import EXIT_FAILED, EXIT_OK
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from ..credentials import InvalidTokenError, parse_token
+from ..tokens import InvalidTokenError, parse_token
 from .catalog import Client
 from .command import ServerCommand
 from .errors import ClientConfigError, ConfigSyntaxError, NotEditableError

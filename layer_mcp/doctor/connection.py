@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping
@@ -18,14 +17,11 @@ import anyio
 from ..api.problems import SENTENCES
 from ..api.retry import Limits
 from ..errors import LayerError
-from ..network import is_loopback
+from ..network import Proxy, is_loopback, parse_proxy, proxy_variable
 from .timeout import run_with_timeout
 
 if TYPE_CHECKING:
     from ..api.http import Exchange
-
-DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-PROXY_SCHEMES = ("https", "http", "all")
 
 LOOKUP_SECONDS = 2.0
 CONNECT_SECONDS = 2.0
@@ -46,24 +42,6 @@ OWN_MESSAGE_CODES = (
     "UNEXPECTED_REDIRECT",
     "UNEXPECTED_RESPONSE",
 )
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy and the variable that names it. The URL has no user name and no password."""
-
-    variable: str
-    url: str
-    host: str
-    port: int
-
-
-class InvalidProxyError(ValueError):
-    """A proxy setting that isn't the URL of a proxy; `variable` names the setting."""
-
-    def __init__(self, variable: str) -> None:
-        super().__init__(variable)
-        self.variable = variable
 
 
 @dataclass(frozen=True)
@@ -89,13 +67,7 @@ def find_proxy(api_url: str) -> Proxy | None:
         return None
     proxies = getproxies()
     scheme = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), None)
-    return None if scheme is None else _parse_proxy(_proxy_variable(scheme), proxies[scheme])
-
-
-def list_proxy_variables() -> tuple[str, ...]:
-    """Return the variables that name a proxy, whether or not it's used for the API."""
-    proxies = getproxies()
-    return tuple(_proxy_variable(scheme) for scheme in PROXY_SCHEMES if proxies.get(scheme))
+    return None if scheme is None else parse_proxy(proxy_variable(scheme), proxies[scheme])
 
 
 def proxy_credentials(environ: Mapping[str, str]) -> set[str]:
@@ -140,26 +112,6 @@ def safe_message(error: LayerError) -> str:
     if error.code in OWN_MESSAGE_CODES:
         return error.message
     return SENTENCES.get(error.code, f"it answered {error.code}.")
-
-
-def _proxy_variable(scheme: str) -> str:
-    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
-    # Without a variable, the proxy comes from the settings of macOS or Windows.
-    return next((name for name in names if os.environ.get(name)), "the system's proxy setting")
-
-
-def _parse_proxy(variable: str, url: str) -> Proxy:
-    url = url if "://" in url else f"http://{url}"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise InvalidProxyError(variable) from None
-    if not host or parts.scheme not in DEFAULT_PORTS:
-        raise InvalidProxyError(variable)
-    port = port or DEFAULT_PORTS[parts.scheme]
-    bracketed_host = f"[{host}]" if ":" in host else host
-    return Proxy(variable, f"{parts.scheme}://{bracketed_host}:{port}", host, port)
 
 
 async def _find_tcp_problem(host: str, port: int) -> str | None:

@@ -5,15 +5,10 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 
 from ..clients.entries import TOKEN_NAMES
-from ..credentials import (
-    CREATE_TOKEN_STEP,
-    InvalidTokenError,
-    find_keyring_name,
-    parse_token,
-    token_source,
-)
+from ..credentials import find_keyring_name, token_source
 from ..errors import next_step_for
 from ..settings import Settings
+from ..tokens import CREATE_TOKEN_STEP, InvalidTokenError, parse_token, tidy_token
 from .clients import find_configured_clients
 from .connection import proxy_credentials
 from .types import Finding, Setup, fail, ok, warn
@@ -59,14 +54,11 @@ def check_token(setup: Setup) -> Finding:
     if token is None:
         return fail("none is set, and none is stored", next_step_for("MISSING_TOKEN"))
     try:
-        bare = parse_token(token.value)
+        parse_token(token.value)
     except InvalidTokenError as error:
         return fail(
             f"{token.place}. {error}".removesuffix(f" {CREATE_TOKEN_STEP}"), CREATE_TOKEN_STEP
         )
-    if bare != token.value:
-        fix = "Set it without quotes and without Bearer, or run layer-mcp login."
-        return fail(f"{token.place}, with quotes or Bearer around it", fix)
     return ok(token.place)
 
 
@@ -91,7 +83,8 @@ def known_secrets(setup: Setup) -> set[str]:
     """Return the tokens and proxy credentials that are known so far."""
     # A search may take seconds, so a token that hasn't been searched for isn't included.
     found = setup.peek(find_token)
-    tokens = {setup.environ.get(name, "").strip() for name in TOKEN_NAMES}
+    written = [setup.environ.get(name, "") for name in TOKEN_NAMES]
+    tokens = {token for text in written for token in (text.strip(), tidy_token(text))}
     tokens |= {setup.settings.api_token or "", found.value if found else ""}
     secrets = tokens | proxy_credentials(setup.environ)
     return {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}
@@ -110,6 +103,6 @@ def hide_secrets(finding: Finding, secrets: Collection[str]) -> Finding:
 def _place_of(token: str, setup: Setup) -> str:
     if setup.is_own_sandbox:
         return "the sandbox's own"
-    names = (name for name in TOKEN_NAMES if setup.environ.get(name, "").strip() == token)
+    names = (name for name in TOKEN_NAMES if tidy_token(setup.environ.get(name, "")) == token)
     name = next(names, None)
     return f"set as {name}" if name else f"stored in {find_keyring_name() or 'the keyring'}"

@@ -4,15 +4,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import LayerError
-from ..network import tls_context
-from .connection import (
-    DEFAULT_PORTS,
+from ..network import (
+    PROXY_PORTS,
     InvalidProxyError,
-    Ping,
     Proxy,
+    list_proxy_variables,
+    tls_context,
+)
+from .connection import (
+    Ping,
     find_connection_problem,
     find_proxy,
-    list_proxy_variables,
     ping_api,
     safe_message,
 )
@@ -66,7 +68,7 @@ def check_api(setup: Setup) -> Finding:
     url = setup.settings.api_url
     if setup.get(_find_proxy) is None:
         parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        port = parts.port or PROXY_PORTS[parts.scheme]
         problem = find_connection_problem(parts.hostname or "", port)
         if problem is not None:
             fix = "Check the network and LAYER_API_URL. Some networks need HTTPS_PROXY."

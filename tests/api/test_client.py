@@ -1,6 +1,8 @@
 """LayerClient against the sandbox: what it sends, what it sends again, what it says."""
 
 import json
+import logging
+import traceback
 from collections import Counter
 from collections.abc import AsyncGenerator
 
@@ -443,3 +445,26 @@ async def test_an_id_cannot_leave_its_place_in_the_address(
     with pytest.raises(LayerError):
         await layer.get_inference("../../../workspaces?x=")
     assert arrived(sandbox)["list_workspaces"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", '"http://user:hush@proxy.test:3128"'),
+        ("https_proxy", "http://user:hush@proxy.test:port"),
+        ("ALL_PROXY", "hush://user:hush@proxy.test"),
+        ("NO_PROXY", "proxy.test:hush"),
+        ("SSL_CERT_FILE", "/hush/file.pem"),
+    ],
+)
+async def test_an_unusable_network_setting_is_named_and_its_value_is_not_shown(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv(name, value)
+    async with LayerClient("t", workspace=UNKNOWN_ID, api_url="https://layer.test/api") as layer:
+        with pytest.raises(LayerError, match=name) as caught:
+            await layer.execute_inference(REQUEST)
+    assert caught.value.code == "NETWORK_SETTINGS"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hush" not in shown + caplog.text

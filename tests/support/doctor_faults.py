@@ -93,11 +93,6 @@ def _foreign_token(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_API_KEY=f"sk-ant-{TOKEN}")
 
 
-@fault("token in quotes", "token", "failed", "with quotes", "without quotes")
-def _quoted_token(folder: Path) -> Home:
-    yield from healthy_home(folder, LAYER_API_KEY=f'"{TOKEN}"')
-
-
 @fault("token of two words", "settings", "failed", "LAYER_TOKEN must be one word", "Correct")
 def _two_words(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_API_KEY=f"{TOKEN} {TOKEN}")

@@ -1,0 +1,103 @@
+"""Removes the access token from text, in every form in which a host may repeat it."""
+
+import html
+import re
+from base64 import b64encode
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import unquote
+
+REPLACEMENT = "[token]"
+# Removing a shorter one would also remove parts of ordinary words.
+MIN_TOKEN_LENGTH = 8
+MAX_ENCODINGS = 8
+
+REPEATED_PERCENT = re.compile("%(?:25)+")
+ESCAPE = re.compile(r"""\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["'/\\]))""", re.IGNORECASE)
+# It may be broken into lines.
+REST_OF_BASE64 = r"[A-Za-z0-9+/_=\r\n-]*"
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Removes one token; without a token it changes nothing."""
+
+    token: str | None = field(default=None, repr=False)
+
+    def redact(self, text: str) -> str:
+        """Return text without the token, plain, escaped, or in percent, base64, or hex form.
+
+        If the token was escaped, the rest of the text comes without escapes too.
+        """
+        if self._secret is None or len(text) < len(self._secret):
+            return text
+        text = decoded = self._remove(text)
+        for _ in range(MAX_ENCODINGS):
+            escaped, decoded = decoded, _decode_once(decoded)
+            if decoded == escaped:
+                return text if not self._is_broken_up(decoded) else REPLACEMENT
+            without = self._remove(decoded)
+            if without != decoded:
+                text = decoded = without
+        # Nothing honest is encoded this often, and what is inside is unknown.
+        return REPLACEMENT
+
+    def may_hold(self, text: str) -> bool:
+        """Return whether text has the token in a form without escapes."""
+        if self._secret is None:
+            return False
+        lower = text.lower()
+        return any(form in lower for form in self._plain_forms) or any(
+            form in text for form in self._base64_forms
+        )
+
+    @cached_property
+    def _secret(self) -> str | None:
+        has_token = self.token is not None and len(self.token) >= MIN_TOKEN_LENGTH
+        return self.token if has_token else None
+
+    @cached_property
+    def _plain_forms(self) -> tuple[str, ...]:
+        """The forms in lower case that are found in any case."""
+        secret = self._secret or ""
+        return secret.lower(), secret.encode().hex()
+
+    @cached_property
+    def _base64_forms(self) -> tuple[str, ...]:
+        """What any base64 of a text with the token has, by the token's place in it."""
+        forms: list[str] = []
+        secret = (self._secret or "").encode()
+        for before in range(3):
+            encoded = b64encode(bytes(before) + secret).decode()
+            # Only characters that have no bits of what is before and after the token.
+            form = encoded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+            forms += [form, form.replace("+", "-").replace("/", "_")]
+        return tuple(dict.fromkeys(forms))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        plain = "|".join(map(re.escape, self._plain_forms))
+        base64 = "|".join(map(re.escape, self._base64_forms))
+        return re.compile(f"(?i:{plain})|(?:{base64}){REST_OF_BASE64}")
+
+    def _remove(self, text: str) -> str:
+        return self._pattern.sub(REPLACEMENT, text) if self.may_hold(text) else text
+
+    def _is_broken_up(self, text: str) -> bool:
+        """Return whether the token is there with blanks or line breaks in it."""
+        parts = text.split()
+        return len(parts) > 1 and self.may_hold("".join(parts))
+
+
+def _decode_once(text: str) -> str:
+    """Return text without one layer of percent-encoding, backslashes, and HTML entities."""
+    if "%" in text:
+        text = unquote(REPEATED_PERCENT.sub("%", text), errors="replace")
+    if "\\" in text:
+        text = ESCAPE.sub(_unescape, text)
+    return html.unescape(text) if "&" in text else text
+
+
+def _unescape(found: re.Match[str]) -> str:
+    code = found[1] or found[2]
+    return chr(int(code, 16)) if code else found[3]
