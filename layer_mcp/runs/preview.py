@@ -16,6 +16,7 @@ from ..api.client import LayerClient
 from ..api.media_files import MEGABYTE, is_image, sniff
 from ..api.models import Output
 from ..errors import LayerError
+from ..folders import PrivateFolders, read_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,11 +55,12 @@ async def make_preview(
     paths: Mapping[int, Path],
     *,
     limiter: anyio.CapacityLimiter,
+    private: PrivateFolders | None = None,
 ) -> bytes | None:
     """Load the outputs that can be seen and draw them as one small JPEG, or return None.
 
-    `paths` are those of the saved outputs by their numbers, from 1. Threads that draw take a
-    token of `limiter`.
+    `paths` are those of the saved outputs by their numbers, from 1; files in `private` are not
+    opened. Threads that draw take a token of `limiter`.
     """
     # What cannot be seen keeps its place, so that the numbers are those of the outputs.
     pictures: list[SmallPicture | None] = [None] * min(len(outputs), MAX_PICTURES)
@@ -66,7 +68,9 @@ async def make_preview(
 
     async def load(index: int) -> None:
         async with slots:
-            data = await _load(client, outputs[index], paths.get(index + 1))
+            data = await _load(
+                client, outputs[index], paths.get(index + 1), private or PrivateFolders()
+            )
             if data:
                 # Nothing in it changes anything: the thread may be left at the deadline.
                 pictures[index] = await to_thread.run_sync(
@@ -290,12 +294,14 @@ def _encode(sheet: "Image.Image") -> bytes:
     return _encode(sheet.reduce(2))
 
 
-async def _load(client: LayerClient, output: Output, path: Path | None) -> bytes:
+async def _load(
+    client: LayerClient, output: Output, path: Path | None, private: PrivateFolders
+) -> bytes:
     """Return a picture of an output: Layer's small one, else the output; empty for none."""
     if not output.preview_url and not is_image(output.content_type):
         return b""
     if path and not output.preview_url:
-        return await to_thread.run_sync(_read_small_file, path)
+        return await to_thread.run_sync(_read_small_file, path, private)
     sink = io.BytesIO()
     try:
         url = output.preview_url or output.url or ""
@@ -306,8 +312,8 @@ async def _load(client: LayerClient, output: Output, path: Path | None) -> bytes
     return sink.getvalue()
 
 
-def _read_small_file(path: Path) -> bytes:
+def _read_small_file(path: Path, private: PrivateFolders) -> bytes:
     try:
-        return path.read_bytes() if path.stat().st_size <= MAX_PICTURE_BYTES else b""
+        return read_file(path, MAX_PICTURE_BYTES, private) or b""
     except OSError:
         return b""

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-FOLDER_NAME = "servers"
+from ...paths import LOCKS_FOLDER
+
+FOLDER_NAME = LOCKS_FOLDER
 SWEEP_SECONDS = 3_600
 
 
