@@ -5,14 +5,18 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .errors import LayerError
+from .folders import PrivateFolders
 from .settings import Settings
 
 DEFAULT_OUTPUT_FOLDER = "Layer"
+# In the state folder: a file for each process that runs, which it holds a lock on.
+LOCKS_FOLDER = "servers"
 ADDRESSES = ("http:", "https:", "data:", "blob:")
 MAX_SHOWN_PATH = 200
 
@@ -41,8 +45,59 @@ def output_folder(settings: Settings) -> Path:
         raise LayerError("FOLDER_NOT_WRITABLE", sentence) from None
 
 
+@dataclass(frozen=True)
+class Folders:
+    """The folders of the settings with links followed, as they were when this was made.
+
+    One that becomes a link to elsewhere later is not followed there.
+    """
+
+    settings: Settings
+    inputs: tuple[Path, ...]
+    output: Path | None
+
+    @classmethod
+    def pin(cls, settings: Settings) -> "Folders":
+        """Follow the links of the settings' folders, once."""
+        try:
+            inputs = tuple(map(_pin, input_folders(settings)))
+        except LayerError:
+            inputs = ()
+        try:
+            return cls(settings, inputs, _pin(output_folder(settings)))
+        except LayerError:
+            return cls(settings, inputs, None)
+
+    def input_roots(self) -> tuple[Path, ...]:
+        """Return the folders whose files may be read.
+
+        Raises:
+            LayerError: FOLDER_NOT_WRITABLE, when there is no folder at all.
+        """
+        return self.inputs or input_folders(self.settings)
+
+    def output_root(self) -> Path:
+        """Return the folder that outputs are saved to; it may not exist yet.
+
+        Raises:
+            LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
+        """
+        return self.output or output_folder(self.settings)
+
+    def private(self) -> PrivateFolders:
+        """Return the journal's folders, whose files must not be opened."""
+        try:
+            folder = state_folder(self.settings)
+        except RuntimeError:
+            folder = None
+        if folder is None:
+            return PrivateFolders()
+        allowed = (*self.inputs, *([self.output] if self.output else []))
+        return PrivateFolders((folder, folder / LOCKS_FOLDER), allowed)
+
+
 def output_subfolder(root: Path, wanted: str | None) -> Path:
-    """Return the output folder, or the folder below it that an agent asked for.
+    """Return the output folder, or the real path of the folder below it that an agent asked for.
 
     Raises:
         LayerError: INVALID_FOLDER, for any other folder.
@@ -50,18 +105,40 @@ def output_subfolder(root: Path, wanted: str | None) -> Path:
     if wanted is None:
         return root
     absolute = Path(wanted)
-    if absolute.is_absolute() and absolute.is_relative_to(root):
-        wanted = str(absolute.relative_to(root))
+    real = _resolve(absolute) if absolute.is_absolute() else None
+    if real is not None and real.is_relative_to(root):
+        wanted = str(real.relative_to(root))
     folder = root.joinpath(*safe_folder_parts(wanted))
-    if not is_below(root, folder):
+    real = resolve_below(root, folder)
+    if real is None:
         raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
-    return folder
+    return real
 
 
-def is_below(root: Path, folder: Path) -> bool:
-    """Return whether a folder is the root or below it once links are followed."""
-    real_root, real = _resolve(root), _resolve(folder)
-    return real_root is not None and real is not None and real.is_relative_to(real_root)
+def resolve_below(root: Path, folder: Path) -> Path | None:
+    """Return the real path of a folder if it is the root or below it, else None."""
+    real = _resolve(folder)
+    return real if real is not None and real.is_relative_to(root) else None
+
+
+def resolve_parent(path: Path) -> Path:
+    """Return the absolute path of a file with the links of its folder followed, but not its own."""
+    absolute = path.absolute()
+    return _pin(absolute.parent) / absolute.name
+
+
+def resolve_output(folder: Path, root: Path | None) -> Path:
+    """Return the real path of a folder to save to; one in the output folder must stay there.
+
+    Raises:
+        LayerError: INVALID_FOLDER, when a link leads out of the output folder or nowhere.
+    """
+    folder = folder.absolute()
+    real = _resolve(folder)
+    is_inside = root is not None and folder.is_relative_to(root)
+    if real is None or (root is not None and is_inside and not real.is_relative_to(root)):
+        raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
+    return real
 
 
 def safe_folder_parts(folder: str) -> tuple[str, ...]:
@@ -154,8 +231,10 @@ def input_folders(settings: Settings) -> tuple[Path, ...]:
     return wanted if outputs in wanted else (*wanted, outputs)
 
 
-def find_write_problem(folder: Path) -> str | None:
+def find_write_problem(folder: Path, private: PrivateFolders | None = None) -> str | None:
     """Return why files can't be written to a folder, or None. It may not exist yet."""
+    if private is not None and private.has_path(_pin(folder)):
+        return "it is the folder of the journal"
     existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     try:
         # Permissions aren't enough: they say nothing about root or read-only disks.
@@ -169,8 +248,8 @@ def find_write_problem(folder: Path) -> str | None:
 def resolve_input(path: str, folders: Sequence[Path]) -> Path:
     """Return the real path of a file that may be read; a relative path is looked up in each folder.
 
-    Links are followed before the folders are compared, so no link leads out of them. The error says
-    nothing about what is outside.
+    The folders are given by their real paths. Links are followed before the folders are compared,
+    so no link leads out of them. The error says nothing about what is outside.
 
     Raises:
         LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND if the text is not a path.
@@ -179,12 +258,11 @@ def resolve_input(path: str, folders: Sequence[Path]) -> Path:
     if leads_to_network(given, folders):
         raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
     candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
-    real_folders = [real for real in map(_resolve, folders) if real is not None]
     real_paths = [_resolve(candidate) for candidate in candidates]
     allowed = [
         real
         for real in real_paths
-        if real is not None and any(real.is_relative_to(folder) for folder in real_folders)
+        if real is not None and any(real.is_relative_to(folder) for folder in folders)
     ]
     leads_out = any(
         real not in allowed and os.path.islink(candidate)
@@ -241,6 +319,10 @@ def _find_current_folder() -> tuple[Path, ...]:
     except OSError:
         return ()
     return () if current == Path(current.anchor) else (current,)
+
+
+def _pin(folder: Path) -> Path:
+    return _resolve(folder) or folder
 
 
 def _resolve(path: Path) -> Path | None:

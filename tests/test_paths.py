@@ -10,6 +10,7 @@ import pytest
 from layer_mcp import LayerError, Settings
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.paths import (
+    Folders,
     input_folders,
     leads_to_network,
     output_folder,
@@ -139,7 +140,9 @@ def test_a_link_that_stays_inside_leads_to_its_file(root: Path) -> None:
 
 def test_an_allowed_folder_may_be_a_link_itself(root: Path) -> None:
     (root.parent / "short").symlink_to(root)
-    assert resolve_input("a.png", [root.parent / "short"]) == root / "a.png"
+    folders = Folders.pin(Settings(input_dirs=(str(root.parent / "short"),))).input_roots()
+    assert resolve_input("a.png", folders) == root / "a.png"
+    assert resolve_input(str(root.parent / "short" / "a.png"), folders) == root / "a.png"
 
 
 def test_a_link_that_leads_out_of_one_folder_is_not_looked_up_in_the_next(

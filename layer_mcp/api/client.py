@@ -5,7 +5,7 @@ async with LayerClient.from_env() as layer:
     run = await layer.wait(started.inference_id, timeout_seconds=300)
 """
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,8 @@ from anyio import to_thread
 
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError
+from ..folders import PrivateFolders
+from ..paths import Folders, resolve_parent
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from .fields import is_uuid
 from .host_rules import host_rules
@@ -83,6 +85,7 @@ class LayerClient:
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         trace_prompts: bool = False,
+        private_folders: Callable[[], PrivateFolders] = PrivateFolders,
     ) -> None:
         self._token = token
         self._workspace = workspace
@@ -91,6 +94,7 @@ class LayerClient:
         self._trace_prompts = trace_prompts
         self._host_rules = host_rules(self._api_url, media_hosts)
         self._max_upload_bytes = max_upload_bytes
+        self._private_folders = private_folders
         self._max_download_bytes = max_download_bytes
         self._connection: Connection | None = None
         self._file_transport: FileTransport | None = None
@@ -122,6 +126,7 @@ class LayerClient:
             max_upload_bytes=settings.max_upload_mb * MEGABYTE,
             max_download_bytes=settings.max_download_mb * MEGABYTE,
             trace_prompts=settings.trace_prompts,
+            private_folders=Folders.pin(settings).private,
         )
 
     async def __aenter__(self) -> Self:
@@ -350,7 +355,11 @@ class LayerClient:
 
         with ExitStack() as stack:
             if isinstance(file, Path):
-                media = open_media_file(file, max_bytes=self._max_upload_bytes)
+                media = open_media_file(
+                    resolve_parent(file),
+                    max_bytes=self._max_upload_bytes,
+                    private=self._private_folders(),
+                )
                 file = await to_thread.run_sync(stack.enter_context, media)
             workspace_id = await self.workspace_id(workspace)
             self._uploader = self._uploader or Uploader(self._files, self._request_url)

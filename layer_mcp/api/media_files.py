@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from ..errors import LayerError
+from ..folders import NotAFileError, PrivateFileError, PrivateFolders, open_file
 
 EXTENSION_BY_TYPE = {
     "image/png": "png",
@@ -62,13 +62,6 @@ CHUNK_BYTES = 1024 * 1024
 HEAD_BYTES = 64
 MEGABYTE = 1024 * 1024
 DEFAULT_MAX_BYTES = 64 * MEGABYTE
-# Opening a pipe would wait for a writer; a link in the last place was not what was checked.
-OPEN_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 @dataclass(frozen=True)
@@ -84,13 +77,6 @@ class LocalFile:
     sha256: str
     stream: FileIO = field(repr=False)
     changed_at_ns: int = field(repr=False)
-
-    def is_at(self, path: Path) -> bool:
-        """Return whether a path leads to this very file now."""
-        try:
-            return os.path.samestat(os.fstat(self.stream.fileno()), path.stat())
-        except OSError:
-            return False
 
     def read_from(self, offset: int) -> bytes:
         """Read the next bytes, at most a megabyte; empty at the end.
@@ -111,14 +97,21 @@ class LocalFile:
 
 
 @contextmanager
-def open_media_file(path: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Generator[LocalFile]:
+def open_media_file(
+    path: Path,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    private: PrivateFolders | None = None,
+) -> Generator[LocalFile]:
     """Open a file whose content is one of the six media types that Layer takes.
 
+    The path is the real one: no link in it is followed. Files in `private` are not even opened.
+
     Raises:
-        LayerError: FILE_NOT_FOUND, NOT_A_FILE, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE or
-            FILE_TYPE_NOT_SUPPORTED.
+        LayerError: PATH_NOT_ALLOWED, FILE_NOT_FOUND, NOT_A_FILE, FILE_UNREADABLE, FILE_EMPTY,
+            FILE_TOO_LARGE or FILE_TYPE_NOT_SUPPORTED.
     """
-    with _open(path) as stream:
+    with _open(path, private or PrivateFolders()) as stream:
         try:
             file = _check(path, stream, max_bytes)
         except OSError as error:
@@ -126,27 +119,23 @@ def open_media_file(path: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Genera
         yield file
 
 
-def _open(path: Path) -> FileIO:
+def _open(path: Path, private: PrivateFolders) -> FileIO:
     try:
-        descriptor = os.open(path, OPEN_FLAGS)
+        return open_file(path, private)
+    except PrivateFileError:
+        sentence = f"{path} belongs to layer-mcp's own journal and cannot be used."
+        raise LayerError("PATH_NOT_ALLOWED", sentence, next_step="Use another file.") from None
     # ValueError: a NUL or half a surrogate pair, which no path can have.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise LayerError("FILE_NOT_FOUND", f"There is no file {path}.") from None
+    except NotAFileError:
+        raise LayerError("NOT_A_FILE", f"{path} is a folder or no regular file.") from None
     except OSError as error:
-        # Windows opens no folders, and says that they are not permitted.
-        is_folder = os.path.isdir(path)
-        raise _not_a_file(path) if is_folder else _unreadable(path, error) from None
-    try:
-        return FileIO(descriptor, "rb")
-    except IsADirectoryError:
-        os.close(descriptor)
-        raise _not_a_file(path) from None
+        raise _unreadable(path, error) from None
 
 
 def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
     facts = os.fstat(stream.fileno())
-    if not stat.S_ISREG(facts.st_mode):
-        raise _not_a_file(path)
     if facts.st_size == 0:
         raise LayerError("FILE_EMPTY", f"{path} is empty.")
     if facts.st_size > max_bytes:
@@ -160,10 +149,6 @@ def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
     stream.seek(0)
     sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return LocalFile(path, content_type, facts.st_size, sha256, stream, facts.st_mtime_ns)
-
-
-def _not_a_file(path: Path) -> LayerError:
-    return LayerError("NOT_A_FILE", f"{path} is a folder or no regular file.")
 
 
 def _unreadable(path: Path, error: OSError) -> LayerError:

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -13,7 +12,7 @@ from ..api.models import PriceEstimate
 from ..arguments import parse_arguments
 from ..errors import LayerError
 from ..next_steps import SAME_GENERATION, after_price
-from ..paths import find_write_problem, output_folder
+from ..paths import Folders, find_write_problem, output_folder
 from ..runs.references import InferenceDraft, OnUpload
 from ..runs.rules import check_answer
 from ..runs.service import Runs
@@ -61,7 +60,7 @@ def generate(options: argparse.Namespace, settings: Settings, screen: Screen) ->
     request = read_request(options)
     settings = replace(settings, output_dir=options.out or settings.output_dir)
     settings = allow_named_files(settings, options)
-    _check_writable(output_folder(settings))
+    _check_writable(settings)
     shows_pictures = not options.json and not options.no_wait
     pictures = choose_image_display(options.picture if shows_pictures else "never")
     submission = Submission()
@@ -128,9 +127,10 @@ def _price_lines(
         yield line(SIMULATED_LINE)
 
 
-def _check_writable(folder: Path) -> None:
-    """Make sure of the folder before anything is paid for."""
-    problem = find_write_problem(folder)
+def _check_writable(settings: Settings) -> None:
+    """Make sure of the output folder before anything is paid for."""
+    folder = output_folder(settings)
+    problem = find_write_problem(folder, Folders.pin(settings).private())
     if problem is not None:
         raise UsageError(f"Nothing can be saved in {folder}: {problem}. Name another with --out.")
 

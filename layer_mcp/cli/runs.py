@@ -143,7 +143,8 @@ async def _read_list(runs: Runs, options: argparse.Namespace) -> _RunList:
     page = replace(wanted, before=parse_cursor(options.cursor))
     found = await runs.list(page, limit + 1)
     shown = found[:limit]
-    rows = [await to_thread.run_sync(row_as_json, run) for run in shown]
+    private = runs.folders.private()
+    rows = [await to_thread.run_sync(row_as_json, run, private) for run in shown]
     if options.batch:
         # It is the same in all of them.
         for row in rows:

@@ -1,12 +1,14 @@
 """Reads a client's configuration file, and replaces it atomically with a backup next to it."""
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..folders import read_bounded
 from .errors import ClientConfigError
 
 BACKUP_ENDING = ".layer-mcp-backup"
@@ -76,7 +78,7 @@ def read_config(path: Path) -> ConfigFile:
                 f"{path} has {size} MB, more than the {most} MB that are edited here.",
                 "Paste what layer-mcp config prints.",
             )
-        return ConfigFile(path, target, target.read_bytes())
+        return ConfigFile(path, target, _read_bytes(target))
     except OSError as error:
         raise ClientConfigError(
             f"{path} cannot be read: {_reason(error)}.", "Check its permissions and links."
@@ -117,7 +119,7 @@ def remove_config(file: ConfigFile) -> None:
 
 
 def read_backup(file: ConfigFile) -> bytes | None:
-    """Return the backup's bytes, or None if there is no readable one."""
+    """Return the backup's bytes, or None if there is no readable one of a usual size."""
     with contextlib.suppress(OSError):
         return _read_bytes(file.backup)
     return None
@@ -154,7 +156,13 @@ def _refuse_changed(file: ConfigFile) -> None:
 
 
 def _read_bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if os.path.lexists(path) else None
+    if not os.path.lexists(path):
+        return None
+    with path.open("rb") as file:
+        raw = read_bounded(file, MAX_BYTES)
+    if raw is None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return raw
 
 
 def _decode(path: Path, raw: bytes) -> str:

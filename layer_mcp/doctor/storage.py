@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import LayerError
-from ..paths import find_write_problem, input_folders, output_folder, state_folder
+from ..paths import Folders, find_write_problem, input_folders, output_folder, state_folder
 from .journal_health import Health, Trouble, journal_health
 from .types import Finding, Setup, fail, ok, warn
 
@@ -18,7 +18,7 @@ def check_output_folder(setup: Setup) -> Finding:
         folder = output_folder(setup.settings)
     except LayerError as error:
         return fail(error.message, fix)
-    problem = find_write_problem(folder)
+    problem = find_write_problem(folder, Folders.pin(setup.settings).private())
     if problem is not None:
         return fail(f"{folder}: {problem}", fix)
     if folder.exists():

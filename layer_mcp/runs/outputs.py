@@ -6,21 +6,23 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 import anyio
 from anyio import to_thread
 from pydantic import BaseModel
 
-from ..api.media_files import MEDIA_TYPES, extension_for
+from ..api.media_files import MEDIA_TYPES, MEGABYTE, extension_for
 from ..api.models import Output
 from ..errors import LayerError
+from ..folders import LinkError, OpenFolder, PrivateFileError, PrivateFolders, open_folder
 from ..version import __version__
 from .file_names import numbered, output_name, slug_of
 from .types import Run, without_nulls
@@ -35,6 +37,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART_NAME = re.compile(r"\.[0-9a-f]{32}\.part")
 STALE_SECONDS = 3600
 HEAD_BYTES = 64
+# Many times what a record of a long prompt and a hundred files has.
+MAX_RECORD_BYTES = 4 * MEGABYTE
 # Blanks, and the mark of UTF-8.
 BEFORE_TEXT = b" \t\r\n\xef\xbb\xbf"
 
@@ -130,15 +134,44 @@ async def save_outputs(
     max_bytes: int,
     is_simulated: bool = False,
     on_bytes: OnBytes | None = None,
+    private: PrivateFolders | None = None,
 ) -> SavedOutputs:
     """Save the outputs of a finished run, all or those with these numbers (from 1).
+
+    The folder is given by its real path, and made if need be; no link in it is followed. It stays
+    open until everything is saved, so that what is put in its place meanwhile gets nothing.
 
     What the record says is saved and is still there is not downloaded again; the record keeps what
     was removed. A file that fails does not keep the others away.
 
     Raises:
-        LayerError: FOLDER_NOT_WRITABLE or DISK_FULL, when not even the folder can be made.
+        LayerError: FOLDER_NOT_WRITABLE, DISK_FULL or INVALID_FOLDER, when not even the folder can
+            be made.
     """
+    with ExitStack() as stack:
+        opening = partial(_open_folder, stack, folder, private or PrivateFolders())
+        opened = await to_thread.run_sync(opening)
+        return await _save_all(
+            client,
+            run,
+            opened,
+            numbers=numbers,
+            max_bytes=max_bytes,
+            is_simulated=is_simulated,
+            on_bytes=on_bytes,
+        )
+
+
+async def _save_all(
+    client: "LayerClient",
+    run: Run,
+    folder: OpenFolder,
+    *,
+    numbers: Collection[int] | None,
+    max_bytes: int,
+    is_simulated: bool,
+    on_bytes: OnBytes | None,
+) -> SavedOutputs:
     earlier = await to_thread.run_sync(_prepare_folder, folder, run)
     present = earlier.present()
     fetched: dict[int, SavedFile] = {}
@@ -152,7 +185,7 @@ async def save_outputs(
         except LayerError as error:
             failures[number] = error
         except OSError as error:
-            failures[number] = _write_error(folder, error)
+            failures[number] = _write_error(folder.path, error)
 
     try:
         async with anyio.create_task_group() as tasks:
@@ -164,9 +197,9 @@ async def save_outputs(
         files = {file.number: file for file in earlier.files} | fetched
         saved = replace(earlier, files=tuple(files[number] for number in sorted(files)))
         try:
-            saved = _write_record(saved, run, is_simulated=is_simulated)
+            saved = _write_record(folder, saved, run, is_simulated=is_simulated)
         except OSError as error:
-            failures[0] = _write_error(folder, error)
+            failures[0] = _write_error(folder.path, error)
     return replace(
         saved,
         fetched=tuple(fetched.values()),
@@ -195,17 +228,18 @@ def report_total(
     return add
 
 
-def find_saved(folder: Path, run_id: str) -> SavedOutputs | None:
-    """Return what the record in a folder says of a run, or None when there is none."""
-    short = output_name("", run_id, 0, "json").removesuffix("-0.json")
+def find_saved(
+    folder: Path, run_id: str, private: PrivateFolders | None = None
+) -> SavedOutputs | None:
+    """Return what the record in a folder says of a run, or None when there is none.
+
+    Links to the folder are followed, links in it are not.
+    """
     try:
-        for record in sorted(folder.glob(f"*{short}*.json")):
-            saved = _read_record(record, run_id)
-            if saved is not None:
-                return saved
-    except OSError:
+        with open_folder(folder.resolve(), private or PrivateFolders()) as opened:
+            return _find_record(opened, run_id)
+    except (OSError, RuntimeError, ValueError):
         return None
-    return None
 
 
 def record_facts(run: Run, *, is_simulated: bool) -> dict[str, Any]:
@@ -224,33 +258,45 @@ def file_slug(run: Run) -> str:
     return slug_of(prompt if isinstance(prompt, str) else _name_in_url(run.outputs))
 
 
-def _prepare_folder(folder: Path, run: Run) -> SavedOutputs:
-    """Make the folder if need be, and return what was saved in it before."""
+def _open_folder(stack: ExitStack, folder: Path, private: PrivateFolders) -> OpenFolder:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stack.enter_context(open_folder(folder, private, make=True))
+    except PrivateFileError:
+        sentence = f"{folder} belongs to layer-mcp's own journal."
+        raise LayerError("INVALID_FOLDER", sentence) from None
+    except LinkError:
+        sentence = f"{folder} was exchanged for a link."
+        raise LayerError("INVALID_FOLDER", sentence) from None
     except OSError as error:
         raise _write_error(folder, error) from None
-    return find_saved(folder, run.run_id or "") or SavedOutputs(
-        folder, _free_record(folder, run), ()
-    )
 
 
-def _sweep(folder: Path) -> None:
+def _prepare_folder(folder: OpenFolder, run: Run) -> SavedOutputs:
+    """Tidy up the folder, and return what was saved in it before."""
+    try:
+        _sweep(folder)
+        if not folder.is_writable():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _write_error(folder.path, error) from None
+    found = _find_record(folder, run.run_id or "")
+    return found or SavedOutputs(folder.path, folder.path / _free_record(folder, run), ())
+
+
+def _sweep(folder: OpenFolder) -> None:
     """Remove what a process that was killed left half-written long ago."""
-    for part in folder.glob(".*.part"):
-        with suppress(OSError):
-            if PART_NAME.fullmatch(part.name) and time() - part.stat().st_mtime > STALE_SECONDS:
-                part.unlink()
+    for name in filter(PART_NAME.fullmatch, folder.names()):
+        facts = folder.stat(name)
+        if facts is not None and time() - facts.st_mtime > STALE_SECONDS:
+            with suppress(OSError):
+                folder.remove(name)
 
 
 async def _save_output(
     client: "LayerClient",
     run: Run,
     number: int,
-    folder: Path,
+    folder: OpenFolder,
     *,
     max_bytes: int,
     on_bytes: OnBytes | None,
@@ -263,19 +309,19 @@ async def _save_output(
         if on_bytes is not None:
             await on_bytes(number, arrived_bytes)
 
-    part = folder / f".{uuid4().hex}.part"
+    part = f".{uuid4().hex}.part"
     try:
-        with part.open("xb") as sink:
+        with folder.create(part) as sink:
             done = await client.download(output.url, sink, max_bytes=max_bytes, on_bytes=report)
+            await to_thread.run_sync(_check_content, sink, done, output)
         content_type = output.content_type or done.content_type
-        await to_thread.run_sync(_check_content, part, done, output)
         name = _file_name(run, number, extension_for(content_type, output.url))
-        path = await to_thread.run_sync(_place, part, name, done.size_bytes, done.sha256)
+        name = await to_thread.run_sync(_place, folder, part, name, done.size_bytes, done.sha256)
     finally:
-        part.unlink(missing_ok=True)
+        folder.remove(part)
     return SavedFile(
         number=number,
-        name=path.name,
+        name=name,
         file_id=output.file_id,
         url=output.url,
         content_type=content_type,
@@ -284,7 +330,7 @@ async def _save_output(
     )
 
 
-def _check_content(part: Path, done: "Downloaded", output: Output) -> None:
+def _check_content(sink: BinaryIO, done: "Downloaded", output: Output) -> None:
     """Refuse what is surely not the output.
 
     Raises:
@@ -294,44 +340,47 @@ def _check_content(part: Path, done: "Downloaded", output: Output) -> None:
         raise LayerError("DOWNLOAD_FAILED", "The media host sent an empty file.")
     if not done.has_known_length and output.file_size_bytes not in (None, done.size_bytes):
         raise LayerError("DOWNLOAD_FAILED", "The file was cut on its way.")
-    with part.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    sink.seek(0)
+    head = sink.read(HEAD_BYTES)
     content_type = (output.content_type or "").partition(";")[0].strip().lower()
     if content_type in MEDIA_TYPES and head.lstrip(BEFORE_TEXT).startswith(b"<"):
         raise LayerError("DOWNLOAD_FAILED", "The media host sent a web page, not the file.")
 
 
-def _place(part: Path, name: str, size_bytes: int, sha256: str) -> Path:
+def _place(folder: OpenFolder, part: str, name: str, size_bytes: int, sha256: str) -> str:
     """Move a finished file to its name, or to the next free one; the same content is kept."""
     for attempt in range(1, MAX_COPIES):
-        path = part.with_name(numbered(name, attempt))
+        new_name = numbered(name, attempt)
         try:
             # Takes the name: a rename alone would overwrite what another process put there.
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            folder.create(new_name).close()
         except FileExistsError:
-            if _is_same(path, size_bytes, sha256):
-                return path
+            if _is_same(folder, new_name, size_bytes, sha256):
+                return new_name
             continue
         try:
-            part.replace(path)
+            folder.replace(part, new_name)
         except OSError:
-            path.unlink()
+            folder.remove(new_name)
             raise
-        return path
+        return new_name
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
 
-def _is_same(path: Path, size_bytes: int, sha256: str) -> bool:
+def _is_same(folder: OpenFolder, name: str, size_bytes: int, sha256: str) -> bool:
+    facts = folder.stat(name)
+    if facts is None or facts.st_size != size_bytes:
+        return False
     try:
-        if not path.is_file() or path.stat().st_size != size_bytes:
-            return False
-        with path.open("rb") as file:
+        with folder.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except OSError:
         return False
 
 
-def _write_record(saved: SavedOutputs, run: Run, *, is_simulated: bool) -> SavedOutputs:
+def _write_record(
+    folder: OpenFolder, saved: SavedOutputs, run: Run, *, is_simulated: bool
+) -> SavedOutputs:
     """Write the JSON beside the outputs; it replaces its own earlier version and nothing else.
 
     Raises:
@@ -340,9 +389,11 @@ def _write_record(saved: SavedOutputs, run: Run, *, is_simulated: bool) -> Saved
     if not saved.files:
         return saved
     run_id = run.run_id or ""
-    if saved.record.exists() and _read_record(saved.record, run_id) is None:
+    name = saved.record.name
+    if folder.stat(name) is not None and _read_record(folder, name, run_id) is None:
         # A run with the same short id was saved meanwhile.
-        saved = replace(saved, record=_free_record(saved.folder, run))
+        name = _free_record(folder, run)
+        saved = replace(saved, record=folder.path / name)
     content = {
         "run_id": run_id,
         **record_facts(run, is_simulated=is_simulated),
@@ -350,20 +401,21 @@ def _write_record(saved: SavedOutputs, run: Run, *, is_simulated: bool) -> Saved
         "files": [asdict(file) for file in saved.files],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    part = saved.folder / f".{uuid4().hex}.part"
+    part = f".{uuid4().hex}.part"
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(saved.record)
+        with folder.create(part) as file:
+            file.write(text.encode())
+        folder.replace(part, name)
     finally:
-        part.unlink(missing_ok=True)
+        folder.remove(part)
     return saved
 
 
-def _free_record(folder: Path, run: Run) -> Path:
+def _free_record(folder: OpenFolder, run: Run) -> str:
     """Return a name for the record that nothing has yet."""
     name = _file_name(run, 0, "json").replace("-0.json", ".json")
-    names = (folder / numbered(name, attempt) for attempt in range(1, MAX_COPIES))
-    return next(path for path in names if not path.exists())
+    names = (numbered(name, attempt) for attempt in range(1, MAX_COPIES))
+    return next(name for name in names if folder.stat(name) is None)
 
 
 def _file_name(run: Run, number: int, extension: str) -> str:
@@ -377,18 +429,27 @@ def _name_in_url(outputs: Sequence[Output]) -> str | None:
     return stem.rstrip("0123456789").rstrip("-") or None
 
 
-def _read_record(record: Path, run_id: str) -> SavedOutputs | None:
+def _find_record(folder: OpenFolder, run_id: str) -> SavedOutputs | None:
+    short = output_name("", run_id, 0, "json").removesuffix("-0.json")
     try:
-        if not record.is_file():
-            return None
-        content = _Record.model_validate_json(record.read_bytes())
+        names = sorted(n for n in folder.names() if short in n and n.endswith(".json"))
+    except OSError:
+        return None
+    found = (_read_record(folder, name, run_id) for name in names)
+    return next((saved for saved in found if saved is not None), None)
+
+
+def _read_record(folder: OpenFolder, name: str, run_id: str) -> SavedOutputs | None:
+    try:
+        raw = folder.read(name, MAX_RECORD_BYTES)
+        content = _Record.model_validate_json(raw or b"")
     except (OSError, ValueError):
         return None
     if content.run_id.lower() != run_id.lower():
         return None
     # Someone may have edited it: a name must stay a name.
     files = (file for file in content.files if file.number > 0 and _is_name(file.name))
-    return SavedOutputs(record.parent, record, tuple(files))
+    return SavedOutputs(folder.path, folder.path / name, tuple(files))
 
 
 def _is_name(text: str) -> bool:

@@ -16,6 +16,8 @@ from ..api.client import LayerClient
 from ..api.media_files import MEGABYTE, is_image, sniff
 from ..api.models import Output
 from ..errors import LayerError
+from ..folders import PrivateFolders, read_file
+from .picture_headers import decoding_bytes, without_metadata
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,6 +28,9 @@ MAX_PICTURES = 16
 PICTURES_AT_ONCE = 4
 MAX_PICTURE_BYTES = 20 * MEGABYTE
 MAX_PIXELS = 25_000_000
+MAX_DECODING_BYTES = 160 * MEGABYTE
+# A JPEG is reduced to no less than this while it is decoded.
+DRAFT_SIDE = 2 * MAX_SIDE
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 40
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
@@ -54,11 +59,12 @@ async def make_preview(
     paths: Mapping[int, Path],
     *,
     limiter: anyio.CapacityLimiter,
+    private: PrivateFolders | None = None,
 ) -> bytes | None:
     """Load the outputs that can be seen and draw them as one small JPEG, or return None.
 
-    `paths` are those of the saved outputs by their numbers, from 1. Threads that draw take a
-    token of `limiter`.
+    `paths` are those of the saved outputs by their numbers, from 1; files in `private` are not
+    opened. Threads that draw take a token of `limiter`.
     """
     # What cannot be seen keeps its place, so that the numbers are those of the outputs.
     pictures: list[SmallPicture | None] = [None] * min(len(outputs), MAX_PICTURES)
@@ -66,7 +72,9 @@ async def make_preview(
 
     async def load(index: int) -> None:
         async with slots:
-            data = await _load(client, outputs[index], paths.get(index + 1))
+            data = await _load(
+                client, outputs[index], paths.get(index + 1), private or PrivateFolders()
+            )
             if data:
                 # Nothing in it changes anything: the thread may be left at the deadline.
                 pictures[index] = await to_thread.run_sync(
@@ -108,13 +116,12 @@ class SmallPicture:
 def small_picture(data: bytes) -> SmallPicture | None:
     """Scale a PNG, JPEG, or WebP down, never up.
 
-    Returns None for any other file, one that can't be decoded, or one of more than 25 megapixels.
-    Blocks while it computes, so call it in a thread, one at a time.
+    Returns None for any other file, one that can't be decoded, one of more than 25 megapixels, or
+    one that takes more than 160 MB to decode: a WebP of more than 8 megapixels. Blocks while it
+    computes, so call it in a thread, one at a time.
     """
     kind = FORMATS.get(sniff(data[:64]) or "")
-    # Every scan of a progressive JPEG is decoded over the whole picture: many take minutes. In
-    # other formats the two bytes mean nothing and are common.
-    if kind is None or (kind == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS):
+    if kind is None or not _is_affordable(data, kind):
         return None
     from PIL import Image  # noqa: PLC0415  only runs with pictures need Pillow
 
@@ -122,13 +129,25 @@ def small_picture(data: bytes) -> SmallPicture | None:
         # Pillow warns about large pictures and broken metadata; both are handled here.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
-            image = Image.open(io.BytesIO(data), formats=(kind,))
-            if image.width * image.height > MAX_PIXELS:
-                return None
+            shown = without_metadata(data) if kind == "PNG" else data
+            image = Image.open(io.BytesIO(shown), formats=(kind,))
             return SmallPicture(_rotate_upright(_shrink(image)))
         # Every decoder raises its own errors for broken files, such as SyntaxError.
         except Exception:
             return None
+
+
+def _is_affordable(data: bytes, kind: str) -> bool:
+    """Return whether a picture's own header announces no more than may be decoded."""
+    # Every scan of a progressive JPEG is decoded over the whole picture: many take minutes. In
+    # other formats the two bytes mean nothing and are common.
+    if kind == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS:
+        return False
+    declared = decoding_bytes(data, kind, DRAFT_SIDE)
+    if declared is None:
+        return False
+    pixels, size_bytes = declared
+    return pixels <= MAX_PIXELS and size_bytes <= MAX_DECODING_BYTES
 
 
 def _shrink(image: "Image.Image") -> "Image.Image":
@@ -137,7 +156,7 @@ def _shrink(image: "Image.Image") -> "Image.Image":
 
     has_transparency = image.has_transparency_data
     # Reduce a JPEG while it is decoded, then subsample what is still large without a copy.
-    image.draft(None, (2 * MAX_SIDE, 2 * MAX_SIDE))
+    image.draft(None, (DRAFT_SIDE, DRAFT_SIDE))
     image.thumbnail((4 * MAX_SIDE, 4 * MAX_SIDE), Image.Resampling.NEAREST, reducing_gap=None)
     if image.mode == "I;16":
         # Pillow clips 16-bit gray at 255, so take the high bytes, which come second.
@@ -290,12 +309,14 @@ def _encode(sheet: "Image.Image") -> bytes:
     return _encode(sheet.reduce(2))
 
 
-async def _load(client: LayerClient, output: Output, path: Path | None) -> bytes:
+async def _load(
+    client: LayerClient, output: Output, path: Path | None, private: PrivateFolders
+) -> bytes:
     """Return a picture of an output: Layer's small one, else the output; empty for none."""
     if not output.preview_url and not is_image(output.content_type):
         return b""
     if path and not output.preview_url:
-        return await to_thread.run_sync(_read_small_file, path)
+        return await to_thread.run_sync(_read_small_file, path, private)
     sink = io.BytesIO()
     try:
         url = output.preview_url or output.url or ""
@@ -306,8 +327,8 @@ async def _load(client: LayerClient, output: Output, path: Path | None) -> bytes
     return sink.getvalue()
 
 
-def _read_small_file(path: Path) -> bytes:
+def _read_small_file(path: Path, private: PrivateFolders) -> bytes:
     try:
-        return path.read_bytes() if path.stat().st_size <= MAX_PICTURE_BYTES else b""
+        return read_file(path, MAX_PICTURE_BYTES, private) or b""
     except OSError:
         return b""

@@ -16,7 +16,7 @@ from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from ..errors import LayerError
-from ..paths import input_folders, resolve_input
+from ..paths import Folders, resolve_input
 from ..settings import Settings
 from .activity import KeyedLocks
 from .journal import Journal
@@ -189,6 +189,7 @@ class Uploads:
         open_journal: Callable[[], Awaitable[Journal]],
     ) -> None:
         self._settings = settings
+        self._folders = Folders.pin(settings)
         self._client = client
         self._open_journal = open_journal
         self._locks = KeyedLocks()
@@ -240,14 +241,13 @@ class Uploads:
                 await journal.forget_upload(request.workspace_id, sha256)
 
     def _open(self, stack: ExitStack, path: str) -> LocalFile:
-        folders = input_folders(self._settings)
-        real = resolve_input(path, folders)
-        max_bytes = self._settings.max_upload_mb * MEGABYTE
-        file = stack.enter_context(open_media_file(real, max_bytes=max_bytes))
-        # A folder on the way may have been exchanged for a link between the check and the opening.
-        if not file.is_at(resolve_input(path, folders)):
-            raise LayerError("FILE_CHANGED", f"{path} changed while it was read.")
-        return file
+        real = resolve_input(path, self._folders.input_roots())
+        media = open_media_file(
+            real,
+            max_bytes=self._settings.max_upload_mb * MEGABYTE,
+            private=self._folders.private(),
+        )
+        return stack.enter_context(media)
 
     async def _upload_all(
         self,

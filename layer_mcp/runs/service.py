@@ -27,7 +27,7 @@ from ..api.models import Inference, PriceEstimate, RunSnapshot, WorkflowRun
 from ..api.polling import OnProgress, is_terminal
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError, one_sentence
-from ..paths import is_below, output_folder, state_folder
+from ..paths import Folders, resolve_below, resolve_output, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
@@ -136,6 +136,7 @@ class Runs:
     ) -> None:
         self.settings = settings
         self.client = client
+        self.folders = Folders.pin(settings)
         self.polls = PollTimes()
         self._database = database
         self._token = token
@@ -498,9 +499,9 @@ class Runs:
         saved already is not downloaded again.
 
         Raises:
-            LayerError: FOLDER_NOT_WRITABLE or DISK_FULL.
+            LayerError: FOLDER_NOT_WRITABLE, DISK_FULL or INVALID_FOLDER.
         """
-        folder = folder or await self._folder(run)
+        folder = await self._folder(run, folder)
         run_id = run.run_id or ""
         journal = await self._open_journal()
         async with self._saving.lock(run_id.lower()):
@@ -512,6 +513,7 @@ class Runs:
                 max_bytes=self.settings.max_download_mb * MEGABYTE,
                 is_simulated=self.settings.sandbox,
                 on_bytes=on_bytes,
+                private=self.folders.private(),
             )
             await journal.note_folder(run_id, folder)
             for file in saved.fetched:
@@ -545,7 +547,13 @@ class Runs:
 
         `paths` are those of the saved outputs by their numbers, from 1.
         """
-        return await make_preview(self.client, run.outputs, paths, limiter=self._drawing)
+        return await make_preview(
+            self.client,
+            run.outputs,
+            paths,
+            limiter=self._drawing,
+            private=self.folders.private(),
+        )
 
     def stop_waiting(self, run_id: str) -> None:
         """End the waits for a run, as if their time were up; the run goes on."""
@@ -749,21 +757,26 @@ class Runs:
     async def _save_missing(
         self, run: Run, folder: Path | None, on_bytes: OnBytes | None
     ) -> SavedOutputs:
-        folder = folder or await self._folder(run)
-        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "")
+        folder = await self._folder(run, folder)
+        private = self.folders.private()
+        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "", private)
         known = {file.number for file in earlier.files} if earlier else set[int]()
         missing = set(range(1, len(run.outputs) + 1)) - known
         if earlier is not None and not missing:
             return earlier
         return await self.save(run, folder, numbers=missing, on_bytes=on_bytes)
 
-    async def _folder(self, run: Run) -> Path:
-        """Return where a run's files are, if that is below today's output folder; else that."""
-        root = output_folder(self.settings)
-        folder = run.folder
-        if folder is None or not await to_thread.run_sync(is_below, root, folder):
+    async def _folder(self, run: Run, wanted: Path | None) -> Path:
+        """Return the real path of the folder for a run's files.
+
+        It is by default where they are, if that is below the output folder; else that folder.
+        """
+        if wanted is not None:
+            return await to_thread.run_sync(resolve_output, wanted, self.folders.output)
+        root = self.folders.output_root()
+        if run.folder is None:
             return root
-        return folder
+        return await to_thread.run_sync(resolve_below, root, run.folder) or root
 
 
 def is_missing(run: Run, error: LayerError) -> bool:

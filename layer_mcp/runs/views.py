@@ -9,6 +9,7 @@ from typing import Any
 from ..api.model_arguments import argument_use
 from ..api.models import ModelDetail, ModelSummary, Output, PriceEstimate
 from ..errors import LayerError
+from ..folders import PrivateFolders
 from .outputs import FilesOnDisk, find_saved
 from .rules import unpriced_references
 from .types import Confirmation, Run, error_as_json, without_nulls
@@ -63,10 +64,13 @@ def list_warnings(run: Run, files: FilesOnDisk | None = None) -> list[str]:
     return [*about_price, *(files.warnings if files else ()), *run.warnings]
 
 
-def row_as_json(run: Run) -> dict[str, Any]:
-    """Return a run as the short row of a list, without nulls; reads the record of its files."""
+def row_as_json(run: Run, private: PrivateFolders) -> dict[str, Any]:
+    """Return a run as the short row of a list, without nulls; reads the record of its files.
+
+    Files in `private` are not opened.
+    """
     is_inference = run.request.kind == "inference"
-    files = _saved_paths(run) or [output.url for output in run.outputs if output.url]
+    files = _saved_paths(run, private) or [output.url for output in run.outputs if output.url]
     return without_nulls(
         {
             "inference_id": run.run_id if is_inference else None,
@@ -269,9 +273,9 @@ def _output_as_json(output: Output, path: Path | None) -> dict[str, Any]:
     return place | output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
 
 
-def _saved_paths(run: Run) -> Sequence[str]:
+def _saved_paths(run: Run, private: PrivateFolders) -> Sequence[str]:
     if run.folder is None or run.run_id is None:
         return []
-    saved = find_saved(run.folder, run.run_id)
+    saved = find_saved(run.folder, run.run_id, private)
     present = saved.present() if saved else {}
     return [str(present[number]) for number in sorted(present)]

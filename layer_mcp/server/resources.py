@@ -29,7 +29,7 @@ from ..api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
 from ..arguments import parse_arguments
 from ..errors import LayerError
-from ..paths import is_below, output_folder
+from ..folders import read_file
 from ..runs.outputs import SavedFile, find_saved
 from ..runs.types import Run, RunFilter, outputs_as_json
 from ..runs.views import describe_size, row_as_json
@@ -180,7 +180,8 @@ async def _read_runs(context: ToolContext, values: Mapping[str, str]) -> Reading
     except ValueError:
         raise LayerError("INVALID_ARGUMENTS", "limit must be a whole number.") from None
     runs = await runs_for(context).list(limit=limit)
-    rows = await to_thread.run_sync(lambda: [row_as_json(run) for run in runs])
+    private = runs_for(context).folders.private()
+    rows = await to_thread.run_sync(lambda: [row_as_json(run, private) for run in runs])
     return Reading(_to_json(rows))
 
 
@@ -191,7 +192,8 @@ async def _read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
         sentence = f"No run {run_id[:MAX_SHOWN_ID_LENGTH]} was started from here."
         step = f"Read {RUNS_URI} for those that were."
         raise LayerError("RUN_NOT_FOUND", sentence, next_step=step)
-    row = await to_thread.run_sync(row_as_json, runs[0])
+    private = runs_for(context).folders.private()
+    row = await to_thread.run_sync(row_as_json, runs[0], private)
     details = {"facts": runs[0].facts(), "outputs": outputs_as_json(runs[0].outputs)}
     return Reading(_to_json(row | details))
 
@@ -234,7 +236,7 @@ async def _read_output(context: ToolContext, values: Mapping[str, str]) -> Readi
     """
     app = app_of(context)
     run, output = await _find_output(app, values["file_id"])
-    saved = await to_thread.run_sync(_find_saved, run, output)
+    saved = await to_thread.run_sync(_find_saved, app, run, output)
     data = await to_thread.run_sync(_read_saved, app, saved) if saved else None
     if data is None and not _is_large(output, saved):
         data = await _download(app, output)
@@ -254,10 +256,10 @@ async def _find_output(app: App, file_id: str) -> tuple[Run, Output]:
     raise LayerError("OUTPUT_NOT_FOUND", sentence, next_step=step)
 
 
-def _find_saved(run: Run, output: Output) -> SavedOutput | None:
+def _find_saved(app: App, run: Run, output: Output) -> SavedOutput | None:
     if run.folder is None or run.run_id is None or output.file_id is None:
         return None
-    saved = find_saved(run.folder, run.run_id)
+    saved = find_saved(run.folder, run.run_id, app.runs.folders.private())
     present = saved.present() if saved else {}
     for file in saved.files if saved else ():
         is_this_output = (file.file_id or "").lower() == output.file_id.lower()
@@ -271,13 +273,13 @@ def _read_saved(app: App, saved: SavedOutput) -> bytes | None:
     if saved.file.size_bytes > MAX_FILE_BYTES:
         return None
     try:
-        if not is_below(output_folder(app.settings), saved.path):
+        if not saved.path.is_relative_to(app.runs.folders.output_root()):
             return None
-        with saved.path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_file(saved.path, MAX_FILE_BYTES, app.runs.folders.private())
     except (OSError, LayerError):
         return None
-    return data if hashlib.sha256(data).hexdigest() == saved.file.sha256 else None
+    is_same = data is not None and hashlib.sha256(data).hexdigest() == saved.file.sha256
+    return data if is_same else None
 
 
 def _is_large(output: Output, saved: SavedOutput | None) -> bool:

@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from layer_mcp import LayerClient, __version__
 from layer_mcp.runs.outputs import find_saved, save_outputs
+from layer_mcp.runs.preview import make_preview
 
 from ..support.media_host import MEGABYTE, PROMPT, RUN_ID, Media, record_of, run_of, save
 
 pytestmark = pytest.mark.anyio
+
+TERABYTE = 1 << 40
 
 
 async def test_the_record_says_what_was_asked_and_what_was_saved(
@@ -122,3 +126,29 @@ async def test_a_pipe_in_a_records_place_is_not_waited_for(folder: Path) -> None
     folder.mkdir(parents=True)
     os.mkfifo(folder / "a-red-potion-1234abcd.json")
     assert find_saved(folder, RUN_ID) is None
+
+
+def sparse(path: Path) -> None:
+    """Make a file of a terabyte that takes no room on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    os.truncate(path, TERABYTE)
+
+
+async def test_a_record_of_a_terabyte_is_not_read(
+    layer: LayerClient, media: Media, folder: Path
+) -> None:
+    sparse(folder / "a-red-potion-1234abcd.json")
+    assert find_saved(folder, RUN_ID) is None
+    saved = await save(layer, run_of(media.output("/a", b"one")), folder)
+    assert saved.record.name == "a-red-potion-1234abcd-copy2.json"
+    assert record_of(saved)["run_id"] == RUN_ID
+
+
+async def test_an_output_that_someone_exchanged_for_a_terabyte_has_no_preview(
+    layer: LayerClient, media: Media, folder: Path
+) -> None:
+    [output] = run_of(media.output("/a", b"one")).outputs
+    sparse(folder / "a.png")
+    limiter = anyio.CapacityLimiter(1)
+    assert await make_preview(layer, [output], {1: folder / "a.png"}, limiter=limiter) is None

@@ -13,6 +13,7 @@ import pytest
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
+from layer_mcp.folders import OpenFolder
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.types import Run, RunRequest
@@ -149,10 +150,14 @@ async def test_a_record_that_cannot_be_written_is_told_beside_files_that_are_sav
 ) -> None:
     stub.finish(stub.file("/a.png", b"one"))
 
-    def full(*_arguments: object, **_options: object) -> None:
-        raise OSError(28, "No space left on device")
+    replace = OpenFolder.replace
 
-    monkeypatch.setattr(Path, "write_text", full)
+    def replace_unless_full(folder: OpenFolder, name: str, new_name: str) -> None:
+        if new_name.endswith(".json"):
+            raise OSError(28, "No space left on device")
+        replace(folder, name, new_name)
+
+    monkeypatch.setattr(OpenFolder, "replace", replace_unless_full)
     run = await looked(saving)
     assert names_in(outputs) == [Path(run["outputs"][0]["path"]).name]
     assert "The record beside the files was not saved" in run["warning"]

@@ -280,6 +280,13 @@ def _no_outputs(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_OUTPUT_DIR="/proc/layer")
 
 
+@fault("journal in the output folder", "output_folder", "failed", "folder of the journal")
+def _state_for_outputs(folder: Path) -> Home:
+    (folder / "both").mkdir()
+    both = str(folder / "both")
+    yield from healthy_home(folder, LAYER_OUTPUT_DIR=both, LAYER_STATE_DIR=both)
+
+
 @fault("missing output folder", "output_folder", "warning", "made when something")
 def _new_outputs(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_OUTPUT_DIR=str(folder / "new" / "out"))

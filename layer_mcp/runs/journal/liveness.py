@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-FOLDER_NAME = "servers"
+from ...paths import LOCKS_FOLDER
+
+FOLDER_NAME = LOCKS_FOLDER
 SWEEP_SECONDS = 3_600
 ASIDE_BYTES = 16 * 1024
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
 from ...next_steps import after_runs, next_page
-from ...runs.service import WaitFor
+from ...runs.service import Runs, WaitFor
 from ...runs.types import Run, RunFilter, StatusFilter
 from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
 from ..answers import WORKSPACE, Answer, additive, fit_rows, read_only
@@ -72,7 +72,7 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
     wanted = replace(wanted, status=arguments.status)
     page = replace(wanted, before=parse_cursor(arguments.cursor))
     found = await runs.list(page, arguments.limit + 1)
-    rows = await to_thread.run_sync(_rows, found[: arguments.limit], arguments)
+    rows = await to_thread.run_sync(_rows, runs, found[: arguments.limit], arguments)
     totals = await runs.totals(wanted)
     shown = fit_rows(rows)
     more = len(found) > len(shown)
@@ -102,8 +102,9 @@ async def _filter(arguments: ListRunsArguments, context: ToolContext) -> RunFilt
     )
 
 
-def _rows(runs: list[Run], arguments: ListRunsArguments) -> list[RunRow]:
-    rows = [RunRow(**row_as_json(run)) for run in runs]
+def _rows(runs: Runs, shown: list[Run], arguments: ListRunsArguments) -> list[RunRow]:
+    private = runs.folders.private()
+    rows = [RunRow(**row_as_json(run, private)) for run in shown]
     if arguments.batch_id is None:
         return rows
     return [row.model_copy(update={"batch_id": None}) for row in rows]

@@ -12,7 +12,7 @@ from ...api.fields import Id, Request
 from ...api.media_files import MEGABYTE
 from ...api.models import Output
 from ...errors import LayerError
-from ...paths import output_folder, output_subfolder
+from ...paths import output_subfolder
 from ...runs.outputs import OnBytes, SavedOutputs, report_total
 from ...runs.types import Run
 from ..answers import WORKSPACE, Answer, additive
@@ -53,7 +53,7 @@ class SavedAnswer(Answer):
 async def save_outputs(arguments: SaveOutputsArguments, context: ToolContext) -> SavedAnswer:
     """Read the run, save what is chosen, name what could not be saved."""
     budget, app = begin_call(context), app_of(context)
-    root = output_folder(app.settings)
+    root = app.runs.folders.output_root()
     folder = await to_thread.run_sync(output_subfolder, root, arguments.folder)
     run = await app.runs.get(
         arguments.inference_id,

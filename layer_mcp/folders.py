@@ -1,0 +1,320 @@
+"""Folders and files opened step by step, so that what was checked is what is used.
+
+A path is walked from the root of the disk: each folder is opened relative to the one before it,
+and links are never followed. What is in a folder is then named relative to its descriptor, so
+exchanging a folder on the way for a link leads nowhere else. The caller follows the links that it
+allows first.
+
+Windows can't open files relative to a folder. There the whole path is checked just before its use.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+IS_WALKED = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+# With O_PATH, a folder on the way needs no permission to be listed.
+PATH_ONLY = getattr(os, "O_PATH", 0)
+FOLDER_FLAGS = PATH_ONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+# Opening a pipe would wait for a writer.
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+CREATE_FLAGS = (
+    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+# What SQLite puts next to a database.
+COMPANIONS = ("", "-wal", "-shm", "-journal")
+
+
+class PrivateFileError(PermissionError):
+    """A file or folder of the journal: closing any descriptor of it would drop SQLite's locks."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EACCES, "it belongs to layer-mcp's own journal")
+
+
+class LinkError(OSError):
+    """A link where none may be followed."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ELOOP, "a link is on the way")
+
+
+class NotAFileError(OSError):
+    """A folder, a pipe, or anything else that isn't a regular file."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "it is not a regular file")
+
+
+@dataclass(frozen=True)
+class PrivateFolders:
+    """Folders whose files must not be opened, known by identity and not by name.
+
+    `allowed` are folders that the user named. One of them may be inside a private folder, but not
+    be one.
+    """
+
+    folders: tuple[Path, ...] = ()
+    allowed: tuple[Path, ...] = ()
+
+    def first_checked(self, path: Path) -> int:
+        """Return the depth from which the folders of a path must not be private."""
+        depths = [len(one.parts) - 1 for one in self.allowed if path.is_relative_to(one)]
+        return max(depths, default=0)
+
+    def has_folder(self, facts: os.stat_result) -> bool:
+        """Return whether a folder is one of them."""
+        return any(os.path.samestat(facts, one) for one in _stat_all(self.folders))
+
+    def has_path(self, path: Path) -> bool:
+        """Return whether a real path leads to one of them or below it."""
+        checked = (path, *path.parents)[: len(path.parts) - self.first_checked(path)]
+        return any(map(self.has_folder, _stat_all(checked)))
+
+    def has_file(self, facts: os.stat_result) -> bool:
+        """Return whether a file is in one of them, under this or another name."""
+        return any(os.path.samestat(facts, one) for one in _stat_all(self._files()))
+
+    def _files(self) -> Iterator[Path]:
+        for folder in self.folders:
+            with suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    yield Path(entry.path)
+                    if entry.is_symlink():
+                        real = os.path.realpath(entry.path)
+                        yield from (Path(real + ending) for ending in COMPANIONS)
+
+
+@dataclass(frozen=True)
+class OpenFolder:
+    """A folder that is open; its files are named relative to it, and never through links."""
+
+    path: Path
+    descriptor: int | None = field(repr=False)
+    private: PrivateFolders = field(repr=False)
+
+    def names(self) -> list[str]:
+        """List what is in the folder.
+
+        Raises:
+            OSError: the folder can't be listed.
+        """
+        if self.descriptor is None:
+            return os.listdir(self.path)
+        # A descriptor that only stands for a place can't be listed.
+        descriptor = os.open(".", os.O_RDONLY, dir_fd=self.descriptor)
+        try:
+            return os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def is_writable(self) -> bool:
+        """Return whether files can be made in the folder, as far as permissions tell."""
+        return os.access(self._place("."), os.W_OK, dir_fd=self.descriptor)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return the facts of a file or a link, or None if there is none."""
+        try:
+            return os.stat(self._place(name), dir_fd=self.descriptor, follow_symlinks=False)
+        except OSError:
+            return None
+
+    def open(self, name: str) -> FileIO:
+        """Open a regular file for reading.
+
+        Raises:
+            OSError: it isn't there, can't be read, is no file (`NotAFileError`), a link
+                (`LinkError`), or one of the journal's files (`PrivateFileError`).
+        """
+        return FileIO(self._open(name), "rb")
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Read a regular file, or return None if it is larger.
+
+        Raises:
+            OSError: see `open`.
+        """
+        with self.open(name) as file:
+            return read_bounded(file, max_bytes)
+
+    def create(self, name: str) -> BinaryIO:
+        """Make a file that isn't there yet, and open it for reading and writing.
+
+        Raises:
+            OSError: the name is taken, or the folder can't be written.
+        """
+        descriptor = os.open(self._place(name), CREATE_FLAGS, 0o666, dir_fd=self.descriptor)
+        return os.fdopen(descriptor, "w+b")
+
+    def replace(self, name: str, new_name: str) -> None:
+        """Rename a file; one that has the new name already is replaced.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        os.replace(
+            self._place(name),
+            self._place(new_name),
+            src_dir_fd=self.descriptor,
+            dst_dir_fd=self.descriptor,
+        )
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        with suppress(FileNotFoundError):
+            os.unlink(self._place(name), dir_fd=self.descriptor)
+
+    def _place(self, name: str) -> str:
+        return name if self.descriptor is not None else str(self.path / name)
+
+    def _open(self, name: str) -> int:
+        if PATH_ONLY and IS_WALKED:
+            # This stands for the file without opening it, and closing it drops no locks.
+            handle = os.open(name, PATH_ONLY | os.O_NOFOLLOW, dir_fd=self.descriptor)
+            try:
+                self._check(os.fstat(handle))
+                with suppress(FileNotFoundError):
+                    return os.open(f"/proc/self/fd/{handle}", READ_FLAGS)
+            finally:
+                os.close(handle)
+        return self._open_by_name(name)
+
+    def _open_by_name(self, name: str) -> int:
+        """Open a file where there is no /proc: look at it before, and again once it is open."""
+        flags = READ_FLAGS | getattr(os, "O_NOFOLLOW", 0)
+        before = os.stat(self._place(name), dir_fd=self.descriptor, follow_symlinks=False)
+        self._check(before)
+        descriptor = os.open(self._place(name), flags, dir_fd=self.descriptor)
+        now = os.fstat(descriptor)
+        if os.path.samestat(before, now):
+            return descriptor
+        # One of the journal's files is better left open than closed.
+        if not self.private.has_file(now):
+            os.close(descriptor)
+        raise LinkError
+
+    def _check(self, facts: os.stat_result) -> None:
+        if stat.S_ISLNK(facts.st_mode):
+            raise LinkError
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotAFileError
+        if self.private.has_file(facts):
+            raise PrivateFileError
+
+
+@contextmanager
+def open_folder(
+    path: Path, private: PrivateFolders, *, make: bool = False
+) -> Generator[OpenFolder]:
+    """Open a folder by its real path, made with its parents if `make` says so.
+
+    Raises:
+        OSError: it can't be opened or made, a link is on the way (`LinkError`), or it is one of
+            the journal's folders or below it (`PrivateFileError`).
+    """
+    if not path.is_absolute() or ".." in path.parts:
+        raise OSError(errno.EINVAL, "it is not the real path of a folder")
+    if not IS_WALKED:
+        _check_path(path, private)
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
+            _check_path(path, private)
+        yield OpenFolder(path, None, private)
+        return
+    descriptor = _walk(path, private, make=make)
+    try:
+        yield OpenFolder(path, descriptor, private)
+    finally:
+        os.close(descriptor)
+
+
+def open_file(path: Path, private: PrivateFolders) -> FileIO:
+    """Open a regular file by its real path for reading.
+
+    Raises:
+        OSError: see `open_folder` and `OpenFolder.open`.
+    """
+    with open_folder(path.parent, private) as folder:
+        return folder.open(path.name)
+
+
+def read_file(path: Path, max_bytes: int, private: PrivateFolders) -> bytes | None:
+    """Read a regular file by its real path, or return None if it is larger.
+
+    Raises:
+        OSError: see `open_file`.
+    """
+    with open_file(path, private) as file:
+        return read_bounded(file, max_bytes)
+
+
+def read_bounded(file: BinaryIO, max_bytes: int) -> bytes | None:
+    """Read the rest of a file, or return None if that is more than `max_bytes`.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    parts: list[bytes] = []
+    left_bytes = max_bytes + 1
+    # An unbuffered file may return less than was asked for.
+    while left_bytes and (part := file.read(left_bytes)):
+        parts.append(part)
+        left_bytes -= len(part)
+    return b"".join(parts) if left_bytes else None
+
+
+def _walk(path: Path, private: PrivateFolders, *, make: bool) -> int:
+    first_checked = private.first_checked(path)
+    descriptor = os.open(path.anchor, FOLDER_FLAGS)
+    try:
+        for depth, name in enumerate(path.parts[1:], 1):
+            below = _open_below(descriptor, name, make=make)
+            os.close(descriptor)
+            descriptor = below
+            if depth >= first_checked and private.has_folder(os.fstat(descriptor)):
+                raise PrivateFileError
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open_below(folder: int, name: str, *, make: bool) -> int:
+    try:
+        return os.open(name, FOLDER_FLAGS, dir_fd=folder)
+    except FileNotFoundError:
+        if not make:
+            raise
+    except OSError:
+        facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(facts.st_mode):
+            raise LinkError from None
+        raise
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
+    return os.open(name, FOLDER_FLAGS, dir_fd=folder)
+
+
+def _check_path(path: Path, private: PrivateFolders) -> None:
+    """Check a path as a whole, where it can't be walked."""
+    if Path(os.path.realpath(path)) != path:
+        raise LinkError
+    if private.has_path(path):
+        raise PrivateFileError
+
+
+def _stat_all(paths: Iterable[Path]) -> Iterator[os.stat_result]:
+    """Yield the facts of those that are there, with links followed."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            yield os.stat(path)
