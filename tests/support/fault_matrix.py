@@ -76,6 +76,8 @@ def faults(moment: Moment) -> dict[str, Fault]:
                 named[name] = Fault("status", status=status, code=code, headers=headers)
         else:
             named[effect] = Fault(effect, status=502)
+    # Last, because each unknown outcome takes one of five slots.
+    named["503 of a gateway"] = Fault("html", status=503, headers={"Retry-After": "0"})
     if OPERATIONS[moment] != "execute_inference":
         return named
     if moment == "in the answer":
@@ -83,7 +85,7 @@ def faults(moment: Moment) -> dict[str, Fault]:
     named = {name: fault for name, fault in named.items() if not fault.is_processed}
     if moment == "before accept":
         return {"drop unread": Fault("drop", unread=True), **named}
-    accepted = {name: fault for name, fault in named.items() if fault.status in (500, 502)}
+    accepted = {name: fault for name, fault in named.items() if not may_go_again(fault)}
     return {name: replace(fault, accepted=True) for name, fault in accepted.items()}
 
 

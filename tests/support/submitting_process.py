@@ -7,6 +7,8 @@ prints them as a JSON list, and lives until its standard input is closed.
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -54,6 +56,18 @@ class SubmittingProcess:
         """End it without a chance to say anything."""
         self._process.kill()
         self._process.wait(END_SECONDS)
+
+    def interrupt(self) -> None:
+        """End it as Ctrl+C does."""
+        self._process.send_signal(signal.SIGINT)
+        # The thread that reads it can't be interrupted.
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(END_SECONDS)
+
+    def limit_files(self, size_bytes: int) -> None:
+        """Let none of its files grow beyond a size, as on a full disk."""
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
     def _line(self) -> str:
         assert self._process.stdout is not None
