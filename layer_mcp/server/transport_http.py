@@ -93,7 +93,8 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 def only_local(app: ASGIApp) -> ASGIApp:
     """Return an application that refuses requests that a page of another site may have sent.
 
-    A browser names that site in Origin, or in Host if the site's name leads to this machine.
+    A browser names that site in Origin, or in Host if the site's name leads to this machine. A
+    stream without a request is refused too, because it would hold its connection forever.
     """
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +106,9 @@ def only_local(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
         else:
             status, text = refusal
-            await PlainTextResponse(text, status, {"Connection": "close"})(scope, receive, send)
+            headers = {"Allow": "POST"} if status == 405 else {}
+            response = PlainTextResponse(text, status, {"Connection": "close", **headers})
+            await response(scope, receive, send)
 
     return check
 
@@ -118,6 +121,9 @@ def _find_refusal(scope: Scope) -> tuple[int, str] | None:
         return 421, "Invalid Host header"
     if not _is_one_of(LOCAL_ORIGIN, _values(scope, b"origin"), is_needed=False):
         return 403, "Invalid Origin header"
+    # The SDK would keep a stream open for messages that a stateless server never sends.
+    if scope["method"] == "GET" and scope["path"] == HTTP_PATH:
+        return 405, "Method Not Allowed"
     return None
 
 

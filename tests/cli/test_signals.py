@@ -99,28 +99,51 @@ def test_another_ctrl_c_ends_a_command_that_waits_for_the_answer(
     assert recorded_state(dict(person.environment)) == ("sending", None)
 
 
+@contextmanager
+def command_at_a_terminal(
+    person: Person, *arguments: str, **environment: str
+) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+    """A command at a terminal, and the terminal's other end, which the test closes."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*LAUNCHER, SCRIPT, "generate", "x", *SMALL, "--picture=never", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=person.folder,
+        env=child_environment({"TERM": "xterm", **person.environment, **environment}),
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        yield process, ours
+
+
 @pytest.mark.slow
 def test_closing_the_terminal_while_the_request_is_out_records_the_run(
     person: Person, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = SLOW_SECONDS
-    ours, theirs = pty.openpty()
-    with (
-        held_answer(sandbox) as release,
-        subprocess.Popen(
-            [*LAUNCHER, SCRIPT, "generate", "x", *SMALL, "--picture=never"],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=person.folder,
-            env=child_environment({"TERM": "xterm", **person.environment}),
-            start_new_session=True,
-        ) as process,
-    ):
-        os.close(theirs)
+    with held_answer(sandbox) as release, command_at_a_terminal(person) as (process, ours):
         wait_until_sent(sandbox)
         os.close(ours)
         release.set()
         assert process.wait(20) == 128 + signal.SIGHUP
     [run_id] = sandbox.state.runs
     assert recorded_state(dict(person.environment)) == ("in_progress", run_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_price_question_sends_nothing(
+    ending: signal.Signals, person: Person, sandbox: RunningSandbox
+) -> None:
+    with command_at_a_terminal(person, "--width=1000", LAYER_CONFIRM_ABOVE="0") as (process, ours):
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 65536)
+        process.send_signal(ending)
+        assert process.wait(20) == 128 + ending
+        shown = os.read(ours, 65536)
+        os.close(ours)
+    assert b"Nothing was sent." in shown
+    assert sandbox.state.arrived["execute_inference"] == 0

@@ -173,6 +173,10 @@ def test_rejects_requests_that_name_their_host_ambiguously(
     assert server.ask(ambiguous).split()[1] in (b"400", b"403", b"421")
 
 
+def test_rejects_a_stream_for_messages_that_never_come(server: Server) -> None:
+    assert b" 405 " in server.ask(WHOLE.replace(b"POST", b"GET", 1))
+
+
 def test_closes_connections_whose_request_stays_incomplete(tmp_path: Path) -> None:
     with http_process({}, tmp_path, *HURRIED) as server, ExitStack() as stack:
         connections = {
