@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -23,6 +23,15 @@ RETRY_SECONDS = 10.0
 NOT_RECORDED = "The journal could not be written, so keep the id of this run."
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Answer:
+    """What came of sending a run: the run or an error, once it has arrived."""
+
+    arrived: anyio.Event = field(default_factory=anyio.Event)
+    run: Run | None = None
+    error: Exception | None = None
 
 
 class Sender:
@@ -51,9 +60,31 @@ class Sender:
     async def send(self, run: Run, *, requeue_if_limited: bool = False) -> Run:
         """Send the request once and record the response, even if the caller is cancelled.
 
+        It's sent by a task in the background: a shielded scope waits for the answer, but asyncio
+        can cancel the caller's task in spite of it.
+
         Raises:
             LayerError: nothing was sent, or OUTCOME_UNKNOWN.
         """
+        answer = _Answer()
+        self._background.start_soon(self._send_in_background, run, requeue_if_limited, answer)
+        with anyio.CancelScope(shield=True):
+            await answer.arrived.wait()
+        if answer.run is None:
+            raise answer.error or AssertionError("An answer is a run or an error.")
+        return answer.run
+
+    async def _send_in_background(
+        self, run: Run, requeue_if_limited: bool, answer: "_Answer"
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                answer.run = await self._send(run, requeue_if_limited=requeue_if_limited)
+            except Exception as error:
+                answer.error = error
+            answer.arrived.set()
+
+    async def _send(self, run: Run, *, requeue_if_limited: bool) -> Run:
         journal = await self._open_journal()
 
         async def before_sending() -> None:
@@ -65,25 +96,23 @@ class Sender:
                 raise LayerError("NOT_SENT", "The journal says that it is not to be sent any more.")
             run = replace(run, attempt=attempt)
 
-        with anyio.CancelScope(shield=True):
-            try:
-                with self._submissions.track():
-                    started = await start_run(self._client, run.request, before_sending)
-                    return await self._confirm(run.confirm(started))
-            except LayerError as error:
-                await self._uploads.forget_lost_files(error, run.request)
-                if requeue_if_limited and error.code == "RATE_LIMITED":
-                    await self._record(Outcome.requeued(run))
-                elif error.code == "OUTCOME_UNKNOWN":
-                    await self._record(Outcome.unknown(run, error))
-                else:
-                    await self._record(Outcome.not_sent(run, error))
-                raise
-            except Exception:
-                crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
-                await self._record(Outcome.unknown(run, crash))
-                raise
-        raise AssertionError("A shielded scope swallows nothing.")
+        try:
+            with self._submissions.track():
+                started = await start_run(self._client, run.request, before_sending)
+                return await self._confirm(run.confirm(started))
+        except LayerError as error:
+            await self._uploads.forget_lost_files(error, run.request)
+            if requeue_if_limited and error.code == "RATE_LIMITED":
+                await self._record(Outcome.requeued(run))
+            elif error.code == "OUTCOME_UNKNOWN":
+                await self._record(Outcome.unknown(run, error))
+            else:
+                await self._record(Outcome.not_sent(run, error))
+            raise
+        except Exception:
+            crash = LayerError("TOOL_CRASHED", "Sending it failed in the server.")
+            await self._record(Outcome.unknown(run, crash))
+            raise
 
     async def send_batch(self, batch: Batch) -> None:
         """Send all runs of a batch in their order, each when Layer's limits have room."""

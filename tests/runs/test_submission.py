@@ -1,5 +1,6 @@
 """A run is submitted at most once, whatever becomes of the call."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -127,6 +128,24 @@ async def test_a_block_that_ends_while_sending_leaves_a_recorded_run(
         tasks.cancel_scope.cancel()
     [run] = await list_runs(environment)
     assert (run.state, [run.run_id]) == ("in_progress", list(sandbox.state.runs))
+
+
+async def test_a_task_that_asyncio_cancels_while_sending_leaves_a_recorded_run(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("execute_inference", LATE)
+
+    async def submit_alone() -> None:
+        async with open_runs(Settings.from_env(environment)) as runs:
+            await submit(runs)
+
+    task = asyncio.create_task(submit_alone())
+    await until_sent(sandbox)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [run] = await list_runs(environment)
+    assert [run.run_id] == list(sandbox.state.runs)
 
 
 async def test_a_caller_that_is_cancelled_in_the_queue_pays_nothing(
