@@ -145,7 +145,7 @@ class ModelQuery(Request):
     sound_effect: bool | None = Field(default=None, description="Sound effects.")
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the page before."
+        default=None, max_length=1000, description="next_cursor of the previous page."
     )
 
     def params(self) -> dict[str, str]:
@@ -161,7 +161,7 @@ class WorkflowQuery(Request):
     )
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the page before."
+        default=None, max_length=1000, description="next_cursor of the previous page."
     )
 
     def params(self) -> dict[str, str]:

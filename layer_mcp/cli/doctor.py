@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def add_doctor(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the command to the command line with argparse's `add_parser`."""
-    command = add_command("doctor", help="check this installation, and say how to mend it")
-    command.add_argument("--json", action="store_true", help="print JSON for programs")
+    command = add_command("doctor", help="check this installation and show how to fix it")
+    command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
         "--sandbox",
         action="store_true",

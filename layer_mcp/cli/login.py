@@ -13,11 +13,14 @@ from .parser import EXIT_FAILED, EXIT_OK
 
 MAX_SHOWN_WORKSPACES = 10
 MAX_PIPED_CHARACTERS = 65_536
-PROMPT = "Layer token (what you type is not shown): "
+PROMPT = (
+    "Layer access token (create one at app.layer.ai > Settings > Personal Access Tokens; "
+    "input is hidden): "
+)
 NO_TOKEN = "There is no token. Run layer-mcp login at a terminal, or pipe the token into it."  # noqa: S105
-NO_TOKEN_YET = "There is no token yet; without --dry-run it is asked for."  # noqa: S105
+NO_TOKEN_YET = "There is no token yet. Without --dry-run, you're asked for one."  # noqa: S105
 NOT_AS_ARGUMENT = (
-    "A token is not taken as an argument, which other users can see. Create a new one, and run "
+    "Don't pass the token as an argument: other users can see it. Create a new one, and run "
     "layer-mcp login alone."
 )
 NO_KEYRING_STEP = (
@@ -42,11 +45,11 @@ def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands with argparse's `add_parser`."""
     command = add_command("login", help="check a token and store it in the system's keyring")
     command.add_argument(
-        "--no-check", action="store_true", help="store it without asking Layer, as offline"
+        "--no-check", action="store_true", help="store the token without checking it"
     )
     command.add_argument("token", nargs="*", help=argparse.SUPPRESS)
     command.set_defaults(run=login)
-    command = add_command("logout", help="take the token out of the keyring")
+    command = add_command("logout", help="remove the token from the keyring")
     command.set_defaults(run=logout)
 
 
@@ -65,7 +68,7 @@ def login(options: argparse.Namespace) -> int:
     except NoKeyringError as error:
         return _fail(f"{error} {NO_KEYRING_STEP}")
     if settings.api_token not in (None, token):
-        print("LAYER_API_KEY is set too, and goes before the stored token where it is.")
+        print("LAYER_API_KEY is set too. Where it's set, it's used instead of the stored token.")
     return EXIT_OK
 
 

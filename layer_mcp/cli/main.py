@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_command = commands.group("server")
     add_servers(add_command)
-    command = add_command("demo", help="make one simulated picture, as a host would")
+    command = add_command("demo", help="generate one simulated image, as an MCP client does")
     command.add_argument(
         "--prompt", type=unicode_text, default=DEFAULT_PROMPT, help='"%(default)s"'
     )
@@ -114,18 +114,18 @@ def _add_asset_commands(add_command: Callable[..., CommandParser]) -> None:
             "generate",
             "generate.generate",
             _add_generate,
-            "make pictures, video, 3D or audio, and save them",
+            "generate images, video, 3D, or audio, and save the files",
         ),
         (
             "price",
             "generate.show_price",
             _add_price,
-            "what a generation would cost; nothing is started",
+            "estimate a price without starting anything",
         ),
-        ("status", "runs.show_status", _add_status, "how a run is, and its files"),
-        ("runs", "runs.list_runs", _add_runs, "what was started from this machine, and its price"),
-        ("models", "models.list_models", _add_models, "the models that there are"),
-        ("model", "models.show_model", _add_model, "what one model can do"),
+        ("status", "runs.show_status", _add_status, "show a run's status and save its files"),
+        ("runs", "runs.list_runs", _add_runs, "list runs of this machine, with their prices"),
+        ("models", "models.list_models", _add_models, "list available models"),
+        ("model", "models.show_model", _add_model, "show what a model can do"),
     ):
         description = f"{summary[0].upper()}{summary[1:]}."
         command = add_command(name, help=summary, description=description, allow_abbrev=False)
@@ -153,12 +153,13 @@ def _add_generate(command: CommandParser) -> None:
     group = command.add_argument_group("files and money")
     _add_out(group)
     group.add_argument(
-        "--max-price", type=price, metavar="CU", help="agree to a price up to this, unasked"
+        "--max-price",
+        type=price,
+        metavar="CU",
+        help="agree to a price up to this",
     )
-    group.add_argument("--repeat", action="store_true", help="pay again for a call made before")
-    group.add_argument(
-        "--no-wait", action="store_true", help="print the run's id and leave it running"
-    )
+    group.add_argument("--repeat", action="store_true", help="pay for the same request again")
+    group.add_argument("--no-wait", action="store_true", help="print the run's ID without waiting")
     _add_picture(group)
     add_request_options(command)
     _add_common(command)
@@ -183,7 +184,7 @@ def _add_status(command: CommandParser) -> None:
 def _add_runs(command: CommandParser) -> None:
     from ..runs.types import StatusFilter  # noqa: PLC0415
 
-    command.add_argument("--status", choices=get_args(StatusFilter), help="only these")
+    command.add_argument("--status", choices=get_args(StatusFilter), help="only this status")
     command.add_argument("--since", metavar="TIME", help="30m, 24h, 7d or a date")
     command.add_argument("--batch", metavar="ID", help="only the runs of this batch")
     _add_page(command)
@@ -198,7 +199,7 @@ def _add_models(command: CommandParser) -> None:
         nargs="?",
         type=unicode_text,
         metavar="SEARCH",
-        help="words in name or description",
+        help="words in the name or description",
     )
     add_model_filters(command)
     _add_page(command)
@@ -206,7 +207,7 @@ def _add_models(command: CommandParser) -> None:
 
 
 def _add_model(command: CommandParser) -> None:
-    command.add_argument("model", type=unicode_text, metavar="NAME", help="name or id of a model")
+    command.add_argument("model", type=unicode_text, metavar="NAME", help="name or ID of a model")
     _add_common(command)
 
 
@@ -224,19 +225,19 @@ def _add_picture(command: Any) -> None:
         "--picture",
         choices=PICTURES,
         default="auto",
-        help="show the result: where the terminal can (auto), as coloured blocks, or never",
+        help="show the image: if the terminal can (auto), as colored blocks, or never",
     )
 
 
 def _add_page(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--limit", type=whole_number, metavar="N", help="rows (20)")
-    command.add_argument("--cursor", metavar="TEXT", help="next_cursor of the page before")
+    command.add_argument("--limit", type=whole_number, metavar="N", help="maximum rows (20)")
+    command.add_argument("--cursor", metavar="TEXT", help="next_cursor of the previous page")
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON for programs")
+    command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
-        "--workspace", type=unicode_text, metavar="NAME", help="workspace: id, slug or name"
+        "--workspace", type=unicode_text, metavar="NAME", help="workspace ID, slug, or name"
     )
     add_sandbox_flag(command)
 

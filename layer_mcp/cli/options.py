@@ -38,11 +38,15 @@ def add_request_options(command: CommandParser) -> None:
     """Add the prompt, the model, and an option for every plain field of a request."""
     fields = portable_schema(InferenceRequest)["properties"]
     command.add_argument(
-        "prompt", nargs="?", type=unicode_text, metavar="PROMPT", help='what to make; "-" for stdin'
+        "prompt",
+        nargs="?",
+        type=unicode_text,
+        metavar="PROMPT",
+        help='prompt, or "-" for stdin',
     )
     first = command.add_argument_group("what to make")
     first.add_argument(
-        "--model", type=unicode_text, metavar="NAME", help="name or id of a model; needed"
+        "--model", type=unicode_text, metavar="NAME", help="name or ID of the model (required)"
     )
     first.add_argument(
         "--reference",
@@ -50,9 +54,9 @@ def add_request_options(command: CommandParser) -> None:
         action="append",
         default=[],
         metavar="[TYPE=]FILE",
-        help=f"a picture to go by, such as init=sketch.png ({DEFAULT_REFERENCE}); may be repeated",
+        help=f"reference file, such as init=sketch.png ({DEFAULT_REFERENCE}); can be repeated",
     )
-    first.add_argument("--mask", type=unicode_text, metavar="FILE", help="the area to paint")
+    first.add_argument("--mask", type=unicode_text, metavar="FILE", help="mask of the area")
     for name in FIRST_OPTIONS:
         _add_field(first, name, fields[name])
     first.add_argument(
@@ -61,7 +65,7 @@ def add_request_options(command: CommandParser) -> None:
         action="append",
         default=[],
         metavar="NAME=JSON",
-        help="any other field of the request; may be repeated",
+        help="another field of the request; can be repeated",
     )
     others = command.add_argument_group("for some models (layer-mcp model NAME says which)")
     for name, field in fields.items():

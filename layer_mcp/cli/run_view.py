@@ -106,7 +106,7 @@ def show_run(
         if not run.has_ended:
             screen.note(how_to_come_back(run.run_id, options))
         if is_unsaved:
-            screen.note(f"To fetch the rest: {_status_command(run.run_id, options)}")
+            screen.note(f"To download the rest: {_status_command(run.run_id, options)}")
     is_failed = is_unsaved or run.state in STOPPED_STATUSES | {"failed"}
     return EXIT_FAILED if is_failed else EXIT_OK
 
@@ -116,13 +116,13 @@ def describe_start(run: Run, *, is_simulated: bool) -> str:
     if run.is_duplicate:
         return f"Run {run.run_id}. {_describe_warnings(run)}"
     price = describe_price(run.estimated_price_creative_units, run.actual_price_creative_units)
-    return f"Run {run.run_id} is started.{price}{' (simulated)' if is_simulated else ''}"
+    return f"Started run {run.run_id}.{price}{' (simulated)' if is_simulated else ''}"
 
 
 def how_to_come_back(run_id: str | None, options: argparse.Namespace) -> str:
     """Return what to do about a run that goes on."""
     if options.has_own_sandbox:
-        return "The simulated run ended with this command, as the sandbox is its own."
+        return "The simulated run ended with this command, because its sandbox did."
     return f"The run goes on. To wait for it: {_status_command(run_id, options)}"
 
 

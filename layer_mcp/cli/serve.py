@@ -40,7 +40,7 @@ def serve_by_default(top: CommandParser) -> None:
 
 def add_servers(add_command: Callable[..., CommandParser]) -> None:
     """Add the commands serve and sandbox."""
-    command = add_command("serve", help="the MCP server, on stdio or HTTP")
+    command = add_command("serve", help="run the MCP server over stdio or HTTP")
     command.add_argument("--http", action="store_true", help="serve Streamable HTTP, not stdio")
     command.add_argument("--host", default=DEFAULT_HOST, help="loopback address (%(default)s)")
     add_port(command, DEFAULT_PORT)
@@ -55,9 +55,9 @@ def add_servers(add_command: Callable[..., CommandParser]) -> None:
     )
     command.set_defaults(run=serve)
 
-    command = add_command("sandbox", help="serve a simulated Layer on loopback")
+    command = add_command("sandbox", help="run a simulated Layer on this machine")
     add_port(command, DEFAULT_PORT + 1)
-    command.add_argument("--run-seconds", type=_seconds, metavar="S", help="how long a run takes")
+    command.add_argument("--run-seconds", type=_seconds, metavar="S", help="duration of a run")
     command.set_defaults(run=serve_sandbox)
 
 

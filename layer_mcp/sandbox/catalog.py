@@ -193,7 +193,7 @@ def sandbox_workflows() -> tuple[SandboxWorkflow, ...]:
                     default=2,
                 ),
                 SandboxWorkflowInput(
-                    "style_reference", "file", FILE_SCHEMA, "A picture whose colours to take."
+                    "style_reference", "file", FILE_SCHEMA, "A picture to take the colors from."
                 ),
             ),
         ),

@@ -277,7 +277,7 @@ JOBS = (
             "`batch_size` 1. Tell the user the price of all.",
             "Generate: call `execute_batch` with $references, `batch_size` 1 and `seed` 7 in "
             "`defaults`, and a `prompt` for each view in `requests`. Describe face, clothes and "
-            "colours in the same words each time, on a plain background.",
+            "colors in the same words each time, on a plain background.",
             'Check: call `list_runs` with its `batch_id` and `wait_for` "all", then `get_status` '
             "for a picture of each. Compare each with the anchor. Make only those again that do "
             "not match.",

@@ -215,7 +215,7 @@ def test_at_a_terminal_it_asks_for_the_token_without_echo(home: ClientHome) -> N
         start_new_session=True,
     ) as process:
         os.close(theirs)
-        shown = _read_until(ours, "shown): ")
+        shown = _read_until(ours, "hidden): ")
         os.write(ours, b" pat_hush\n")
         shown += _read_until(ours, None)
         assert process.wait(60) == 0
