@@ -61,7 +61,7 @@ def test_type_size_and_hash_are_those_of_the_content(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jpg", PNG)
     with open_media_file(path) as file:
         assert (file.content_type, file.size_bytes) == ("image/png", len(PNG))
-        assert file.sha256 == hashlib.sha256(PNG).hexdigest()
+        assert file.sha256() == hashlib.sha256(PNG).hexdigest()
 
 
 def test_a_file_is_read_in_bounded_pieces_from_anywhere(tmp_path: Path) -> None:
