@@ -15,7 +15,11 @@ MIN_SPEED_RATIO = 0.9
 MAX_GROWTH_BYTES = 8 * MEGABYTE
 SMALL_FILE_BYTES = 64 * 1024
 LIMIT_SECONDS = 120
-WAV_HEADER = b"RIFF\xff\xff\xff\xffWAVEfmt "
+# As an encoder writes it into a pipe, without sizes: 16-bit stereo.
+WAV_HEADER = (
+    b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0"
+    b"data\xff\xff\xff\xff"
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ..errors import LayerError
 from ..folders import NotAFileError, PrivateFileError, PrivateFolders, open_file
+from ..media_structure import find_flaw
 
 EXTENSION_BY_TYPE = {
     "image/png": "png",
@@ -57,6 +58,8 @@ MP4_BRANDS = frozenset(
 ) | {b"M4V "}
 SMALLEST_FTYP_BYTES = 16
 ID3_HEADER_BYTES = 10
+
+WHOLE_FILE_STEP = "Save the file again in an editor that writes this type, then call again."
 
 CHUNK_BYTES = 1024 * 1024
 HEAD_BYTES = 64
@@ -116,7 +119,7 @@ def open_media_file(
     max_bytes: int = DEFAULT_MAX_BYTES,
     private: PrivateFolders | None = None,
 ) -> Generator[LocalFile]:
-    """Open a file whose content is one of the six media types that Layer takes.
+    """Open a file that is one of the six media types that Layer takes, from its start to its end.
 
     The path is the real one: no link in it is followed. Files in `private` are not even opened.
 
@@ -159,6 +162,10 @@ def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
     if content_type is None:
         sentence = f"{path} is not a PNG, JPEG, WebP, MP4, MP3 or WAV file by its content."
         raise LayerError("FILE_TYPE_NOT_SUPPORTED", sentence)
+    flaw = find_flaw(stream, facts.st_size, content_type)
+    if flaw is not None:
+        sentence = f"{path} begins like {content_type}, but {flaw}."
+        raise LayerError("FILE_TYPE_NOT_SUPPORTED", sentence, next_step=WHOLE_FILE_STEP)
     changed_at_ns = facts.st_mtime_ns
     identity = (facts.st_dev, facts.st_ino, facts.st_size, changed_at_ns, facts.st_ctime_ns)
     return LocalFile(path, content_type, facts.st_size, stream, changed_at_ns, identity)
