@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from ..errors import LayerError
 from ..folders import NotAFileError, PrivateFileError, PrivateFolders, open_file
-from ..media_structure import find_flaw
 
 EXTENSION_BY_TYPE = {
     "image/png": "png",
@@ -151,6 +150,9 @@ def _open(path: Path, private: PrivateFolders) -> FileIO:
 
 
 def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
+    # Only an upload needs it: a server that lists its tools starts without it.
+    from ..media_structure import find_flaw  # noqa: PLC0415
+
     facts = os.fstat(stream.fileno())
     if facts.st_size == 0:
         raise LayerError("FILE_EMPTY", f"{path} is empty.")
