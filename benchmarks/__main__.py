@@ -190,7 +190,7 @@ def _caption() -> str:
     return (
         "Each pair has its own scale. Medians of interleaved samples; the ratios of start-up and "
         "of speeds are medians of rounds.\n"
-        "Ours hashes what it transfers; the sandbox, which draws the previews, is part of their "
+        "Ours hashes what it downloads; the sandbox, which draws the previews, is part of their "
         f"time. mcp {used['mcp']}, Python {used['python']}, {os.cpu_count()} CPUs."
     )
 

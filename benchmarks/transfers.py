@@ -15,7 +15,11 @@ MIN_SPEED_RATIO = 0.9
 MAX_GROWTH_BYTES = 8 * MEGABYTE
 SMALL_FILE_BYTES = 64 * 1024
 LIMIT_SECONDS = 120
-WAV_HEADER = b"RIFF\xff\xff\xff\xffWAVEfmt "
+# As an encoder writes it into a pipe, without sizes: 16-bit stereo.
+WAV_HEADER = (
+    b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0"
+    b"data\xff\xff\xff\xff"
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,16 @@ def measure_transfers(size_bytes: int, rounds: int) -> Transfers:
 
 def transfer_rows(transfers: Transfers) -> list[Row]:
     """Compare both directions with plain httpx."""
-    return [*_rows("upload", transfers.upload), *_rows("download", transfers.download)]
+    download = transfers.download
+    return [
+        *_rows("upload", transfers.upload),
+        *_rows("download", download),
+        *_hash_rows("download", download),
+    ]
 
 
 def _rows(direction: str, transfer: Transfer) -> list[Row]:
     name = f"{transfer.size_bytes / MEGABYTE:.0f} MB {direction}"
-    ours_seconds = transfer.size_bytes / transfer.ours_bytes_a_second
     return [
         Row(
             measure=f"{name}: speed",
@@ -82,6 +90,14 @@ def _rows(direction: str, transfer: Transfer) -> list[Row]:
             is_met=transfer.median_ratio >= MIN_SPEED_RATIO,
             group="speed",
         ),
+        budget_row(f"{name}: memory", transfer.peak_rss_growth_bytes, MAX_GROWTH_BYTES, megabytes),
+    ]
+
+
+def _hash_rows(direction: str, transfer: Transfer) -> list[Row]:
+    name = f"{transfer.size_bytes / MEGABYTE:.0f} MB {direction}"
+    ours_seconds = transfer.size_bytes / transfer.ours_bytes_a_second
+    return [
         Row(
             measure=f"{name} less its hash",
             ours=transfer.size_bytes / (ours_seconds - transfer.sha256_seconds),
@@ -96,7 +112,6 @@ def _rows(direction: str, transfer: Transfer) -> list[Row]:
             ours=transfer.sha256_seconds * 1000,
             shown=whole_ms,
         ),
-        budget_row(f"{name}: memory", transfer.peak_rss_growth_bytes, MAX_GROWTH_BYTES, megabytes),
     ]
 
 

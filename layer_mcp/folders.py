@@ -196,7 +196,8 @@ class OpenFolder:
         self._check(before)
         descriptor = os.open(self._place(name), flags, dir_fd=self.descriptor)
         now = os.fstat(descriptor)
-        if os.path.samestat(before, now):
+        is_same_folder = self.descriptor is not None or _is_real(self.path)
+        if is_same_folder and os.path.samestat(before, now):
             return descriptor
         # One of the journal's files is better left open than closed.
         if not self.private.has_file(now):
@@ -307,10 +308,15 @@ def _open_below(folder: int, name: str, *, make: bool) -> int:
 
 def _check_path(path: Path, private: PrivateFolders) -> None:
     """Check a path as a whole, where it can't be walked."""
-    if Path(os.path.realpath(path)) != path:
+    if not _is_real(path):
         raise LinkError
     if private.has_path(path):
         raise PrivateFileError
+
+
+def _is_real(path: Path) -> bool:
+    """Return whether no link is on the way."""
+    return Path(os.path.realpath(path)) == path
 
 
 def _stat_all(paths: Iterable[Path]) -> Iterator[os.stat_result]:

@@ -157,6 +157,23 @@ def test_a_file_that_is_exchanged_as_it_is_opened_is_not_read(
         open_file(tmp_path / "a.png", NOTHING_PRIVATE)
 
 
+def test_where_paths_are_not_walked_a_folder_is_checked_again_after_a_file_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "IS_WALKED", False)
+    for name in ("in", "outside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"a")
+
+    def check_and_exchange(_folder: object, _facts: object) -> None:
+        (tmp_path / "in").rename(tmp_path / "moved")
+        (tmp_path / "in").symlink_to("outside")
+
+    monkeypatch.setattr(folders.OpenFolder, "_check", check_and_exchange)
+    with pytest.raises(LinkError):
+        open_file(tmp_path / "in" / "a.png", NOTHING_PRIVATE)
+
+
 def test_a_folder_on_the_way_that_may_not_be_listed_is_walked_through(tmp_path: Path) -> None:
     (tmp_path / "closed" / "in").mkdir(parents=True)
     (tmp_path / "closed" / "in" / "a.png").write_bytes(b"a")

@@ -344,7 +344,7 @@ class LayerClient:
     ) -> str:
         """Upload a media file and return its file_id.
 
-        A broken transfer is resumed from what arrived, also by a later call with the same content.
+        A broken transfer is resumed from what arrived, also by a later call with the same file.
         The token is sent to the API host only.
 
         Raises:

@@ -1,7 +1,9 @@
 """Downloading an output from Layer's media host: checked URLs, a size limit, no credentials."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import BinaryIO
@@ -10,6 +12,7 @@ from urllib.parse import SplitResult, urljoin
 import anyio
 import httpx
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 
 from ..errors import LayerError
 from .file_transport import FileTransport
@@ -116,13 +119,14 @@ async def _write(
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
-    writer = _Writer(sink)
-    async for chunk in _read_large_chunks(response):
-        if writer.size_bytes + len(chunk) > max_bytes:
-            raise _too_large(max_bytes)
-        await writer.write(chunk)
-        if on_bytes is not None:
-            await on_bytes(writer.size_bytes)
+    async with _open_writer(sink) as writer:
+        async for parts in _read_large_parts(response):
+            if writer.size_bytes + sum(map(len, parts)) > max_bytes:
+                raise _too_large(max_bytes)
+            await writer.write(parts)
+            if on_bytes is not None:
+                await on_bytes(writer.size_bytes)
+        await writer.flush()
     return Downloaded(
         size_bytes=writer.size_bytes,
         sha256=writer.digest.hexdigest(),
@@ -132,26 +136,57 @@ async def _write(
 
 
 class _Writer:
-    """A file that is hashed while it is written."""
+    """A file that is written and hashed in a thread, while the next parts are received."""
 
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: BinaryIO, thread: Executor) -> None:
         self.size_bytes = 0
         self.digest = hashlib.sha256()
         self._sink = sink
+        self._thread = thread
+        self._pending: Future[None] | None = None
 
-    async def write(self, chunk: bytes) -> None:
-        self.size_bytes += len(chunk)
-        await to_thread.run_sync(self._write, chunk)
+    async def write(self, parts: list[bytes]) -> None:
+        """Start to write the next parts, once those before are written.
 
-    def _write(self, chunk: bytes) -> None:
-        self._sink.write(chunk)
-        self.digest.update(chunk)
+        Raises:
+            OSError: the sink cannot be written.
+        """
+        await self.flush()
+        self.size_bytes += sum(map(len, parts))
+        self._pending = self._thread.submit(self._write, parts)
+
+    async def flush(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            OSError: the sink cannot be written.
+        """
+        if self._pending is not None:
+            wait = self._pending.result
+            await (checkpoint() if self._pending.done() else to_thread.run_sync(wait))
+            self._pending.result()
+
+    def _write(self, parts: list[bytes]) -> None:
+        for part in parts:
+            self._sink.write(part)
+            self.digest.update(part)
 
 
-async def _read_large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body, as it is on the wire, in megabytes.
+@asynccontextmanager
+async def _open_writer(sink: BinaryIO) -> AsyncGenerator[_Writer]:
+    """Yield a writer; when the block ends, nothing is written to the sink any more."""
+    thread = ThreadPoolExecutor(1)
+    try:
+        yield _Writer(sink, thread)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(thread.shutdown)
 
-    Each write costs a hop to a thread, and httpx's chunking copies everything twice.
+
+async def _read_large_parts(response: httpx.Response) -> AsyncIterator[list[bytes]]:
+    """Yield the body, as it is on the wire, a megabyte at a time.
+
+    Handing parts to a thread has a price, and httpx's chunking copies everything twice.
     """
     parts: list[bytes] = []
     size_bytes = 0
@@ -159,10 +194,10 @@ async def _read_large_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
         parts.append(part)
         size_bytes += len(part)
         if size_bytes >= WRITE_BYTES:
-            yield b"".join(parts)
+            yield parts
             parts, size_bytes = [], 0
     if parts:
-        yield b"".join(parts)
+        yield parts
 
 
 def _too_large(max_bytes: int) -> LayerError:

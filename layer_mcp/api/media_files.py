@@ -58,6 +58,8 @@ MP4_BRANDS = frozenset(
 SMALLEST_FTYP_BYTES = 16
 ID3_HEADER_BYTES = 10
 
+WHOLE_FILE_STEP = "Save the file again in an editor that writes this type, then call again."
+
 CHUNK_BYTES = 1024 * 1024
 HEAD_BYTES = 64
 MEGABYTE = 1024 * 1024
@@ -66,7 +68,7 @@ DEFAULT_MAX_BYTES = 64 * MEGABYTE
 
 @dataclass(frozen=True)
 class LocalFile:
-    """An open media file: its type by content, exact size and SHA-256.
+    """An open media file: its type by content, and its exact size.
 
     Size, type and hash come from the same open file, so what was checked is what is sent.
     """
@@ -74,9 +76,22 @@ class LocalFile:
     path: Path
     content_type: str
     size_bytes: int
-    sha256: str
     stream: FileIO = field(repr=False)
     changed_at_ns: int = field(repr=False)
+    identity: tuple[int, ...] = field(repr=False)
+    """The same for the same file, as long as nothing in it has changed."""
+
+    def sha256(self) -> str:
+        """Read the whole file and return its SHA-256.
+
+        Raises:
+            LayerError: FILE_UNREADABLE.
+        """
+        try:
+            self.stream.seek(0)
+            return hashlib.file_digest(self.stream, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
 
     def read_from(self, offset: int) -> bytes:
         """Read the next bytes, at most a megabyte; empty at the end.
@@ -103,7 +118,7 @@ def open_media_file(
     max_bytes: int = DEFAULT_MAX_BYTES,
     private: PrivateFolders | None = None,
 ) -> Generator[LocalFile]:
-    """Open a file whose content is one of the six media types that Layer takes.
+    """Open a file that is one of the six media types that Layer takes, from its start to its end.
 
     The path is the real one: no link in it is followed. Files in `private` are not even opened.
 
@@ -135,6 +150,9 @@ def _open(path: Path, private: PrivateFolders) -> FileIO:
 
 
 def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
+    # Only an upload needs it: a server that lists its tools starts without it.
+    from ..media_structure import find_flaw  # noqa: PLC0415
+
     facts = os.fstat(stream.fileno())
     if facts.st_size == 0:
         raise LayerError("FILE_EMPTY", f"{path} is empty.")
@@ -146,9 +164,13 @@ def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
     if content_type is None:
         sentence = f"{path} is not a PNG, JPEG, WebP, MP4, MP3 or WAV file by its content."
         raise LayerError("FILE_TYPE_NOT_SUPPORTED", sentence)
-    stream.seek(0)
-    sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return LocalFile(path, content_type, facts.st_size, sha256, stream, facts.st_mtime_ns)
+    flaw = find_flaw(stream, facts.st_size, content_type)
+    if flaw is not None:
+        sentence = f"{path} begins like {content_type}, but {flaw}."
+        raise LayerError("FILE_TYPE_NOT_SUPPORTED", sentence, next_step=WHOLE_FILE_STEP)
+    changed_at_ns = facts.st_mtime_ns
+    identity = (facts.st_dev, facts.st_ino, facts.st_size, changed_at_ns, facts.st_ctime_ns)
+    return LocalFile(path, content_type, facts.st_size, stream, changed_at_ns, identity)
 
 
 def _unreadable(path: Path, error: OSError) -> LayerError:

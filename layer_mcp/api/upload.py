@@ -60,19 +60,19 @@ class Uploader:
     def __init__(self, transport: FileTransport, request_url: RequestUrl) -> None:
         self._transport = transport
         self._request_url = request_url
-        self._sessions: dict[tuple[str, str], UploadSession] = {}
+        self._sessions: dict[tuple[str, tuple[int, ...]], UploadSession] = {}
 
     async def upload(
         self, file: LocalFile, workspace_id: str, *, on_bytes: OnBytes | None = None
     ) -> str:
         """Upload a file and return its file_id.
 
-        A broken upload is resumed, also by a later call with the same content.
+        A broken upload is resumed, also by a later call with the same file.
 
         Raises:
             LayerError: HOST_NOT_ALLOWED, UPLOAD_FAILED, UPLOAD_REFUSED or UPLOAD_EXPIRED.
         """
-        key, reason = (workspace_id, file.sha256), ""
+        key, reason = (workspace_id, file.identity), ""
         # The session of an earlier call may be lost, and a new URL may be refused once.
         for _ in range(3 if key in self._sessions else 2):
             # Taken out while it is in use: no other call may write into the same session.
@@ -106,7 +106,7 @@ class Uploader:
         ticket = await self._request_url(request, workspace_id)
         return await open_session(self._transport, ticket, file)
 
-    def _keep(self, key: tuple[str, str], session: UploadSession) -> None:
+    def _keep(self, key: tuple[str, tuple[int, ...]], session: UploadSession) -> None:
         self._sessions[key] = session
         while len(self._sessions) > MAX_KEPT_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)))

@@ -217,7 +217,7 @@ class Uploads:
         try:
             with ExitStack() as stack, anyio.fail_after(seconds):
                 files = [await to_thread.run_sync(self._open, stack, path) for path in paths]
-                progress.start([file.size_bytes for file in files])
+                progress.start([file.size_bytes for file, _ in files])
                 return await self._upload_all(paths, files, workspace_id, progress)
         except TimeoutError:
             raise progress.unfinished() from None
@@ -240,19 +240,21 @@ class Uploads:
             for sha256 in request.files.values():
                 await journal.forget_upload(request.workspace_id, sha256)
 
-    def _open(self, stack: ExitStack, path: str) -> LocalFile:
+    def _open(self, stack: ExitStack, path: str) -> tuple[LocalFile, str]:
+        """Check a file, and return it with the SHA-256 that it is known by."""
         real = resolve_input(path, self._folders.input_roots())
         media = open_media_file(
             real,
             max_bytes=self._settings.max_upload_mb * MEGABYTE,
             private=self._folders.private(),
         )
-        return stack.enter_context(media)
+        file = stack.enter_context(media)
+        return file, file.sha256()
 
     async def _upload_all(
         self,
         paths: Sequence[str],
-        files: Sequence[LocalFile],
+        files: Sequence[tuple[LocalFile, str]],
         workspace_id: str,
         progress: "_Progress",
     ) -> list[UploadedFile]:
@@ -262,7 +264,11 @@ class Uploads:
         async def upload(number: int) -> None:
             try:
                 done[number] = await self._upload_one(
-                    paths[number], files[number], workspace_id, number, progress
+                    paths[number],
+                    *files[number],
+                    workspace_id,
+                    number=number,
+                    progress=progress,
                 )
             except LayerError as error:
                 errors.append(error)
@@ -278,7 +284,9 @@ class Uploads:
         self,
         path: str,
         file: LocalFile,
+        sha256: str,
         workspace_id: str,
+        *,
         number: int,
         progress: "_Progress",
     ) -> UploadedFile:
@@ -286,17 +294,17 @@ class Uploads:
             await progress.report(number, sent_bytes)
 
         journal = await self._open_journal()
-        async with self._locks.lock(workspace_id, file.sha256):
-            file_id = await journal.find_upload(workspace_id, file.sha256)
+        async with self._locks.lock(workspace_id, sha256):
+            file_id = await journal.find_upload(workspace_id, sha256)
             reused = file_id is not None
             if file_id is None:
                 file_id = await self._client.upload_file(
                     file, workspace=workspace_id, on_bytes=report
                 )
-                file_id = await journal.note_upload(workspace_id, file.sha256, file_id)
+                file_id = await journal.note_upload(workspace_id, sha256, file_id)
             else:
                 await progress.report(number, file.size_bytes)
-        return UploadedFile(path, file_id, file.content_type, file.size_bytes, file.sha256, reused)
+        return UploadedFile(path, file_id, file.content_type, file.size_bytes, sha256, reused)
 
 
 def _ids_in(value: Any) -> Iterator[str]:

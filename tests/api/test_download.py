@@ -3,10 +3,12 @@
 import gzip
 import hashlib
 import io
+import os
 import socket
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -38,6 +40,19 @@ def full_disk() -> Iterator[BinaryIO]:
         pytest.skip("no device that is always full")
     with device.open("wb", buffering=0) as sink:
         yield sink
+
+
+class SlowSink(io.BytesIO):
+    """A sink whose first write ends when `received` is set, or fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = threading.Event()
+
+    def write(self, data: Any, /) -> int:
+        if not self.received.wait(2):
+            raise OSError("nothing was received while this was written")
+        return super().write(data)
 
 
 def url_of(server: Recorder, path: str = "/a.png") -> str:
@@ -294,3 +309,18 @@ async def test_a_sink_that_cannot_be_written_is_the_callers_error(
     with raw_server(GOOD) as media, pytest.raises(OSError, match="No space left"):
         await layer.download(url_of(media), full_disk)
     assert len(media.heads) == 1
+
+
+async def test_the_next_bytes_are_received_while_the_ones_before_are_written(
+    layer: LayerClient,
+) -> None:
+    data = os.urandom(3_000_000)
+    sink = SlowSink()
+
+    async def note(arrived_bytes: int) -> None:
+        sink.received.set()
+
+    with raw_server(http_answer("200 OK", data)) as server:
+        done = await layer.download(url_of(server), sink, on_bytes=note)
+    assert sink.getvalue() == data
+    assert done.sha256 == hashlib.sha256(data).hexdigest()

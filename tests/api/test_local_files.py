@@ -13,7 +13,7 @@ from layer_mcp import LayerError
 from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.errors import ERROR_CODES
 
-from ..support.sandbox_calls import png
+from ..support.sandbox_calls import png, png_with
 
 PNG = png("red")
 # Reads a file as a user who owns nothing.
@@ -61,11 +61,11 @@ def test_type_size_and_hash_are_those_of_the_content(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jpg", PNG)
     with open_media_file(path) as file:
         assert (file.content_type, file.size_bytes) == ("image/png", len(PNG))
-        assert file.sha256 == hashlib.sha256(PNG).hexdigest()
+        assert file.sha256() == hashlib.sha256(PNG).hexdigest()
 
 
 def test_a_file_is_read_in_bounded_pieces_from_anywhere(tmp_path: Path) -> None:
-    content = PNG + os.urandom(2_500_000)
+    content = png_with(os.urandom(2_500_000))
     with open_media_file(written(tmp_path / "a.png", content)) as file:
         assert all_of(file) == content
         assert file.read_from(10) == content[10 : 10 + 1024 * 1024]

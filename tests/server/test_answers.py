@@ -11,7 +11,7 @@ from mcp.types import CallToolResult
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
-from ..support.sandbox_calls import png
+from ..support.sandbox_calls import png, png_with
 from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +125,7 @@ async def test_progress_of_uploads_and_of_the_wait_together_never_shrinks(
     reading: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     sandbox.state.knobs.run_seconds = 1.5
-    (tmp_path / "big.png").write_bytes(png("red") + bytes(3 * MEGABYTE))
+    (tmp_path / "big.png").write_bytes(png_with(bytes(3 * MEGABYTE)))
     told: list[tuple[float, float | None]] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:

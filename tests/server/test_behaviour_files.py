@@ -15,6 +15,7 @@ from layer_mcp import __version__
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
+from ..support.sandbox_calls import png_with
 
 pytestmark = pytest.mark.anyio
 
@@ -88,8 +89,7 @@ async def test_an_upload_is_remembered_by_the_next_process(
 async def test_progress_of_an_upload_reaches_the_host(
     host: Host, reading: dict[str, str], inputs: Path
 ) -> None:
-    big = (inputs / "red.png").read_bytes() + bytes(3_000_000)
-    (inputs / "big.png").write_bytes(big)
+    (inputs / "big.png").write_bytes(png_with(bytes(3_000_000)))
     seen: list[tuple[float, float | None]] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
@@ -164,7 +164,7 @@ async def test_a_file_that_cannot_be_sent_stops_the_run_before_anything_is_sent(
 ) -> None:
     (inputs / "empty.png").touch()
     (inputs / "text.png").write_text("not a picture")
-    (inputs / "big.png").write_bytes((inputs / "red.png").read_bytes() + bytes(1024 * 1024))
+    (inputs / "big.png").write_bytes(png_with(bytes(1024 * 1024)))
     (inputs.parent / "secret.png").write_bytes((inputs / "red.png").read_bytes())
     (inputs / "link.png").symlink_to(inputs.parent / "secret.png")
     good = {"path": "red.png", "type": "init"}
@@ -488,7 +488,7 @@ async def test_saving_ends_with_the_time_of_the_call_and_leaves_nothing_half_wri
 async def test_an_upload_that_takes_too_long_goes_on_in_the_next_call(
     reading: dict[str, str], inputs: Path, sandbox: RunningSandbox
 ) -> None:
-    (inputs / "big.png").write_bytes((inputs / "red.png").read_bytes() + bytes(3_000_000))
+    (inputs / "big.png").write_bytes(png_with(bytes(3_000_000)))
     sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=8))
     async with MEMORY.connect(reading | {"LAYER_MAX_WAIT_SECONDS": "3"}) as client:
         refused = await client.call_tool("upload_file", {"path": "big.png"})

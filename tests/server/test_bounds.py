@@ -274,10 +274,10 @@ async def test_the_time_of_a_call_covers_the_opening_of_its_files(
 ) -> None:
     opened: list[Path] = []
 
-    def slowly(path: Path, *, max_bytes: int) -> AbstractContextManager[LocalFile]:
+    def slowly(path: Path, **options: Any) -> AbstractContextManager[LocalFile]:
         opened.append(path)
         time.sleep(0.3)
-        return open_media_file(path, max_bytes=max_bytes)
+        return open_media_file(path, **options)
 
     monkeypatch.setattr("layer_mcp.runs.references.open_media_file", slowly)
     monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)

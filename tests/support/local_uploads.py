@@ -8,10 +8,10 @@ from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.references import Uploads
 from layer_mcp.sandbox import Arrival, RunningSandbox
 
-from .sandbox_calls import png
+from .sandbox_calls import png_with
 
 # Larger than what the system buffers of a connection that nobody reads.
-LARGE = png("red") + os.urandom(3_000_000)
+LARGE = png_with(os.urandom(3_000_000))
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -1,6 +1,7 @@
 """Plain HTTP calls to the sandbox, without the project's own client."""
 
 import io
+import zlib
 from typing import Any
 
 import httpx
@@ -37,6 +38,15 @@ def png(color: str | tuple[int, ...], *, width: int = 16, height: int = 16) -> b
     buffer = io.BytesIO()
     Image.new("RGBA", (width, height), color).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def png_with(content: bytes, color: str = "red") -> bytes:
+    """Return a PNG with a private chunk that makes it as large as needed."""
+    plain = png(color)
+    chunk = b"prVt" + content
+    chunk = len(content).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    # Before its last chunk, which is empty.
+    return plain[:-12] + chunk + plain[-12:]
 
 
 def request_upload_url(
