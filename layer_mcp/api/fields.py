@@ -23,6 +23,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ..foreign_json import MAX_INTEGER, MAX_NUMBER
+from ..settings import MAX_CREATIVE_UNITS
+
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 # What schemas say of an id: each tool names several, and the exact rule is long.
@@ -51,15 +54,32 @@ def _no_flag(value: object) -> object:
 NoFlag = BeforeValidator(_no_flag)
 """A number is not a flag: `true` would count as 1."""
 
+
+def _at_most(limit: float) -> AfterValidator:
+    """Return a validator for a limit that schemas need not name: nothing honest comes near it."""
+
+    def check(value: float) -> float:
+        if abs(value) > limit:
+            raise PydanticCustomError("too_large", "must be smaller")
+        return value
+
+    return AfterValidator(check)
+
+
+# Sums and products of numbers within these limits stay finite.
+Bounded = _at_most(MAX_NUMBER)
+BoundedInteger = _at_most(MAX_INTEGER)
+
 # The limits stand before NoFlag: only so do they reach the JSON schema.
-Integer = Annotated[int, NoFlag]
-PositiveInteger = Annotated[int, Field(gt=0), NoFlag]
+Integer = Annotated[int, NoFlag, BoundedInteger]
+PositiveInteger = Annotated[int, Field(gt=0), NoFlag, BoundedInteger]
+NonNegativeInteger = Annotated[int, Field(ge=0), NoFlag, BoundedInteger]
 CountOfOutputs = Annotated[int, Field(ge=1, le=16), NoFlag]
 PageSize = Annotated[int, Field(ge=1, le=100), NoFlag]
-Pixels = Annotated[int, Field(ge=0), NoFlag]
-Number = Annotated[float, Field(allow_inf_nan=False), NoFlag]
-NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag]
+Number = Annotated[float, Field(allow_inf_nan=False), NoFlag, Bounded]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag, Bounded]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag, Bounded]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag, _at_most(MAX_CREATIVE_UNITS)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NoFlag]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), NoFlag]
 TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
@@ -109,8 +129,9 @@ def objects_with(*names: str) -> Callable[[object], object]:
 Lenient = WrapValidator(_none_if_invalid)
 OptionalText = Annotated[str | None, Lenient]
 OptionalNumber = Annotated[Number | None, Lenient]
-OptionalPrice = Annotated[NonNegativeNumber | None, Lenient]
-OptionalInteger = Annotated[int | None, Lenient]
+OptionalPrice = Annotated[Price | None, Lenient]
+OptionalCount = Annotated[NonNegativeInteger | None, Lenient]
+OptionalDuration = Annotated[NonNegativeNumber | None, Lenient]
 
 
 class Response(BaseModel):

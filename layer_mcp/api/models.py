@@ -10,17 +10,19 @@ from .fields import (
     Id,
     Integer,
     Lenient,
+    NonNegativeInteger,
     NonNegativeNumber,
     Number,
-    OptionalInteger,
+    OptionalCount,
+    OptionalDuration,
     OptionalNumber,
     OptionalPrice,
     OptionalText,
     PageSize,
     Percentage,
-    Pixels,
     PositiveInteger,
     PositiveNumber,
+    Price,
     Request,
     Response,
     TypeName,
@@ -51,7 +53,7 @@ class Mask(Request):
         default=None, description="Transparent areas are the mask."
     )
     for_nontransparency: bool | None = Field(default=None, description="Opaque areas are the mask.")
-    edge_radius: Pixels = Field(default=0, description="Edge blur in pixels.")
+    edge_radius: NonNegativeInteger = Field(default=0, description="Edge blur in pixels.")
 
 
 class VideoEffect(Request):
@@ -244,10 +246,10 @@ class Output(Response):
     url: OptionalText = None
     content_type: OptionalText = None
     preview_url: OptionalText = None
-    width: OptionalInteger = None
-    height: OptionalInteger = None
-    duration_seconds: OptionalNumber = None
-    file_size_bytes: OptionalInteger = None
+    width: OptionalCount = None
+    height: OptionalCount = None
+    duration_seconds: OptionalDuration = None
+    file_size_bytes: OptionalCount = None
 
 
 class StartedRun(Response):
@@ -301,7 +303,7 @@ class Pagination(Response):
 
     next_cursor: OptionalText = None
     has_more_results: Annotated[bool | None, Lenient] = None
-    total_count: OptionalInteger = None
+    total_count: OptionalCount = None
 
 
 class Page(Response):
@@ -345,7 +347,7 @@ class PriceEstimate(Response):
     `references_refused` is added here: why Layer did not price the guidance files and the mask.
     """
 
-    estimated_price_creative_units: NonNegativeNumber
+    estimated_price_creative_units: Price
     workspace_balance_creative_units: OptionalNumber = None
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
@@ -406,7 +408,7 @@ class ModelCapabilities(Response):
     outpainting: Flag = None
     tileability: Flag = None
     guidance_file_types: Texts = None
-    duration_seconds: Annotated[list[float] | None, Lenient] = None
+    duration_seconds: Annotated[list[NonNegativeNumber] | None, Lenient] = None
     generate_audio: Flag = None
     lipsync: Flag = None
     textures: Flag = None
@@ -482,7 +484,7 @@ class WorkflowOutputCount(Response):
     """The number of files that an output of a workflow will have (EstimateWorkflowOutputCount)."""
 
     output: Annotated[WorkflowOutput | None, Lenient] = None
-    count: OptionalInteger = None
+    count: OptionalCount = None
 
 
 class WorkflowPriceEstimate(PriceEstimate):

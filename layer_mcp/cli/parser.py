@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from ..settings import SettingsError
+from ..settings import MAX_CREATIVE_UNITS, SettingsError
 from .output import harmless
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -131,6 +131,6 @@ def number(argument: str) -> float:
 def price(argument: str) -> float:
     """Parse a number of Creative Units."""
     value = number(argument)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 CU or more")
+    if not 0 <= value <= MAX_CREATIVE_UNITS:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MAX_CREATIVE_UNITS:,} CU")
     return value
