@@ -24,7 +24,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ..foreign_json import MAX_INTEGER, MAX_NUMBER
+from ..plain_text import one_line
 from ..settings import MAX_CREATIVE_UNITS
+
+MAX_ID_LENGTH = 100
+MAX_NAME_LENGTH = 200
+MAX_CURSOR_LENGTH = 1000
+MAX_URL_LENGTH = 8000
+MAX_TEXT_LENGTH = 10_000
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -126,8 +133,30 @@ def objects_with(*names: str) -> Callable[[object], object]:
     return keep
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH]
+
+
+def _cut_name(text: str) -> str:
+    return one_line(text, MAX_NAME_LENGTH)
+
+
 Lenient = WrapValidator(_none_if_invalid)
-OptionalText = Annotated[str | None, Lenient]
+
+# A long name or text of Layer's is cut. A part of an id or a URL is of no use: such is absent.
+Name = Annotated[str, AfterValidator(_cut_name)]
+# A whole list must not be lost to one odd row.
+ListedId = Name
+RunId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+OptionalName = Annotated[Name | None, Lenient]
+OptionalText = Annotated[Annotated[str, AfterValidator(_cut)] | None, Lenient]
+OptionalId = Annotated[Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None, Lenient]
+OptionalCursor = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH)] | None, Lenient
+]
+OptionalUrl = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)] | None, Lenient
+]
 OptionalNumber = Annotated[Number | None, Lenient]
 OptionalPrice = Annotated[Price | None, Lenient]
 OptionalCount = Annotated[NonNegativeInteger | None, Lenient]

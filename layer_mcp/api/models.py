@@ -4,20 +4,28 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ..plain_text import one_line
 from .fields import (
+    MAX_CURSOR_LENGTH,
     CountOfOutputs,
     Fraction,
     Id,
     Integer,
     Lenient,
+    ListedId,
+    Name,
     NonNegativeInteger,
     NonNegativeNumber,
     Number,
     OptionalCount,
+    OptionalCursor,
     OptionalDuration,
+    OptionalId,
+    OptionalName,
     OptionalNumber,
     OptionalPrice,
     OptionalText,
+    OptionalUrl,
     PageSize,
     Percentage,
     PositiveInteger,
@@ -25,6 +33,7 @@ from .fields import (
     Price,
     Request,
     Response,
+    RunId,
     TypeName,
     list_of_objects,
     objects_of_a_list,
@@ -147,7 +156,7 @@ class ModelQuery(Request):
     sound_effect: bool | None = Field(default=None, description="Sound effects.")
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the page before."
+        default=None, max_length=MAX_CURSOR_LENGTH, description="next_cursor of the page before."
     )
 
     def params(self) -> dict[str, str]:
@@ -163,7 +172,7 @@ class WorkflowQuery(Request):
     )
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the page before."
+        default=None, max_length=MAX_CURSOR_LENGTH, description="next_cursor of the page before."
     )
 
     def params(self) -> dict[str, str]:
@@ -201,6 +210,8 @@ STATUS_SYNONYMS = {
     "failure": "failed",
     "canceled": "cancelled",
 }
+# Longer than any of them.
+MAX_STATUS_LENGTH = 40
 # A step that has not begun is not one in progress.
 STEP_STATUS_SYNONYMS = STATUS_SYNONYMS | {"pending": "pending", "queued": "pending"}
 
@@ -220,7 +231,7 @@ def canonical_step_status(status: object) -> str:
 def _status_word(status: object) -> str:
     if not isinstance(status, str):
         return "unknown"
-    return status.strip().lower().replace("-", "_").replace(" ", "_")
+    return one_line(status, MAX_STATUS_LENGTH).lower().replace("-", "_").replace(" ", "_")
 
 
 def query_params(query: Request) -> dict[str, str]:
@@ -242,10 +253,10 @@ StepStatus = Annotated[str, BeforeValidator(canonical_step_status)]
 class Output(Response):
     """One generated file (ForgeRunAsset)."""
 
-    file_id: OptionalText = None
-    url: OptionalText = None
-    content_type: OptionalText = None
-    preview_url: OptionalText = None
+    file_id: OptionalId = None
+    url: OptionalUrl = None
+    content_type: OptionalName = None
+    preview_url: OptionalUrl = None
     width: OptionalCount = None
     height: OptionalCount = None
     duration_seconds: OptionalDuration = None
@@ -258,14 +269,14 @@ class StartedRun(Response):
     status: RunStatus = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     estimated_price_creative_units: OptionalPrice = None
-    session_id: OptionalText = None
+    session_id: OptionalId = None
 
 
 class StartedInference(StartedRun):
     """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
-    inference_id: str = Field(min_length=1)
-    created_at: OptionalText = None
+    inference_id: RunId
+    created_at: OptionalName = None
     normalized_parameters: Annotated[dict[str, Any] | None, Lenient] = None
 
 
@@ -274,25 +285,25 @@ class RunSnapshot(Response):
 
     status: RunStatus
     poll_interval_seconds: OptionalNumber = None
-    completed_at: OptionalText = None
+    completed_at: OptionalName = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
     actual_price_creative_units: OptionalPrice = None
     error: OptionalText = None
-    error_code: OptionalText = None
+    error_code: OptionalName = None
 
 
 class Inference(RunSnapshot):
     """The state of a run (GetForgeRunOutput)."""
 
-    inference_id: str = Field(min_length=1)
+    inference_id: RunId
 
 
 class Workspace(Response):
     """A workspace of the account with its balance in Creative Units (WorkspaceInfo)."""
 
-    workspace_id: str
-    slug: OptionalText = None
-    name: OptionalText = None
+    workspace_id: ListedId
+    slug: OptionalName = None
+    name: OptionalName = None
     balance_creative_units: OptionalNumber = None
     reserved_creative_units: OptionalNumber = None
     available_creative_units: OptionalNumber = None
@@ -301,7 +312,7 @@ class Workspace(Response):
 class Pagination(Response):
     """The cursor of the next page."""
 
-    next_cursor: OptionalText = None
+    next_cursor: OptionalCursor = None
     has_more_results: Annotated[bool | None, Lenient] = None
     total_count: OptionalCount = None
 
@@ -322,7 +333,7 @@ class FieldProblem(Response):
     """One refused field, as FastAPI reports it."""
 
     loc: Annotated[list[Any] | None, Lenient] = None
-    msg: OptionalText = None
+    msg: OptionalName = None
 
 
 class Problem(Response):
@@ -357,9 +368,9 @@ class PriceEstimate(Response):
 class UploadUrl(Response):
     """The signed URL for a file's bytes (RequestUploadUrlResponse)."""
 
-    file_id: str = Field(min_length=1)
+    file_id: RunId
     upload_url: str = Field(min_length=1)
-    content_type: OptionalText = None
+    content_type: OptionalName = None
 
 
 def _with_a_model_id(value: object) -> object:
@@ -375,12 +386,12 @@ def _with_a_model_id(value: object) -> object:
 class ModelSummary(Response):
     """A model in a list (ModelSummary)."""
 
-    model_id: str
-    name: OptionalText = None
-    modality: OptionalText = None
-    base_model_id: OptionalText = None
+    model_id: ListedId
+    name: OptionalName = None
+    modality: OptionalName = None
+    base_model_id: OptionalId = None
     description: OptionalText = None
-    inference_timing: OptionalText = None
+    inference_timing: OptionalName = None
 
     _any_id = model_validator(mode="before")(_with_a_model_id)
 
@@ -394,7 +405,7 @@ class ModelList(Page):
 
 
 Flag = Annotated[bool | None, Lenient]
-Texts = Annotated[list[str] | None, Lenient]
+Texts = Annotated[list[Name] | None, Lenient]
 
 
 class ModelCapabilities(Response):
@@ -421,7 +432,7 @@ class ModelCapabilities(Response):
 class ModelDetail(ModelSummary):
     """A model with its capabilities (ModelDetailREST)."""
 
-    base_model_name: OptionalText = None
+    base_model_name: OptionalName = None
     prompt_format: OptionalText = None
     capabilities: Annotated[ModelCapabilities | None, Lenient] = None
 
@@ -442,30 +453,30 @@ class ModelAnswer(Response):
 class WorkflowInput(Response):
     """One input of a workflow, with the JSON Schema of its value."""
 
-    name: str
-    type: OptionalText = None
+    name: Name
+    type: OptionalName = None
     value_schema: Annotated[dict[str, Any] | None, Lenient] = None
     required: Flag = None
     description: OptionalText = None
-    display_name: OptionalText = None
+    display_name: OptionalName = None
     default: Any = None
 
 
 class WorkflowOutput(Response):
     """One output of a workflow."""
 
-    name: str
-    type: OptionalText = None
+    name: Name
+    type: OptionalName = None
     description: OptionalText = None
 
 
 class Workflow(Response):
     """A published pipeline of several steps (WorkflowSummary)."""
 
-    workflow_id: str
-    name: OptionalText = None
+    workflow_id: ListedId
+    name: OptionalName = None
     description: OptionalText = None
-    modality: OptionalText = None
+    modality: OptionalName = None
     inputs: Annotated[list[WorkflowInput], BeforeValidator(objects_with("name"))] = Field(
         default=[]
     )
@@ -498,21 +509,21 @@ class WorkflowPriceEstimate(PriceEstimate):
 class StartedWorkflowRun(StartedRun):
     """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
 
-    run_id: str = Field(min_length=1)
+    run_id: RunId
 
 
 class WorkflowStep(Response):
     """One step of a workflow run (GetWorkflowRunStep)."""
 
-    name: OptionalText = None
+    name: OptionalName = None
     status: StepStatus = "unknown"
     error: OptionalText = None
-    error_code: OptionalText = None
+    error_code: OptionalName = None
 
 
 class WorkflowRun(RunSnapshot):
     """The state of a workflow run (GetWorkflowRunOutput)."""
 
-    run_id: str = Field(min_length=1)
+    run_id: RunId
     steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
     estimated_price_creative_units: OptionalPrice = None

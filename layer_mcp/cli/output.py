@@ -9,11 +9,12 @@ import logging
 import os
 import signal
 import sys
-import unicodedata
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from ..plain_text import UNSAFE, one_line, remove_controls
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,10 +29,6 @@ COLUMN_GAP = 2
 BAR_COLUMNS = 30
 MIN_TEXT_COLUMNS = 12
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Controls, marks without a shape such as those of direction, and halves of surrogate pairs.
-UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-# They join letters and emoji, and move nothing.
-JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Screen:
     def note(self, text: str) -> None:
         """Print a note on stderr, if it is open."""
         with suppress(OSError):
-            print(harmless(text), file=sys.stderr, flush=True)
+            print(remove_controls(text), file=sys.stderr, flush=True)
 
     @property
     def can_ask(self) -> bool:
@@ -262,25 +259,13 @@ def progress_bar(console: "Console") -> Generator[ProgressBar]:
 
 def plain(text: object) -> str:
     """Return foreign text as one line that cannot control the terminal or change direction."""
-    return harmless(" ".join(str(text).split()))
-
-
-def harmless(text: str) -> str:
-    """Remove the characters that could control the terminal; leave blanks as they are."""
-    return "".join(letter for letter in text if not _is_unsafe(letter))
+    return one_line(str(text))
 
 
 def plain_json(content: Mapping[str, Any], *, ascii_only: bool) -> str:
     """Return a JSON document with the characters escaped that could control the terminal."""
     text = json.dumps(content, indent=2, ensure_ascii=ascii_only)
-    return "".join(
-        json.dumps(letter)[1:-1] if letter != "\n" and _is_unsafe(letter) else letter
-        for letter in text
-    )
-
-
-def _is_unsafe(letter: str) -> bool:
-    return letter not in JOINERS and unicodedata.category(letter) in UNSAFE_CATEGORIES
+    return UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def discard_stdout() -> None:

@@ -187,7 +187,8 @@ def _question(confirmation: Confirmation, context: ToolContext) -> Elicit[Approv
     """
     quote = confirmation.quote
     asked = app_of(context).asked
-    key = (confirmation.subject, quote.total, quote.references_refused is None)
+    subject = (confirmation.subject, confirmation.names)
+    key = (subject, quote.total, quote.references_refused is None)
     if context.request_state is None or key not in asked:
         asked[key] = describe_confirmation(confirmation)
         while len(asked) > MAX_ASKED:
