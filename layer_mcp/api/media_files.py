@@ -167,7 +167,9 @@ def _not_a_file(path: Path) -> LayerError:
 
 
 def _unreadable(path: Path, error: OSError) -> LayerError:
-    return LayerError("FILE_UNREADABLE", f"{path} cannot be read: {error.strerror or error}.")
+    return LayerError(
+        "FILE_UNREADABLE", f"{path} cannot be read: {error.strerror or type(error).__name__}."
+    )
 
 
 def sniff(head: bytes) -> str | None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from ..plain_text import UNSAFE, one_line, remove_controls
@@ -273,9 +274,30 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class BriefFormatter(logging.Formatter):
+    """Logs where an exception was raised and its class.
+
+    Its text is another library's, and may repeat an address, an input, or a secret.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(LOG_FORMAT)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the places of an exception and of its causes, the first cause first."""
+        parts: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None:
+            parts.insert(0, "".join(format_tb(error.__traceback__)) + type(error).__qualname__)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(parts)
+
+
 def log_to_stderr(level: str = "WARNING") -> None:
     """Log to stderr. Call it before the SDK sets up its own handler."""
-    logging.basicConfig(level=level, format=LOG_FORMAT)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT) if level == "DEBUG" else BriefFormatter())
+    logging.basicConfig(level=level, handlers=[handler])
     # They would log headers and signed addresses.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -160,7 +160,7 @@ async def _ask(
     try:
         return await context.elicit(question.message, Approval)
     except MCPError as error:
-        logger.warning("The client did not ask the user: %s", error)
+        logger.warning("The client did not ask the user: error %d", error.code)
         return None
     except ValueError:
         raise LayerError("NOT_ANSWERED", UNREADABLE) from None
