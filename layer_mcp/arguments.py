@@ -27,6 +27,7 @@ RULES = {
     "int_from_float": "must be a whole number",
     "number": "must be a number",
     "int_parsing_size": "is too large",
+    "too_large": "must be smaller",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
 }

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .plain_text import one_line
+
 SENTENCE_LENGTH = 300
 
 Source = Literal[
@@ -143,9 +145,7 @@ def next_step_for_run(code: str) -> str:
 
 def one_sentence(text: str) -> str:
     """Return foreign text as one line of limited length that ends in a full stop."""
-    line = " ".join(text.split())
-    if len(line) > SENTENCE_LENGTH:
-        line = line[: SENTENCE_LENGTH - 3].rstrip() + "..."
+    line = one_line(text, SENTENCE_LENGTH)
     return line if line.endswith((".", "!", "?")) or not line else line + "."
 
 

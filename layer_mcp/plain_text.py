@@ -39,8 +39,3 @@ def quote(text: str) -> str:
     """Return a name in double quotes, as one short line that can't end them."""
     inside = QUOTE.sub("'", one_line(text, MAX_QUOTED_LENGTH))
     return f'"{inside}"'
-
-
-def is_unsafe(character: str) -> bool:
-    """Return whether a character could control a terminal, hide, or change direction."""
-    return UNSAFE.match(character) is not None

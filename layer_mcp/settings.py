@@ -26,6 +26,7 @@ TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
 UNSET_WORDS = ("", "null", "undefined")
 MAX_FILE_MB = 100_000
+MAX_CREATIVE_UNITS = 1_000_000_000
 HOST_HOME = re.compile(r"\$\{HOME\}(?=[/\\])")
 HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -142,8 +143,10 @@ def parse_creative_units(name: str, value: str) -> float:
         amount = float(value)
     except ValueError:
         amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0):
-        raise SettingsError(f"{name} must be a number of Creative Units, 0 or more.")
+    if not 0 <= amount <= MAX_CREATIVE_UNITS:
+        raise SettingsError(
+            f"{name} must be a number of Creative Units from 0 to {MAX_CREATIVE_UNITS:,}."
+        )
     return amount
 
 

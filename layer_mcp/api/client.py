@@ -19,6 +19,8 @@ from ..credentials import TokenSource, token_source
 from ..errors import LayerError
 from ..folders import PrivateFolders
 from ..paths import Folders, resolve_parent
+from ..plain_text import one_line
+from ..plain_text import quote as quote_name
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from .fields import is_uuid
 from .host_rules import host_rules
@@ -483,7 +485,7 @@ def choose_workspace(wanted: str | None, workspaces: Sequence[Workspace]) -> Wor
     if len(matches) == 1:
         return matches[0]
     problem = "More than one workspace is" if matches else "No workspace of this account is"
-    sentence = f'{problem} called "{wanted[:MAX_NAME_LENGTH]}". {_list_names(workspaces)}'
+    sentence = f"{problem} called {quote_name(wanted)}. {_list_names(workspaces)}"
     raise LayerError("WORKSPACE_NOT_FOUND", sentence)
 
 
@@ -491,7 +493,7 @@ def _list_names(workspaces: Sequence[Workspace]) -> str:
     if not workspaces:
         return "The account has no workspace."
     named = [
-        f"{(one.name or one.slug or 'without name')[:MAX_NAME_LENGTH]} ({one.workspace_id})"
+        f"{one_line(one.name or one.slug or 'without name', MAX_NAME_LENGTH)} ({one.workspace_id})"
         for one in workspaces[:MAX_LISTED_WORKSPACES]
     ]
     more = len(workspaces) - MAX_LISTED_WORKSPACES

@@ -23,6 +23,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ..foreign_json import MAX_INTEGER, MAX_NUMBER
+from ..plain_text import one_line
+from ..settings import MAX_CREATIVE_UNITS
+
+MAX_ID_LENGTH = 100
+MAX_NAME_LENGTH = 200
+MAX_CURSOR_LENGTH = 1000
+MAX_URL_LENGTH = 8000
+MAX_TEXT_LENGTH = 10_000
+
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 # What schemas say of an id: each tool names several, and the exact rule is long.
@@ -51,15 +61,32 @@ def _no_flag(value: object) -> object:
 NoFlag = BeforeValidator(_no_flag)
 """A number is not a flag: `true` would count as 1."""
 
+
+def _at_most(limit: float) -> AfterValidator:
+    """Return a validator for a limit that schemas need not name: nothing honest comes near it."""
+
+    def check(value: float) -> float:
+        if abs(value) > limit:
+            raise PydanticCustomError("too_large", "must be smaller")
+        return value
+
+    return AfterValidator(check)
+
+
+# Sums and products of numbers within these limits stay finite.
+Bounded = _at_most(MAX_NUMBER)
+BoundedInteger = _at_most(MAX_INTEGER)
+
 # The limits stand before NoFlag: only so do they reach the JSON schema.
-Integer = Annotated[int, NoFlag]
-PositiveInteger = Annotated[int, Field(gt=0), NoFlag]
+Integer = Annotated[int, NoFlag, BoundedInteger]
+PositiveInteger = Annotated[int, Field(gt=0), NoFlag, BoundedInteger]
+NonNegativeInteger = Annotated[int, Field(ge=0), NoFlag, BoundedInteger]
 CountOfOutputs = Annotated[int, Field(ge=1, le=16), NoFlag]
 PageSize = Annotated[int, Field(ge=1, le=100), NoFlag]
-Pixels = Annotated[int, Field(ge=0), NoFlag]
-Number = Annotated[float, Field(allow_inf_nan=False), NoFlag]
-NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag]
+Number = Annotated[float, Field(allow_inf_nan=False), NoFlag, Bounded]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag, Bounded]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NoFlag, Bounded]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False), NoFlag, _at_most(MAX_CREATIVE_UNITS)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), NoFlag]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), NoFlag]
 TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lower)]
@@ -106,11 +133,34 @@ def objects_with(*names: str) -> Callable[[object], object]:
     return keep
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH]
+
+
+def _cut_name(text: str) -> str:
+    return one_line(text, MAX_NAME_LENGTH)
+
+
 Lenient = WrapValidator(_none_if_invalid)
-OptionalText = Annotated[str | None, Lenient]
+
+# A long name or text of Layer's is cut. A part of an id or a URL is of no use: such is absent.
+Name = Annotated[str, AfterValidator(_cut_name)]
+# A whole list must not be lost to one odd row.
+ListedId = Name
+RunId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+OptionalName = Annotated[Name | None, Lenient]
+OptionalText = Annotated[Annotated[str, AfterValidator(_cut)] | None, Lenient]
+OptionalId = Annotated[Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None, Lenient]
+OptionalCursor = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH)] | None, Lenient
+]
+OptionalUrl = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)] | None, Lenient
+]
 OptionalNumber = Annotated[Number | None, Lenient]
-OptionalPrice = Annotated[NonNegativeNumber | None, Lenient]
-OptionalInteger = Annotated[int | None, Lenient]
+OptionalPrice = Annotated[Price | None, Lenient]
+OptionalCount = Annotated[NonNegativeInteger | None, Lenient]
+OptionalDuration = Annotated[NonNegativeNumber | None, Lenient]
 
 
 class Response(BaseModel):

@@ -174,7 +174,9 @@ def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
 
 
 def _unreadable(path: Path, error: OSError) -> LayerError:
-    return LayerError("FILE_UNREADABLE", f"{path} cannot be read: {error.strerror or error}.")
+    return LayerError(
+        "FILE_UNREADABLE", f"{path} cannot be read: {error.strerror or type(error).__name__}."
+    )
 
 
 def sniff(head: bytes) -> str | None:

@@ -4,25 +4,36 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ..plain_text import one_line
 from .fields import (
+    MAX_CURSOR_LENGTH,
     CountOfOutputs,
     Fraction,
     Id,
     Integer,
     Lenient,
+    ListedId,
+    Name,
+    NonNegativeInteger,
     NonNegativeNumber,
     Number,
-    OptionalInteger,
+    OptionalCount,
+    OptionalCursor,
+    OptionalDuration,
+    OptionalId,
+    OptionalName,
     OptionalNumber,
     OptionalPrice,
     OptionalText,
+    OptionalUrl,
     PageSize,
     Percentage,
-    Pixels,
     PositiveInteger,
     PositiveNumber,
+    Price,
     Request,
     Response,
+    RunId,
     TypeName,
     list_of_objects,
     objects_of_a_list,
@@ -51,7 +62,7 @@ class Mask(Request):
         default=None, description="Transparent areas are the mask."
     )
     for_nontransparency: bool | None = Field(default=None, description="Opaque areas are the mask.")
-    edge_radius: Pixels = Field(default=0, description="Edge blur in pixels.")
+    edge_radius: NonNegativeInteger = Field(default=0, description="Edge blur in pixels.")
 
 
 class VideoEffect(Request):
@@ -145,7 +156,7 @@ class ModelQuery(Request):
     sound_effect: bool | None = Field(default=None, description="Sound effects.")
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the previous page."
+        default=None, max_length=MAX_CURSOR_LENGTH, description="next_cursor of the previous page."
     )
 
     def params(self) -> dict[str, str]:
@@ -161,7 +172,7 @@ class WorkflowQuery(Request):
     )
     limit: PageSize = Field(default=20, description="Rows.")
     cursor: str | None = Field(
-        default=None, max_length=1000, description="next_cursor of the previous page."
+        default=None, max_length=MAX_CURSOR_LENGTH, description="next_cursor of the previous page."
     )
 
     def params(self) -> dict[str, str]:
@@ -199,6 +210,8 @@ STATUS_SYNONYMS = {
     "failure": "failed",
     "canceled": "cancelled",
 }
+# Longer than any of them.
+MAX_STATUS_LENGTH = 40
 # A step that has not begun is not one in progress.
 STEP_STATUS_SYNONYMS = STATUS_SYNONYMS | {"pending": "pending", "queued": "pending"}
 
@@ -218,7 +231,7 @@ def canonical_step_status(status: object) -> str:
 def _status_word(status: object) -> str:
     if not isinstance(status, str):
         return "unknown"
-    return status.strip().lower().replace("-", "_").replace(" ", "_")
+    return one_line(status, MAX_STATUS_LENGTH).lower().replace("-", "_").replace(" ", "_")
 
 
 def query_params(query: Request) -> dict[str, str]:
@@ -240,14 +253,14 @@ StepStatus = Annotated[str, BeforeValidator(canonical_step_status)]
 class Output(Response):
     """One generated file (ForgeRunAsset)."""
 
-    file_id: OptionalText = None
-    url: OptionalText = None
-    content_type: OptionalText = None
-    preview_url: OptionalText = None
-    width: OptionalInteger = None
-    height: OptionalInteger = None
-    duration_seconds: OptionalNumber = None
-    file_size_bytes: OptionalInteger = None
+    file_id: OptionalId = None
+    url: OptionalUrl = None
+    content_type: OptionalName = None
+    preview_url: OptionalUrl = None
+    width: OptionalCount = None
+    height: OptionalCount = None
+    duration_seconds: OptionalDuration = None
+    file_size_bytes: OptionalCount = None
 
 
 class StartedRun(Response):
@@ -256,14 +269,14 @@ class StartedRun(Response):
     status: RunStatus = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     estimated_price_creative_units: OptionalPrice = None
-    session_id: OptionalText = None
+    session_id: OptionalId = None
 
 
 class StartedInference(StartedRun):
     """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
-    inference_id: str = Field(min_length=1)
-    created_at: OptionalText = None
+    inference_id: RunId
+    created_at: OptionalName = None
     normalized_parameters: Annotated[dict[str, Any] | None, Lenient] = None
 
 
@@ -272,25 +285,25 @@ class RunSnapshot(Response):
 
     status: RunStatus
     poll_interval_seconds: OptionalNumber = None
-    completed_at: OptionalText = None
+    completed_at: OptionalName = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
     actual_price_creative_units: OptionalPrice = None
     error: OptionalText = None
-    error_code: OptionalText = None
+    error_code: OptionalName = None
 
 
 class Inference(RunSnapshot):
     """The state of a run (GetForgeRunOutput)."""
 
-    inference_id: str = Field(min_length=1)
+    inference_id: RunId
 
 
 class Workspace(Response):
     """A workspace of the account with its balance in Creative Units (WorkspaceInfo)."""
 
-    workspace_id: str
-    slug: OptionalText = None
-    name: OptionalText = None
+    workspace_id: ListedId
+    slug: OptionalName = None
+    name: OptionalName = None
     balance_creative_units: OptionalNumber = None
     reserved_creative_units: OptionalNumber = None
     available_creative_units: OptionalNumber = None
@@ -299,9 +312,9 @@ class Workspace(Response):
 class Pagination(Response):
     """The cursor of the next page."""
 
-    next_cursor: OptionalText = None
+    next_cursor: OptionalCursor = None
     has_more_results: Annotated[bool | None, Lenient] = None
-    total_count: OptionalInteger = None
+    total_count: OptionalCount = None
 
 
 class Page(Response):
@@ -320,7 +333,7 @@ class FieldProblem(Response):
     """One refused field, as FastAPI reports it."""
 
     loc: Annotated[list[Any] | None, Lenient] = None
-    msg: OptionalText = None
+    msg: OptionalName = None
 
 
 class Problem(Response):
@@ -345,7 +358,7 @@ class PriceEstimate(Response):
     `references_refused` is added here: why Layer did not price the guidance files and the mask.
     """
 
-    estimated_price_creative_units: NonNegativeNumber
+    estimated_price_creative_units: Price
     workspace_balance_creative_units: OptionalNumber = None
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
@@ -355,9 +368,9 @@ class PriceEstimate(Response):
 class UploadUrl(Response):
     """The signed URL for a file's bytes (RequestUploadUrlResponse)."""
 
-    file_id: str = Field(min_length=1)
+    file_id: RunId
     upload_url: str = Field(min_length=1)
-    content_type: OptionalText = None
+    content_type: OptionalName = None
 
 
 def _with_a_model_id(value: object) -> object:
@@ -373,12 +386,12 @@ def _with_a_model_id(value: object) -> object:
 class ModelSummary(Response):
     """A model in a list (ModelSummary)."""
 
-    model_id: str
-    name: OptionalText = None
-    modality: OptionalText = None
-    base_model_id: OptionalText = None
+    model_id: ListedId
+    name: OptionalName = None
+    modality: OptionalName = None
+    base_model_id: OptionalId = None
     description: OptionalText = None
-    inference_timing: OptionalText = None
+    inference_timing: OptionalName = None
 
     _any_id = model_validator(mode="before")(_with_a_model_id)
 
@@ -392,7 +405,7 @@ class ModelList(Page):
 
 
 Flag = Annotated[bool | None, Lenient]
-Texts = Annotated[list[str] | None, Lenient]
+Texts = Annotated[list[Name] | None, Lenient]
 
 
 class ModelCapabilities(Response):
@@ -406,7 +419,7 @@ class ModelCapabilities(Response):
     outpainting: Flag = None
     tileability: Flag = None
     guidance_file_types: Texts = None
-    duration_seconds: Annotated[list[float] | None, Lenient] = None
+    duration_seconds: Annotated[list[NonNegativeNumber] | None, Lenient] = None
     generate_audio: Flag = None
     lipsync: Flag = None
     textures: Flag = None
@@ -419,7 +432,7 @@ class ModelCapabilities(Response):
 class ModelDetail(ModelSummary):
     """A model with its capabilities (ModelDetailREST)."""
 
-    base_model_name: OptionalText = None
+    base_model_name: OptionalName = None
     prompt_format: OptionalText = None
     capabilities: Annotated[ModelCapabilities | None, Lenient] = None
 
@@ -440,30 +453,30 @@ class ModelAnswer(Response):
 class WorkflowInput(Response):
     """One input of a workflow, with the JSON Schema of its value."""
 
-    name: str
-    type: OptionalText = None
+    name: Name
+    type: OptionalName = None
     value_schema: Annotated[dict[str, Any] | None, Lenient] = None
     required: Flag = None
     description: OptionalText = None
-    display_name: OptionalText = None
+    display_name: OptionalName = None
     default: Any = None
 
 
 class WorkflowOutput(Response):
     """One output of a workflow."""
 
-    name: str
-    type: OptionalText = None
+    name: Name
+    type: OptionalName = None
     description: OptionalText = None
 
 
 class Workflow(Response):
     """A published pipeline of several steps (WorkflowSummary)."""
 
-    workflow_id: str
-    name: OptionalText = None
+    workflow_id: ListedId
+    name: OptionalName = None
     description: OptionalText = None
-    modality: OptionalText = None
+    modality: OptionalName = None
     inputs: Annotated[list[WorkflowInput], BeforeValidator(objects_with("name"))] = Field(
         default=[]
     )
@@ -482,7 +495,7 @@ class WorkflowOutputCount(Response):
     """The number of files that an output of a workflow will have (EstimateWorkflowOutputCount)."""
 
     output: Annotated[WorkflowOutput | None, Lenient] = None
-    count: OptionalInteger = None
+    count: OptionalCount = None
 
 
 class WorkflowPriceEstimate(PriceEstimate):
@@ -496,21 +509,21 @@ class WorkflowPriceEstimate(PriceEstimate):
 class StartedWorkflowRun(StartedRun):
     """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
 
-    run_id: str = Field(min_length=1)
+    run_id: RunId
 
 
 class WorkflowStep(Response):
     """One step of a workflow run (GetWorkflowRunStep)."""
 
-    name: OptionalText = None
+    name: OptionalName = None
     status: StepStatus = "unknown"
     error: OptionalText = None
-    error_code: OptionalText = None
+    error_code: OptionalName = None
 
 
 class WorkflowRun(RunSnapshot):
     """The state of a workflow run (GetWorkflowRunOutput)."""
 
-    run_id: str = Field(min_length=1)
+    run_id: RunId
     steps: Annotated[list[WorkflowStep], BeforeValidator(list_of_objects)] = Field(default=[])
     estimated_price_creative_units: OptionalPrice = None

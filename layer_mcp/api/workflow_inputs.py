@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ..errors import LayerError
+from ..plain_text import one_line
 from .fields import is_uuid
 from .models import Workflow, WorkflowInput
 
@@ -25,6 +26,22 @@ COSTLY_KEYWORDS = frozenset(
 NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
 VALUES = frozenset({"enum", "const"})
 SIMPLE_RULES = frozenset({"type", "enum", "minimum", "maximum", "maxLength"})
+RULES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "const": "must be {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be above {}",
+    "exclusiveMaximum": "must be below {}",
+    "multipleOf": "must be a multiple of {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+    "required": "must have all of {}",
+    "additionalProperties": "has a name that is not allowed",
+}
 MAX_INPUTS_CHARACTERS = 500_000
 MAX_REASON_LENGTH = 120
 
@@ -131,9 +148,16 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
     for error in errors:
         place = ".".join(["inputs", entry.name, *(str(part) for part in error.absolute_path)])
         if error.absolute_path or error.validator not in SIMPLE_RULES:
-            yield f"{place}: {' '.join(error.message.split())[:MAX_REASON_LENGTH]}"
+            yield f"{place} {_describe_rule(str(error.validator), error.validator_value)}"
         else:
             yield f"{place} must be {describe_input(entry)}"
+
+
+def _describe_rule(rule: str, limit: Any) -> str:
+    """Say what a value must be. A validator's own message would repeat the value."""
+    shown = one_line(json.dumps(limit, ensure_ascii=False), MAX_REASON_LENGTH)
+    words = RULES.get(rule, f"must fit the rule {rule} of its schema")
+    return words.format(shown)
 
 
 def _without_costly_rules(schema: Any) -> Any:

@@ -42,15 +42,17 @@ async def _generate(prompt: str, folder: str) -> None:
         args=["-m", "layer_mcp", "--sandbox"],
         env={"PYTHONUTF8": "1", "LAYER_OUTPUT_DIR": folder},
     )
-    failure: Exception | None = None
+    failure: DemoError | None = None
     async with Client(host) as client:
         # The client would wrap an error that leaves this block in an ExceptionGroup.
         try:
             await _make_image(client, prompt)
-        except (DemoError, MCPError, OSError) as error:
+        except DemoError as error:
             failure = error
+        except (MCPError, OSError) as error:
+            failure = DemoError(f"The server cannot be reached ({type(error).__name__}).")
     if failure is not None:
-        raise DemoError(str(failure)) from failure
+        raise failure
 
 
 async def _make_image(client: Client, prompt: str) -> None:

@@ -68,10 +68,12 @@ def _replace_unencodable_output() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _describe(error: Exception) -> str:
-    """Return the error's text without the operating system's error number."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
+def _describe(error: SettingsError | OSError) -> str:
+    """Return a setting's problem, or the operating system's words without its error number."""
+    if isinstance(error, SettingsError):
+        return f"{error}"
+    if error.strerror is None:
+        return f"The operating system refused it ({type(error).__name__})."
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 

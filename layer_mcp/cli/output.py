@@ -8,12 +8,13 @@ import json
 import logging
 import os
 import sys
-import unicodedata
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from ..plain_text import UNSAFE, one_line, remove_controls
 from ..signals import raise_on_signals
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ COLUMN_GAP = 2
 BAR_COLUMNS = 30
 MIN_TEXT_COLUMNS = 12
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Controls, marks without a shape such as those of direction, and halves of surrogate pairs.
-UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-# They join letters and emoji, and move nothing.
-JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Screen:
     def note(self, text: str) -> None:
         """Print a note on stderr, if it is open."""
         with suppress(OSError):
-            print(harmless(text), file=sys.stderr, flush=True)
+            print(remove_controls(text), file=sys.stderr, flush=True)
 
     @property
     def can_ask(self) -> bool:
@@ -259,25 +256,13 @@ def progress_bar(console: "Console") -> Generator[ProgressBar]:
 
 def plain(text: object) -> str:
     """Return foreign text as one line that cannot control the terminal or change direction."""
-    return harmless(" ".join(str(text).split()))
-
-
-def harmless(text: str) -> str:
-    """Remove the characters that could control the terminal; leave blanks as they are."""
-    return "".join(letter for letter in text if not _is_unsafe(letter))
+    return one_line(str(text))
 
 
 def plain_json(content: Mapping[str, Any], *, ascii_only: bool) -> str:
     """Return a JSON document with the characters escaped that could control the terminal."""
     text = json.dumps(content, indent=2, ensure_ascii=ascii_only)
-    return "".join(
-        json.dumps(letter)[1:-1] if letter != "\n" and _is_unsafe(letter) else letter
-        for letter in text
-    )
-
-
-def _is_unsafe(letter: str) -> bool:
-    return letter not in JOINERS and unicodedata.category(letter) in UNSAFE_CATEGORIES
+    return UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def discard_stdout() -> None:
@@ -294,9 +279,30 @@ def discard_unwritable_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
+class BriefFormatter(logging.Formatter):
+    """Logs where an exception was raised and its class.
+
+    Its text is another library's, and may repeat an address, an input, or a secret.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(LOG_FORMAT)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the places of an exception and of its causes, the first cause first."""
+        parts: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None:
+            parts.insert(0, "".join(format_tb(error.__traceback__)) + type(error).__qualname__)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(parts)
+
+
 def log_to_stderr(level: str = "WARNING") -> None:
     """Log to stderr. Call it before the SDK sets up its own handler."""
-    logging.basicConfig(level=level, format=LOG_FORMAT)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT) if level == "DEBUG" else BriefFormatter())
+    logging.basicConfig(level=level, handlers=[handler])
     # They would log headers and signed addresses.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

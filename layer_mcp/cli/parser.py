@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from ..settings import SettingsError
-from .output import harmless
+from ..plain_text import remove_controls
+from ..settings import MAX_CREATIVE_UNITS, SettingsError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 # As a shell reports a process that SIGPIPE ended.
@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
         """Exit with the usage, the message, and the nearest name to an unknown one."""
         invalid = INVALID_CHOICE.search(message)
         suggestion = suggest_name(invalid[1], re.findall(r"[\w.-]+", invalid[2])) if invalid else ""
-        super().error(harmless(message + suggestion))
+        super().error(remove_controls(message + suggestion))
 
 
 def suggest_name(given: str, known: Iterable[str]) -> str:
@@ -131,6 +131,6 @@ def number(argument: str) -> float:
 def price(argument: str) -> float:
     """Parse a number of Creative Units."""
     value = number(argument)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 CU or more")
+    if not 0 <= value <= MAX_CREATIVE_UNITS:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MAX_CREATIVE_UNITS:,} CU")
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..plain_text import one_line
 from .command import ServerCommand
 from .errors import ClientConfigError, UnknownClientError
 
@@ -259,8 +260,7 @@ def find_client(name: str) -> Client:
         return names[wanted]
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     step = f"Did you mean {names[near[0]].id}? " if near else ""
-    shown = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:40]
     raise UnknownClientError(
-        f"There is no client {shown}.",
+        f"There is no client {one_line(name, 40)}.",
         f"{step}There are: {', '.join(client.id for client in CLIENTS)}.",
     )

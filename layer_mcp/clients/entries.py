@@ -10,7 +10,7 @@ from typing import Any, cast
 from ..tokens import InvalidTokenError, parse_token
 from .catalog import Client
 from .command import ServerCommand
-from .errors import ClientConfigError, ConfigSyntaxError, NotEditableError
+from .errors import ClientConfigError, ConfigSyntaxError, NotAnObjectError, NotEditableError
 from .formats import load_format, servers_in
 
 TOKEN_NAMES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
@@ -41,7 +41,7 @@ class Entries:
                 "Nothing was changed.",
                 "Correct that place and run the same command again.",
             ) from None
-        except TypeError as error:
+        except NotAnObjectError as error:
             raise self._not_an_object(str(error)) from None
         if servers is None:
             return {}

@@ -24,6 +24,10 @@ class ConfigSyntaxError(Exception):
         self.column = column
 
 
+class NotAnObjectError(Exception):
+    """A part of a configuration that isn't an object; the message names the part."""
+
+
 class NotEditableError(Exception):
     """A text whose entry can't be changed without touching other parts; says why."""
 

@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from .errors import NotAnObjectError
+
 
 class Format(Protocol):
     """A file format. `servers_key` is the top-level key of the servers; an empty text is fine."""
@@ -47,10 +49,10 @@ def servers_in(data: Any, servers_key: str) -> Any:
     """Return the value at the servers' key, or None.
 
     Raises:
-        TypeError: The data isn't an object; the message names it.
+        NotAnObjectError: The data isn't an object.
     """
     if data is None:
         return None
     if not isinstance(data, dict):
-        raise TypeError("The file's top level")
+        raise NotAnObjectError("The file's top level")
     return data.get(servers_key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -47,11 +47,11 @@ def parse(text: str) -> Any:
     try:
         return json.loads(plain)
     except json.JSONDecodeError as error:
-        raise ConfigSyntaxError(error.msg, error.lineno, error.colno) from None
+        raise ConfigSyntaxError("It is not valid JSON", error.lineno, error.colno) from None
     except RecursionError:
         raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
-    except ValueError as error:
-        raise ConfigSyntaxError(str(error), 1, 1) from None
+    except ValueError:
+        raise ConfigSyntaxError("It has a number that is too long", 1, 1) from None
 
 
 def set_entry(text: str, servers_key: str, name: str, entry: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from tomlkit.items import AoT, Comment, Table, Whitespace
 from .errors import ConfigSyntaxError, NotEditableError
 from .line_endings import newline_of
 
-PROBLEM = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
+POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 BEFORE_HEADER = re.compile(r"^(?=[ \t]*\[.*\][ \t]*(?:#.*)?\r?$)", re.MULTILINE)
 
 
@@ -28,12 +28,13 @@ def parse(text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = PROBLEM.match(str(error))
+        # Its text has the position, and may quote the file.
+        found = POSITION.search(f"{error}")
         lines = text.split("\n")
-        problem, line, column = found.groups() if found else (str(error), None, None)
+        line, column = found.groups() if found else (None, None)
         last = (len(lines), len(lines[-1]) + 1)
         position = (int(line), int(column)) if line and column else last
-        raise ConfigSyntaxError(problem, *position) from None
+        raise ConfigSyntaxError("It is not valid TOML", *position) from None
     except RecursionError:
         raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
 

@@ -14,6 +14,7 @@ from .line_endings import newline_of
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 INDENT = 2
+NO_YAML = "It is not valid YAML"
 # A line separator within quotes would be folded into a space.
 ALLOWED_IN_QUOTES = (
     "\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff"
@@ -43,15 +44,15 @@ def parse(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise ConfigSyntaxError(error.problem or "It is no YAML", line, column) from None
+        raise ConfigSyntaxError(NO_YAML, line, column) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
-        raise ConfigSyntaxError(error.reason, line, column) from None
+        raise ConfigSyntaxError(NO_YAML, line, column) from None
     except RecursionError:
         raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
-    except ValueError as error:
-        raise ConfigSyntaxError(str(error), 1, 1) from None
+    except ValueError:
+        raise ConfigSyntaxError("It has a value that can't be read", 1, 1) from None
 
 
 def set_entry(text: str, servers_key: str, name: str, entry: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ..clients.catalog import CLIENTS, Client, Platform, this_platform
 from ..clients.command import ServerCommand
 from ..clients.config_file import read_config
 from ..clients.entries import token_in
-from ..clients.errors import ClientConfigError, ConfigSyntaxError
+from ..clients.errors import ClientConfigError, ConfigSyntaxError, NotAnObjectError
 from ..clients.formats import load_format, servers_in
 from ..settings import DEFAULT_API_URL, SettingsError, normal_api_url
 from .types import Finding, Setup, fail, ok, warn
@@ -86,9 +86,8 @@ def _read_client(client: Client, platform: Platform) -> ConfiguredClient | None:
         text = read_config(path).text
         servers = servers_in(load_format(client.format).parse(text), client.servers_key)
     except ConfigSyntaxError as error:
-        # The parser's message may quote the file and a token in it.
         problem = f"no valid {client.format.upper()} in line {error.line}, column {error.column}"
-    except TypeError as error:
+    except NotAnObjectError as error:
         problem = f"{error} is not an object"
     except ClientConfigError as error:
         problem = error.fact.removeprefix(f"{path} ").rstrip(".")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..plain_text import one_line
 from ..version import __version__
 from .types import CheckResult, State
 
@@ -33,9 +34,9 @@ def format_result(result: CheckResult, encoding: str) -> "Table":
     table.add_column(width=TITLE_COLUMNS)
     table.add_column(max_width=TEXT_COLUMNS, overflow="fold")
     mark = _marks_for(encoding)[result.state]
-    table.add_row(Text(mark, STYLES[result.state]), Text(result.title), Text(_clean(result.fact)))
+    table.add_row(Text(mark, STYLES[result.state]), Text(result.title), Text(one_line(result.fact)))
     if result.fix:
-        table.add_row("", "", Text(_clean(f"Fix: {result.fix}")))
+        table.add_row("", "", Text(one_line(f"Fix: {result.fix}")))
     return table
 
 
@@ -80,8 +81,3 @@ def _marks_for(encoding: str) -> Mapping[State, str]:
     except (UnicodeEncodeError, LookupError):
         return ASCII_MARKS
     return MARKS
-
-
-def _clean(text: str) -> str:
-    """Return text from outside as one line that can't control a terminal."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

@@ -8,6 +8,7 @@ from ..paths import Folders, find_write_problem, input_folders, output_folder, s
 from .journal_health import Health, Trouble, journal_health
 from .types import Finding, Setup, fail, ok, warn
 
+NO_HOME = "there is no home folder; set LAYER_STATE_DIR"
 STATE_FOLDER_FIX = "Set LAYER_STATE_DIR to a folder that can be written."
 
 
@@ -49,8 +50,8 @@ def check_journal(setup: Setup) -> Finding:
     """Check that runs can be recorded, and that every recorded run has a known outcome."""
     try:
         folder = state_folder(setup.settings)
-    except RuntimeError as error:
-        return _fail_or_warn(setup, str(error), STATE_FOLDER_FIX)
+    except RuntimeError:
+        return _fail_or_warn(setup, NO_HOME, STATE_FOLDER_FIX)
     if folder is None:
         return ok("in memory: a simulated Layer keeps nothing")
     problem = find_write_problem(folder)

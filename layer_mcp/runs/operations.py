@@ -16,6 +16,7 @@ from ..api.models import (
 from ..api.polling import OnProgress
 from ..api.retry import BeforeSending
 from ..errors import LayerError
+from ..plain_text import one_line
 from .types import Run, RunRequest
 
 MAX_NAME_LENGTH = 60
@@ -131,6 +132,6 @@ class ModelLookup:
             model = await self._client.get_model(model_id, workspace=workspace_id)
         except LayerError:
             return ModelInfo(model_id, "")
-        name = " ".join((model.name or model_id).split())[:MAX_NAME_LENGTH]
+        name = one_line(model.name or model_id, MAX_NAME_LENGTH)
         self._known[model_id] = ModelInfo(name, model.modality or "")
         return self._known[model_id]

@@ -460,5 +460,6 @@ def _write_error(folder: Path, error: OSError) -> LayerError:
     if error.errno in DISK_FULL:
         return LayerError("DISK_FULL", f"The disk of {folder} is full.")
     return LayerError(
-        "FOLDER_NOT_WRITABLE", f"{folder} cannot be written: {error.strerror or error}."
+        "FOLDER_NOT_WRITABLE",
+        f"{folder} cannot be written: {error.strerror or type(error).__name__}.",
     )

@@ -238,7 +238,14 @@ class Runs:
         error = rules.spending_error(quote, self._limits, spending)
         if error is not None:
             raise error
-        return Confirmation(await self._describe(plan.new, names=names), quote)
+        different = {request.subject_id: request for request in plan.new}
+        called = list(different)[:MAX_NAMES]
+        if names:
+            with anyio.move_on_after(NAME_SECONDS):
+                called = [await self._name(different[subject_id]) for subject_id in called]
+        return Confirmation(
+            _describe(plan.new), quote, tuple(called), max(len(different) - MAX_NAMES, 0)
+        )
 
     async def submit(self, plan: Plan, *, approved: bool) -> Run:
         """Start the plan's one request at most once, or return the run that it duplicates.
@@ -653,20 +660,6 @@ class Runs:
         found = [answers.get(number) or _late_price() for number in range(len(requests))]
         return rules.make_quote(found, requests[0].workspace_id)
 
-    async def _describe(self, requests: Sequence[RunRequest], *, names: bool) -> str:
-        """Return what requests would start, for a person: how many of what, with which models."""
-        different = {request.subject_id: request for request in requests}
-        called = list(different)[:MAX_NAMES]
-        if names:
-            with anyio.move_on_after(NAME_SECONDS):
-                called = [await self._name(different[subject_id]) for subject_id in called]
-        more = len(different) - MAX_NAMES
-        called += [f"{more} more"] if more > 0 else []
-        counts = [one.output_count for one in requests if one.output_count is not None]
-        outputs = _count(sum(counts), "output") if counts else "a run"
-        runs = f" in {_count(len(requests), 'run')}" if len(requests) > 1 else ""
-        return f"{outputs}{runs} with {', '.join(called)}"
-
     async def _name(self, request: RunRequest) -> str:
         if request.kind == "workflow":
             return request.subject_name or request.subject_id
@@ -805,6 +798,14 @@ def _late_price() -> LayerError:
 
 def _price_warning(plan: Plan) -> str | None:
     return rules.unpriced_references(plan.quote.references_refused if plan.quote else None)
+
+
+def _describe(requests: Sequence[RunRequest]) -> str:
+    """Return how many outputs of how many runs would be started, for a person."""
+    counts = [one.output_count for one in requests if one.output_count is not None]
+    outputs = _count(sum(counts), "output") if counts else "a run"
+    runs = f" in {_count(len(requests), 'run')}" if len(requests) > 1 else ""
+    return f"{outputs}{runs}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -23,6 +23,7 @@ from ..api.models import (
 from ..api.polling import TERMINAL_STATUSES
 from ..api.retry import Limits
 from ..errors import one_sentence
+from ..plain_text import remove_controls
 
 RunKind = Literal["inference", "workflow"]
 StatusFilter = Literal["running", "complete", "failed", "stopped", "unknown", "not_sent"]
@@ -341,10 +342,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a person has to agree to: `subject` would be started, such as "4 outputs with Flux"."""
+    """What a person has to agree to: `subject` would be started, such as "4 outputs in 2 runs".
+
+    `names` are what Layer calls the first models or the workflow, and `more_names` counts the rest.
+    They are Layer's words, so show them last and quoted.
+    """
 
     subject: str
     quote: Quote
+    names: tuple[str, ...] = ()
+    more_names: int = 0
 
 
 @dataclass(frozen=True)
@@ -515,6 +522,8 @@ def _normalize(value: Any, files: Mapping[str, str]) -> Any:
 
 def _is_same(asked: Any, echoed: Any) -> bool:
     """Return whether the echo is what was asked, also when it comes as text."""
+    # The echo was cleaned.
+    asked = remove_controls(asked) if isinstance(asked, str) else asked
     return asked == echoed or _short(asked) == _short(echoed)
 
 

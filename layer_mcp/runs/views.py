@@ -10,6 +10,8 @@ from ..api.model_arguments import argument_use
 from ..api.models import ModelDetail, ModelSummary, Output, PriceEstimate
 from ..errors import LayerError
 from ..folders import PrivateFolders
+from ..plain_text import one_line
+from ..plain_text import quote as quote_name
 from .outputs import FilesOnDisk, find_saved
 from .rules import unpriced_references
 from .types import Confirmation, Run, error_as_json, without_nulls
@@ -20,9 +22,10 @@ TOLERANCE = 1e-6
 NOTICEABLE_SHARE = 0.1
 MAX_ROW_TEXT = 100
 MAX_ROW_FILES = 4
+# A longer one is downloaded, but costs an agent too much to read.
+MAX_SHOWN_URL_LENGTH = 2000
 MAX_MODEL_TEXT = 1000
 OUTPUT_FIELDS = {
-    "url",
     "content_type",
     "width",
     "height",
@@ -70,7 +73,8 @@ def row_as_json(run: Run, private: PrivateFolders) -> dict[str, Any]:
     Files in `private` are not opened.
     """
     is_inference = run.request.kind == "inference"
-    files = _saved_paths(run, private) or [output.url for output in run.outputs if output.url]
+    urls = (_shown_url(output) for output in run.outputs)
+    files = _saved_paths(run, private) or [url for url in urls if url]
     return without_nulls(
         {
             "inference_id": run.run_id if is_inference else None,
@@ -122,24 +126,37 @@ def model_as_json(model: ModelDetail, name_of: Callable[[str], str] = str) -> di
             "name": shorten(model.name),
             "modality": shorten(model.modality),
             "inference_timing": shorten(model.inference_timing),
-            "description": _one_line(model.description)[:MAX_MODEL_TEXT] or None,
-            "prompt_format": _one_line(model.prompt_format)[:MAX_MODEL_TEXT] or None,
+            "description": one_line(model.description or "", MAX_MODEL_TEXT) or None,
+            "prompt_format": one_line(model.prompt_format or "", MAX_MODEL_TEXT) or None,
             "uses": [name_of(name) for name in use.uses],
             "may_use": [name_of(name) for name in use.may_use],
             "ignores": [name_of(name) for name in use.ignores],
-            "notes": [note[:MAX_MODEL_TEXT] for note in use.notes],
+            "notes": [one_line(note, MAX_MODEL_TEXT) for note in use.notes],
         }
     )
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:
-    """Return the question for a person who has to agree to a price."""
+    """Return the question for a person who has to agree to a price.
+
+    What Layer says stands last and in quotes, so that it can't name another price.
+    """
     quote = confirmation.quote
     price = f" for {quote.total:g} CU" if quote.total is not None else ""
     unknown = "" if price else " Its price could not be had."
     excluded = " References are not in the price." if quote.references_refused else ""
     balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
-    return f"Start {confirmation.subject}{price}?{unknown}{excluded} The balance is {balance}."
+    names = _quote_names(confirmation)
+    return (
+        f"Start {confirmation.subject}{price}?{unknown}{excluded} The balance is {balance}.{names}"
+    )
+
+
+def _quote_names(confirmation: Confirmation) -> str:
+    if not confirmation.names:
+        return ""
+    more = f" and {confirmation.more_names} more" if confirmation.more_names else ""
+    return f" It uses {', '.join(map(quote_name, confirmation.names))}{more}."
 
 
 def describe_estimate(estimate: Mapping[str, Any]) -> list[str]:
@@ -195,8 +212,7 @@ def describe_size(size_bytes: int) -> str:
 
 def shorten(text: str | None) -> str | None:
     """Return foreign text as one line for a row."""
-    line = _one_line(text)
-    return (line if len(line) <= MAX_ROW_TEXT else line[: MAX_ROW_TEXT - 3] + "...") or None
+    return one_line(text or "", MAX_ROW_TEXT) or None
 
 
 def count_noun(number: int, noun: str) -> str:
@@ -248,10 +264,6 @@ def parse_cursor(cursor: str | None) -> tuple[float, str] | None:
         raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.") from None
 
 
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
-
-
 def _ids_of_inference(run: Run) -> dict[str, Any]:
     return {"inference_id": run.run_id, "changed_parameters": run.changed_parameters}
 
@@ -264,13 +276,19 @@ def _workflow_run_as_json(run: Run) -> dict[str, Any]:
         "workflow_id": run.request.subject_id,
         "steps_done": done if run.steps else None,
         "steps_total": len(run.steps) or None,
-        "current_step": current[0] if current else None,
+        "current_step": shorten(current[0]) if current else None,
     }
 
 
 def _output_as_json(output: Output, path: Path | None) -> dict[str, Any]:
     place = without_nulls({"file_id": output.file_id, "path": str(path) if path else None})
-    return place | output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
+    facts = output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
+    return place | without_nulls({"url": _shown_url(output)}) | facts
+
+
+def _shown_url(output: Output) -> str | None:
+    is_short = output.url is not None and len(output.url) <= MAX_SHOWN_URL_LENGTH
+    return output.url if is_short else None
 
 
 def _saved_paths(run: Run, private: PrivateFolders) -> Sequence[str]:

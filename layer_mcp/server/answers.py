@@ -16,6 +16,7 @@ from mcp.types import (
 from pydantic import BaseModel, Field
 
 from ..errors import LayerError
+from ..plain_text import remove_controls
 from ..runs.views import SIMULATED_LINE
 
 PICTURE_TYPE = "image/jpeg"
@@ -115,7 +116,7 @@ def _result(
     mark = {"simulated": True} if simulated else {}
     lines = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
     # Foreign text must not begin a line that looks like ours.
-    text = [" ".join(line.splitlines()) for line in lines]
+    text = [remove_controls(" ".join(line.splitlines())) for line in lines]
     return CallToolResult(
         content=[TextContent(type="text", text="\n".join(text)), *more],
         structured_content=facts | {"next_step": next_step} | mark,

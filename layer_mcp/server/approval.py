@@ -179,7 +179,7 @@ async def _ask(
     try:
         return await context.elicit(question.message, Approval)
     except MCPError as error:
-        logger.warning("The client did not ask the user: %s", error)
+        logger.warning("The client did not ask the user: error %d", error.code)
         return None
     except ValueError:
         raise LayerError("NOT_ANSWERED", UNREADABLE) from None
@@ -206,7 +206,8 @@ def _question(confirmation: Confirmation, context: ToolContext) -> Elicit[Approv
     """
     quote = confirmation.quote
     asked = app_of(context).asked
-    key = (confirmation.subject, quote.total, quote.references_refused is None)
+    subject = (confirmation.subject, confirmation.names)
+    key = (subject, quote.total, quote.references_refused is None)
     if context.request_state is None or key not in asked:
         asked[key] = describe_confirmation(confirmation)
         while len(asked) > MAX_ASKED:

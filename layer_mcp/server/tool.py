@@ -111,7 +111,7 @@ class LayerTool(Tool):
             return cause
         # The SDK raises this for a person's answer that it can't read.
         if isinstance(cause, ToolError):
-            logger.info("%s: %s", self.name, cause)
+            logger.info("%s: the user's answer could not be read", self.name)
             return LayerError("NOT_ANSWERED", UNREADABLE)
         logger.error("%s crashed", self.name, exc_info=cause)
         is_read_only = self.annotations is not None and self.annotations.read_only_hint

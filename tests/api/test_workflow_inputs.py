@@ -45,7 +45,7 @@ def test_what_fits_the_schema_passes() -> None:
 def test_a_broken_rule_deep_inside_names_its_place() -> None:
     schema = {"type": "array", "items": {"type": "object", "required": ["size"]}}
     sentence = refusal(workflow(parts={"value_schema": schema}), parts=[{"size": 1}, {}])
-    assert sentence == "inputs.parts.1: 'size' is a required property."
+    assert sentence == 'inputs.parts.1 must have all of ["size"].'
 
 
 def test_a_required_input_with_a_default_may_be_left_out() -> None:
@@ -130,15 +130,15 @@ def test_what_is_not_checked_here_refuses_nothing(schema: dict[str, Any], value:
 def test_a_property_that_is_called_like_a_rule_is_checked() -> None:
     schema = {"type": "object", "properties": {"pattern": {"enum": ["stripes"]}}}
     sentence = refusal(workflow(a={"value_schema": schema}), a={"pattern": "dots"})
-    assert sentence == "inputs.a.pattern: 'dots' is not one of ['stripes']."
+    assert sentence == 'inputs.a.pattern must be one of ["stripes"].'
 
 
 @pytest.mark.parametrize(
     ("schema", "value", "said"),
     [
-        ({"type": "string", "minLength": 3}, "ab", "inputs.a: 'ab' is too short."),
-        ({"multipleOf": 8}, 12, "inputs.a: 12 is not a multiple of 8."),
-        ({"exclusiveMinimum": 0}, 0, "inputs.a: 0 is less than or equal to the minimum of 0."),
+        ({"type": "string", "minLength": 3}, "ab", "inputs.a must have at least 3 characters."),
+        ({"multipleOf": 8}, 12, "inputs.a must be a multiple of 8."),
+        ({"exclusiveMinimum": 0}, 0, "inputs.a must be above 0."),
         ({"type": "integer", "minimum": 1}, 0, "inputs.a must be integer, 1..."),
     ],
     ids=str,

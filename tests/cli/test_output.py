@@ -69,7 +69,7 @@ def test_markup_in_a_row_is_printed_as_text() -> None:
         ("\x9b2Jx", "2Jx"),
         ("two\r\nlines\tand a tab", "two lines and a tab"),
         ("abc\u202egnp.exe", "abcgnp.exe"),
-        ("half \ud83d a pair", "half  a pair"),
+        ("half \ud83d a pair", "half a pair"),
         ("👩\u200d🚀 日本語", "👩\u200d🚀 日本語"),
     ],
     ids=["color", "title", "C1", "lines", "direction", "surrogate", "emoji"],

@@ -75,7 +75,7 @@ def test_an_expensive_run_starts_only_after_a_yes(
 ) -> None:
     asked = terminal(answers={QUESTION: answer})
     seen = person.at(asked, "generate", "x", *SMALL, "--width=1000", "--no-wait", **ASK_ALWAYS)
-    assert "Start 1 output with Sandbox Image for 0.01 CU? The balance is 1000 CU." in seen.text
+    assert "Start 1 output for 0.01 CU? The balance is 1000 CU." in seen.text
     assert (sandbox.state.arrived["execute_inference"], seen.exit_code) == (runs, code)
 
 

@@ -105,3 +105,10 @@ def test_a_syntax_error_has_a_line_and_a_column(text: str, line: int, column: in
     with pytest.raises(ConfigSyntaxError) as caught:
         toml.parse(text)
     assert (caught.value.line, caught.value.column) == (line, column)
+
+
+@pytest.mark.parametrize("text", ["hush = 1\n[hush]\n", "[a]\n[a]\n", "a = hush\n"])
+def test_a_syntax_error_does_not_quote_the_file(text: str) -> None:
+    with pytest.raises(ConfigSyntaxError) as caught:
+        toml.parse(text)
+    assert str(caught.value) == "It is not valid TOML"

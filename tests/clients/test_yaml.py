@@ -79,3 +79,10 @@ def test_a_syntax_error_has_a_line_and_a_column(text: str, line: int, column: in
     with pytest.raises(ConfigSyntaxError) as caught:
         yaml.parse(text)
     assert (caught.value.line, caught.value.column) == (line, column)
+
+
+@pytest.mark.parametrize("text", ["key: *hush\n", "key: !hush 1\n", "a: &hush 1\nb: &hush [\n"])
+def test_a_syntax_error_does_not_quote_the_file(text: str) -> None:
+    with pytest.raises(ConfigSyntaxError) as caught:
+        yaml.parse(text)
+    assert "hush" not in str(caught.value)

@@ -124,7 +124,7 @@ async def test_a_confirmation_says_what_a_person_agrees_to(
     plan = await prepare(runs, InferenceDraft.model_validate(EXPENSIVE))
     confirmation = await runs.confirmation(plan, names=names)
     assert confirmation is not None
-    assert confirmation.subject == f"11 outputs with {model}"
+    assert (confirmation.subject, confirmation.names) == ("11 outputs", (model,))
     assert confirmation.quote.total == 22
 
 

@@ -416,7 +416,7 @@ async def test_a_run_of_very_many_outputs_names_the_first_and_counts_the_others(
 async def test_outputs_with_very_long_addresses_are_listed_in_part(
     stub: StubLayer, tmp_path: Path
 ) -> None:
-    stub.finish(*[{"url": f"https://layer.test/{'long/' * 600}"}] * 20)
+    stub.finish(*[{"url": f"https://layer.test/{'long/' * 380}"}] * 20)
     run = await answer_of(stub, tmp_path, "get_status", inference_id=RUN_ID)
     assert len(run["outputs"]) + run["more_outputs"] == 20
 
@@ -436,3 +436,16 @@ async def test_a_transfer_that_breaks_late_is_still_tried_again(
     sink = io.BytesIO()
     await layer.download(f"{stub.address}/a.png", sink, on_bytes=an_hour_passes)
     assert len(sink.getvalue()) == 3 * MEGABYTE
+
+
+async def test_an_address_that_is_too_long_to_read_is_still_downloaded(
+    layer: LayerClient, stub: StubLayer, tmp_path: Path
+) -> None:
+    output = stub.file("/a.png", png("red"), file_id=FILE_ID)
+    stub.finish(output | {"url": f"{output['url']}?{'long=' * 800}"})
+    answer = await answer_of(stub, tmp_path, "get_status", inference_id=RUN_ID)
+    assert answer["outputs"] == [{"file_id": FILE_ID, "content_type": "image/png"}]
+    [found] = (await layer.get_inference(RUN_ID)).outputs
+    sink = io.BytesIO()
+    await layer.download(found.url or "", sink)
+    assert sink.getvalue() == png("red")

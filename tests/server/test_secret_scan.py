@@ -3,34 +3,22 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from mcp.client import ClientRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from ..support.echoing_layer import (
-    CUT_PROMPT,
-    FAILED_ID,
-    FAILING_IDS,
-    MODEL_ID,
-    REDIRECTED_ID,
-    STRANGE_ID,
-    WORKFLOW_ID,
-    echo_everywhere,
-)
+from ..support.echoing_layer import MODEL_ID, calls, echo_everywhere, texts_in
 from ..support.hosts import MEMORY
 from ..support.recorded_spans import recorded_spans
 from ..support.sandbox_calls import png
 from ..support.secret_forms import FORMS, traces
-from ..support.stub_layer import FILE_ID, RUN_ID, StubLayer, stub_layer
+from ..support.stub_layer import StubLayer, stub_layer
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "pat_Zq7/hK+2mXw9=vB4_nT-8rLc6yEd1"
-IMAGE = {"model_id": MODEL_ID, "prompt": "a red potion", "width": 64, "batch_size": 1}
-REFERENCE = {"guidance_files": [{"file_id": FILE_ID, "type": "init"}]}
 # Of the others each takes as long.
 QUICK_FORMS = ("unicode escapes", "double percent", "base64 of the header")
 # The server logs nothing of these below WARNING: they log headers and signed addresses.
@@ -41,41 +29,6 @@ HTTP_LOGGERS = ("httpx", "httpcore")
 def stub() -> Iterator[StubLayer]:
     with stub_layer() as server:
         yield server
-
-
-def calls(picture: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Calls that make Layer, its storage and its media host say all they can."""
-    yield "list_workspaces", {}
-    yield "list_models", {}
-    yield "get_model", {"model_id": MODEL_ID}
-    yield "list_workflows", {}
-    yield "estimate_price", IMAGE
-    yield "estimate_price", IMAGE | REFERENCE
-    yield "estimate_workflow", {"workflow_id": WORKFLOW_ID, "inputs": {}}
-    yield "execute_inference", IMAGE | {"wait_seconds": 0}
-    yield "execute_inference", IMAGE | {"prompt": CUT_PROMPT}
-    yield "execute_batch", {"requests": [IMAGE | {"seed": 1}, IMAGE | {"seed": 2}]}
-    yield "execute_workflow", {"workflow_id": WORKFLOW_ID, "inputs": {}, "wait_seconds": 0}
-    yield "get_workflow_status", {"workflow_id": WORKFLOW_ID, "run_id": RUN_ID, "wait_seconds": 0}
-    for run_id in (RUN_ID, FAILED_ID, STRANGE_ID, REDIRECTED_ID, *FAILING_IDS):
-        yield "get_status", {"inference_id": run_id, "wait_seconds": 0}
-    yield "save_outputs", {"inference_id": RUN_ID}
-    yield "save_outputs", {"inference_id": REDIRECTED_ID}
-    yield "upload_file", {"path": str(picture)}
-    yield "list_runs", {}
-
-
-def texts_in(value: object) -> Iterator[str]:
-    """Yield every text of a JSON value, keys included."""
-    if isinstance(value, dict):
-        for name, item in cast("dict[str, object]", value).items():
-            yield name
-            yield from texts_in(item)
-    elif isinstance(value, list):
-        for item in cast("list[object]", value):
-            yield from texts_in(item)
-    elif isinstance(value, str):
-        yield value
 
 
 def file_texts(folder: Path) -> Iterator[str]:

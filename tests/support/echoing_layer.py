@@ -1,7 +1,8 @@
 """A Layer, and hosts of files, that repeat a text at every place where they can."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
 
 from .sandbox_calls import png
 from .stub_layer import FILE_ID, RUN_ID, WORKSPACE, ReceivedRequest, Reply, StubLayer
@@ -18,7 +19,9 @@ STRANGE_ID = "1234abcd-0000-4000-8000-0000000000e8"
 REDIRECTED_ID = "1234abcd-0000-4000-8000-0000000000e9"
 FAILING_IDS = (REFUSED_ID, LISTED_ID, TITLED_ID, HTML_ID, TEXT_ID)
 CUT_PROMPT = "a cut answer"
-IMAGE = {"content_type": "image/png", "width": 8, "height": 8}
+PICTURE = {"content_type": "image/png", "width": 8, "height": 8}
+IMAGE = {"model_id": MODEL_ID, "prompt": "a red potion", "width": 64, "batch_size": 1}
+REFERENCE = {"guidance_files": [{"file_id": FILE_ID, "type": "init"}]}
 
 
 def echo_everywhere(stub: StubLayer, text: str) -> None:
@@ -35,7 +38,7 @@ def echo_everywhere(stub: StubLayer, text: str) -> None:
     }
     entry = names | {"type": text, "value_schema": {"enum": [text]}, "default": text}
     workflow = names | {"workflow_id": WORKFLOW_ID, "inputs": [entry], "outputs": [names]}
-    output = IMAGE | {"file_id": text, "url": f"{stub.address}/a.png?echo={text}"}
+    output = PICTURE | {"file_id": text, "url": f"{stub.address}/a.png?echo={text}"}
     page = {"pagination": {"next_cursor": text, "has_more_results": True}}
     step = {"name": text, "status": "in_progress", "error": text, "error_code": text}
     normalized = {"prompt": text, "width": text, text: text}
@@ -69,7 +72,7 @@ def echo_everywhere(stub: StubLayer, text: str) -> None:
         "/b.png": Reply(b"", 302, {"Location": f"https://{in_header}.test/{in_header}"}),
     }
     stub.finish(stub.file("/c.png", png("red")), output, session_id=text, error=text)
-    stub.finish(IMAGE | {"url": f"{stub.address}/b.png"}, run_id=REDIRECTED_ID)
+    stub.finish(PICTURE | {"url": f"{stub.address}/b.png"}, run_id=REDIRECTED_ID)
     runs = {
         REFUSED_ID: Reply({"type": f"https://x/{text}", "title": text, "detail": text}, 400),
         LISTED_ID: Reply({"detail": [{"loc": ["body", text], "msg": text}]}, 422),
@@ -100,3 +103,38 @@ def _estimate(price: dict[str, Any], text: str) -> Callable[[ReceivedRequest], R
         return Reply(price | {text: text})
 
     return answer
+
+
+def calls(picture: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Calls that make Layer, its storage and its media host say all they can."""
+    yield "list_workspaces", {}
+    yield "list_models", {}
+    yield "get_model", {"model_id": MODEL_ID}
+    yield "list_workflows", {}
+    yield "estimate_price", IMAGE
+    yield "estimate_price", IMAGE | REFERENCE
+    yield "estimate_workflow", {"workflow_id": WORKFLOW_ID, "inputs": {}}
+    yield "execute_inference", IMAGE | {"wait_seconds": 0}
+    yield "execute_inference", IMAGE | {"prompt": CUT_PROMPT}
+    yield "execute_batch", {"requests": [IMAGE | {"seed": 1}, IMAGE | {"seed": 2}]}
+    yield "execute_workflow", {"workflow_id": WORKFLOW_ID, "inputs": {}, "wait_seconds": 0}
+    yield "get_workflow_status", {"workflow_id": WORKFLOW_ID, "run_id": RUN_ID, "wait_seconds": 0}
+    for run_id in (RUN_ID, FAILED_ID, STRANGE_ID, REDIRECTED_ID, *FAILING_IDS):
+        yield "get_status", {"inference_id": run_id, "wait_seconds": 0}
+    yield "save_outputs", {"inference_id": RUN_ID}
+    yield "save_outputs", {"inference_id": REDIRECTED_ID}
+    yield "upload_file", {"path": str(picture)}
+    yield "list_runs", {}
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text of a JSON value, keys included."""
+    if isinstance(value, dict):
+        for name, item in cast("dict[str, object]", value).items():
+            yield name
+            yield from texts_in(item)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from texts_in(item)
+    elif isinstance(value, str):
+        yield value
