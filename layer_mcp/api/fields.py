@@ -154,6 +154,10 @@ OptionalId = Annotated[Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH
 OptionalCursor = Annotated[
     Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH)] | None, Lenient
 ]
+# What is sent on as a header.
+OptionalHeader = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")] | None, Lenient
+]
 OptionalUrl = Annotated[
     Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)] | None, Lenient
 ]

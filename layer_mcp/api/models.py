@@ -20,6 +20,7 @@ from .fields import (
     OptionalCount,
     OptionalCursor,
     OptionalDuration,
+    OptionalHeader,
     OptionalId,
     OptionalName,
     OptionalNumber,
@@ -370,7 +371,7 @@ class UploadUrl(Response):
 
     file_id: RunId
     upload_url: str = Field(min_length=1)
-    content_type: OptionalName = None
+    content_type: OptionalHeader = None
 
 
 def _with_a_model_id(value: object) -> object:

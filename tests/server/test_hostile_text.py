@@ -104,6 +104,7 @@ async def test_emoji_and_every_script_reach_answers_and_questions_whole(tmp_path
 async def test_long_texts_leave_every_answer_short(text: str, tmp_path: Path) -> None:
     questions: list[str] = []
     for result in await results_of(text, tmp_path, questions):
+        assert "TOOL_CRASHED" not in text_of(result)
         data = json.dumps(result.structured_content, ensure_ascii=False)
         assert len(text_of(result).encode()) <= ROOM_BYTES
         assert len(data.encode()) <= ROOM_BYTES
