@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .plain_text import one_line
+from .text.plain_text import one_line
 
 SENTENCE_LENGTH = 300
 

@@ -5,7 +5,6 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 if TYPE_CHECKING:
     import ssl
@@ -90,7 +89,7 @@ def is_untrusted_certificate(error: BaseException | None) -> bool:
 
 def list_proxy_variables() -> tuple[str, ...]:
     """Return the variables that name a proxy, whether or not it's used for the API."""
-    proxies = getproxies()
+    proxies = _proxies()
     return tuple(proxy_variable(scheme) for scheme in PROXY_SCHEMES if proxies.get(scheme))
 
 
@@ -129,7 +128,7 @@ def describe_unusable_settings() -> str:
         return f"{' and '.join(names) or 'The trust store'} has no usable certificates."
     names = [*_invalid_proxies(), *list_proxy_variables()]
     # It may hold text that isn't the name of a host.
-    names += [proxy_variable("no")] if getproxies().get("no") else []
+    names += [proxy_variable("no")] if _proxies().get("no") else []
     if not names:
         return "The network settings of this system cannot be used."
     return f"{names[0]} is not a usable proxy setting."
@@ -137,10 +136,17 @@ def describe_unusable_settings() -> str:
 
 def _invalid_proxies() -> list[str]:
     invalid: list[str] = []
-    for scheme, url in getproxies().items():
+    for scheme, url in _proxies().items():
         if scheme in PROXY_SCHEMES:
             try:
                 parse_proxy(proxy_variable(scheme), url)
             except InvalidProxyError as error:
                 invalid.append(error.variable)
     return invalid
+
+
+def _proxies() -> dict[str, str]:
+    # Only a request needs it: it loads the standard library's HTTP client.
+    from urllib.request import getproxies  # noqa: PLC0415
+
+    return getproxies()

@@ -17,14 +17,14 @@ from anyio import to_thread
 
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError
-from ..folders import PrivateFolders
-from ..paths import Folders, resolve_parent
-from ..plain_text import one_line
-from ..plain_text import quote as quote_name
+from ..files.folders import PrivateFolders
+from ..files.media_files import MEGABYTE, LocalFile, open_media_file
+from ..files.paths import Folders, resolve_parent
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
+from ..text.plain_text import one_line
+from ..text.plain_text import quote as quote_name
 from .fields import is_uuid
 from .host_rules import host_rules
-from .media_files import MEGABYTE, LocalFile, open_media_file
 from .models import (
     Inference,
     InferenceRequest,

@@ -23,9 +23,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ..foreign_json import MAX_INTEGER, MAX_NUMBER
-from ..plain_text import one_line
 from ..settings import MAX_CREATIVE_UNITS
+from ..text.foreign_json import MAX_INTEGER, MAX_NUMBER
+from ..text.plain_text import one_line
 
 MAX_ID_LENGTH = 100
 MAX_NAME_LENGTH = 200
@@ -153,6 +153,10 @@ OptionalText = Annotated[Annotated[str, AfterValidator(_cut)] | None, Lenient]
 OptionalId = Annotated[Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None, Lenient]
 OptionalCursor = Annotated[
     Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH)] | None, Lenient
+]
+# What is sent on as a header.
+OptionalHeader = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")] | None, Lenient
 ]
 OptionalUrl = Annotated[
     Annotated[str, StringConstraints(max_length=MAX_URL_LENGTH)] | None, Lenient

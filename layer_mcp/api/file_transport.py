@@ -15,14 +15,14 @@ import anyio
 import httpx
 
 from ..errors import LayerError
-from ..foreign_json import clean_text
 from ..network import (
     LOOPBACK_HOSTS,
     describe_unusable_settings,
     is_untrusted_certificate,
     tls_context,
 )
-from ..redact import Redactor
+from ..text.foreign_json import clean_text
+from ..text.redact import Redactor
 from ..version import __version__
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span

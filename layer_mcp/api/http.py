@@ -18,14 +18,14 @@ from pydantic import BaseModel, ValidationError
 
 from ..credentials import TokenSource
 from ..errors import LayerError
-from ..foreign_json import clean_body
 from ..network import (
     describe_unusable_settings,
     is_loopback,
     is_untrusted_certificate,
     tls_context,
 )
-from ..redact import Redactor
+from ..text.foreign_json import clean_body
+from ..text.redact import Redactor
 from ..tokens import InvalidTokenError, parse_token
 from ..version import __version__
 from .deadline import run_within

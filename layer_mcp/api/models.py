@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..plain_text import one_line
+from ..text.plain_text import one_line
 from .fields import (
     MAX_CURSOR_LENGTH,
     CountOfOutputs,
@@ -20,6 +20,7 @@ from .fields import (
     OptionalCount,
     OptionalCursor,
     OptionalDuration,
+    OptionalHeader,
     OptionalId,
     OptionalName,
     OptionalNumber,
@@ -370,7 +371,7 @@ class UploadUrl(Response):
 
     file_id: RunId
     upload_url: str = Field(min_length=1)
-    content_type: OptionalName = None
+    content_type: OptionalHeader = None
 
 
 def _with_a_model_id(value: object) -> object:

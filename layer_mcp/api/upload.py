@@ -16,9 +16,9 @@ import httpx
 from anyio import to_thread
 
 from ..errors import LayerError
+from ..files.media_files import LocalFile
 from .file_transport import FileTransport
 from .host_rules import parse_storage_url
-from .media_files import LocalFile
 from .models import UploadUrl, UploadUrlRequest
 from .retry import Patience
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ..errors import LayerError
-from ..plain_text import one_line
+from ..text.plain_text import one_line
 from .fields import is_uuid
 from .models import Workflow, WorkflowInput
 

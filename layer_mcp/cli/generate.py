@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from ..api.media_files import MEGABYTE
 from ..api.models import PriceEstimate
 from ..arguments import parse_arguments
 from ..errors import LayerError
+from ..files.media_files import MEGABYTE
+from ..files.paths import Folders, find_write_problem, output_folder
 from ..next_steps import SAME_GENERATION, after_price
-from ..paths import Folders, find_write_problem, output_folder
 from ..runs.references import InferenceDraft, OnUpload
 from ..runs.rules import check_answer
 from ..runs.service import Runs

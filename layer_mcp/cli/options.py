@@ -14,7 +14,7 @@ from typing import Any
 from ..api.fields import is_uuid
 from ..api.models import InferenceRequest, ModelQuery
 from ..errors import LayerError
-from ..paths import input_folders
+from ..files.paths import input_folders
 from ..schema import JsonObject, portable_schema
 from ..settings import Settings
 from .parser import CommandParser, UsageError, number, suggest_name, unicode_text, whole_number

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from ..plain_text import UNSAFE, one_line, remove_controls
 from ..signals import raise_on_signals
+from ..text.plain_text import UNSAFE, one_line, remove_controls
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

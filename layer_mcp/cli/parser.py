@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from ..plain_text import remove_controls
 from ..settings import MAX_CREATIVE_UNITS, SettingsError
+from ..text.plain_text import remove_controls
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 # As a shell reports a process that SIGPIPE ended.

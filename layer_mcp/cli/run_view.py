@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from ..api.media_files import MEGABYTE
 from ..api.models import RunSnapshot
 from ..api.polling import STOPPED_STATUSES
+from ..files.media_files import MEGABYTE
 from ..next_steps import after_run
 from ..runs.outputs import FilesOnDisk, report_total
 from ..runs.rules import REPEAT

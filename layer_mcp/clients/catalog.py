@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..plain_text import one_line
+from ..text.plain_text import one_line
 from .command import ServerCommand
 from .errors import ClientConfigError, UnknownClientError
 

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..folders import read_bounded
+from ..files.folders import read_bounded
 from .errors import ClientConfigError
 
 BACKUP_ENDING = ".layer-mcp-backup"

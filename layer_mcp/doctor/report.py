@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..plain_text import one_line
+from ..text.plain_text import one_line
 from ..version import __version__
 from .types import CheckResult, State
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import LayerError
-from ..paths import Folders, find_write_problem, input_folders, output_folder, state_folder
+from ..files.paths import Folders, find_write_problem, input_folders, output_folder, state_folder
 from .journal_health import Health, Trouble, journal_health
 from .types import Finding, Setup, fail, ok, warn
 

@@ -16,7 +16,7 @@ from ..api.models import (
 from ..api.polling import OnProgress
 from ..api.retry import BeforeSending
 from ..errors import LayerError
-from ..plain_text import one_line
+from ..text.plain_text import one_line
 from .types import Run, RunRequest
 
 MAX_NAME_LENGTH = 60

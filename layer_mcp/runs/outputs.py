@@ -19,10 +19,10 @@ import anyio
 from anyio import to_thread
 from pydantic import BaseModel
 
-from ..api.media_files import MEDIA_TYPES, MEGABYTE, extension_for
 from ..api.models import Output
 from ..errors import LayerError
-from ..folders import LinkError, OpenFolder, PrivateFileError, PrivateFolders, open_folder
+from ..files.folders import LinkError, OpenFolder, PrivateFileError, PrivateFolders, open_folder
+from ..files.media_files import MEDIA_TYPES, MEGABYTE, extension_for
 from ..version import __version__
 from .file_names import numbered, output_name, slug_of
 from .types import Run, without_nulls

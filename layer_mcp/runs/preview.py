@@ -13,10 +13,10 @@ import anyio
 from anyio import to_thread
 
 from ..api.client import LayerClient
-from ..api.media_files import MEGABYTE, is_image, sniff
 from ..api.models import Output
 from ..errors import LayerError
-from ..folders import PrivateFolders, read_file
+from ..files.folders import PrivateFolders, read_file
+from ..files.media_files import MEGABYTE, is_image, sniff
 from .picture_headers import decoding_bytes, without_metadata
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 
 from ..api.client import LayerClient
 from ..api.fields import Id, Request, is_uuid
-from ..api.media_files import MEGABYTE, LocalFile, open_media_file
 from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from ..errors import LayerError
-from ..paths import Folders, resolve_input
+from ..files.media_files import MEGABYTE, LocalFile, open_media_file
+from ..files.paths import Folders, resolve_input
 from ..settings import Settings
 from .activity import KeyedLocks
 from .journal import Journal

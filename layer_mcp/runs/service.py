@@ -22,12 +22,12 @@ from anyio.lowlevel import checkpoint
 from pydantic import ValidationError
 
 from ..api.client import LayerClient
-from ..api.media_files import MEGABYTE
 from ..api.models import Inference, PriceEstimate, RunSnapshot, WorkflowRun
 from ..api.polling import OnProgress, is_terminal
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError, one_sentence
-from ..paths import Folders, resolve_below, resolve_output, state_folder
+from ..files.media_files import MEGABYTE
+from ..files.paths import Folders, resolve_below, resolve_output, state_folder
 from ..settings import Settings
 from . import rules
 from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry

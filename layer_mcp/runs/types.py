@@ -23,7 +23,7 @@ from ..api.models import (
 from ..api.polling import TERMINAL_STATUSES
 from ..api.retry import Limits
 from ..errors import one_sentence
-from ..plain_text import remove_controls
+from ..text.plain_text import remove_controls
 
 RunKind = Literal["inference", "workflow"]
 StatusFilter = Literal["running", "complete", "failed", "stopped", "unknown", "not_sent"]

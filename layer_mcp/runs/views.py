@@ -9,9 +9,9 @@ from typing import Any
 from ..api.model_arguments import argument_use
 from ..api.models import ModelDetail, ModelSummary, Output, PriceEstimate
 from ..errors import LayerError
-from ..folders import PrivateFolders
-from ..plain_text import one_line
-from ..plain_text import quote as quote_name
+from ..files.folders import PrivateFolders
+from ..text.plain_text import one_line
+from ..text.plain_text import quote as quote_name
 from .outputs import FilesOnDisk, find_saved
 from .rules import unpriced_references
 from .types import Confirmation, Run, error_as_json, without_nulls

@@ -16,8 +16,8 @@ from mcp.types import (
 from pydantic import BaseModel, Field
 
 from ..errors import LayerError
-from ..plain_text import remove_controls
 from ..runs.views import SIMULATED_LINE
+from ..text.plain_text import remove_controls
 
 PICTURE_TYPE = "image/jpeg"
 # The first revision of the protocol that has links in results.

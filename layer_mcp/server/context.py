@@ -11,9 +11,9 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
-from ..api.media_files import MEGABYTE
 from ..api.models import RunSnapshot
 from ..api.polling import OnProgress
+from ..files.media_files import MEGABYTE
 from ..runs.references import OnUpload
 from ..runs.service import Runs
 from ..runs.types import CallBudget

@@ -25,11 +25,11 @@ from mcp.types import (
 )
 
 from ..api.fields import is_uuid
-from ..api.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..api.models import Output
 from ..arguments import parse_arguments
 from ..errors import LayerError
-from ..folders import read_file
+from ..files.folders import read_file
+from ..files.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
 from ..runs.outputs import SavedFile, find_saved
 from ..runs.types import Run, RunFilter, outputs_as_json
 from ..runs.views import describe_size, row_as_json

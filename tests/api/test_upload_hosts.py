@@ -10,10 +10,10 @@ import pytest
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.media_files import open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session
 from layer_mcp.errors import ERROR_CODES
+from layer_mcp.files.media_files import open_media_file
 
 from ..support.local_uploads import written
 from ..support.raw_servers import Answer, Recorder, http_answer, raw_server

@@ -54,7 +54,7 @@ def test_login_with_a_token_of_another_service_sends_no_request(
 
 def test_login_does_not_repeat_a_token_that_is_given_as_an_argument(home: ClientHome) -> None:
     said = home.run_failing("login", "pat_hush")
-    assert "not taken as an argument" in said
+    assert "Don't pass the token as an argument" in said
     assert "hush" not in said
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from layer_mcp import LayerError
-from layer_mcp.paths import safe_folder_parts
+from layer_mcp.files.paths import safe_folder_parts
 from layer_mcp.runs.file_names import numbered, output_name, slug_of
 
 RUN_ID = "3C90c3cc-0d44-4b50-8888-8dd25736052a"

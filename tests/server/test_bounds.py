@@ -19,10 +19,10 @@ import pytest
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import host_rules
-from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.retry import Limits
 from layer_mcp.api.upload import UploadSession, open_session, send_file
+from layer_mcp.files.media_files import LocalFile, open_media_file
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from layer_mcp import paths
+from layer_mcp.files import paths
 from layer_mcp.runs import references
 from layer_mcp.sandbox import RunningSandbox
 

@@ -13,7 +13,7 @@ import pytest
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
-from layer_mcp.folders import OpenFolder
+from layer_mcp.files.folders import OpenFolder
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.types import Run, RunRequest

@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from layer_mcp.plain_text import UNSAFE
+from layer_mcp.text.plain_text import UNSAFE
 
 from ..support.echoing_layer import calls, echo_everywhere, texts_in
 from ..support.hosts import MEMORY, text_of
@@ -104,6 +104,7 @@ async def test_emoji_and_every_script_reach_answers_and_questions_whole(tmp_path
 async def test_long_texts_leave_every_answer_short(text: str, tmp_path: Path) -> None:
     questions: list[str] = []
     for result in await results_of(text, tmp_path, questions):
+        assert "TOOL_CRASHED" not in text_of(result)
         data = json.dumps(result.structured_content, ensure_ascii=False)
         assert len(text_of(result).encode()) <= ROOM_BYTES
         assert len(data.encode()) <= ROOM_BYTES

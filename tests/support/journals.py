@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from layer_mcp import Settings
-from layer_mcp.paths import state_folder
+from layer_mcp.files.paths import state_folder
 from layer_mcp.runs.journal import Journal, account_of
 from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.types import Run, RunFilter

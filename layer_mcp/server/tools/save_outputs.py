@@ -9,10 +9,10 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, Request
-from ...api.media_files import MEGABYTE
 from ...api.models import Output
 from ...errors import LayerError
-from ...paths import output_subfolder
+from ...files.media_files import MEGABYTE
+from ...files.paths import output_subfolder
 from ...runs.outputs import OnBytes, SavedOutputs, report_total
 from ...runs.types import Run
 from ..answers import WORKSPACE, Answer, additive

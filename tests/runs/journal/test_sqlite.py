@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import Settings
-from layer_mcp.paths import state_folder as state_folder_of
+from layer_mcp.files.paths import state_folder as state_folder_of
 from layer_mcp.runs.journal import Journal, sqlite
 from layer_mcp.runs.journal.database import Connection, DatabaseError
 from layer_mcp.runs.journal.schema import SCHEMA_VERSION

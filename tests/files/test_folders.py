@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp import folders
-from layer_mcp.folders import (
+from layer_mcp.files import folders
+from layer_mcp.files.folders import (
     LinkError,
     NotAFileError,
     PrivateFileError,
@@ -19,7 +19,7 @@ from layer_mcp.folders import (
     read_file,
 )
 
-from .support.locks import is_locked
+from ..support.locks import is_locked
 
 NOTHING_PRIVATE = PrivateFolders()
 

@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from .errors import LayerError
+from ..errors import LayerError
+from ..settings import Settings
 from .folders import PrivateFolders
-from .settings import Settings
 
 DEFAULT_OUTPUT_FOLDER = "Layer"
 # In the state folder: a file for each process that runs, which it holds a lock on.

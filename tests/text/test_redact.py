@@ -2,9 +2,9 @@
 
 import pytest
 
-from layer_mcp.redact import Redactor
+from layer_mcp.text.redact import Redactor
 
-from .support.secret_forms import FORMS, traces
+from ..support.secret_forms import FORMS, traces
 
 TOKEN = "pat_Zq7/hK+2mXw9=vB4_nT-8rLc6yEd1"
 REDACTOR = Redactor(TOKEN)

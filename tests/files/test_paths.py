@@ -9,7 +9,7 @@ import pytest
 
 from layer_mcp import LayerError, Settings
 from layer_mcp.errors import ERROR_CODES
-from layer_mcp.paths import (
+from layer_mcp.files.paths import (
     Folders,
     input_folders,
     leads_to_network,
@@ -24,7 +24,7 @@ import os, sys
 from pathlib import Path
 import platformdirs
 from layer_mcp import LayerError, Settings
-from layer_mcp.paths import resolve_input, input_folders, output_folder, state_folder
+from layer_mcp.files.paths import resolve_input, input_folders, output_folder, state_folder
 os.environ.clear()
 os.chdir("/tmp")
 os.setuid(54321)

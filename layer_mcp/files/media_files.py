@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from ..errors import LayerError
-from ..folders import NotAFileError, PrivateFileError, PrivateFolders, open_file
+from .folders import NotAFileError, PrivateFileError, PrivateFolders, open_file
 
 EXTENSION_BY_TYPE = {
     "image/png": "png",
@@ -151,7 +151,7 @@ def _open(path: Path, private: PrivateFolders) -> FileIO:
 
 def _check(path: Path, stream: FileIO, max_bytes: int) -> LocalFile:
     # Only an upload needs it: a server that lists its tools starts without it.
-    from ..media_structure import find_flaw  # noqa: PLC0415
+    from .media_structure import find_flaw  # noqa: PLC0415
 
     facts = os.fstat(stream.fileno())
     if facts.st_size == 0:

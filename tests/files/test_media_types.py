@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from layer_mcp.api.media_files import EXTENSIONS, OTHER_EXTENSION, extension_for, is_image, sniff
+from layer_mcp.files.media_files import EXTENSIONS, OTHER_EXTENSION, extension_for, is_image, sniff
 
 MP3_FRAME = b"\xff\xfb\x90\x64" + bytes(60)
 AAC_FRAME = b"\xff\xf1\x50\x80" + bytes(60)

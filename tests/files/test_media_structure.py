@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from layer_mcp import LayerError
-from layer_mcp.api.media_files import open_media_file, sniff
-from layer_mcp.media_structure import find_flaw
+from layer_mcp.files.media_files import open_media_file, sniff
+from layer_mcp.files.media_structure import find_flaw
 
 SECRET = b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAA\n" * 40
 # 128 kbit/s at 44.1 kHz, without sound.
@@ -197,7 +197,7 @@ def test_a_file_without_content_has_a_flaw(data: bytes, tmp_path: Path) -> None:
 def test_a_file_of_too_many_parts_is_not_followed_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("layer_mcp.media_structure.MAX_PARTS", 10)
+    monkeypatch.setattr("layer_mcp.files.media_structure.MAX_PARTS", 10)
     plain = WHOLE["png"]
     data = plain[:33] + b"\0\0\0\0prVtAAAA" * 20 + plain[33:]
     assert flaw_of(data, tmp_path) == "it has too many parts"

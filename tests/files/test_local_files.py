@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.api.media_files import LocalFile, open_media_file
 from layer_mcp.errors import ERROR_CODES
+from layer_mcp.files.media_files import LocalFile, open_media_file
 
 from ..support.sandbox_calls import png, png_with
 
@@ -21,7 +21,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from layer_mcp import LayerError
-from layer_mcp.api.media_files import open_media_file
+from layer_mcp.files.media_files import open_media_file
 os.seteuid(65534)
 try:
     with open_media_file(Path(sys.argv[1])):

@@ -1,6 +1,5 @@
 """Removes the access token from text, in every form in which a host may repeat it."""
 
-import html
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -95,7 +94,12 @@ def _decode_once(text: str) -> str:
         text = unquote(REPEATED_PERCENT.sub("%", text), errors="replace")
     if "\\" in text:
         text = ESCAPE.sub(_unescape, text)
-    return html.unescape(text) if "&" in text else text
+    if "&" in text:
+        # Its table of names is large, and hardly any text needs it.
+        from html import unescape  # noqa: PLC0415
+
+        text = unescape(text)
+    return text
 
 
 def _unescape(found: re.Match[str]) -> str:

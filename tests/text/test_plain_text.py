@@ -2,7 +2,7 @@
 
 import pytest
 
-from layer_mcp.plain_text import one_line, quote, remove_controls
+from layer_mcp.text.plain_text import one_line, quote, remove_controls
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Text from outside: cleaned of controls, without the token, bounded."""
