@@ -10,6 +10,7 @@ or `benchmark`. A test that is marked `smoke` runs there anyway, over each trans
 else is marked `rest` here, and `make test-rest` runs it.
 """
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .support.gallery_host import GalleryHost
 
+SIGNAL_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
 LEFT_OUT = ("slow", "build", "benchmark")
 
 # No run depends on luck or on how fast the machine is. To look for new examples, run pytest with
@@ -39,6 +41,13 @@ settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
 
 pytest_terminal_summary = fault_table.pytest_terminal_summary
+
+
+def pytest_configure() -> None:
+    """Heed the signals that nohup ignores: the processes that tests start inherit that."""
+    for number, handler in SIGNAL_HANDLERS.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
