@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from layer_mcp import Settings, SettingsError
+from layer_mcp.api import retry
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
 from ..support.stub_layer import RUN_ID, Reply, StubLayer, stub_layer
@@ -34,8 +35,10 @@ def priced(number: str) -> Reply:
 
 @pytest.mark.parametrize("number", ABSURD)
 async def test_an_absurd_price_is_no_price_and_over_every_limit(
-    number: str, stub: StubLayer, tmp_path: Path
+    number: str, stub: StubLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A price that can't be read is asked for again, for seconds.
+    monkeypatch.setattr(retry, "MAX_ATTEMPTS", 1)
     stub.answers["/estimate"] = priced(number)
     async with MEMORY.connect(stub.environment(tmp_path)) as client:
         for arguments in (BATCH, BATCH | {"max_price_creative_units": 1e9}):
