@@ -299,6 +299,7 @@ def test_an_unknown_client_is_exit_code_2_with_the_nearest_name(
     assert "Did you mean windsurf?" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["config", "install", "uninstall", "login", "logout"])
 def test_no_command_takes_the_token_as_an_argument(home: ClientHome, command: str) -> None:
     shown = home.run_ok(command, "--help")

@@ -69,6 +69,7 @@ def test_an_unknown_client_is_exit_code_2_and_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "two words", "a.b", "x" * 41])
 def test_rejects_a_name_that_a_client_may_refuse(name: str) -> None:
     assert config("cursor", "--name", name).returncode == 2

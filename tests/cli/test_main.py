@@ -96,6 +96,7 @@ def test_python_m_runs_the_same_program() -> None:
     assert done.stdout == run("--version").stdout
 
 
+@pytest.mark.slow
 def test_the_demo_saves_an_image_and_prints_its_path(tmp_path: Path) -> None:
     done = run("demo", "--prompt", "a golden key", "--out", str(tmp_path / "new" / "folder"))
     assert done.returncode == 0, done.stderr

@@ -100,6 +100,7 @@ async def test_emoji_and_every_script_reach_answers_and_questions_whole(tmp_path
     assert f'It uses "{LEGITIMATE}".' in questions[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["x" * 50_000, "long words " * 5_000, "é" * 50_000])
 async def test_long_texts_leave_every_answer_short(text: str, tmp_path: Path) -> None:
     questions: list[str] = []

@@ -220,7 +220,6 @@ async def test_a_call_whose_host_gives_up_while_it_is_sent_keeps_its_run(
     await check_that_its_run_is_kept(give_up_by_a_timeout, 4.0, host, scene)
 
 
-@pytest.mark.smoke
 async def test_a_call_whose_client_closes_while_it_is_sent_keeps_its_run(
     host: Host, scene: Scene
 ) -> None:

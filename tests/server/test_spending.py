@@ -403,6 +403,7 @@ async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_
     assert sandbox.state.arrived["execute_inference"] == len(sandbox.state.runs) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_calls_wait_for_runs_that_end_soon(
     sandbox: RunningSandbox, environment: dict[str, str]

@@ -78,6 +78,7 @@ def test_rejects_half_an_emoji_in_a_prompt_without_sending_a_request(
     assert not sandbox.state.arrived
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [b"this is not json", b"\xff\xfe", b"[]", b"{" * 5_000_000])
 def test_answers_the_line_after_an_unreadable_one(line: bytes, environment: dict[str, str]) -> None:
     with child(environment) as server:
