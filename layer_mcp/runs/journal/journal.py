@@ -50,6 +50,8 @@ DAY_SECONDS = 24 * 60 * 60
 UNKNOWN_SECONDS = 300
 # A run whose end nobody could read must not hold a slot forever; Layer knows better.
 LONGEST_RUN_SECONDS = 3_600
+# How long outcomes are set aside without another attempt after one has failed.
+FAILING_SECONDS = 5.0
 STOPPED = {"code": "SERVER_STOPPED", "message": "The server stopped before it was sent."}
 WAIT = "Another server is writing to it. Call again in some seconds."
 FREE_SPACE = "Free some space on the disk, then call again."
@@ -84,6 +86,7 @@ class Journal:
         self._clock = clock
         self._pending: list[Outcome] = []
         self._has_set_aside = False
+        self._try_again_at = 0.0
         self._recording = anyio.Lock()
 
     @property
@@ -217,27 +220,18 @@ class Journal:
         False when it is not in the journal: its row was removed or has moved on, or the journal
         cannot be written. Then it is set aside: for `record_pending`, or for the next process.
         """
-        self._pending.append(outcome)
-        return outcome in await self.record_pending()
+        async with self._recording:
+            self._pending.append(outcome)
+            # Each attempt may wait for another process; many in turn would take minutes.
+            if self._has_set_aside and anyio.current_time() < self._try_again_at:
+                await self._set_aside()
+                return False
+            return outcome in await self._write_pending()
 
     async def record_pending(self) -> list[Outcome]:
         """Record what is pending, oldest first, and return what was written to its row."""
-        written: list[Outcome] = []
         async with self._recording:
-            had_problem = self._has_set_aside
-            try:
-                while self._pending:
-                    outcome = self._pending[0]
-                    if await self._database.write(partial(self._write_outcome, outcome)):
-                        written.append(outcome)
-                    self._pending.remove(outcome)
-            except DatabaseError as error:
-                logger.warning("The journal cannot be used: %s", error)
-            if self._pending or had_problem:
-                lines = [outcome_as_line(self._account, outcome) for outcome in self._pending]
-                self._has_set_aside = bool(lines)
-                await self._database.set_aside(lines)
-        return written
+            return await self._write_pending()
 
     @property
     def has_pending(self) -> bool:
@@ -431,6 +425,26 @@ class Journal:
         """
         if self._database.problem and self._is_required:
             raise _unavailable(self._database.problem)
+
+    async def _write_pending(self) -> list[Outcome]:
+        written: list[Outcome] = []
+        try:
+            while self._pending:
+                outcome = self._pending[0]
+                if await self._database.write(partial(self._write_outcome, outcome)):
+                    written.append(outcome)
+                self._pending.remove(outcome)
+        except DatabaseError as error:
+            logger.warning("The journal cannot be used: %s", error)
+            self._try_again_at = anyio.current_time() + FAILING_SECONDS
+        if self._pending or self._has_set_aside:
+            await self._set_aside()
+        return written
+
+    async def _set_aside(self) -> None:
+        lines = [outcome_as_line(self._account, outcome) for outcome in self._pending]
+        self._has_set_aside = bool(lines)
+        await self._database.set_aside(lines)
 
     def _write_outcome(self, outcome: Outcome, connection: Connection) -> bool:
         return write_outcome(

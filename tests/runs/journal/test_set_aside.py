@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal import journal as journal_module
 from layer_mcp.runs.journal.liveness import FOLDER_NAME
 from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
@@ -95,8 +97,9 @@ async def test_a_late_refusal_is_dropped_when_the_run_was_sent_meanwhile(
 
 
 async def test_outcomes_are_written_in_their_order(
-    journal: Journal, other_process: sqlite3.Connection
+    journal: Journal, other_process: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal_module, "FAILING_SECONDS", 0)
     run = await sending_run(journal)
     requeued, answered = Outcome.requeued(run), Outcome.confirmed(confirmed(run, run_id="run-1"))
     hold(other_process)
@@ -104,6 +107,36 @@ async def test_outcomes_are_written_in_their_order(
     let_go(other_process)
     assert await journal.record(answered)
     assert (await journal.reload(run)).state == "in_progress"
+
+
+async def test_after_a_failure_outcomes_are_set_aside_without_waiting_for_the_journal(
+    ending: Journal,
+    database: SqliteDatabase,
+    make_journal: MakeJournal,
+    other_process: sqlite3.Connection,
+) -> None:
+    other = replace(REQUEST, body={"prompt": "a shield"})
+    runs = [await sending_run(ending), await sending_run(ending, other)]
+    hold(other_process)
+    assert not await ending.record(Outcome.confirmed(confirmed(runs[0])))
+    let_go(other_process)
+    assert not await ending.record(Outcome.confirmed(confirmed(runs[1])))
+    database.close()
+    assert set((await states(make_journal())).values()) == {"in_progress"}
+
+
+async def test_outcomes_that_arrive_together_are_all_recorded(journal: Journal) -> None:
+    requests = [replace(REQUEST, body={"prompt": str(number)}) for number in range(10)]
+    runs = [await sending_run(journal, request) for request in requests]
+    recorded: list[bool] = []
+
+    async def record(run: Run) -> None:
+        recorded.append(await journal.record(Outcome.confirmed(confirmed(run))))
+
+    async with anyio.create_task_group() as tasks:
+        for run in runs:
+            tasks.start_soon(record, run)
+    assert recorded == [True] * 10
 
 
 async def test_the_next_process_knows_the_id_that_could_not_be_written(
