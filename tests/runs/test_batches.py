@@ -131,6 +131,11 @@ async def test_a_run_that_layer_puts_off_is_sent_again_later(
     assert run.attempt == sandbox.state.arrived["execute_inference"] == 7
 
 
+async def test_runs_that_are_confirmed_together_have_no_warnings(runs: Runs) -> None:
+    found = await submit_batch(runs, *drafts(SIX[:5]))
+    assert [run.warnings for run in found] == [()] * 5
+
+
 async def test_a_run_that_layer_puts_off_too_often_is_not_sent(
     runs: Runs, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
