@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..runs.journal.accounts import normalize_address
 from ..runs.journal.liveness import FOLDER_NAME
 from ..runs.journal.schema import SCHEMA_VERSION
 from ..runs.journal.sqlite import FILE_NAME, is_busy
@@ -123,7 +124,7 @@ def _unknown(connection: sqlite3.Connection, api_url: str, servers: set[str]) ->
     if version < SCHEMA_VERSION:
         return 0
     sql = "SELECT state, process_id FROM runs WHERE api_url = ? AND state IN (?, ?)"
-    rows = connection.execute(sql, (api_url, "unknown", "sending"))
+    rows = connection.execute(sql, (normalize_address(api_url), "unknown", "sending"))
     return sum(state == "unknown" or process_id not in servers for state, process_id in rows)
 
 

@@ -501,9 +501,11 @@ class Journal:
     def _find_duplicate(
         self, connection: Connection, request: RunRequest, *, repeat: bool
     ) -> Run | None:
-        # The content of a file may not have been known yet when the earlier run was recorded.
-        fingerprints = (request.fingerprint, replace(request, files={}).fingerprint)
-        for fingerprint in dict.fromkeys(fingerprints):
+        fingerprints = [request.fingerprint]
+        if request.files:
+            # Their content may not have been known yet when the earlier run was recorded.
+            fingerprints.append(replace(request, files={}).fingerprint)
+        for fingerprint in fingerprints:
             found = self._find_covering(connection, fingerprint, repeat=repeat)
             if found is not None:
                 return found
