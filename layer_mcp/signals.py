@@ -8,10 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 # No system has all of them.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
