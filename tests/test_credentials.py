@@ -125,6 +125,7 @@ def test_a_token_stored_for_one_layer_is_not_sent_to_another(
     assert error_code(result) == "MISSING_TOKEN"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["broken", "locked"])
 def test_a_faulty_keyring_is_a_missing_token_with_login_as_the_next_step(

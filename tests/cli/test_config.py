@@ -25,6 +25,7 @@ def config(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENT_IDS)
 def test_config_prints_an_entry_that_the_client_reads_with_an_absolute_command(client: str) -> None:
     done = config(client, "--sandbox", "--name", "art")

@@ -90,6 +90,7 @@ def test_without_stdout_the_exit_code_is_the_same(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 # The package check reports when one of these is missing.
 @pytest.mark.process
 @pytest.mark.parametrize("name", ["rich", "httpx", "keyring", "yaml", "PIL"])

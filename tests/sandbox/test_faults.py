@@ -66,6 +66,7 @@ def outcome_of(call: Call) -> str:
     return "an answer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [

@@ -78,7 +78,6 @@ async def test_the_deadline_is_a_normal_answer(
     assert sandbox.state.arrived["get_inference"] == 2
 
 
-@pytest.mark.smoke
 async def test_cancelling_a_wait_leaves_the_run_and_the_server_alone(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
@@ -115,7 +114,6 @@ async def test_what_the_model_changes_is_named(
     assert "Changed by the model: width asked 101, runs 104." in text_of(result)
 
 
-@pytest.mark.smoke
 async def test_progress_arrives_while_waiting(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:

@@ -455,6 +455,7 @@ async def test_a_run_of_a_batch_that_layer_refused_for_its_limits_keeps_its_plac
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
+@pytest.mark.slow
 async def test_a_run_that_layer_does_not_know_right_after_its_start_has_not_ended(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
