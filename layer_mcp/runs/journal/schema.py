@@ -1,10 +1,12 @@
-"""The tables of the journal, and how those of the version before become these."""
+"""The tables of the journal, and how those of earlier versions become these."""
 
 import json
 import sqlite3
 from typing import Any, cast
 
-SCHEMA_VERSION = 3
+from .accounts import normalize_address
+
+SCHEMA_VERSION = 4
 
 # One row for each submission: `run_id` is known once Layer has answered. Times are seconds since
 # 1970, prices Creative Units. `slot_at` is when the run may be sent within Layer's limits,
@@ -72,33 +74,68 @@ INDEXES = (
     "WHERE batch_id IS NOT NULL",
     "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
+)
+# What version 3 didn't have, or had in another form.
+NEW = (
+    UPLOADS,
+    TOKENS,
     "CREATE INDEX uploads_by_content ON uploads (account, workspace_id, sha256, noted_at)",
 )
-BEFORE = 2
+# The tables of earlier versions that are carried over.
+CARRIED = {0: (), 2: ("runs", "uploads", "saved"), 3: ("uploads",)}
 OLD_STATUSES = {"success": "complete", "failure": "failed"}
 
 
 def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
-    """Make the tables, with all that a database of the version before holds.
+    """Make the tables, with all that a database of an earlier version holds; 0 is an empty one.
 
     Raises:
         sqlite3.NotSupportedError: a development version that was never released wrote it.
     """
-    if version not in (0, BEFORE):
+    if version not in CARRIED:
         raise sqlite3.NotSupportedError("it was written by an unreleased version of layer-mcp")
-    if version == BEFORE:
-        for table in ("runs", "uploads", "saved"):
-            connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
-        for [name] in connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-        ).fetchall():
-            connection.execute(f"DROP INDEX {name}")
-    for statement in (RUNS, OUTPUTS, FOLDERS, UPLOADS, TOKENS, *INDEXES):
+    for table in CARRIED[version]:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    if version < 3:
+        _drop_indexes(connection)
+        for statement in (RUNS, OUTPUTS, FOLDERS, *INDEXES):
+            connection.execute(statement)
+    for statement in NEW:
         connection.execute(statement)
-    if version == BEFORE:
+    if version == 2:
         _carry_over(connection)
-        for table in ("runs", "uploads", "saved"):
-            connection.execute(f"DROP TABLE old_{table}")
+    if version == 3:
+        connection.execute(
+            "INSERT INTO uploads SELECT *, 0 FROM old_uploads WHERE 1 ON CONFLICT DO NOTHING"
+        )
+    for table in CARRIED[version]:
+        connection.execute(f"DROP TABLE old_{table}")
+    _rename_addresses(connection)
+
+
+def _drop_indexes(connection: sqlite3.Connection) -> None:
+    for [name] in connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).fetchall():
+        connection.execute(f"DROP INDEX {name}")
+
+
+def _rename_addresses(connection: sqlite3.Connection) -> None:
+    """Give each API address its normal spelling; of two spellings, one keeps its own."""
+    addresses = connection.execute("SELECT DISTINCT api_url FROM runs").fetchall()
+    taken = {address for [address] in addresses}
+    for [address] in addresses:
+        normal = normalize_address(address)
+        if normal in taken:
+            continue
+        taken.add(normal)
+        connection.execute("UPDATE runs SET api_url = ? WHERE api_url = ?", (normal, address))
+        for table in ("runs", "outputs", "folders", "uploads"):
+            connection.execute(
+                f"UPDATE {table} SET account = ? || substr(account, ?) "
+                "WHERE substr(account, 1, ?) = ?",
+                (normal, len(address) + 1, len(address) + 1, f"{address}#"),
+            )
 
 
 def _carry_over(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""A journal of the version before: everything in it is there in the new one."""
+"""A journal of an earlier version: everything in it is there in the new one."""
 
 import sqlite3
 from contextlib import closing
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from layer_mcp.api.models import InferenceRequest, Output
-from layer_mcp.runs.journal import Journal, account_of
+from layer_mcp.runs.journal import Journal, account_of, find_account
 from layer_mcp.runs.journal.liveness import ProcessLock
 from layer_mcp.runs.journal.schema import SCHEMA_VERSION
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
@@ -16,6 +16,7 @@ from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
 
 from ...support.journal_process import TOGETHER, start_together
 from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
+from ...support.journal_v3 import write_journal_v3
 from ...support.recorded_runs import (
     API,
     MANY_RUNS,
@@ -278,6 +279,33 @@ async def test_the_old_tables_are_removed(journal: Journal, state_folder: Path) 
     await keys(journal)
     assert tables(state_folder) == {"runs", "outputs", "folders", "uploads", "tokens"}
     assert version(state_folder) == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("spelling", [API, f"{API}//", API.replace("https", "HTTPS")])
+async def test_a_journal_of_version_3_is_known_by_every_spelling_of_its_address(
+    spelling: str, make_journal: MakeJournal, state_folder: Path
+) -> None:
+    written = {"api_url": spelling, "account": f"{spelling}#{OLD_ACCOUNT}"}
+    write_journal_v3(state_folder, **written, uploads=[("sha", "file-1"), ("same", "file-1")])
+    journal = make_journal(API, NEW_ACCOUNT)
+    [run] = await journal.list_runs(RunFilter(), 10)
+    assert (run.run_id, run.folder) == ("run-a", Path("/out"))
+    assert await journal.find_maker("file-a") == run
+    assert await journal.find_upload("w1", "sha") == "file-1"
+    assert version(state_folder) == SCHEMA_VERSION
+
+
+async def test_an_old_token_keeps_its_account_in_a_journal_of_version_3(
+    make_journal: MakeJournal, state_folder: Path
+) -> None:
+    async def nobody_asks() -> list[str]:
+        raise AssertionError
+
+    account = account_of(API, "token-of-nothing")
+    write_journal_v3(state_folder, api_url=API, account=account)
+    database = SqliteDatabase(lambda: state_folder)
+    with closing(database):
+        assert await find_account(database, API, "token-of-nothing", nobody_asks) == account
 
 
 def tables(folder: Path) -> set[str]:

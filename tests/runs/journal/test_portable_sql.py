@@ -16,7 +16,7 @@ FILES = {
     "schema": Path(schema.__file__),
 }
 # Old tables exist in SQLite only.
-OLD_TABLES = {"create_or_carry_over", "_carry_over"}
+OLD_TABLES = {"create_or_carry_over", "_carry_over", "_drop_indexes", "_rename_addresses"}
 ONLY_IN_SQLITE = {
     "iif": r"\biif\s*\(",
     "total": r"\btotal\s*\(",
