@@ -46,6 +46,8 @@ MAX_BODY_BYTES = 8_000_000
 # The largest window of zlib, in a gzip wrapper.
 GZIP_WINDOW_BITS = 31
 MAX_CONNECTIONS = 20
+# Gateways answer with these too, after they have passed a request on.
+GATEWAY_STATUSES = (429, 503)
 
 FULL = "Too many requests to Layer are under way here."
 NOT_CONNECTED = "No connection to Layer could be made."
@@ -243,6 +245,8 @@ class Exchange:
         """One sentence that says why there is no usable answer."""
         if self.fault is None and self.delivery == "accepted":
             return "Layer's answer could not be read."
+        if self.fault is None and self.status in GATEWAY_STATUSES:
+            return f"The response was HTTP {self.status}, and it may not be Layer's own."
         return self.error().message
 
     def error(self) -> LayerError:

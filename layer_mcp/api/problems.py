@@ -20,8 +20,8 @@ from ..errors import (
 )
 from .models import FieldProblem, InferenceRequest, Problem
 
-PROBLEM_TYPE = "application/problem+json"
-LAYERS_TYPE = re.compile(r"https://api\.layer\.ai/errors/[A-Z][A-Z0-9_]{2,60}")
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+LAYERS_PROBLEM = re.compile(r"https://api\.layer\.ai/errors/[A-Z][A-Z0-9_]{2,60}")
 # The start of an answer that was cut: Layer's problems begin with their type.
 CUT_PROBLEM = re.compile(rb'\s*\{\s*"type"\s*:\s*"([!#-\[\]-~]{1,200})"')
 MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
@@ -74,13 +74,13 @@ def is_layers_own(content_type: str, body: bytes) -> bool:
     A gateway may answer with the same status, in JSON too. The contract gives the type as
     `https://api.layer.ai/errors/<CODE>`. Of a body that was cut, its start is enough.
     """
-    if content_type.partition(";")[0].strip().lower() != PROBLEM_TYPE:
+    if content_type.partition(";")[0].strip().lower() != PROBLEM_MEDIA_TYPE:
         return False
     problem = _parse_problem(body)
     if problem is not None:
-        return LAYERS_TYPE.fullmatch(problem.type or "") is not None
+        return LAYERS_PROBLEM.fullmatch(problem.type or "") is not None
     cut = CUT_PROBLEM.match(body)
-    return cut is not None and LAYERS_TYPE.fullmatch(cut[1].decode("ascii")) is not None
+    return cut is not None and LAYERS_PROBLEM.fullmatch(cut[1].decode("ascii")) is not None
 
 
 def _wait_step(status: int, retry_after_seconds: float | None) -> str | None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import LayerError
+from ..files.folders import PrivateFolders
 from ..files.paths import Folders, find_write_problem, input_folders, output_folder, state_folder
 from .journal_health import Health, Trouble, journal_health
 from .types import Finding, Setup, fail, ok, warn
@@ -54,7 +55,7 @@ def check_journal(setup: Setup) -> Finding:
         return _fail_or_warn(setup, NO_HOME, STATE_FOLDER_FIX)
     if folder is None:
         return ok("in memory: a simulated Layer keeps nothing")
-    problem = find_write_problem(folder)
+    problem = find_write_problem(folder, private=PrivateFolders())
     if problem is not None:
         return _fail_or_warn(setup, f"{folder}: {problem}", STATE_FOLDER_FIX)
     return _check_journal_file(setup, folder)

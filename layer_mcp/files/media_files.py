@@ -115,8 +115,8 @@ class LocalFile:
 def open_media_file(
     path: Path,
     *,
+    private: PrivateFolders,
     max_bytes: int = DEFAULT_MAX_BYTES,
-    private: PrivateFolders | None = None,
 ) -> Generator[LocalFile]:
     """Open a file that is one of the six media types that Layer takes, from its start to its end.
 
@@ -126,7 +126,7 @@ def open_media_file(
         LayerError: PATH_NOT_ALLOWED, FILE_NOT_FOUND, NOT_A_FILE, FILE_UNREADABLE, FILE_EMPTY,
             FILE_TOO_LARGE or FILE_TYPE_NOT_SUPPORTED.
     """
-    with _open(path, private or PrivateFolders()) as stream:
+    with _open(path, private) as stream:
         try:
             file = _check(path, stream, max_bytes)
         except OSError as error:
@@ -245,14 +245,14 @@ def _is_mp4(head: bytes) -> bool:
 
 
 def _is_mp3(head: bytes) -> bool:
-    tag_bytes = _id3_tag_bytes(head)
+    tag_bytes = id3_tag_bytes(head)
     # FLAC and AAC files may carry an ID3 tag too: look behind it when the head reaches that far.
     if tag_bytes is not None and len(head) < tag_bytes + 4:
         return True
-    return _is_mp3_frame(head[tag_bytes or 0 :])
+    return is_mp3_frame(head[tag_bytes or 0 :])
 
 
-def _id3_tag_bytes(head: bytes) -> int | None:
+def id3_tag_bytes(head: bytes) -> int | None:
     """Return the length of an ID3v2 tag with header and footer; its size has seven bits a byte."""
     header = head[:ID3_HEADER_BYTES]
     if len(header) < ID3_HEADER_BYTES or not header.startswith(b"ID3"):
@@ -266,7 +266,7 @@ def _id3_tag_bytes(head: bytes) -> int | None:
     return ID3_HEADER_BYTES + size_bytes + (ID3_HEADER_BYTES if has_footer else 0)
 
 
-def _is_mp3_frame(head: bytes) -> bool:
+def is_mp3_frame(head: bytes) -> bool:
     """Look for eleven set bits, then a real version, layer III, a bit rate and a sample rate.
 
     Layer bits of 00 are AAC (ADTS); layers I and II are not MP3, and look like UTF-16 text.

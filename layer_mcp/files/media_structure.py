@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 
+from .media_files import id3_tag_bytes, is_mp3_frame
+
 MAX_PARTS = 200_000
 MAX_FRAMES = 2_000_000
 BLOCK_BYTES = 1024 * 1024
@@ -309,11 +311,9 @@ def _check_mp3(file: _File) -> None:
 
 
 def _mp3_frame_bytes(head: bytes) -> int | None:
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+    if not is_mp3_frame(head):
         return None
     version, bit_rate, sample_rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or bit_rate in (0, 15) or sample_rate == 3:
-        return None
     is_first = version == 3
     rate = MP3_BIT_RATES[not is_first][bit_rate] * 1000
     padding = head[2] >> 1 & 1
@@ -323,11 +323,8 @@ def _mp3_frame_bytes(head: bytes) -> int | None:
 def _skip_tag(file: _File, head: bytes, offset: int) -> int:
     """Return where a tag between or behind the frames of an MP3 ends."""
     end = offset
-    if head.startswith(b"ID3") and len(head) > 10:
-        size_bytes = sum(
-            (byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True)
-        )
-        end = offset + 10 + size_bytes + (10 if head[5] & 0x10 else 0)
+    if head.startswith(b"ID3"):
+        end = offset + (id3_tag_bytes(head) or 0)
     elif head.startswith(b"TAG+"):
         end = offset + ID3V1_MORE_BYTES
     elif head.startswith(b"TAG"):

@@ -231,9 +231,9 @@ def input_folders(settings: Settings) -> tuple[Path, ...]:
     return wanted if outputs in wanted else (*wanted, outputs)
 
 
-def find_write_problem(folder: Path, private: PrivateFolders | None = None) -> str | None:
+def find_write_problem(folder: Path, private: PrivateFolders) -> str | None:
     """Return why files can't be written to a folder, or None. It may not exist yet."""
-    if private is not None and private.has_path(_pin(folder)):
+    if private.has_path(_pin(folder)):
         return "it is the folder of the journal"
     existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     try:

@@ -131,10 +131,10 @@ async def save_outputs(
     folder: Path,
     *,
     numbers: Collection[int] | None = None,
+    private: PrivateFolders,
     max_bytes: int,
     is_simulated: bool = False,
     on_bytes: OnBytes | None = None,
-    private: PrivateFolders | None = None,
 ) -> SavedOutputs:
     """Save the outputs of a finished run, all or those with these numbers (from 1).
 
@@ -149,7 +149,7 @@ async def save_outputs(
             be made.
     """
     with ExitStack() as stack:
-        opening = partial(_open_folder, stack, folder, private or PrivateFolders())
+        opening = partial(_open_folder, stack, folder, private)
         opened = await to_thread.run_sync(opening)
         return await _save_all(
             client,
@@ -228,15 +228,13 @@ def report_total(
     return add
 
 
-def find_saved(
-    folder: Path, run_id: str, private: PrivateFolders | None = None
-) -> SavedOutputs | None:
+def find_saved(folder: Path, run_id: str, private: PrivateFolders) -> SavedOutputs | None:
     """Return what the record in a folder says of a run, or None when there is none.
 
     Links to the folder are followed, links in it are not.
     """
     try:
-        with open_folder(folder.resolve(), private or PrivateFolders()) as opened:
+        with open_folder(folder.resolve(), private) as opened:
             return _find_record(opened, run_id)
     except (OSError, RuntimeError, ValueError):
         return None

@@ -5,6 +5,8 @@ A file of fifty bytes can declare a picture of hundreds of megabytes.
 
 from collections.abc import Iterator
 
+from ..files.media_structure import JPEG_FRAMES
+
 PNG_SIGNATURE_BYTES = 8
 PNG_CHUNK_BYTES = 12
 PNG_GRAY, PNG_PALETTE = 0, 3
@@ -12,7 +14,6 @@ PNG_GRAY, PNG_PALETTE = 0, 3
 PNG_KEPT = frozenset((b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"))
 MAX_EXIF_BYTES = 65_536
 
-JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 JPEG_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xDA)))
 JPEG_SCAN, JPEG_START_OF_SCAN = 0xDA, b"\xff\xda"

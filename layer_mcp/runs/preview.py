@@ -59,7 +59,7 @@ async def make_preview(
     paths: Mapping[int, Path],
     *,
     limiter: anyio.CapacityLimiter,
-    private: PrivateFolders | None = None,
+    private: PrivateFolders,
 ) -> bytes | None:
     """Load the outputs that can be seen and draw them as one small JPEG, or return None.
 
@@ -72,9 +72,7 @@ async def make_preview(
 
     async def load(index: int) -> None:
         async with slots:
-            data = await _load(
-                client, outputs[index], paths.get(index + 1), private or PrivateFolders()
-            )
+            data = await _load(client, outputs[index], paths.get(index + 1), private)
             if data:
                 # Nothing in it changes anything: the thread may be left at the deadline.
                 pictures[index] = await to_thread.run_sync(

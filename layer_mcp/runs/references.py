@@ -17,7 +17,6 @@ from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
 from ..errors import LayerError
 from ..files.media_files import MEGABYTE, LocalFile, open_media_file
 from ..files.paths import Folders, resolve_input
-from ..settings import Settings
 from .activity import KeyedLocks
 from .journal import Journal
 from .types import RunRequest, UploadedFile
@@ -184,12 +183,11 @@ class Uploads:
 
     def __init__(
         self,
-        settings: Settings,
+        folders: Folders,
         client: LayerClient,
         open_journal: Callable[[], Awaitable[Journal]],
     ) -> None:
-        self._settings = settings
-        self._folders = Folders.pin(settings)
+        self._folders = folders
         self._client = client
         self._open_journal = open_journal
         self._locks = KeyedLocks()
@@ -245,7 +243,7 @@ class Uploads:
         real = resolve_input(path, self._folders.input_roots())
         media = open_media_file(
             real,
-            max_bytes=self._settings.max_upload_mb * MEGABYTE,
+            max_bytes=self._folders.settings.max_upload_mb * MEGABYTE,
             private=self._folders.private(),
         )
         file = stack.enter_context(media)

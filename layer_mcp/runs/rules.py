@@ -150,7 +150,7 @@ def check_answer(agreed: bool | None) -> None:
         sentence = "The question about the price was closed without an answer. Nothing was sent."
         raise LayerError("NOT_ANSWERED", sentence)
     if not agreed:
-        raise LayerError("DECLINED", "Nobody agreed to the price. Nothing was sent.")
+        raise LayerError("DECLINED", "The price was declined, so nothing was sent.")
 
 
 def unpriced_references(refused: str | None) -> str | None:
@@ -271,7 +271,7 @@ def _balance_error(balance: float, total: float, *, is_covered: bool = True) -> 
 
 def _unknown_price(quote: Quote) -> LayerError:
     reason = f" {quote.reason_unknown}" if quote.reason_unknown else ""
-    return LayerError("PRICE_UNKNOWN", f"The price could not be had.{reason} Nothing was sent.")
+    return LayerError("PRICE_UNKNOWN", f"Layer didn't give a price.{reason} Nothing was sent.")
 
 
 def _price_error(

@@ -146,7 +146,7 @@ class Runs:
         self._limits = rules.spend_limits(settings)
         self._rates = RateLimits()
         self._models = ModelLookup(client)
-        self._uploads = Uploads(settings, client, self._open_journal)
+        self._uploads = Uploads(self.folders, client, self._open_journal)
         self._queue = SlotQueue(self._open_journal, self.refresh, self._models, self._rates)
         self._sender = Sender(
             client,

@@ -143,7 +143,7 @@ def describe_confirmation(confirmation: Confirmation) -> str:
     """
     quote = confirmation.quote
     price = f" for {quote.total:g} CU" if quote.total is not None else ""
-    unknown = "" if price else " Its price could not be had."
+    unknown = "" if price else " Layer didn't give a price."
     excluded = " References are not in the price." if quote.references_refused else ""
     balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
     names = _quote_names(confirmation)

@@ -44,7 +44,7 @@ class PayingArguments(Request, ArgModelBase):
 
 
 class SingleRunArguments(PayingArguments):
-    """What a call for one run says about paying and waiting, beside what it runs."""
+    """What a call for one run says about paying and waiting, in addition to what it runs."""
 
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."

@@ -1,4 +1,4 @@
-"""HTTP connections within bounds: how many there are, and how long a request may take to arrive."""
+"""HTTP connections: how many may be open, and how long a request may take to arrive."""
 
 import asyncio
 import logging

@@ -17,7 +17,7 @@ from .redact import Redactor
 MAX_INTEGER = 2**63 - 1
 MAX_NUMBER = 1e15
 # Ten times the longest text in a request.
-MAX_TEXT_LENGTH = 1_000_000
+MAX_CLEANED_LENGTH = 1_000_000
 
 # Anything but printable ASCII, what may begin an encoded character, and large numbers. A body
 # without these has nothing to clean except a token that is not encoded, which is looked for.
@@ -42,7 +42,7 @@ def clean_body(body: bytes, redactor: Redactor) -> bytes:
 
 def clean_text(text: str, redactor: Redactor) -> str:
     """Return text from a host without the token and unsafe characters."""
-    cleaned = remove_controls(text[:MAX_TEXT_LENGTH])
+    cleaned = remove_controls(text[:MAX_CLEANED_LENGTH])
     redacted = redactor.redact(cleaned)
     # What was encoded may be unsafe too.
     return redacted if redacted is cleaned else remove_controls(redacted)

@@ -13,6 +13,7 @@ from layer_mcp.api.host_rules import host_rules
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session
 from layer_mcp.errors import ERROR_CODES
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.files.media_files import open_media_file
 
 from ..support.local_uploads import written
@@ -81,7 +82,10 @@ async def test_nothing_is_sent_to_an_address_that_no_file_may_go_to(
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"])
 async def test_the_public_api_cannot_send_a_file_to_this_machine(host: str, picture: Path) -> None:
     hosts = FileTransport(host_rules("https://api.layer.test/api"))
-    with raw_server(http_answer("201 Created")) as server, open_media_file(picture) as file:
+    with (
+        raw_server(http_answer("201 Created")) as server,
+        open_media_file(picture, private=PrivateFolders()) as file,
+    ):
         ticket = UploadUrl(file_id="f", upload_url=f"https://{host}:{server.port}/upload")
         with pytest.raises(LayerError, match="HOST_NOT_ALLOWED"):
             await open_session(hosts, ticket, file)

@@ -11,6 +11,7 @@ import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.errors import ERROR_CODES
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.files.media_files import LocalFile, open_media_file
 
 from ..support.sandbox_calls import png, png_with
@@ -21,10 +22,11 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from layer_mcp import LayerError
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.files.media_files import open_media_file
 os.seteuid(65534)
 try:
-    with open_media_file(Path(sys.argv[1])):
+    with open_media_file(Path(sys.argv[1]), private=PrivateFolders()):
         print("read")
 except LayerError as error:
     print(error.code)
@@ -32,7 +34,10 @@ except LayerError as error:
 
 
 def failure(path: Path, max_bytes: int = 1_000_000) -> LayerError:
-    with pytest.raises(LayerError) as caught, open_media_file(path, max_bytes=max_bytes):
+    with (
+        pytest.raises(LayerError) as caught,
+        open_media_file(path, max_bytes=max_bytes, private=PrivateFolders()),
+    ):
         pass
     error = caught.value
     assert error.code in ERROR_CODES
@@ -59,21 +64,21 @@ def descriptors() -> int:
 
 def test_type_size_and_hash_are_those_of_the_content(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jpg", PNG)
-    with open_media_file(path) as file:
+    with open_media_file(path, private=PrivateFolders()) as file:
         assert (file.content_type, file.size_bytes) == ("image/png", len(PNG))
         assert file.sha256() == hashlib.sha256(PNG).hexdigest()
 
 
 def test_a_file_is_read_in_bounded_pieces_from_anywhere(tmp_path: Path) -> None:
     content = png_with(os.urandom(2_500_000))
-    with open_media_file(written(tmp_path / "a.png", content)) as file:
+    with open_media_file(written(tmp_path / "a.png", content), private=PrivateFolders()) as file:
         assert all_of(file) == content
         assert file.read_from(10) == content[10 : 10 + 1024 * 1024]
 
 
 @pytest.mark.parametrize("name", ["grüner Trank.png", "緑 の 薬.png", "a'b\"c$d.png"])
 def test_a_name_may_have_any_letters_and_spaces(name: str, tmp_path: Path) -> None:
-    with open_media_file(written(tmp_path / name, PNG)) as file:
+    with open_media_file(written(tmp_path / name, PNG), private=PrivateFolders()) as file:
         assert file.path.name == name
 
 
@@ -138,7 +143,7 @@ def test_an_error_shows_nothing_of_the_content(tmp_path: Path) -> None:
 
 def test_the_largest_size_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
-    with open_media_file(path, max_bytes=len(PNG)) as file:
+    with open_media_file(path, max_bytes=len(PNG), private=PrivateFolders()) as file:
         assert file.size_bytes == len(PNG)
     error = failure(path, max_bytes=len(PNG) - 1)
     assert error.code == "FILE_TOO_LARGE"
@@ -149,7 +154,10 @@ def test_the_largest_size_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> N
 def test_by_itself_the_limit_is_64_mb(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
     os.truncate(path, 64 * 1024 * 1024 + 1)
-    with pytest.raises(LayerError, match="FILE_TOO_LARGE"), open_media_file(path):
+    with (
+        pytest.raises(LayerError, match="FILE_TOO_LARGE"),
+        open_media_file(path, private=PrivateFolders()),
+    ):
         pass
 
 
@@ -182,7 +190,7 @@ def test_a_file_that_changes_after_it_was_checked_is_not_read_on(
     change: Callable[[Path], None], tmp_path: Path
 ) -> None:
     path = written(tmp_path / "a.png", PNG)
-    with open_media_file(path) as file:
+    with open_media_file(path, private=PrivateFolders()) as file:
         change(path)
         with pytest.raises(LayerError, match="FILE_CHANGED"):
             file.read_from(0)
@@ -190,12 +198,12 @@ def test_a_file_that_changes_after_it_was_checked_is_not_read_on(
 
 def test_what_was_checked_is_read_even_when_another_file_takes_its_name(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
-    with open_media_file(path) as file:
+    with open_media_file(path, private=PrivateFolders()) as file:
         written(tmp_path / "b.png", png("blue")).replace(path)
         assert all_of(file) == PNG
 
 
 def test_what_goes_wrong_while_it_is_open_is_not_blamed_on_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
-    with pytest.raises(TimeoutError), open_media_file(path):
+    with pytest.raises(TimeoutError), open_media_file(path, private=PrivateFolders()):
         raise TimeoutError

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from layer_mcp import LayerError
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.files.media_files import open_media_file, sniff
 from layer_mcp.files.media_structure import find_flaw
 
@@ -158,7 +159,7 @@ def test_the_first_bytes_of_a_type_make_no_file_of_a_text(name: str, tmp_path: P
     path.write_bytes(SHORT[name] + SECRET)
     with (
         pytest.raises(LayerError, match="FILE_TYPE_NOT_SUPPORTED") as caught,
-        open_media_file(path),
+        open_media_file(path, private=PrivateFolders()),
     ):
         pass
     assert "begins like" in caught.value.message

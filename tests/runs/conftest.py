@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp import LayerClient
+from layer_mcp import LayerClient, Runs, Settings
 from layer_mcp.runs.journal import Journal, sqlite
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.service import open_runs
 
 from ..support.media_host import Media, media_host
 from ..support.recorded_runs import ACCOUNT, API, Clock, MakeJournal
@@ -60,6 +61,13 @@ def other_process(
     state_folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)) as connection:
         yield connection
+
+
+@pytest.fixture
+async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
+    """The runs of the account in the sandbox."""
+    async with open_runs(Settings.from_env(environment)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A batch: recorded as a whole, sent in its order, as fast as Layer's limits allow."""
 
-from collections.abc import AsyncGenerator
-
 import anyio
 import pytest
 
@@ -26,12 +24,6 @@ from ..support.library import (
 pytestmark = pytest.mark.anyio
 
 SIX = [f"potion {number}" for number in range(6)]
-
-
-@pytest.fixture
-async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
-    async with open_runs(Settings.from_env(environment)) as opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from layer_mcp import LayerClient, __version__
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.preview import make_preview
 
@@ -58,7 +59,9 @@ async def test_the_record_says_what_the_run_cost_and_that_it_was_simulated(
         completed_at="2026-01-01T00:00:00Z",
         start={"session_id": "session-1"},
     )
-    saved = await save_outputs(layer, run, folder, max_bytes=MEGABYTE, is_simulated=True)
+    saved = await save_outputs(
+        layer, run, folder, max_bytes=MEGABYTE, is_simulated=True, private=PrivateFolders()
+    )
     record = record_of(saved)
     assert record["estimated_price_creative_units"] == 2.0
     assert record["actual_price_creative_units"] == 1.5
@@ -118,14 +121,14 @@ async def test_a_record_that_cannot_be_read_is_none(text: str, folder: Path) -> 
     folder.mkdir(parents=True)
     record = folder / "a-red-potion-1234abcd.json"
     record.write_bytes(text.encode(errors="surrogatepass"))
-    assert find_saved(folder, RUN_ID) is None
+    assert find_saved(folder, RUN_ID, private=PrivateFolders()) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
 async def test_a_pipe_in_a_records_place_is_not_waited_for(folder: Path) -> None:
     folder.mkdir(parents=True)
     os.mkfifo(folder / "a-red-potion-1234abcd.json")
-    assert find_saved(folder, RUN_ID) is None
+    assert find_saved(folder, RUN_ID, private=PrivateFolders()) is None
 
 
 def sparse(path: Path) -> None:
@@ -139,7 +142,7 @@ async def test_a_record_of_a_terabyte_is_not_read(
     layer: LayerClient, media: Media, folder: Path
 ) -> None:
     sparse(folder / "a-red-potion-1234abcd.json")
-    assert find_saved(folder, RUN_ID) is None
+    assert find_saved(folder, RUN_ID, private=PrivateFolders()) is None
     saved = await save(layer, run_of(media.output("/a", b"one")), folder)
     assert saved.record.name == "a-red-potion-1234abcd-copy2.json"
     assert record_of(saved)["run_id"] == RUN_ID
@@ -151,4 +154,9 @@ async def test_an_output_that_someone_exchanged_for_a_terabyte_has_no_preview(
     [output] = run_of(media.output("/a", b"one")).outputs
     sparse(folder / "a.png")
     limiter = anyio.CapacityLimiter(1)
-    assert await make_preview(layer, [output], {1: folder / "a.png"}, limiter=limiter) is None
+    assert (
+        await make_preview(
+            layer, [output], {1: folder / "a.png"}, limiter=limiter, private=PrivateFolders()
+        )
+        is None
+    )

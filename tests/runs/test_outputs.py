@@ -11,6 +11,7 @@ import pytest
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.errors import ERROR_CODES
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.types import Run
 
@@ -25,6 +26,7 @@ from pathlib import Path
 import anyio
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.api.models import Output
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import save_outputs
 from layer_mcp.runs.types import Run, RunRequest
 import layer_mcp.api.download, layer_mcp.api.file_transport
@@ -38,7 +40,8 @@ async def save():
     async with LayerClient(None, api_url="http://127.0.0.1:1/api") as layer:
         request = RunRequest("inference", "m", "w", {"prompt": "potion"})
         run = Run(request, "complete", 0.0, run_id="1234abcd", outputs=tuple(outputs))
-        return await save_outputs(layer, run, Path(folder), max_bytes=10**8)
+        saving = {"max_bytes": 10**8, "private": PrivateFolders()}
+        return await save_outputs(layer, run, Path(folder), **saving)
 try:
     saved = anyio.run(save)
     print(*(file.name for file in saved.files), *(f.error.code for f in saved.failures))
@@ -188,7 +191,7 @@ async def test_an_output_that_fails_leaves_nothing_behind(
     layer: LayerClient, media: Media, folder: Path
 ) -> None:
     run = run_of(media.output("/a", bytes(3 * MEGABYTE)))
-    saved = await save_outputs(layer, run, folder, max_bytes=2 * MEGABYTE)
+    saved = await save_outputs(layer, run, folder, max_bytes=2 * MEGABYTE, private=PrivateFolders())
     assert [failure.error.code for failure in saved.failures] == ["OUTPUT_TOO_LARGE"]
     assert names_in(folder) == []
 
@@ -210,7 +213,7 @@ async def test_a_save_that_is_cancelled_leaves_no_half_file_and_notes_what_was_f
     first = folder / "a-red-potion-1234abcd-1.png"
     await cancelled_save(layer, run, media, first)
     assert names_in(folder) == [first.name, "a-red-potion-1234abcd.json"]
-    saved = find_saved(folder, RUN_ID)
+    saved = find_saved(folder, RUN_ID, private=PrivateFolders())
     assert saved is not None
     assert [file.number for file in saved.files] == [1]
 
@@ -251,7 +254,9 @@ async def test_the_bytes_of_each_output_are_reported(
         arrived_bytes[number] = so_far_bytes
 
     run = run_of(media.output("/a", bytes(1000)), media.output("/b", bytes(500)))
-    await save_outputs(layer, run, folder, max_bytes=MEGABYTE, on_bytes=report)
+    await save_outputs(
+        layer, run, folder, max_bytes=MEGABYTE, on_bytes=report, private=PrivateFolders()
+    )
     assert arrived_bytes == {1: 1000, 2: 500}
 
 

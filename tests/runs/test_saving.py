@@ -1,6 +1,5 @@
 """Files of runs: saved once, found again, and used as references without an upload."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from ..support.local_uploads import written
 from ..support.sandbox_calls import png
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
-    async with open_runs(Settings.from_env(environment)) as opened:
-        yield opened
 
 
 async def test_outputs_are_saved_where_the_caller_says(runs: Runs, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ OTHER_PICTURE: dict[str, Any] = PICTURE | {"prompt": "a blue potion"}
 EXPENSIVE: dict[str, Any] = {"model_id": VIDEO, "prompt": "a turning coin", "batch_size": 11}
 WORKFLOW = sandbox_workflows()[0].workflow_id
 UNKNOWN_ID = "99999999-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
-    async with open_runs(Settings.from_env(environment)) as opened:
-        yield opened
 
 
 async def test_a_generation_takes_one_line(runs: Runs, sandbox: RunningSandbox) -> None:

@@ -31,12 +31,6 @@ REFUSED = Fault("status", status=422, code="INVALID_INPUTS")
 UNANSWERED = Fault("drop", accepted=True)
 
 
-@pytest.fixture
-async def runs(environment: dict[str, str]) -> AsyncGenerator[Runs]:
-    async with open_runs(Settings.from_env(environment)) as opened:
-        yield opened
-
-
 def sent(sandbox: RunningSandbox) -> int:
     """How many paid requests arrived."""
     return sandbox.state.arrived["execute_inference"]

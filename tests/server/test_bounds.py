@@ -22,6 +22,7 @@ from layer_mcp.api.host_rules import host_rules
 from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.retry import Limits
 from layer_mcp.api.upload import UploadSession, open_session, send_file
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.files.media_files import LocalFile, open_media_file
 from layer_mcp.sandbox import Fault, RunningSandbox
 
@@ -118,7 +119,7 @@ async def test_a_storage_hosts_packed_answer_takes_no_memory(
 
     async def start() -> None:
         ticket = UploadUrl(file_id=FILE_ID, upload_url=f"http://127.0.0.1:{storage.port}/up")
-        with open_media_file(picture) as file:
+        with open_media_file(picture, private=PrivateFolders()) as file:
             opened.append(await open_session(hosts, ticket, file))
 
     with raw_server(http_answer("201 Created", body, *headers)) as storage:
@@ -245,7 +246,10 @@ async def test_a_storage_host_that_never_gets_further_is_given_up(
     stub.answers["/session"] = lambda _question: Reply(status=308, headers={"Range": next(ranges)})
     hosts = FileTransport(host_rules(stub.address))
     session = UploadSession(FILE_ID, "image/png", f"{stub.address}/session")
-    with open_media_file(picture) as file, pytest.raises(LayerError, match="UPLOAD_FAILED"):
+    with (
+        open_media_file(picture, private=PrivateFolders()) as file,
+        pytest.raises(LayerError, match="UPLOAD_FAILED"),
+    ):
         await send_file(hosts, session, file)
     await hosts.close()
     assert len(stub.requests) <= 40

@@ -13,7 +13,7 @@ import pytest
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
-from layer_mcp.files.folders import OpenFolder
+from layer_mcp.files.folders import OpenFolder, PrivateFolders
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.types import Run, RunRequest
@@ -205,10 +205,10 @@ async def test_two_runs_of_the_same_name_that_are_saved_at_once_keep_both_record
             run = Run(request, "complete", 0.0, run_id=run_id, outputs=(output,))
 
             async def save(run: Run = run) -> None:
-                await save_outputs(layer, run, outputs, max_bytes=1000)
+                await save_outputs(layer, run, outputs, max_bytes=1000, private=PrivateFolders())
 
             tasks.start_soon(save)
-    found = [find_saved(outputs, run_id) for run_id in ids]
+    found = [find_saved(outputs, run_id, private=PrivateFolders()) for run_id in ids]
     contents = [one.path(one.files[0]).read_bytes() for one in found if one]
     assert contents == [b"one", b"two"]
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from layer_mcp import LayerClient, Settings
+from layer_mcp.files.paths import Folders
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.references import Uploads
 from layer_mcp.sandbox import Arrival, RunningSandbox
@@ -35,7 +36,7 @@ def uploads_of(
     async def open_journal() -> Journal:
         return journal
 
-    return Uploads(settings, client, open_journal)
+    return Uploads(Folders.pin(settings), client, open_journal)
 
 
 def arrivals(sandbox: RunningSandbox, operation: str) -> list[Arrival]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
+from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import SavedOutputs, save_outputs
 from layer_mcp.runs.types import Run, RunRequest
 
@@ -100,7 +101,9 @@ async def save(
     layer: LayerClient, run: Run, folder: Path, numbers: set[int] | None = None
 ) -> SavedOutputs:
     """Save outputs without a limit that matters."""
-    return await save_outputs(layer, run, folder, numbers=numbers, max_bytes=100 * MEGABYTE)
+    return await save_outputs(
+        layer, run, folder, numbers=numbers, max_bytes=100 * MEGABYTE, private=PrivateFolders()
+    )
 
 
 def names_in(folder: Path) -> list[str]:

@@ -46,26 +46,31 @@ async def find_account(
         LayerError: Layer cannot be asked.
     """
     address, own = normalize_address(api_url), account_of(api_url, token)
-    others = await database.write(lambda connection: _others(connection, address, own))
-    if isinstance(others, str):
-        return others
+    known = await database.read(lambda connection: _known(connection, own))
+    if known is not None:
+        return known
+    accounts = await database.read(lambda connection: _accounts_at(connection, address))
+    if not accounts or own in accounts:
+        await database.write(lambda connection: _note(connection, own, own))
+        return own
     workspaces = await list_workspaces()
     if workspaces is None:
         return own
     visible = {workspace_id.lower() for workspace_id in workspaces}
-    # Newest first.
-    shown = (account for account, used in others.items() if used <= visible)
+    shown = (account for account, used in accounts.items() if used <= visible)
     account = next(shown, own)
     await database.write(lambda connection: _note(connection, own, account))
     return account
 
 
-def _others(connection: Connection, address: str, own: str) -> str | dict[str, set[str]]:
-    """Return a token's account if it is known, else the workspaces of the accounts it may be of."""
+def _known(connection: Connection, own: str) -> str | None:
     sql = "SELECT account FROM tokens WHERE token = ?"
-    known = connection.execute(sql, (own,)).fetchone()
-    if known is not None:
-        return known["account"]
+    row = connection.execute(sql, (own,)).fetchone()
+    return row["account"] if row else None
+
+
+def _accounts_at(connection: Connection, address: str) -> dict[str, set[str]]:
+    """Return the workspaces that each account at an address has used, the newest account first."""
     used: dict[str, set[str]] = {}
     rows = connection.execute(
         "SELECT account, workspace_id, MAX(created_at) AS newest FROM runs WHERE api_url = ? "
@@ -74,9 +79,6 @@ def _others(connection: Connection, address: str, own: str) -> str | dict[str, s
     ).fetchall()
     for row in rows:
         used.setdefault(row["account"], set()).add(row["workspace_id"].lower())
-    if not used or own in used:
-        _note(connection, own, own)
-        return own
     return used
 
 

@@ -3,7 +3,7 @@
 import os
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,24 +72,17 @@ async def test_an_id_that_cannot_be_written_is_written_as_soon_as_it_can(
     assert (await journal.reload(run)).run_id == "run-1"
 
 
-async def test_a_late_requeue_is_dropped_when_the_run_was_sent_meanwhile(
-    journal: Journal, other_process: sqlite3.Connection
+def refused(run: Run) -> Outcome:
+    return Outcome.not_sent(run, ERROR)
+
+
+@pytest.mark.parametrize("outcome_of", [Outcome.requeued, refused])
+async def test_a_late_outcome_is_dropped_when_the_run_was_sent_meanwhile(
+    outcome_of: Callable[[Run], Outcome], journal: Journal, other_process: sqlite3.Connection
 ) -> None:
     first = await sending_run(journal)
     hold(other_process)
-    assert not await journal.record(Outcome.requeued(first))
-    let_go(other_process)
-    assert await journal.mark_sending(first) == 2
-    await journal.record_pending()
-    assert (await journal.reload(first)).state == "sending"
-
-
-async def test_a_late_refusal_is_dropped_when_the_run_was_sent_meanwhile(
-    journal: Journal, other_process: sqlite3.Connection
-) -> None:
-    first = await sending_run(journal)
-    hold(other_process)
-    assert not await journal.record(Outcome.not_sent(first, ERROR))
+    assert not await journal.record(outcome_of(first))
     let_go(other_process)
     assert await journal.mark_sending(first) == 2
     await journal.record_pending()
