@@ -589,6 +589,9 @@ class Runs:
         if self._journal is not None:
             return self._journal
         async with self._opening:
+            # Calls that come together share one: what it could not write yet is kept in it.
+            if self._journal is not None:
+                return self._journal
             token = await to_thread.run_sync(self._token)
             account = await self._find_account(token) if token else ""
             journal = Journal(

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from layer_mcp import LayerError, Settings, SettingsError
+from layer_mcp import LayerClient, LayerError, Settings, SettingsError
+from layer_mcp.runs.activity import Submissions
+from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.references import InferenceDraft, WorkflowRunDraft
 from layer_mcp.runs.service import Runs, open_runs
 from layer_mcp.runs.types import CallBudget, RunFilter, SubmitOptions
@@ -255,6 +258,27 @@ async def test_a_renewed_token_knows_the_runs_and_duplicates_of_the_one_before(
         assert [run.run_id for run in await later.list()] == [first.run_id]
     assert (again.run_id, again.is_duplicate) == (first.run_id, True)
     assert sandbox.state.arrived["execute_inference"] == 1
+
+
+async def test_calls_that_come_together_open_one_journal(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    settings = Settings.from_env(environment)
+    reads: list[str] = []
+
+    def read_token() -> str:
+        reads.append("token")
+        return "sandbox-token"
+
+    with closing(SqliteDatabase(lambda: tmp_path / "state")) as database:
+        async with LayerClient.from_settings(settings) as client, anyio.create_task_group() as own:
+            runs = Runs(
+                settings, client, database, read_token, background=own, submissions=Submissions()
+            )
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(runs.list)
+    assert reads == ["token"]
 
 
 async def test_the_token_of_another_persons_workspace_knows_nothing(
