@@ -1,4 +1,4 @@
-"""The README as the page of a package index shows it, where there are no files beside it."""
+"""Adapt the README for package indexes, which can't show files from the repository."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ LINK = re.compile(r"\[([^]]*)\]\((?!https?:|#)[^)]*\)")
 
 
 class IndexPage(MetadataHookInterface):
-    """Gives the wheel and the sdist their description."""
+    """Sets the description of the wheel and the sdist."""
 
     def update(self, metadata: dict[str, object]) -> None:
         """Leave out the pictures of the repository; of links to its files, keep the words."""

@@ -18,6 +18,7 @@ from .calls import (
     overhead_rows,
 )
 from .chart import save_chart
+from .facts import FactsCost, facts_rows, measure_facts_cost
 from .fixed_costs import (
     InstallSizes,
     ListSizes,
@@ -29,6 +30,7 @@ from .fixed_costs import (
     measure_startup,
     startup_rows,
 )
+from .http_load import HttpLoad, http_load_rows, measure_http_load
 from .paying_cost import PayingCost, measure_paying_cost, paying_rows
 from .pictures import (
     PreviewCost,
@@ -54,10 +56,11 @@ MeasuredT = TypeVar("MeasuredT")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured. Installs need the network."""
+    """How much to measure. Installs need the network."""
 
     starts: int
     calls: int
+    http_calls: int
     paid_calls: int
     waits: int
     wait_poll_interval_seconds: int
@@ -66,26 +69,30 @@ class Effort:
     transfer_rounds: int
     previews: int
     saves: int
+    measurings: int
     installs: bool
 
 
 FULL = Effort(
     starts=20,
     calls=320,
+    http_calls=400,
     paid_calls=220,
     waits=1000,
-    # What Layer asks for.
+    # Layer's default interval.
     wait_poll_interval_seconds=10,
     batch_runs=50,
     transfer_bytes=64 * MEGABYTE,
     transfer_rounds=21,
     previews=20,
     saves=10,
+    measurings=20,
     installs=True,
 )
 QUICK = Effort(
     starts=2,
     calls=5,
+    http_calls=20,
     paid_calls=5,
     waits=20,
     wait_poll_interval_seconds=1,
@@ -94,6 +101,7 @@ QUICK = Effort(
     transfer_rounds=1,
     previews=1,
     saves=1,
+    measurings=1,
     installs=False,
 )
 
@@ -104,6 +112,7 @@ class Results:
 
     startup: Startup
     call_overhead: CallOverhead
+    http_load: HttpLoad
     code_entered: dict[str, CodeEntered]
     list_sizes: ListSizes
     paying_cost: PayingCost
@@ -112,13 +121,15 @@ class Results:
     transfers: Transfers
     preview_cost: PreviewCost
     saving_cost: SavingCost
+    facts_cost: FactsCost
     install_sizes: InstallSizes | None
 
     def rows(self) -> list[Row]:
-        """Return the rows in the order in which they are shown."""
+        """Return the rows in display order."""
         return [
             *startup_rows(self.startup),
             *overhead_rows(self.call_overhead),
+            *http_load_rows(self.http_load),
             *code_rows(self.code_entered),
             *paying_rows(self.paying_cost),
             *list_rows(self.list_sizes),
@@ -127,13 +138,14 @@ class Results:
             *transfer_rows(self.transfers),
             *preview_rows(self.preview_cost),
             *saving_rows(self.saving_cost),
+            *facts_rows(self.facts_cost),
             *(install_rows(self.install_sizes) if self.install_sizes else []),
         ]
 
 
 def main() -> int:
-    """Measure, whether or not the aims are met, and return the exit code."""
-    # Child processes end with their blocks, which a plain SIGTERM would skip.
+    """Run all measurements, whether or not they meet their aims, and return the exit code."""
+    # A plain SIGTERM would skip the blocks that end child processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The SDK's HTTP client would look for a proxy even on loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
@@ -157,6 +169,7 @@ def _measure(effort: Effort) -> Results:
     return Results(
         startup=_announced("start-up", measure_startup, effort.starts),
         call_overhead=_announced("the overhead of a call", measure_call_overhead, effort.calls),
+        http_load=_announced("calls over HTTP", measure_http_load, effort.http_calls),
         code_entered=_announced("the code that a call enters", measure_code_entered),
         list_sizes=_announced("the size of tools/list", measure_list_sizes),
         paying_cost=_announced("journal and price gate", measure_paying_cost, effort.paid_calls),
@@ -172,6 +185,7 @@ def _measure(effort: Effort) -> Results:
         ),
         preview_cost=_announced("the preview of a result", measure_preview_cost, effort.previews),
         saving_cost=_announced("saving", measure_saving_cost, effort.saves),
+        facts_cost=_announced("facts about files", measure_facts_cost, effort.measurings),
         install_sizes=(
             _announced("the size of an installation", measure_install_sizes)
             if effort.installs

@@ -1,7 +1,7 @@
 """What a call costs: the time that get_status adds to its GET, and the code that calls enter.
 
-The reference for the time is a tool that does nothing, on an SDK server over the same transport:
-that much is the SDK's own, on both ends.
+The reference is a tool that does nothing, on an SDK server over the same transport. That time is
+spent in the SDK itself, on both ends.
 """
 
 import sys
@@ -55,7 +55,7 @@ Servers = dict[str, MCPServer[Any] | StdioServerParameters | str]
 
 @dataclass(frozen=True)
 class TransportOverhead:
-    """Medians over one transport. What is added is the difference of two medians."""
+    """Medians over one transport. The overhead is the difference of two medians."""
 
     get_status_median_ms: float
     get_status_added_ms: float
@@ -90,7 +90,7 @@ class CodeEntered:
 
 @dataclass
 class _Recorder:
-    """Records which code threads enter while it is on. It must be installed before they start."""
+    """Records which code threads enter while it's on. Install it before they start."""
 
     is_on: bool = False
     entered: set[tuple[int, str, str]] = field(default_factory=set[tuple[int, str, str]])
@@ -101,7 +101,7 @@ class _Recorder:
             self.entered.add((threading.get_ident(), code.co_filename, code.co_qualname))
 
     def take(self, aim_modules: int, aim_functions: int) -> CodeEntered:
-        """Return what was recorded, and forget it."""
+        """Return everything recorded so far, and forget it."""
         functions = {
             (thread, file, name)
             for thread, file, name in self.entered
@@ -122,7 +122,7 @@ class _Recorder:
 
 
 def measure_call_overhead(calls: int) -> CallOverhead:
-    """Make each kind of call so many times in mixed order, after some uncounted ones."""
+    """Make each kind of call this many times in mixed order, after some uncounted ones."""
     with (
         running_sandbox_child(*QUICK_RUNS, limit_seconds=LIMIT_SECONDS) as sandbox,
         _layer_servers(sandbox.variables) as layer_servers,
@@ -138,7 +138,7 @@ def measure_code_entered() -> dict[str, CodeEntered]:
         running_sandbox_child(*QUICK_RUNS, limit_seconds=LIMIT_SECONDS) as sandbox,
         TemporaryDirectory() as folder,
     ):
-        # With the sandbox as a setting, the journal would stay in memory.
+        # An account's journal is measured, in this folder itself.
         settings = Settings.from_env({**sandbox.variables, "LAYER_SANDBOX": "0"})
         recorder = _Recorder()
         threading.setprofile(recorder)
@@ -151,7 +151,7 @@ def measure_code_entered() -> dict[str, CodeEntered]:
 
 
 def overhead_rows(overhead: CallOverhead) -> list[Row]:
-    """Compare each call with its GET, and what it adds with the tool that does nothing."""
+    """Compare each call with its GET, and its overhead with the tool that does nothing."""
     transports = overhead.by_transport.items()
     return [
         *(_call_row(name, medians, overhead.direct_get_median_ms) for name, medians in transports),
@@ -224,7 +224,7 @@ async def _measure_overhead(
 async def _trace_calls(settings: Settings, recorder: _Recorder) -> dict[str, CodeEntered]:
     entered: dict[str, CodeEntered] = {}
     async with Client(create_server(settings)) as client:
-        # What the first round enters is overwritten.
+        # The first round's code is discarded.
         for prompt in ("a red potion", "a blue potion"):
             arguments = {
                 "model_id": IMAGE_MODEL_ID,

@@ -103,7 +103,7 @@ def _draw_pair(axes: Axes, y: float, row: Row) -> None:
 def _draw_budget(axes: Axes, y: float, row: Row) -> None:
     budget = row.reference or 0.0
     longest = max(row.ours, budget)
-    # The longer one is drawn first, so that both can be seen.
+    # Draw the longer one first, so that both are visible.
     for value, color in sorted(((budget, REFERENCE_COLOR), (row.ours, OURS_COLOR)), reverse=True):
         axes.barh(y, LONGEST_BAR * max(value, 0.0) / longest, BAR_HEIGHT, color=color)
     text = axes.annotate(

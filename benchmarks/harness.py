@@ -32,7 +32,7 @@ Call = Callable[[], Awaitable[object]]
 async def mixed_rounds_ms(
     calls: Mapping[str, Call], rounds: int, *, warm_up_rounds: int, after_each: Call | None = None
 ) -> dict[str, list[float]]:
-    """Make every call once a round, in an order that changes, so that noise hits all of them.
+    """Make every call once per round, in a changing order, so that noise affects all of them.
 
     The warm-up rounds don't count, and neither does `after_each`, which follows every call.
     """
@@ -158,7 +158,7 @@ def running_http_server(
 
 @dataclass(frozen=True)
 class Seen:
-    """Requests to the sandbox by operation, and how long each run still took at its first poll."""
+    """Requests to the sandbox by operation, and each run's remaining time at its first poll."""
 
     arrived: dict[str, int]
     remaining_seconds: dict[str, float]

@@ -1,4 +1,4 @@
-"""Two variants of our server: one without journal and price gate, and one that watches itself.
+"""Two variants of our server: one without a journal and price gate, and one that monitors itself.
 
 Only this module depends on how the server is built inside. `python -m benchmarks.own_servers` runs
 the second one on stdio, with the settings of the LAYER_* variables.
@@ -6,9 +6,9 @@ the second one on stdio, with the settings of the LAYER_* variables.
 
 import gc
 import statistics
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import anyio
 import psutil
@@ -29,7 +29,7 @@ TICK_SECONDS = 0.01
 
 
 class Health(BaseModel):
-    """The resident size of a process, and how late its event loop was."""
+    """The resident size of a process, and the delays of its event loop."""
 
     idle_rss_bytes: int
     peak_rss_bytes: int
@@ -60,7 +60,7 @@ class Watch:
         )
 
     async def sample_memory(self) -> None:
-        """Look at the memory until cancelled."""
+        """Sample the memory until cancelled."""
         while True:
             self._peak_bytes = max(self._peak_bytes, self._process.memory_info().rss)
             await anyio.sleep(MEMORY_SAMPLE_SECONDS)
@@ -79,7 +79,7 @@ class Watch:
 
 
 async def serve_watched() -> None:
-    """Serve on stdio, with a tool that begins the samples and one that returns them."""
+    """Serve on stdio, with a tool that starts sampling and one that returns the samples."""
     # The installed server does so after its imports.
     gc.freeze()
     server = create_server(Settings.from_env())
@@ -104,8 +104,8 @@ async def serve_watched() -> None:
 def ungated_server(settings: Settings) -> MCPServer[App]:
     """Create a server whose execute_inference has no journal and no price gate.
 
-    It takes the same arguments, makes the same two requests to Layer and gives the same answer, but
-    looks up, checks, asks and records nothing.
+    It takes the same arguments, makes the same two requests to Layer, and gives the same answer,
+    but it doesn't look up, check, ask about, or record anything.
     """
 
     @asynccontextmanager
@@ -128,13 +128,13 @@ def ungated_server(settings: Settings) -> MCPServer[App]:
 async def execute_inference(
     arguments: ExecuteInferenceArguments, context: ToolContext
 ) -> ToolOutput:
-    """Ask for the price, start the run, and answer as our tool does."""
+    """Get the price, start the run, and answer as our tool does."""
     budget, runs = begin_call(context), runs_for(context)
     workspace_id = await runs.client.workspace_id(arguments.workspace_id)
     request = arguments.request({})
     await runs.client.estimate_price(request, workspace=workspace_id)
     started = await runs.client.execute_inference(request, workspace=workspace_id)
-    run = Run(RunRequest.inference(request, workspace_id, {}), "sending", time.time())
+    run = Run(RunRequest.inference(request, workspace_id, {}), "sending", datetime.now(UTC))
     wait_seconds = budget.cap(arguments.wait_seconds)
     report = report_wait(context, wait_seconds, 1)
     run = await runs.follow(run.confirm(started), wait_seconds, on_progress=report)

@@ -33,14 +33,14 @@ from .report import Row, ms
 
 MAX_ADDED_MS = 4.0
 WARM_UP_ROUNDS = 3
-# The server keeps Layer's limits by its journal: past 60 runs a minute it waits, and past 30 it
-# asks what kind of model it is. So each block of rounds has a journal of its own.
+# The server enforces Layer's limits with its journal: past 60 runs a minute, it waits, and past 30,
+# it looks up what kind of model it is. So each block of rounds has its own journal.
 ROUNDS_A_BLOCK = 22
 EARLIER_RUNS = 10_000
 EARLIER_SECONDS = 30 * 24 * 60 * 60
 PAGE_BYTES = 4096
 LIMIT_SECONDS = 600
-# A run that was made a month ago: new values for the columns that have to differ.
+# A run made a month ago: new values for the columns that have to differ.
 EARLIER_VALUES = {
     "key": "printf('%064x', number)",
     "sequence": "sequence + number",
@@ -54,7 +54,7 @@ NUMBERS = "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number +
 
 @dataclass(frozen=True)
 class PayingCost:
-    """Medians of mixed calls in memory, each with a new prompt. All of them ask for the price once.
+    """Medians of mixed calls in memory, each with a new prompt and one price request.
 
     The old journal holds `earlier_runs` of the same account. The sync is that of one page of 4 KB
     to the disk the journals are on: the least that one durable transaction takes.
@@ -90,7 +90,7 @@ class _Caller:
         self.inference_id = run["inference_id"]
 
     async def settle(self) -> None:
-        """Let the journal learn that the run has ended, or the sixth call would wait for a slot."""
+        """Record that the run has ended, or the sixth call would wait for a slot."""
         if self.inference_id is not None:
             arguments = {"inference_id": self.inference_id, "wait_seconds": 0, "preview": False}
             run = await call_for_answer(self.client, "get_status", arguments)
@@ -103,16 +103,16 @@ def measure_paying_cost(calls: int) -> PayingCost:
     """Call servers in this process, with a sandbox in another."""
     with (
         running_sandbox_child(*QUICK_RUNS, limit_seconds=LIMIT_SECONDS) as sandbox,
-        # /tmp may be in memory, where there would be nothing to measure.
+        # /tmp may be in memory, so there would be nothing to measure.
         TemporaryDirectory(dir=Path.cwd(), prefix=".journals-") as folder,
     ):
-        # With the sandbox as a setting, the journal would stay in memory.
+        # An account's journal is measured, in this folder itself.
         settings = Settings.from_env({**sandbox.variables, "LAYER_SANDBOX": "0"})
         return anyio.run(_measure, settings, Path(folder), calls)
 
 
 def paying_rows(cost: PayingCost) -> list[Row]:
-    """Compare a paid call with the same call without journal and gate, and show the disk's part."""
+    """Compare a paid call with one without journal and gate, and show the disk's share."""
     return [
         replace(_row("execute_inference in memory", cost.median_ms, cost), group="time"),
         _row(f"  after {cost.earlier_runs:,} runs", cost.old_journal_median_ms, cost),

@@ -1,4 +1,4 @@
-"""What the answer about four finished pictures costs: its preview, and saving the files."""
+"""The cost of answering about four finished images: the preview, and saving the files."""
 
 import base64
 import statistics
@@ -180,7 +180,7 @@ async def _measure_saving(variables: Mapping[str, str], folder: Path, runs: int)
                 name: await stack.enter_async_context(Client(server))
                 for name, server in servers.items()
             }
-            # The first run doesn't count: it brings the imports and the connections.
+            # The first run doesn't count, because it includes imports and connections.
             for number in range(runs + 1):
                 run = await _finished_pictures(variables)
                 for name in sorted(clients, reverse=number % 2 == 1):

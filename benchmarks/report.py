@@ -109,6 +109,11 @@ def megabytes_a_second(value: float) -> str:
     return f"{value / MEGABYTE:.0f} MB/s"
 
 
+def calls_a_second(value: float) -> str:
+    """Show a number of calls for each second."""
+    return f"{value:,.0f} calls/s"
+
+
 def count(value: float) -> str:
     """Format a whole number."""
     return f"{value:,.0f}"

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from layer_mcp import InferenceRequest
@@ -18,7 +19,7 @@ from layer_mcp.sandbox import Knobs, SandboxState, running_sandbox
 from layer_mcp.sandbox.catalog import SandboxModel
 from layer_mcp.sandbox.state import Arrival, Run, SandboxWorkspace, StoredFile, UploadSession
 
-# A server keeps Layer's limits by itself; the runs that no server starts need none.
+# The server enforces Layer's limits itself, and runs started without a server need none.
 MAX_RUNS = 100_000
 BALANCE_CREATIVE_UNITS = 1_000_000.0
 # Its file is copied, not drawn, so runs that end immediately don't keep the sandbox busy.
@@ -80,12 +81,13 @@ def main() -> None:
         help="every run makes files of these sizes; uploads are not kept",
     )
     state = _state(parser.parse_args())
-    with running_sandbox(state) as sandbox:
+    with running_sandbox(state) as sandbox, TemporaryDirectory() as folder:
         address = {
             "LAYER_API_URL": sandbox.api_url,
             "LAYER_API_KEY": sandbox.token,
             "LAYER_WORKSPACE_ID": sandbox.workspace_id,
             "LAYER_SANDBOX": "1",
+            "LAYER_STATE_DIR": folder,
         }
         print(json.dumps(address), flush=True)
         for line in sys.stdin:

@@ -1,7 +1,8 @@
 """The reference for start-up and calls: a server on the same SDK that does nothing.
 
-Without options it speaks stdio and has no tools. `--noop` adds a tool that does nothing. `--http`
-serves as `layer-mcp serve --http` does: stateless, on a free loopback port, with the URL on stderr.
+Without options it speaks stdio and has no tools. `--noop` adds a tool that does nothing, `--get`
+one that sends a GET with httpx. `--http` serves as `layer-mcp serve --http` does: stateless, on a
+free loopback port, with the URL on stderr.
 """
 
 import sys
@@ -25,6 +26,21 @@ def noop_server() -> MCPServer[Any]:
     return server
 
 
+def get_server() -> MCPServer[Any]:
+    """Create a server with one tool, which sends a GET and returns its text."""
+    import httpx  # noqa: PLC0415
+
+    http = httpx.AsyncClient(trust_env=False)
+
+    async def get(url: str, token: str) -> str:
+        answer = await http.get(url, headers={"Authorization": f"Bearer {token}"})
+        return answer.raise_for_status().text
+
+    server = MCPServer("get", log_level="WARNING")
+    server.tool()(get)
+    return server
+
+
 async def noop() -> str:
     """Do nothing."""
     return ""
@@ -32,7 +48,7 @@ async def noop() -> str:
 
 def serve_http(server: MCPServer[Any]) -> None:
     """Serve until a signal stops it."""
-    # Start-up over stdio is measured, and needs neither.
+    # Startup is measured over stdio, which needs neither.
     import uvicorn  # noqa: PLC0415
 
     from layer_mcp.network import listen  # noqa: PLC0415
@@ -46,7 +62,9 @@ def serve_http(server: MCPServer[Any]) -> None:
 
 def main() -> None:
     """Serve as the options say."""
-    server = noop_server() if "--noop" in sys.argv else empty_server()
+    servers = {"--noop": noop_server, "--get": get_server}
+    create = next((servers[option] for option in sys.argv if option in servers), empty_server)
+    server = create()
     if "--http" in sys.argv:
         serve_http(server)
     else:

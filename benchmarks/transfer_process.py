@@ -1,9 +1,9 @@
 """Uploads or downloads of one size in their own process, by LayerClient and by plain httpx.
 
-First a small file, which brings the imports and the connections; then a large one by LayerClient,
-whose memory is measured; then rounds of the large one, by LayerClient and by plain httpx in turn.
-Takes the sandbox from the LAYER_* variables and the files from the command line, and prints a line
-of JSON.
+The first file is small and includes the imports and connections. Then LayerClient transfers a large
+file, and its memory is measured. Finally, LayerClient and plain httpx transfer the large file in
+alternating rounds. Takes the sandbox from the LAYER_* variables and the files from the command
+line, and prints a line of JSON.
 """
 
 import argparse
@@ -37,7 +37,7 @@ Transfer = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Transfers:
-    """The same transfer in two ways. `local_file` is read or written by the large one."""
+    """The same transfer in two ways. The large one reads or writes `local_file`."""
 
     small: Transfer
     ours: Transfer
@@ -47,7 +47,7 @@ class Transfers:
 
 @dataclass(frozen=True)
 class Transferred:
-    """What the process measured, with one time a round."""
+    """The process's measurements, with one time per round."""
 
     idle_rss_bytes: int
     peak_rss_bytes: int
@@ -133,7 +133,7 @@ async def downloads(
 async def upload_plainly(
     http: httpx.AsyncClient, settings: Settings, file: BinaryIO, size_bytes: int
 ) -> None:
-    """Ask for a URL, open a session there and send the bytes: no checks, hash, thread or retry."""
+    """Request a URL, open a session, and send the bytes: no checks, hash, thread, or retry."""
     announced = await http.post(
         f"{settings.api_url}/v1/workspaces/{settings.workspace}/files/upload-url",
         headers={"Authorization": f"Bearer {settings.api_token}"},
@@ -185,7 +185,7 @@ async def _time_round(
 
 def _peak_rss_bytes() -> int:
     if sys.platform == "linux":
-        # Not ru_maxrss: there a process inherits the peak of the one that started it.
+        # Don't use ru_maxrss, because a process inherits its parent's peak.
         found = PEAK.search(Path("/proc/self/status").read_text())
         assert found is not None
         return int(found[1]) * 1024

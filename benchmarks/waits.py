@@ -38,7 +38,7 @@ BATCH_MAX_PRICE = 1000
 
 @dataclass(frozen=True)
 class ManyWaits:
-    """What the server, its client and the sandbox counted.
+    """What the server, its client, and the sandbox counted.
 
     The least polls are `least_polls` summed over all waits, from the first poll that arrived for
     each. The least wall time ends with the runs. Memory is the growth of the server over itself
@@ -163,7 +163,7 @@ async def _measure_waits(sandbox: SandboxChild, waits: int, interval_seconds: in
     wait_seconds = WAIT_INTERVALS * interval_seconds
     with anyio.fail_after(LIMIT_SECONDS):
         async with Client(server) as client:
-            # The first call brings the imports and the connections.
+            # The first call includes the imports and connections.
             await call(client, "get_status", _waiting(sandbox.start_runs(1)[0], 0))
             await call(client, "begin", {})
             started_at = time.monotonic()
@@ -211,7 +211,7 @@ def _waiting(inference_id: str, wait_seconds: float) -> dict[str, Any]:
 
 
 async def _run_batch(variables: Mapping[str, str], runs: int) -> int:
-    """Start a batch, wait until it has ended, and return the number of calls that waited."""
+    """Start a batch, wait until it ends, and return the number of calls that waited."""
     batch: dict[str, Any] = {
         "defaults": {"model_id": IMAGE_MODEL_ID, "batch_size": 1, "width": 64, "height": 64},
         "requests": [{"prompt": f"a red potion, number {number}"} for number in range(runs)],

@@ -1,4 +1,4 @@
-"""What other places read about this project, written from the code: manifest.json, server.json."""
+"""Generate manifest.json and server.json from the code."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ CHOICES: dict[Callable[..., Any], tuple[str, ...]] = {
 
 
 def manifest() -> dict[str, Any]:
-    """Return the committed manifest of the bundle with the current version, tools and prompts."""
+    """Return the committed manifest of the bundle with the current version, tools, and prompts."""
     return read_json(MANIFEST) | {
         "version": __version__,
         "tools": [{"name": tool.name, "description": tool.title} for tool in tools_of()],
@@ -74,7 +74,7 @@ def registry_entry() -> dict[str, Any]:
 
 
 def with_bundle(entry: dict[str, Any], packed: Path, url: str) -> dict[str, Any]:
-    """Return the entry of a release, which has the URL and the hash of its bundle too."""
+    """Return the entry of a release, which also has its bundle's URL and hash."""
     package = {
         "registryType": "mcpb",
         "identifier": url,

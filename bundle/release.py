@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_mistakes(tag: str, owner: str) -> list[str]:
-    """Return what keeps a tag in this owner's repository from being a release."""
+    """Return the reasons why this owner's repository can't release a tag."""
     version = _version()
     namespace = json.loads(_text("server.json"))["name"].partition("/")[0]
     allowed = f"io.github.{owner}"

@@ -18,8 +18,8 @@ from mcp.types import INTERNAL_ERROR, CallToolResult, ErrorData, TextContent
 from pydantic import BaseModel
 
 from layer_mcp.network import listen
+from layer_mcp.server.http.settings import HTTP_PATH
 from layer_mcp.server.tasks import EXTENSION_ID, RequestContext, Task, Tasks, takes_tasks
-from layer_mcp.server.transport_http import HTTP_PATH
 
 TASK_TOOLS = (
     "slow_compute",
@@ -90,12 +90,12 @@ class Jobs:
         return await self.get(context, facts.get("task_id", ""))
 
     async def get(self, context: RequestContext, task_id: str) -> Task | None:
-        """Return a job as it is now."""
+        """Return the current state of a job."""
         job = self.by_id.get(task_id)
         return None if job is None else job.as_task(time.time())
 
     async def exists(self, context: RequestContext, task_id: str) -> bool:
-        """Return whether there is such a job."""
+        """Return whether a job exists."""
         return task_id in self.by_id
 
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
@@ -107,7 +107,7 @@ class Jobs:
 
 
 def said(text: str, **facts: Any) -> CallToolResult:
-    """Return a text as the answer of a tool."""
+    """Return a text as a tool's answer."""
     return CallToolResult(content=[TextContent(type="text", text=text)], **facts)
 
 

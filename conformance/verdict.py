@@ -16,8 +16,8 @@ LIST = Path(__file__).with_name("needs_fixture_tools.json")
 class Exceptions:
     """The committed list. Its keys are a scenario, or one check of it: "scenario/check".
 
-    `fixtures` names the tool, prompt or resource of the suite's own that each one needs. Some of
-    them pass without it, which says nothing. `not_offered` says why another one can't pass.
+    `fixtures` names the suite's own tool, prompt, or resource that each one needs. Some of them
+    pass without it, which says nothing. `not_offered` says why another one can't pass.
     """
 
     fixtures: dict[str, str]
@@ -55,7 +55,7 @@ def table(runs: Mapping[str, Results], exceptions: Exceptions) -> str:
 
 
 def find_problems(results: Results, exceptions: Exceptions) -> list[str]:
-    """Return what neither passes nor is listed."""
+    """Return everything that neither passes nor is listed."""
     return [
         fault
         for name, checks in results.items()
@@ -67,7 +67,7 @@ def find_problems(results: Results, exceptions: Exceptions) -> list[str]:
 def find_list_mistakes(
     exceptions: Exceptions, results: Iterable[Results], known: Collection[str], program: str
 ) -> list[str]:
-    """Return what is wrong with the list, after everything was run.
+    """Return the mistakes in the list, after everything was run.
 
     `known` are the suite's scenarios. `program` is its code, which has to know each fixture.
     """

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `make docs`, without network."""
+"""Sphinx configuration for `make docs`, which needs no network."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ release = version = __version__
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
-# The first is what a forge shows for the folder, in place of the list at the side.
+# Forges show README.md for the folder; the built docs have a sidebar instead.
 exclude_patterns = ["README.md", "_build", "generator"]
 
 myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 
-# What is quoted is copied as it stands.
+# Commands must be copied with straight quotes.
 smartquotes = False
 
 html_theme = "furo"
@@ -35,17 +35,17 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#a996ff", "color-brand-content": "#a996ff"},
 }
 
-# Tables of so many become cards in narrow windows.
+# Tables with this many columns become cards in narrow windows.
 MANY_COLUMNS = 3
-# Pages that stand for a file beside docs/, where forges look for it.
+# Pages that show a file in the root folder, where forges look for it.
 FROM_THE_ROOT = {
     "changelog": "CHANGELOG.md",
     "contributing": "CONTRIBUTING.md",
     "security": "SECURITY.md",
 }
-# Not read by Sphinx itself, which would not see the links in it.
+# Replaced before Sphinx includes it, so that the links in it are rewritten.
 FIRST_PAGE = "```{include} ../README.md\n```\n"
-# Links that work on a forge, and where they lead in the built pages.
+# Links that work on a forge, and their targets in the built docs.
 ON_THE_FORGE = {
     "](docs/": "](",
     'src="docs/': 'src="',
@@ -66,7 +66,7 @@ def _lead_to_pages(app: Sphinx, page: str, text: list[str]) -> None:
 
 
 def _name_the_columns(_app: Sphinx, doctree: nodes.document, _page: str) -> None:
-    """Put its column's name into each cell. Only narrow windows show it (see layer.css)."""
+    """Add the column's name to each cell. Only narrow windows show it (see layer.css)."""
     for table in doctree.findall(nodes.table):
         head, *rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
         if len(head) < MANY_COLUMNS:
@@ -80,7 +80,7 @@ def _name_the_columns(_app: Sphinx, doctree: nodes.document, _page: str) -> None
 
 
 def _text(app: Sphinx, name: str) -> str:
-    """Read a file that a page includes. When the file changes, the page is built again."""
+    """Read a file that a page includes, and rebuild the page when the file changes."""
     file = Path(app.srcdir) / name
     app.env.note_dependency(str(file))
     return file.read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Clients that others wrote, each doing the whole job against the sandbox: `python -m interop`."""
+"""Third-party clients that each do the whole job against the sandbox: `python -m interop`."""

@@ -1,7 +1,8 @@
-"""Run every client, or those that are named: `python -m interop [--write] [FOLDER ...]`.
+"""Run every client, or the named ones: `python -m interop [--install | --write] [FOLDER ...]`.
 
-Ends with 1 when a step fails, when a run was submitted otherwise than once, or when the results are
-not those that are committed. `--write` puts them into results.json and docs/clients.md instead.
+The exit code is 1 if a step fails, if a run isn't submitted exactly once, or if the results differ
+from the committed ones. With `--write`, results.json and docs/clients.md are updated instead. With
+`--install`, the clients are only installed.
 """
 
 import argparse
@@ -14,13 +15,13 @@ from .environments import InteropError, prepare
 from .job import WORKED
 from .page_samples import problems_of_samples
 from .programs import Attempt, Result, attempts_of, run
-from .report import PAGE, RESULTS, committed, with_table, written
+from .report import PAGE, RESULTS, differ, with_table, written
 
 AT_ONCE = 3
 
 
 def main() -> int:
-    """Run, print, compare."""
+    """Run the clients, print the results, and compare them."""
     parser = _parser()
     options = parser.parse_args()
     folders = {client.folder for client in CLIENTS}
@@ -29,6 +30,8 @@ def main() -> int:
     clients = [c for c in CLIENTS if not options.folder or c.folder in options.folder]
     try:
         prepare(clients)
+        if options.install:
+            return 0
         attempts = [attempt for client in clients for attempt in attempts_of(client)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             results = list(pool.map(_told, attempts))
@@ -40,7 +43,7 @@ def main() -> int:
     reports = [result.report for result in results if result.report]
     if options.write and not problems:
         _write(reports)
-    elif not options.folder and written(reports) != committed():
+    elif not options.folder and differ(reports):
         problems.append("The results differ from interop/results.json. See it with --write.")
     for problem in problems:
         print(f"interop: {problem}", file=sys.stderr)
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write", action="store_true", help="write results.json and docs/clients.md"
     )
+    parser.add_argument("--install", action="store_true", help="only install the clients")
     parser.add_argument("folder", nargs="*", metavar="FOLDER", help="a client below interop/")
     return parser
 

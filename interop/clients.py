@@ -1,4 +1,4 @@
-"""Which clients there are, and how each is run."""
+"""The clients, and how to run each one."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +14,10 @@ class Client:
     """A program that does the job through one client.
 
     `folder` is below interop/. It holds `requirements.txt` and `client.py`, or `package-lock.json`
-    and `client.mjs`; that of a host, which people attach the server to, `package-lock.json` and
-    `client.py`. `eras` are those of the protocol that the client can be told to speak; without
-    any it is run once and speaks what it chooses. `checks` are the steps that its program
-    runs besides the job, such as those for schemas of other services.
+    and `client.mjs`. A host, which people connect to the server, has `package-lock.json` and
+    `client.py`. `eras` are the protocol eras to run the client with; if there are none, it runs
+    once and chooses the protocol. `checks` are additional steps in its program, such as converting
+    schemas for other services.
     """
 
     folder: str
@@ -27,19 +27,20 @@ class Client:
 
     @property
     def is_python(self) -> bool:
-        """Whether what it needs is Python; else it is from npm."""
+        """Whether its dependencies are from PyPI; otherwise, they're from npm."""
         return not self.folder.startswith(("node/", "hosts/"))
 
     @property
     def is_host(self) -> bool:
-        """Whether it is a host, which our own Python drives."""
+        """Whether it's a host, which a Python program in this repository drives."""
         return self.folder.startswith("hosts/")
 
 
 STDIO: tuple[Transport, ...] = ("stdio",)
+HTTP: tuple[Transport, ...] = ("http",)
 ATTACHED = ("installed", "instructions", "arguments", "picture", "uninstalled", "offline")
 
-# The slowest come first, so that none of them is left over at the end.
+# The slowest come first, so that none of them runs alone at the end.
 CLIENTS = (
     Client(
         "node/inspector",
@@ -49,11 +50,17 @@ CLIENTS = (
     Client("hosts/claude_code", checks=ATTACHED, transports=STDIO),
     Client("hosts/codex", checks=ATTACHED, transports=STDIO),
     Client("hosts/gemini_cli", checks=ATTACHED, transports=STDIO),
+    # Over HTTP, the kit's protocol doesn't identify the client in each request.
+    Client("google_adk", checks=("schema_gemini", "short_answers"), transports=STDIO),
+    Client("google_adk", checks=("schema_gemini",), transports=HTTP),
     Client("langchain", checks=("schema_anthropic", "schema_gemini")),
     Client("node/typescript_sdk_2", eras=("modern", "legacy")),
     Client("node/typescript_sdk_1"),
     Client("openai_agents", checks=("schema_openai_strict",)),
     Client("pydantic_ai", checks=("schema_gemini", "schema_openai_strict")),
+    Client("agno"),
+    Client("node/ai_sdk"),
+    Client("autogen"),
     Client("fastmcp", eras=("modern", "legacy")),
     Client("fastmcp_tasks", checks=("task",)),
     Client("python_sdk_1"),

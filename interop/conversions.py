@@ -1,4 +1,4 @@
-"""Whether a tool's arguments survive what a framework makes of their schema.
+"""Check whether a tool's arguments survive a framework's conversion of their schema.
 
 Runs in the environments of the clients, so it needs nothing but the standard library.
 """
@@ -8,31 +8,31 @@ from copy import deepcopy
 from typing import Any, cast
 
 JsonObject = dict[str, Any]
-OPEN_TOOLS = ("estimate_workflow", "execute_batch", "execute_workflow")
-"""Tools with an argument whose own arguments nobody can name beforehand."""
+OPEN_TOOLS = ("estimate_workflow", "execute_workflow")
+"""Tools with an argument whose properties aren't known in advance."""
 
 Convert = Callable[[str, JsonObject], JsonObject]
 
 
 def check_conversion(tools: dict[str, JsonObject], convert: Convert) -> None:
-    """Convert the arguments' schema of every tool and compare it with what it was.
+    """Convert the arguments' schema of every tool and compare it with the original.
 
     Raises:
-        AssertionError: a tool has lost or won an argument, a choice or a requirement.
+        AssertionError: a tool has lost or gained an argument, a choice, or a requirement.
     """
     for name, schema in tools.items():
-        # Some convert in place.
+        # Some frameworks convert the schema in place.
         before = deepcopy(schema)
         lost = differences(before, convert(name, schema))
         assert not lost, f"{name}: {'; '.join(lost)}"
 
 
 def differences(before: JsonObject, after: JsonObject) -> list[str]:
-    """What a converted schema says otherwise: arguments at any depth, types, choices, what is open
-    to other arguments, what is required.
+    """List the differences in a converted schema: arguments at any depth, types, choices, whether
+    other arguments are allowed, and which ones are required.
 
-    A service may require more than the tool does, but nothing less. It may take an object of which
-    nothing is known as text, because the server reads JSON in a text as what it says.
+    A service may require more than the tool does, but not less. It may accept an object with
+    unknown properties as text, because the server parses JSON in text.
     """
     was, became = dict(parts_of(before)), dict(parts_of(after))
     freed = required_in(before) - required_in(after)
@@ -46,7 +46,7 @@ def differences(before: JsonObject, after: JsonObject) -> list[str]:
 
 
 def parts_of(schema: JsonObject, path: str = "") -> Iterator[tuple[str, JsonObject]]:
-    """Each argument and each list's items with the path, as in guidance_files[].type."""
+    """Yield each argument and each list's items with the path, such as guidance_files[].type."""
     yield path, schema
     for branch in _branches(schema):
         for name, inner in _object(branch.get("properties")).items():
@@ -57,7 +57,7 @@ def parts_of(schema: JsonObject, path: str = "") -> Iterator[tuple[str, JsonObje
 
 
 def required_in(schema: JsonObject) -> set[str]:
-    """The paths of the arguments that must be given."""
+    """Return the paths of the required arguments."""
     return {
         f"{path}.{name}".strip(".")
         for path, part in parts_of(schema)
@@ -67,7 +67,7 @@ def required_in(schema: JsonObject) -> set[str]:
 
 
 def _change(before: JsonObject, after: JsonObject) -> str:
-    """What is said otherwise of one argument; empty when nothing is."""
+    """Describe how one argument changed; empty if it didn't."""
     was, became = _types(before), _types(after)
     text_for_anything = _is_open(before) and became == {"string"}
     if not (was <= became or text_for_anything):
@@ -80,7 +80,7 @@ def _change(before: JsonObject, after: JsonObject) -> str:
 
 
 def _is_open(schema: JsonObject) -> bool:
-    """Whether it is an object of which nothing is known."""
+    """Return whether it's an object whose properties aren't known."""
     return any(
         "object" in _types(branch)
         and not branch.get("properties")
@@ -101,7 +101,7 @@ def _choices(schema: JsonObject) -> set[str]:
 
 
 def _branches(schema: JsonObject) -> Iterator[JsonObject]:
-    """A schema and the alternatives that it names."""
+    """Yield a schema and its alternatives."""
     yield schema
     for word in ("anyOf", "any_of", "oneOf", "allOf"):
         for alternative in _list(schema.get(word)):

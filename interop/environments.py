@@ -1,4 +1,4 @@
-"""The environment of each client, made once for each state of what it requires."""
+"""The environment of each client, created once for each version of its requirements."""
 
 import hashlib
 import os
@@ -21,14 +21,14 @@ INSTALL_SECONDS = 300
 
 
 class InteropError(Exception):
-    """Something of the frame failed, not of a client."""
+    """The interop tests failed, not a client."""
 
 
 def prepare(clients: Iterable[Client]) -> None:
-    """Make the environments of these clients, as far as they are not there.
+    """Create the missing environments of these clients.
 
     Raises:
-        InteropError: one cannot be made.
+        InteropError: an environment can't be created.
     """
     required = sorted({required_by(client) for client in clients})
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -36,7 +36,7 @@ def prepare(clients: Iterable[Client]) -> None:
 
 
 def required_by(client: Client) -> Path:
-    """The file that pins what a client needs; those in one folder may share one from npm."""
+    """Return the file that pins a client's requirements; npm clients may share a folder's."""
     folder = FOLDER / client.folder
     if client.is_python:
         return folder / PYTHON_FILE
@@ -44,7 +44,7 @@ def required_by(client: Client) -> Path:
 
 
 def program_of(client: Client) -> list[str]:
-    """The command that runs a client's program in its environment."""
+    """Return the command that runs a client's program in its environment."""
     if client.is_python:
         python = CACHE / client.folder / "bin" / "python"
         return [str(python), "-m", f"interop.{client.folder}.client"]
@@ -70,7 +70,7 @@ def _python_environment(requirements: Path) -> None:
 
 
 def _install(python: Path, requirements: Path) -> None:
-    """By uv, which is quick; by pip where uv finds nothing, as pip may be configured otherwise."""
+    """Install with uv, or with pip if uv finds nothing, because their indexes may differ."""
     what = ["--no-deps", "--require-hashes", "-r", str(requirements)]
     try:
         _run([_program("uv"), "pip", "install", "--quiet", "--python", str(python), *what])
@@ -89,7 +89,7 @@ def _node_environment(lock: Path) -> None:
 
 
 def _program(name: str) -> str:
-    """A program that lies beside this Python, such as Node's."""
+    """Return a program that's next to this Python, such as Node's."""
     return str(Path(sys.executable).with_name(name))
 
 
@@ -111,7 +111,7 @@ def _run(command: list[str]) -> None:
 
 
 def _is_current(place: Path, requirements: Path) -> bool:
-    """Whether an environment holds what is required; one that does not is removed."""
+    """Return whether an environment is up to date; remove it if it isn't."""
     stamp = place / STAMP
     if stamp.exists() and stamp.read_text(encoding="utf-8") == _state(requirements):
         return True

@@ -1,11 +1,11 @@
-"""The job that every client does, told once for the programs in Python.
+"""The job that every client does, defined once for the Python programs.
 
-Runs in the environments of the clients, so it needs nothing but the standard library. A program
-gets the path of a job file as its one argument, and prints one JSON object as its last line:
-`client`, `version`, `protocol` (the version negotiated), `transport`, `confirmation` ("form" when
-the client asks its user, "in chat" when the agent has to), and `steps`: each step's name with
-"worked", "not offered" (by the client), or "failed: " and why. What a tool answers is read from its
-text, as a model reads it.
+Runs in the environments of the clients, so it uses only the standard library. A program gets the
+path of a job file as its only argument, and prints one JSON object as its last line: `client`,
+`version`, `protocol` (the negotiated version), `transport`, `confirmation` ("form" if the client
+asks its user, "in chat" if the agent has to), and `steps`: each step's name with "worked", "not
+offered" (by the client), or "failed: " and the reason. A tool's answer is read from its text, as a
+model reads it.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ RUN = re.compile(rf"(?:Run |\"?inference_id\"?: ?\"?)({UUID})")
 
 
 class NotOfferedError(Exception):
-    """The client has no such thing."""
+    """The client doesn't support a feature."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a program is asked to do.
+    """What a program has to do.
 
-    Over stdio `command` is the server's, with its whole `environment`; over HTTP `url` is its
-    address. `requests` are the arguments of each paid call but the model's id. `picture` is a PNG
-    that the server may read, `search` the name of the model to find, `unknown` an argument that no
-    tool has, `refusal` the code that it is answered with.
+    Over stdio, `command` starts the server with its complete `environment`; over HTTP, `url` is the
+    server's address. `requests` are the arguments of each paid call, without the model's ID.
+    `picture` is a PNG that the server can read, and `search` is the name of the model to find.
+    `unknown` is an argument that no tool has, and `refusal` is the error code for it.
     """
 
     transport: str
@@ -65,10 +65,10 @@ class Said:
 
 
 class Connection:
-    """What a program gives the job; what its client does not offer stays as it is here.
+    """The interface between a client's program and the job. Override what the client supports.
 
-    `agrees` is what the person answers to the next question about a price; `questions` are those
-    that were asked. A client that follows a paid call to the end of its run never `gives_up`.
+    `agrees` is the person's answer to the next question about a price, and `questions` are the
+    questions so far. A client that follows a paid call until its run ends never `gives_up`.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Connection:
         self.questions: list[str] = []
 
     async def tools(self) -> dict[str, JsonObject]:
-        """The arguments' schema of each tool."""
+        """Return the arguments' schema of each tool."""
         raise NotImplementedError
 
     async def call(self, tool: str, arguments: JsonObject) -> Said:
@@ -90,34 +90,34 @@ class Connection:
         raise NotImplementedError
 
     async def progress(self, tool: str, arguments: JsonObject) -> list[float]:
-        """Call a tool; the progress that was told meanwhile."""
+        """Call a tool, and return the progress that was reported."""
         raise NotOfferedError
 
     async def resource(self, uri: str) -> str:
-        """The text of a resource."""
+        """Return the text of a resource."""
         raise NotOfferedError
 
     async def prompts(self) -> dict[str, list[str]]:
-        """The arguments of each prompt."""
+        """Return the arguments of each prompt."""
         raise NotOfferedError
 
     async def prompt(self, name: str, arguments: dict[str, str]) -> str:
-        """The text of a prompt."""
+        """Return the text of a prompt."""
         raise NotOfferedError
 
     def answer(self, question: str) -> bool:
-        """What the person says to a question."""
+        """Return the person's answer to a question."""
         self.questions.append(question)
         return self.agrees
 
 
 def read_job() -> Job:
-    """The job in the file that the program's argument names."""
+    """Read the job from the file named by the program's argument."""
     return Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
 
 
 def print_report(job: Job, connection: Connection, steps: dict[str, str]) -> None:
-    """What the frame reads."""
+    """Print the report for the interop tests."""
     report = {
         "client": connection.name,
         "version": connection.version,
@@ -130,7 +130,7 @@ def print_report(job: Job, connection: Connection, steps: dict[str, str]) -> Non
 
 
 async def do_job(job: Job, connection: Connection) -> dict[str, str]:
-    """Every step in its order; one that fails does not keep the others from being tried."""
+    """Do every step in order, even if earlier ones fail."""
     work = _Work(job, connection)
     steps: dict[str, Callable[[], Awaitable[None]]] = {
         "list_tools": work.list_tools,
@@ -153,7 +153,7 @@ async def do_job(job: Job, connection: Connection) -> dict[str, str]:
 
 
 async def outcome(step: Callable[[], Awaitable[None]]) -> str:
-    """How a step went, in the words of a report."""
+    """Do a step, and return its result as in a report."""
     try:
         await asyncio.wait_for(step(), ONE_CALL_SECONDS)
     except NotOfferedError:
@@ -165,7 +165,7 @@ async def outcome(step: Callable[[], Awaitable[None]]) -> str:
 
 
 class _Work:
-    """The steps, and what one has found for the next."""
+    """The steps, and what each one found for the next."""
 
     def __init__(self, job: Job, connection: Connection) -> None:
         self.job = job
@@ -260,7 +260,7 @@ class _Work:
             _check(bool(text), f"{name} is empty")
 
     async def cancel(self) -> None:
-        """A wait that is given up ends neither the connection nor the run."""
+        """Cancelling a wait ends neither the connection nor the run."""
         if not self.connection.gives_up:
             raise NotOfferedError
         said = await self._worked("execute_inference", self._request("cancel"))
@@ -317,7 +317,7 @@ def _first(pattern: str, text: str) -> str:
 
 
 def _given_up(waiting: asyncio.Future[Said]) -> bool:
-    """Whether it ended without an answer; some clients raise an error of their own then."""
+    """Return whether it ended without an answer; some clients raise their own error then."""
     return waiting.done() and (waiting.cancelled() or waiting.exception() is not None)
 
 

@@ -1,4 +1,4 @@
-"""The samples of docs/python-agent.md, each run in the environment of its framework.
+"""The samples in docs/python-agent.md, each run in its framework's environment.
 
 A comment before a sample names the client's folder: `<!-- not run: make interop does, in NAME -->`.
 """
@@ -19,17 +19,17 @@ SAMPLE = re.compile(
     r"^<!-- not run: make interop does, in (\S+) -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 SAMPLE_SECONDS = 120
-# What each sample prints in the end: the answer of the tool that it leads to.
+# Every sample's output ends with the answer of list_models.
 READ = "Sandbox Image"
 
 
 def page_samples() -> dict[str, str]:
-    """The samples by the folder of their client."""
+    """Return the samples by the folder of their client."""
     return {found[1]: found[2] for found in SAMPLE.finditer(PAGE.read_text(encoding="utf-8"))}
 
 
 def problems_of_samples(folders: Collection[str]) -> list[str]:
-    """What is wrong with the samples of these folders, whose environments are there."""
+    """Return the problems of the samples for these folders, whose environments exist."""
     wrong = {
         folder: _fault(folder, sample)
         for folder, sample in page_samples().items()
@@ -69,12 +69,12 @@ def _command(folder: str) -> list[str]:
 
 
 def _in_the_project(folder: str, sample: str) -> str:
-    """Node looks for packages where it starts, and the sample for the server in the project."""
+    """Change to the project's folder, because Node looks for packages where it starts."""
     return sample if _is_python(folder) else f"process.chdir({json.dumps(str(ROOT))});\n{sample}"
 
 
 def _environment(home: str) -> dict[str, str]:
-    """Whatever would be sent to other machines finds no way out."""
+    """Return an environment without access to other machines."""
     nowhere = "http://127.0.0.1:9"
     return {
         "PATH": os.environ.get("PATH", ""),

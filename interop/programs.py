@@ -1,4 +1,4 @@
-"""Running a client's program, and judging what it reports."""
+"""Run a client's program, and check its report."""
 
 import json
 import os
@@ -34,7 +34,7 @@ REPORT_KEYS = {"client", "version", "protocol", "transport", "confirmation", "st
 
 @dataclass(frozen=True)
 class Result:
-    """One run of one program: its report, and what was wrong."""
+    """One run of one program: its report, and any problems."""
 
     report: dict[str, Any]
     problems: tuple[str, ...]
@@ -42,7 +42,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One client over one transport; `era` is the client's to choose when it has none."""
+    """One client over one transport; without an `era`, the client chooses."""
 
     client: Client
     transport: Transport
@@ -53,16 +53,16 @@ class Attempt:
 
 
 def attempts_of(client: Client) -> list[Attempt]:
-    """Each of the client's transports in each of its eras."""
+    """Return each of the client's transports in each of its eras."""
     eras: tuple[Era, ...] = client.eras or ("modern",)
     return [Attempt(client, transport, era) for transport in client.transports for era in eras]
 
 
 def run(attempt: Attempt) -> Result:
-    """One run of a client's program against a sandbox of its own.
+    """Run a client's program once, against its own sandbox.
 
     Raises:
-        InteropError: the server does not start.
+        InteropError: the server doesn't start.
     """
     with tempfile.TemporaryDirectory(prefix="interop-") as name:
         folder = Path(name)
@@ -75,7 +75,7 @@ def run(attempt: Attempt) -> Result:
 
 
 def problems_of(report: dict[str, Any], client: Client) -> list[str]:
-    """What is wrong with a report: a step that failed, that is missing or that nobody knows."""
+    """Return the problems in a report: failed, missing, or unknown steps."""
     if report.keys() != REPORT_KEYS:
         return [f"the report has {sorted(report)}"]
     steps = cast("dict[str, str]", report["steps"])
@@ -88,7 +88,7 @@ def problems_of(report: dict[str, Any], client: Client) -> list[str]:
 
 
 def miscounted(report: dict[str, Any], place: Place) -> list[str]:
-    """What the sandbox has seen otherwise than once: each run that was asked for, and no other."""
+    """Return the problems with the sandbox's counts: each requested run once, and no others."""
     steps = report["steps"]
     wanted = {
         request["prompt"]: 1
@@ -100,7 +100,7 @@ def miscounted(report: dict[str, Any], place: Place) -> list[str]:
 
 
 def _report_of(program: list[str], place: Place, folder: Path) -> tuple[dict[str, Any], str]:
-    """The last line that a program printed, and else what it said."""
+    """Return the last line that a program printed, or else its whole output."""
     job = folder / "job.json"
     job.write_text(json.dumps(asdict(place.job)), encoding="utf-8")
     try:
@@ -123,9 +123,9 @@ def _report_of(program: list[str], place: Place, folder: Path) -> tuple[dict[str
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What a program inherits; whatever it would send to other machines finds no way out."""
+    """Return an environment without access to other machines."""
     nowhere = "http://127.0.0.1:9"
-    # What the programs start must be the Node of the project too, not one of the machine.
+    # Programs must start the project's Node, not the machine's.
     beside = Path(sys.executable).parent
     return {
         "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}",

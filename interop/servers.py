@@ -1,4 +1,4 @@
-"""What a job runs against: a sandbox of its own, and a server of the transport."""
+"""What a job runs against: its own sandbox and a server with the transport."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ ENDLESS_SECONDS = 3600.0
 START_SECONDS = 30
 CANCELLED = "a potion that takes its time"
 SMALL: dict[str, Any] = {"width": 512, "height": 512, "batch_size": 1}
-# Four large pictures at 0.84 CU, above what needs nobody's yes.
+# Four large images at 0.84 CU, which need approval.
 DEAR: dict[str, Any] = {"width": 1024, "height": 1024, "batch_size": 4, "quality": "high"}
 CONFIRM_ABOVE = "0.5"
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A job, and the sandbox that its runs arrive at."""
+    """A job, and the sandbox that receives its runs."""
 
     job: Job
     sandbox: RunningSandbox
@@ -49,12 +49,12 @@ class Place:
 
     @property
     def polls(self) -> int:
-        """How often a run's status was asked for."""
+        """How often a run's status was requested."""
         return self.sandbox.state.arrived["get_inference"]
 
 
 class PatientSandbox(SandboxState):
-    """From the run on whose wait is given up, no run ends: it cannot win that race."""
+    """A sandbox where no run ends after the one to cancel starts, so it can't win that race."""
 
     def record(self, arrival: Arrival) -> None:
         """Count a request."""
@@ -65,7 +65,7 @@ class PatientSandbox(SandboxState):
 
 @contextmanager
 def place_for(folder: Path, transport: Transport, era: Era) -> Generator[Place]:
-    """A sandbox and, over HTTP, a server, until the block ends. All files are below `folder`."""
+    """Run a sandbox, and a server for HTTP, until the block ends; keep all files in `folder`."""
     with running_sandbox(PatientSandbox(knobs=Knobs(run_seconds=RUN_SECONDS))) as sandbox:
         settings = _environment(folder, sandbox)
         if transport == "stdio":
@@ -110,7 +110,7 @@ def _job(folder: Path, transport: Transport, era: Era, settings: dict[str, str],
 
 @contextmanager
 def _http_server(settings: dict[str, str], folder: Path) -> Generator[str]:
-    """The address of a server child; what it says on stderr goes to a file."""
+    """Start a server and yield its URL; its stderr goes to a file."""
     command = [SERVER, "serve", "--http", "--port", "0"]
     process = subprocess.Popen(
         command, env=settings, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

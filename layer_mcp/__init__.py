@@ -1,78 +1,22 @@
-"""Game assets from Layer's REST API, for AI agents (MCP) and for Python."""
+"""Game assets from Layer's REST API, for AI agents (MCP) and for Python.
 
-from .api.client import LayerClient
-from .api.models import (
-    GuidanceFile,
-    Inference,
-    InferenceRequest,
-    Mask,
-    ModelDetail,
-    ModelQuery,
-    ModelSummary,
-    Output,
-    PriceEstimate,
-    StartedInference,
-    StartedWorkflowRun,
-    VideoEffect,
-    Workflow,
-    WorkflowQuery,
-    WorkflowRun,
-    WorkflowRunRequest,
-    Workspace,
-)
-from .errors import LayerError
-from .runs.outputs import SavedOutputs
-from .runs.references import InferenceDraft, WorkflowRunDraft
-from .runs.service import Runs, open_runs
-from .runs.types import (
-    CallBudget,
-    Confirmation,
-    Plan,
-    Quote,
-    Run,
-    RunFilter,
-    RunRequest,
-    RunTotals,
-    SubmitOptions,
-)
-from .settings import Settings, SettingsError
-from .version import __version__
+The names are those of `exports`. They load at their first use, so that the command line starts fast
+and can be interrupted from the beginning.
+"""
 
-__all__ = [
-    "CallBudget",
-    "Confirmation",
-    "GuidanceFile",
-    "Inference",
-    "InferenceDraft",
-    "InferenceRequest",
-    "LayerClient",
-    "LayerError",
-    "Mask",
-    "ModelDetail",
-    "ModelQuery",
-    "ModelSummary",
-    "Output",
-    "Plan",
-    "PriceEstimate",
-    "Quote",
-    "Run",
-    "RunFilter",
-    "RunRequest",
-    "RunTotals",
-    "Runs",
-    "SavedOutputs",
-    "Settings",
-    "SettingsError",
-    "StartedInference",
-    "StartedWorkflowRun",
-    "SubmitOptions",
-    "VideoEffect",
-    "Workflow",
-    "WorkflowQuery",
-    "WorkflowRun",
-    "WorkflowRunDraft",
-    "WorkflowRunRequest",
-    "Workspace",
-    "__version__",
-    "open_runs",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exports import *  # noqa: F403
+    from .exports import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> Any:
+        exports = import_module(".exports", __name__)
+        if name not in ("__all__", *exports.__all__):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(exports, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *import_module(".exports", __name__).__all__})

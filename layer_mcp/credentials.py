@@ -61,7 +61,7 @@ class StoredToken:
         try:
             token = pending.result(self._seconds)
         except TimeoutError:
-            logger.warning("The system's keyring did not answer in %g s.", self._seconds)
+            logger.warning("The system's keyring didn't respond within %g s.", self._seconds)
             return None
         # Each backend raises its system's own errors.
         except Exception as error:
@@ -99,7 +99,7 @@ def store_token(api_url: str, token: str) -> str:
             raise NoKeyringError("There is no keyring on this system.")
         backend.set_password(SERVICE, api_url, token)
         if backend.get_password(SERVICE, api_url) != token:
-            raise NoKeyringError("The system's keyring did not keep the token.")
+            raise NoKeyringError("The system's keyring didn't keep the token.")
         return backend.name
 
     return _run_limited(store)
@@ -150,7 +150,7 @@ def _run_limited(work: Callable[[], ResultT]) -> ResultT:
     except NoKeyringError:
         raise
     except TimeoutError:
-        raise NoKeyringError("The system's keyring did not answer; is it locked?") from None
+        raise NoKeyringError("The system's keyring didn't respond. It may be locked.") from None
     # Each backend raises its system's own errors.
     except Exception as error:
         raise NoKeyringError(f"The system's keyring failed: {type(error).__name__}.") from error

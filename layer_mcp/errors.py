@@ -1,13 +1,12 @@
-"""What can go wrong: `LayerError`, and the one table of error codes.
+"""`LayerError`, and the table of every error code.
 
-Agents, people at a terminal and the documentation get the same rows. Layer may answer with codes
-that have no row yet: they are passed on unchanged. A test fails when the package names a code that
-has no row.
+Agents, terminal commands, and the documentation share this table. Layer may return codes that
+aren't in it; they are passed on unchanged. A test fails if the package uses a code without a row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from .text.plain_text import one_line
 
@@ -18,16 +17,16 @@ Source = Literal[
 ]
 
 SOURCES: dict[Source, str] = {
-    "call": "Invalid calls: rejected before anything is sent",
-    "price": "Price and approval: rejected before anything is sent",
-    "journal": "Sending a paid run",
+    "call": "Invalid calls",
+    "price": "Price and approval",
+    "journal": "Starting a paid run",
     "file": "Local files",
-    "network": "The connection to Layer",
-    "layer": "Errors from Layer (HTTP problem)",
+    "network": "Connecting to Layer",
+    "layer": "Errors from Layer",
     "output": "Downloading and saving outputs",
-    "run": "Runs that failed in Layer",
+    "run": "Failed runs",
     "terminal": "Terminal commands",
-    "server": "The server",
+    "server": "Server errors",
 }
 
 CODE_BY_STATUS = {
@@ -45,7 +44,7 @@ CODE_BY_STATUS = {
 
 @dataclass(frozen=True)
 class Argument:
-    """The name of an argument within a message. A command line has another name for it."""
+    """The name of an argument in a message; terminal commands replace it with their option."""
 
     name: str
 
@@ -54,13 +53,19 @@ MessagePart = str | Argument
 
 
 class LayerError(Exception):
-    """A call that failed: a stable `code`, one sentence, one next step.
+    """A failed call: a stable `code`, one sentence, and one next step.
 
-    The sentence is a text, or its parts where it names arguments. `inference_id`, or `run_id` for a
-    workflow, is set whenever the run is known, so that a run that was paid for is never lost.
-    `transient` means that the same read may succeed later. `facts` is plain JSON that a caller can
-    act on. `person_step` is for a person at a terminal, where the table's step is not enough.
+    The class is the subclass that the code belongs to, as with `OSError`. Pass the sentence as
+    text, or in parts if it names arguments. `inference_id` (`run_id` for a workflow) is set
+    whenever the run is known, so that a paid run is never lost. `transient` means that the same
+    read may succeed later. `facts` is plain JSON for programs. `person_step` replaces the table's
+    next step in a terminal.
     """
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        """Choose the class of the code, unless a class was chosen."""
+        chosen = class_of(given[0] if given else named["code"])
+        return super().__new__(chosen if issubclass(chosen, cls) else cls)
 
     def __init__(
         self,
@@ -77,7 +82,8 @@ class LayerError(Exception):
     ) -> None:
         self.code = code
         self.parts = (message,) if isinstance(message, str) else tuple(message)
-        super().__init__(self.message)
+        # What is given to it, so that an error can be copied and sent to another process.
+        super().__init__(code, message)
         self.next_step = next_step or next_step_for(code)
         self.person_step = person_step
         self.inference_id = inference_id
@@ -88,15 +94,15 @@ class LayerError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence as agents and programs read it."""
+        """Return the sentence for agents and programs."""
         return join_parts(self.parts)
 
     def describe(self, name_of: Callable[[str], str]) -> str:
-        """Return the sentence with the names that a caller has for the arguments."""
+        """Return the sentence with each argument named as the caller knows it."""
         return join_parts(self.parts, name_of)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the failure as tools and commands answer it."""
+        """Return the error as the JSON that tools and commands print."""
         ids = {"inference_id": self.inference_id, "run_id": self.run_id}
         return {
             "error": {"code": self.code, "message": self.message},
@@ -109,34 +115,86 @@ class LayerError(Exception):
         return f"{self.code}: {self.message} {self.next_step}"
 
 
+class InvalidRequestError(LayerError):
+    """The call can't succeed as it is: change its arguments, inputs or prompt."""
+
+
+class NotFoundError(LayerError):
+    """There is no such model, workflow, run, workspace or file: check the ID or the path."""
+
+
+class AuthenticationError(LayerError):
+    """The token is missing or was rejected: log in, or set another one."""
+
+
+class PermissionDeniedError(LayerError):
+    """The token or the workspace doesn't allow this: ask the workspace's owner, or use another."""
+
+
+class PriceError(LayerError):
+    """The price, a spending limit or the balance prevents the run: nothing was sent."""
+
+
+class RateLimitError(LayerError):
+    """A limit on simultaneous or recent requests is reached: wait, then call again."""
+
+
+class SubmissionError(LayerError):
+    """The run wasn't sent, because the journal or this process prevented it: call again."""
+
+
+class OutcomeUnknownError(SubmissionError):
+    """The run was sent, or is being sent: look for it before you start another one."""
+
+
+class ServiceError(LayerError):
+    """The connection or Layer failed: call again later."""
+
+
+class FileError(LayerError):
+    """A file can't be read, uploaded, downloaded or saved."""
+
+
 def join_parts(parts: Sequence[MessagePart], name_of: Callable[[str], str] = str) -> str:
-    """Return a message as text, with the names that a caller has for the arguments."""
+    """Join a message, naming each argument as the caller knows it."""
     return "".join(part if isinstance(part, str) else name_of(part.name) for part in parts)
 
 
 def next_step_for(code: str, status: int | None = None) -> str:
-    """Return the next step for a code; a code without a row gets that of its family."""
-    if code not in ERROR_CODES:
-        if code.endswith("_NOT_FOUND"):
-            code = "NOT_FOUND"
-        elif status in CODE_BY_STATUS:
-            code = CODE_BY_STATUS[status]
-        else:
-            code = "SERVER_ERROR" if (status or 0) >= 500 else "REQUEST_REFUSED"
-    return ERROR_CODES[code].next_step
+    """Return the next step for a code; unknown codes get a generic one based on the status."""
+    return ERROR_CODES[_known_code(code, status)].next_step
+
+
+def class_of(code: str, status: int | None = None) -> type[LayerError]:
+    """Return the class of a code; unknown codes get a generic one based on the status."""
+    code = _known_code(code, status)
+    if code.endswith("NOT_FOUND"):
+        return NotFoundError
+    return CLASS_OF_CODE.get(code) or CLASS_OF_SOURCE[ERROR_CODES[code].source]
+
+
+def _known_code(code: str, status: int | None) -> str:
+    """Return a code that has a row: the code itself, or that of its family."""
+    if code in ERROR_CODES:
+        return code
+    if code.endswith("_NOT_FOUND"):
+        return "NOT_FOUND"
+    if status in CODE_BY_STATUS:
+        return CODE_BY_STATUS[status]
+    return "SERVER_ERROR" if (status or 0) >= 500 else "REQUEST_REFUSED"
 
 
 def next_step_for_person(code: str, facts: Mapping[str, Any] | None = None) -> str | None:
-    """Return what a person at a terminal can do; None when it is the agent's next step.
+    """Return the next step for a terminal, or None if it's the same as for an agent.
 
-    `facts` are those of the error.
+    `facts` are the error's facts, which the step may mention.
     """
     step = ERROR_CODES[code].person_step if code in ERROR_CODES else None
     return step.format(**(facts or {})) if step else step
 
 
 def next_step_for_run(code: str) -> str:
-    """Return the next step after a run that failed with this code."""
+    """Return the next step for a run that failed with this code."""
     row = ERROR_CODES.get(code)
     if row is None or "run" not in (row.source, *row.also):
         return OTHER_RUN_NEXT_STEP
@@ -144,7 +202,7 @@ def next_step_for_run(code: str) -> str:
 
 
 def one_sentence(text: str) -> str:
-    """Return foreign text as one line of limited length that ends in a full stop."""
+    """Return text from Layer as a single line of limited length that ends in a period."""
     line = one_line(text, SENTENCE_LENGTH)
     return line if line.endswith((".", "!", "?")) or not line else line + "."
 
@@ -153,8 +211,8 @@ def one_sentence(text: str) -> str:
 class ErrorCode:
     """A row of the table: where a code comes from, what it means, and what to do next.
 
-    `person_step` replaces `next_step` at a terminal; empty for none. It may name facts of the error
-    in braces. `also` lists further sources, `status` the HTTP statuses that Layer sends with it.
+    `person_step` replaces `next_step` in a terminal, and "" omits it. It may contain the error's
+    facts in braces. `also` lists additional sources, and `status` the HTTP statuses it comes with.
     """
 
     source: Source
@@ -165,16 +223,43 @@ class ErrorCode:
     status: str = ""
 
 
+# Each code belongs to the class of its source, but for these.
+CLASS_OF_SOURCE: dict[Source, type[LayerError]] = {
+    "call": InvalidRequestError,
+    "price": PriceError,
+    "journal": SubmissionError,
+    "file": FileError,
+    "network": ServiceError,
+    "layer": InvalidRequestError,
+    "output": FileError,
+    "run": InvalidRequestError,
+    "terminal": InvalidRequestError,
+    "server": ServiceError,
+}
+CLASS_OF_CODE: dict[str, type[LayerError]] = {
+    **dict.fromkeys(("MISSING_TOKEN", "UNAUTHENTICATED"), AuthenticationError),
+    **dict.fromkeys(
+        ("INSUFFICIENT_SCOPE", "FORBIDDEN", "FEATURE_DISABLED", "USAGE_LIMIT_EXCEEDED"),
+        PermissionDeniedError,
+    ),
+    **dict.fromkeys(
+        ("RATE_LIMITED", "RUNS_AT_LIMIT", "GENERATIONS_AT_LIMIT", "TOO_BUSY"), RateLimitError
+    ),
+    **dict.fromkeys(("OUTCOME_UNKNOWN", "SUBMISSION_UNDER_WAY"), OutcomeUnknownError),
+    **dict.fromkeys(("SERVER_ERROR", "SERVICE_UNAVAILABLE"), ServiceError),
+}
+
+
 CHANGE_INPUTS = "Change the prompt or the references; the same inputs will be rejected again."
-OTHER_RUN_NEXT_STEP = "Change the inputs or the model, then start a new run; it is charged again."
+OTHER_RUN_NEXT_STEP = "Change the inputs or the model, then start a new run; it is charged."
 
 ERROR_CODES: dict[str, ErrorCode] = {
     "MISSING_TOKEN": ErrorCode(
         "call",
-        "No token is set or stored.",
-        "Create a Personal Access Token at app.layer.ai > Settings > Personal Access Tokens and "
-        "store it with layer-mcp login; or set it as LAYER_API_KEY and restart the server.",
-        person_step="Run layer-mcp login, or try it with --sandbox.",
+        "No token is set or saved.",
+        "Create a Personal Access Token at app.layer.ai > Settings > Personal Access Tokens, then "
+        "run layer-mcp login, or set LAYER_API_KEY and restart the server.",
+        person_step="Run layer-mcp login, or add --sandbox to try it without an account.",
     ),
     "INVALID_ARGUMENTS": ErrorCode(
         "call",
@@ -186,17 +271,23 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "call",
         "The account has several workspaces, and the call doesn't name one.",
         "Pass one of them as workspace_id, or set LAYER_WORKSPACE_ID.",
-        person_step="Name one with --workspace or LAYER_WORKSPACE_ID.",
+        person_step="Choose one with --workspace or LAYER_WORKSPACE_ID.",
     ),
     "RUN_NOT_FOUND": ErrorCode(
         "call",
-        "This machine's journal has no run with this id.",
-        "Read layer://runs for the runs started on this machine.",
+        "The journal on this machine has no run with this ID.",
+        "Read layer://runs to see the runs started on this machine.",
     ),
     "OUTPUT_NOT_FOUND": ErrorCode(
         "call",
-        "No run in the journal has an output with this id.",
-        "Read layer://runs, which lists each run's outputs.",
+        "No run in the journal has an output with this ID.",
+        "Read layer://runs to see each run's outputs.",
+    ),
+    "INSUFFICIENT_SCOPE": ErrorCode(
+        "call",
+        "The caller's access token doesn't allow calls that start runs or change anything.",
+        "Ask the server's administrator for a token with the scope layer:spend; nothing was sent.",
+        person_step="",
     ),
     "PRICE_UNKNOWN": ErrorCode(
         "price",
@@ -207,44 +298,45 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "PRICE_ABOVE_MAX": ErrorCode(
         "price",
         "The price is above the call's max_price_creative_units.",
-        "Make it cheaper, or ask the user; if they agree, call again with a higher "
+        "Request fewer or smaller outputs, or ask the user to approve a higher "
         "max_price_creative_units.",
-        person_step="Make it cheaper, or raise --max-price.",
+        person_step="Request fewer or smaller outputs, or raise --max-price.",
     ),
     "PRICE_ABOVE_LIMIT": ErrorCode(
         "price",
         "The price is above LAYER_MAX_PRICE.",
-        "Make it cheaper. Only the user can raise the limit, in the settings.",
-        person_step="Make it cheaper, or raise the limit.",
+        "Request fewer or smaller outputs; only the user can raise the limit, in the settings.",
+        person_step="Request fewer or smaller outputs, or raise LAYER_MAX_PRICE.",
     ),
     "SPENDING_LIMIT_REACHED": ErrorCode(
         "price",
-        "This run would bring the last 24 hours over LAYER_MAX_SPEND_PER_DAY.",
-        "Wait, or make it cheaper. Only the user can raise the limit, in the settings.",
-        person_step="Wait, make it cheaper, or raise the limit.",
+        "With this run, the last 24 hours would cost more than LAYER_MAX_SPEND_PER_DAY.",
+        "Wait, or request fewer or smaller outputs; only the user can raise the limit, in the "
+        "settings.",
+        person_step="Wait, request fewer or smaller outputs, or raise LAYER_MAX_SPEND_PER_DAY.",
     ),
     "CONFIRMATION_REQUIRED": ErrorCode(
         "price",
         "The price is above LAYER_CONFIRM_ABOVE, and your client can't ask for approval.",
-        "Ask the user first.",
+        "Ask the user to approve the price, then pass it as max_price_creative_units.",
         person_step="To approve it, add --max-price {estimated_price_creative_units:g}.",
     ),
     "DECLINED": ErrorCode(
         "price",
-        "The user declined the price, or the client did so without asking.",
-        "Do not send it again unless the user asks for it.",
+        "The user declined the price, or the client declined it without asking.",
+        "Don't call again unless the user asks you to.",
         person_step="",
     ),
     "NOT_ANSWERED": ErrorCode(
         "price",
         "The user didn't approve or decline the price.",
-        "Tell the user the price, and call again when they are available. If your client can't ask "
-        "them, only the server's settings decide (LAYER_CONFIRM_ABOVE).",
+        "Tell the user the price and call again when they're available; if your client can't ask "
+        "them, they can raise LAYER_CONFIRM_ABOVE in the settings.",
         person_step="",
     ),
     "INSUFFICIENT_BALANCE": ErrorCode(
         "price",
-        "The workspace does not have enough Creative Units.",
+        "The workspace doesn't have enough Creative Units.",
         "Add Creative Units at app.layer.ai, or request fewer or smaller outputs.",
         also=("layer", "run"),
         status="402",
@@ -252,31 +344,32 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "JOURNAL_UNAVAILABLE": ErrorCode(
         "journal",
         "The run can't be recorded, so it isn't sent.",
-        "Make that folder writable and call again, or set LAYER_STATE_DIR and restart the server.",
-        person_step="Make that folder writable, or set LAYER_STATE_DIR to another folder.",
+        "Make the journal's folder writable and call again, or set LAYER_STATE_DIR to another "
+        "folder and restart the server.",
+        person_step="Make the journal's folder writable, or set LAYER_STATE_DIR to another folder.",
     ),
     "SUBMISSION_UNDER_WAY": ErrorCode(
         "journal",
         "Another call is sending the same run right now.",
-        "Call list_runs for its id; do not send it again.",
-        person_step="Check it with layer-mcp runs.",
+        "Call list_runs to get its ID; don't start it again.",
+        person_step="Run layer-mcp runs to see its status.",
     ),
     "OUTCOME_UNKNOWN": ErrorCode(
         "journal",
-        "The request was sent, but it's unknown whether the run exists.",
-        "Look in Layer (app.layer.ai) before trying again: the run may exist and be charged.",
-        person_step="Look in Layer (app.layer.ai): the run may exist and be charged. --repeat "
-        "sends it again.",
+        "The request was sent, but Layer didn't confirm the run.",
+        "Look in Layer (app.layer.ai) before trying again; the run may exist and be charged.",
+        person_step="Look in Layer (app.layer.ai) before you add --repeat to try again; the run "
+        "may exist and be charged.",
     ),
     "RUNS_AT_LIMIT": ErrorCode(
         "journal",
-        "Layer's limit of runs at the same time is reached.",
-        "Wait for one to finish with list_runs and wait_for any, then call again.",
-        person_step="Wait for one to finish; layer-mcp runs --status running lists them.",
+        "You've reached Layer's limit on concurrent runs.",
+        "Call list_runs with wait_for any to wait until one finishes, then call again.",
+        person_step="Wait for one to finish; to list them, run layer-mcp runs --status running.",
     ),
     "GENERATIONS_AT_LIMIT": ErrorCode(
         "journal",
-        "Layer's limit of runs started per minute is reached.",
+        "You've reached Layer's limit on runs per minute.",
         "Call again in a minute; nothing was sent.",
     ),
     "NOT_SENT": ErrorCode(
@@ -291,12 +384,12 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "SERVER_STOPPED": ErrorCode(
         "journal",
-        "The server was told to stop before the run was sent.",
-        "Call again; it was not sent.",
+        "The server shut down before the run was sent.",
+        "Call again; nothing was sent.",
     ),
     "FILE_NOT_FOUND": ErrorCode(
         "file",
-        "The file doesn't exist on this machine, or Layer has no file with this id.",
+        "The file doesn't exist on this machine, or Layer has no file with this ID.",
         "Check the path or the file_id; upload the file again if it was deleted.",
         person_step="Check the path.",
         also=("layer",),
@@ -359,6 +452,31 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "The storage host rejected the signed URL.",
         "Check this machine's clock, then call again.",
     ),
+    "FILE_SIZE_MISMATCH": ErrorCode(
+        "file",
+        "The file that was sent to an upload URL isn't as large as create_upload was told.",
+        "Call create_upload with the file's exact size, and send the file to the new URL.",
+    ),
+    "FILE_TYPE_MISMATCH": ErrorCode(
+        "file",
+        "The file that was sent to an upload URL has another type than create_upload was told.",
+        "Call create_upload with the file's real content_type, and send the file to the new URL.",
+    ),
+    "UPLOAD_TOO_SLOW": ErrorCode(
+        "file",
+        "The file that was sent to an upload URL arrived too slowly.",
+        "Send the file to the same URL again; if it has expired, call create_upload again.",
+    ),
+    "UPLOAD_URL_INVALID": ErrorCode(
+        "file",
+        "The upload URL isn't one that this server created.",
+        "Call create_upload, and send the file to the complete URL that it returns.",
+    ),
+    "UPLOAD_URL_EXPIRED": ErrorCode(
+        "file",
+        "The upload URL has expired.",
+        "Call create_upload again, and send the file to the new URL.",
+    ),
     "CONNECTION_FAILED": ErrorCode(
         "network",
         "Couldn't connect to Layer; nothing was sent.",
@@ -379,13 +497,13 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "TLS_FAILED": ErrorCode(
         "network",
         "This machine doesn't trust the certificate of the API or of a file host.",
-        "If your network uses its own certificate authority, set SSL_CERT_FILE to it.",
+        "If your network has its own certificate authority, set SSL_CERT_FILE to its certificate.",
     ),
     "NETWORK_SETTINGS": ErrorCode(
         "network",
-        "The certificate or proxy variables are invalid.",
-        "Fix SSL_CERT_FILE, SSL_CERT_DIR, or the proxy variables, and restart the server.",
-        person_step="Fix SSL_CERT_FILE, SSL_CERT_DIR, or the proxy variables.",
+        "A certificate or proxy variable is invalid.",
+        "Fix or remove the variable that the message names, and restart the server.",
+        person_step="Fix or remove that variable.",
     ),
     "UNEXPECTED_REDIRECT": ErrorCode(
         "network",
@@ -399,7 +517,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "HOST_NOT_ALLOWED": ErrorCode(
         "network",
-        "A file's URL points to a private host or one that isn't allowed.",
+        "A file's URL points to a private address or to a host that isn't allowed.",
         "If you trust that host, add it to LAYER_MEDIA_HOSTS and restart the server.",
         person_step="If you trust that host, add it to LAYER_MEDIA_HOSTS.",
     ),
@@ -411,9 +529,9 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "UNAUTHENTICATED": ErrorCode(
         "layer",
         "Layer rejected the token.",
-        "Create a new Personal Access Token at app.layer.ai > Settings, store it with layer-mcp "
-        "login or set it as LAYER_API_KEY, and restart the server.",
-        person_step="Create a new Personal Access Token at app.layer.ai > Settings, and run "
+        "Create a new Personal Access Token at app.layer.ai > Settings, run layer-mcp login or set "
+        "LAYER_API_KEY, and restart the server.",
+        person_step="Create a new Personal Access Token at app.layer.ai > Settings, then run "
         "layer-mcp login.",
         status="401",
     ),
@@ -430,51 +548,51 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "USAGE_LIMIT_EXCEEDED": ErrorCode(
         "layer",
-        "The usage limit of the workspace or its member is reached.",
+        "The workspace, or your account in it, has reached its usage limit.",
         "Ask the workspace's owner to raise the usage limit.",
         also=("run",),
     ),
     "WORKSPACE_NOT_FOUND": ErrorCode(
         "layer",
-        "The account has no workspace with this id, slug, or name.",
+        "The account has no workspace with this ID, slug, or name.",
         "Set workspace_id or LAYER_WORKSPACE_ID to a workspace in this account.",
-        person_step="Name one in this account with --workspace or LAYER_WORKSPACE_ID.",
+        person_step="Choose a workspace in this account with --workspace or LAYER_WORKSPACE_ID.",
         also=("call",),
         status="404",
     ),
     "MODEL_NOT_FOUND": ErrorCode(
         "layer",
-        "The workspace has no such model.",
-        "Use the id of a model that this workspace has.",
-        person_step="layer-mcp models lists the models.",
+        "The workspace has no model with this ID.",
+        "Pass the ID of a model in this workspace.",
+        person_step="Run layer-mcp models to see which models are available.",
         status="404",
     ),
     "WORKFLOW_NOT_FOUND": ErrorCode(
         "layer",
-        "The workspace has no such workflow.",
-        "Use the id of a workflow that this workspace has.",
+        "The workspace has no workflow with this ID.",
+        "Pass the ID of a workflow in this workspace.",
         also=("call",),
         status="404",
     ),
     "INFERENCE_NOT_FOUND": ErrorCode(
         "layer",
-        "The workspace has no such run.",
-        "Check inference_id, and that workspace_id is where it was started.",
-        person_step="layer-mcp runs lists the runs; --workspace names where it was started.",
+        "The workspace has no run with this ID.",
+        "Check inference_id, and pass the workspace_id that the run was started in.",
+        person_step="Find the ID with layer-mcp runs, or set --workspace to the run's.",
         status="404",
     ),
     "WORKFLOW_RUN_NOT_FOUND": ErrorCode(
         "layer",
-        "The workflow has no such run.",
-        "Check run_id and workflow_id, and that workspace_id is where it was started.",
-        person_step="layer-mcp runs lists the runs; --workspace names where it was started.",
+        "The workflow has no run with this ID.",
+        "Check run_id and workflow_id, and pass the workspace_id that the run was started in.",
+        person_step="Find the ID with layer-mcp runs, or set --workspace to the run's.",
         status="404",
     ),
     "NOT_FOUND": ErrorCode(
         "layer",
-        "Layer found nothing at this URL or for an id in it.",
-        "Check the ids in the call.",
-        person_step="Check the id.",
+        "Layer has nothing at this URL, or nothing with this ID.",
+        "Check the IDs in the call.",
+        person_step="Check the ID.",
         status="404",
     ),
     "INVALID_INPUTS": ErrorCode(
@@ -486,8 +604,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "RATE_LIMITED": ErrorCode(
         "layer",
-        "Layer's limit of runs at the same time or per minute is reached.",
-        "Wait a minute or for a running generation to finish, then call again.",
+        "You've reached Layer's limit on concurrent runs or runs per minute.",
+        "Wait a minute, or until a run finishes, then call again.",
         status="429",
     ),
     "SERVICE_UNAVAILABLE": ErrorCode(
@@ -504,20 +622,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "REQUEST_REFUSED": ErrorCode(
         "layer",
-        "Layer rejected the request with another status.",
-        "Correct the call; the same one will be rejected again.",
+        "Layer rejected the request for another reason.",
+        "Change the request; the same one will be rejected again.",
         status="other 4xx",
     ),
     "NOTHING_TO_SAVE": ErrorCode(
         "output",
-        "The run has no files, or none yet.",
+        "The run has no files yet, or didn't produce any.",
         "Wait for the run to finish, then call again.",
-    ),
-    "SAVING_UNFINISHED": ErrorCode(
-        "output",
-        "The call timed out before all files were saved.",
-        "Call save_outputs again to continue. If one file always times out, raise "
-        "LAYER_MAX_WAIT_SECONDS or download it from its URL.",
     ),
     "DOWNLOAD_FAILED": ErrorCode(
         "output",
@@ -526,8 +638,8 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "OUTPUT_GONE": ErrorCode(
         "output",
-        "The file is no longer at its URL, or Layer gave no URL.",
-        "Look at the run in Layer; the file is no longer at its URL.",
+        "The file is no longer at its URL, or Layer didn't provide one.",
+        "Look for the file in Layer (app.layer.ai).",
     ),
     "OUTPUT_TOO_LARGE": ErrorCode(
         "output",
@@ -553,13 +665,13 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "CONTENT_POLICY_VIOLATION": ErrorCode(
         "run",
-        "The content policy of Layer or of the model rejected it.",
+        "The request violates Layer's content policy or the model's.",
         CHANGE_INPUTS,
         also=("layer",),
     ),
     "INPUT_GUARDRAIL_VIOLATION": ErrorCode(
         "run",
-        "An input check rejected the inputs.",
+        "A guardrail rejected the inputs.",
         CHANGE_INPUTS,
     ),
     "PROMPT_INTELLECTUAL_PROPERTY": ErrorCode(
@@ -574,23 +686,23 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "RUN_FAILED": ErrorCode(
         "run",
-        "The run failed, and Layer gave no code.",
+        "The run failed, and Layer didn't say why.",
         OTHER_RUN_NEXT_STEP,
     ),
     "MODEL_AMBIGUOUS": ErrorCode(
         "terminal",
         "Several models have this name.",
-        "Use the id of one of them.",
+        "Use the ID of one of them.",
     ),
     "READ_FAILED": ErrorCode(
         "server",
         "A resource couldn't be read because of a bug in the server.",
-        "Try again.",
+        "Read it again; if it keeps failing, report it with the server's log.",
     ),
     "TOOL_CRASHED": ErrorCode(
         "server",
         "A tool failed because of a bug in the server.",
-        "Look in Layer before trying again, and report this with the server's log.",
-        person_step="Look in Layer before trying again, and report this with the log above.",
+        "Look in Layer (app.layer.ai) before trying again, and report this with the server's log.",
+        person_step="Look in Layer (app.layer.ai) first, and report this with the log above.",
     ),
 }

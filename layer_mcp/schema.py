@@ -30,7 +30,7 @@ KEPT_KEYWORDS = frozenset(
     }
 )
 OUTLINE_KEYWORDS = frozenset({"type", "enum", "required", "additionalProperties"})
-ANSWER_KEYWORDS = frozenset({"type", "enum"})
+SHAPE_KEYWORDS = frozenset({"type", "enum"})
 # Only in the sandbox's answers, and always true there.
 UNLISTED_FACTS = frozenset({"simulated"})
 
@@ -50,11 +50,13 @@ def answer_schema(model: type[BaseModel]) -> JsonObject:
     """Return the outline of a tool's answers, in which only the next step is required.
 
     Some clients validate the structured content of a failed call against this schema. Few show it
-    to their model.
+    to their model, so it names nothing inside nested objects.
     """
-    schema = outline(portable_schema(model), ANSWER_KEYWORDS)
+    schema = outline(portable_schema(model), SHAPE_KEYWORDS)
     listed = {
-        name: fact for name, fact in schema["properties"].items() if name not in UNLISTED_FACTS
+        name: _without_properties(fact)
+        for name, fact in schema["properties"].items()
+        if name not in UNLISTED_FACTS
     }
     return {**schema, "properties": listed, "required": ["next_step"]}
 
@@ -68,6 +70,14 @@ def outline(schema: JsonObject, keywords: frozenset[str] = OUTLINE_KEYWORDS) -> 
         }
     if "items" in schema:
         result["items"] = outline(schema["items"], keywords)
+    return result
+
+
+def _without_properties(schema: JsonObject) -> JsonObject:
+    """Leave the type of a fact, and of the items of a list."""
+    result = {key: value for key, value in schema.items() if key != "properties"}
+    if "items" in schema:
+        result["items"] = _without_properties(schema["items"])
     return result
 
 

@@ -1,7 +1,8 @@
-"""Settings from the environment: what there is, and how the text of each becomes its value.
+"""Settings from the environment, and the parser of each one.
 
-A parser gets the name and the text of a setting, and raises SettingsError if it can't use the text.
-The token never shows in a repr.
+A parser gets the name and the text of a setting, and raises SettingsError if the text is invalid.
+Nobody expands variables in a client's configuration, so a path is expanded or rejected here. The
+token never shows in a repr.
 """
 
 import math
@@ -9,10 +10,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 
 from .network import is_loopback
+from .text.file_urls import is_file_url, path_of_file_url
 from .tokens import fits_header, tidy_token
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -20,6 +22,12 @@ JournalPolicy = Literal["required", "optional"]
 Toolset = Literal["generate", "models", "files", "workflows"]
 
 DEFAULT_API_URL = "https://api.app.layer.ai/api"
+# Layer's website, what its official command line uses, and the API's host. None has the REST API.
+OTHER_LAYER_URLS = (
+    "https://app.layer.ai",
+    "https://app.layer.ai/backend",
+    "https://api.app.layer.ai",
+)
 TOOLSETS: tuple[Toolset, ...] = get_args(Toolset)
 DEFAULT_TOOLSETS: tuple[Toolset, ...] = ("generate", "models", "files")
 TRUE_WORDS = ("1", "true", "yes", "on")
@@ -27,26 +35,48 @@ FALSE_WORDS = ("0", "false", "no", "off")
 UNSET_WORDS = ("", "null", "undefined")
 MAX_FILE_MB = 100_000
 MAX_CREATIVE_UNITS = 1_000_000_000
-HOST_HOME = re.compile(r"\$\{HOME\}(?=[/\\])")
+PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
+# As shells and clients write it: $HOME, ${HOME}, ${env:HOME}, ${userHome}, %USERPROFILE%.
+HOME_VARIABLE = re.compile(
+    r"(?:\$\{(?:(?:env:)?(?:HOME|USERPROFILE)|userHome)\}|\$(?:env:)?(?:HOME|USERPROFILE)"
+    r"|%(?:HOME|USERPROFILE|HOMEDRIVE%%HOMEPATH)%)(?=[/\\]|$)",
+    re.IGNORECASE,
+)
+VARIABLE = re.compile(r"\$\{|\$\w|%\w+%")
+WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+DATABASE_SCHEMES = ("postgresql", "postgres")
+DATABASE_HOST_PARAMETER = re.compile(r"[?&](?:host|hostaddr)=[^&]")
 HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the text names it and what it must be."""
+    """An invalid setting; the message names it and says what it must be."""
 
 
 def is_given(value: str) -> bool:
     """Return whether a value is set: Claude Desktop leaves `${...}` where it has none."""
-    stripped = value.strip()
-    is_placeholder = stripped.startswith("${") and stripped.endswith("}")
-    return stripped not in UNSET_WORDS and not is_placeholder
+    tidy = tidy_value(value)
+    return tidy not in UNSET_WORDS and not PLACEHOLDER.fullmatch(tidy)
+
+
+def tidy_value(value: str) -> str:
+    """Return a value without spaces and one pair of quotes around it.
+
+    A shell removes quotes; a client's configuration and a file of variables keep them.
+    """
+    value = value.strip()
+    quote = value[:1]
+    is_quoted = len(value) > 1 and quote in "\"'" and value.endswith(quote)
+    return value[1:-1].strip() if is_quoted and quote not in value[1:-1] else value
 
 
 def normal_api_url(value: str) -> str:
     """Return the API's URL without `/v1` and slashes at its end.
 
+    Other addresses of Layer, such as the one that its official command line uses, mean the API's.
+
     Raises:
-        SettingsError: not an https URL, or http to another machine.
+        SettingsError: The text isn't an https URL, or is an http URL of another machine.
     """
     url = value.rstrip("/").removesuffix("/v1").rstrip("/")
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -55,12 +85,12 @@ def normal_api_url(value: str) -> str:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        raise SettingsError("LAYER_API_URL is not an address.") from None
+        raise SettingsError(f"LAYER_API_URL must be a URL, such as {DEFAULT_API_URL}.") from None
     if not host or parts.query or parts.fragment or parts.username or parts.password:
-        raise SettingsError("LAYER_API_URL must be an https address without user name or query.")
+        raise SettingsError("LAYER_API_URL must be an https URL without a user name or query.")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
         raise SettingsError("LAYER_API_URL must start with https:// (http only for this machine).")
-    return url
+    return DEFAULT_API_URL if url.lower() in OTHER_LAYER_URLS else url
 
 
 def parse_text(_name: str, value: str) -> str:
@@ -96,30 +126,55 @@ def parse_toolsets(name: str, value: str) -> tuple[Toolset, ...]:
             wanted.add(word)
         else:
             groups = ", ".join((*TOOLSETS, "default"))
-            raise SettingsError(f"{name} may name {groups} or all, separated by commas.")
+            raise SettingsError(f"{name} can name {groups}, or all, separated by commas.")
     if not wanted:
         raise SettingsError(f"{name} must name at least one group of tools.")
     return tuple(group for group in TOOLSETS if group in wanted)
 
 
 def parse_folder(name: str, value: str) -> str:
-    """Accept the path of a folder, as written.
-
-    Claude Desktop leaves `${HOME}` in a default value; at the start it becomes `~`.
-    """
-    path = f"~{value[len('${HOME}') :]}" if HOST_HOME.match(value) else value
-    if "\0" in path or "${" in path:
+    """Accept the path of a folder, or its file URL; the user's home folder becomes `~`."""
+    path = tidy_value(value)
+    if is_file_url(path):
+        path = _parse_file_url(name, path)
+    path = HOME_VARIABLE.sub("~", path, count=1) if HOME_VARIABLE.match(path) else path
+    if "\0" in path:
         raise SettingsError(f"{name} must be the path of a folder.")
+    if VARIABLE.search(path):
+        raise SettingsError(
+            f"{name} has a variable that isn't expanded here. Use the full path, or start it "
+            "with ~ for your home folder."
+        )
+    if os.name != "nt" and WINDOWS_DRIVE.match(path):
+        raise SettingsError(f"{name} has a Windows path, but this isn't Windows.")
     return path
 
 
+def parse_state_folder(name: str, value: str) -> str:
+    """Accept an absolute path: servers that start in different folders must share a journal."""
+    path = parse_folder(name, value)
+    if path.startswith("~") or os.path.isabs(path):
+        return path
+    raise SettingsError(f"{name} must be a full path. It can start with ~ for your home folder.")
+
+
 def parse_folders(name: str, value: str) -> tuple[str, ...]:
-    """Accept several folders, separated as in PATH."""
-    parts = [part.strip() for part in value.split(os.pathsep)]
-    folders = tuple(parse_folder(name, part) for part in parts if part)
+    """Accept several folders, separated as in PATH; the colon of a file URL separates nothing."""
+    parts = re.findall(rf"\s*['\"]?(?:file:)?[^{os.pathsep}]*", value, re.IGNORECASE)
+    folders = tuple(parse_folder(name, part) for part in parts if part.strip())
     if not folders:
         raise SettingsError(f"{name} must name at least one folder.")
     return folders
+
+
+def _parse_file_url(name: str, url: str) -> str:
+    try:
+        path = path_of_file_url(url)
+    except ValueError:
+        path = None
+    if not path:
+        raise SettingsError(f"{name} must be the path of a folder on this machine.")
+    return path
 
 
 def parse_hosts(name: str, value: str) -> tuple[str, ...]:
@@ -128,6 +183,24 @@ def parse_hosts(name: str, value: str) -> tuple[str, ...]:
     if not all(HOST_NAME.fullmatch(host) for host in hosts):
         raise SettingsError(f"{name} must be host names, without https:// and paths.")
     return hosts
+
+
+def parse_database_url(name: str, value: str) -> str:
+    """Accept the URL of a PostgreSQL database; it may have a password, so it's never quoted.
+
+    The host may be a parameter, as for a socket. Any other parameter is checked by the driver.
+    """
+    scheme, separator, rest = value.partition("://")
+    if scheme.lower() not in DATABASE_SCHEMES or not separator:
+        raise SettingsError(f"{name} must start with postgresql://.")
+    if not value.isprintable() or " " in value:
+        raise SettingsError(f"{name} must not have spaces; write them as %20.")
+    hosts = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if not hosts and not DATABASE_HOST_PARAMETER.search(rest):
+        raise SettingsError(
+            f"{name} must name a host, such as postgresql://user:password@host/database."
+        )
+    return value
 
 
 def parse_megabytes(name: str, value: str) -> int:
@@ -182,10 +255,10 @@ def parse_log_level(name: str, value: str) -> LogLevel:
     raise SettingsError(f"{name} must be one of {', '.join(get_args(LogLevel))}.")
 
 
-def _setting(
+def declare_setting(
     *names: str, default: Any, parse: Callable[[str, str], Any], help: str, secret: bool = False
 ) -> Any:
-    """Declare a field of Settings: its names in the environment, and its parser."""
+    """Declare a field of a dataclass of settings: its names in the environment, and its parser."""
     metadata = {"names": names, "help": help, "parse": parse}
     return field(default=default, repr=not secret, metadata=metadata)
 
@@ -194,7 +267,7 @@ def _setting(
 class Settings:
     """Everything that the environment can set, with one field for each setting."""
 
-    api_token: str | None = _setting(
+    api_token: str | None = declare_setting(
         "LAYER_API_KEY",
         "LAYER_API_TOKEN",
         "LAYER_TOKEN",
@@ -204,144 +277,185 @@ class Settings:
         "`layer-mcp login` stored.",
         secret=True,
     )
-    workspace: str | None = _setting(
+    workspace: str | None = declare_setting(
         "LAYER_WORKSPACE_ID",
         "LAYER_WORKSPACE",
         default=None,
         parse=parse_text,
         help="Workspace ID, slug, or name. Not needed if the account has only one.",
     )
-    api_url: str = _setting(
+    api_url: str = declare_setting(
         "LAYER_API_URL",
         default=DEFAULT_API_URL,
         parse=parse_api_url,
         help="URL of the API, with or without `/v1`.",
     )
-    sandbox: bool = _setting(
+    sandbox: bool = declare_setting(
         "LAYER_SANDBOX",
         default=False,
         parse=parse_flag,
         help="`1` uses a simulated Layer: no account, no charges.",
     )
-    toolsets: tuple[Toolset, ...] = _setting(
+    model: str | None = declare_setting(
+        "LAYER_MODEL",
+        default=None,
+        parse=parse_text,
+        help="Name or ID of the model that `layer-mcp generate` and `price` use without `--model`.",
+    )
+    toolsets: tuple[Toolset, ...] = declare_setting(
         "LAYER_TOOLSETS",
         default=DEFAULT_TOOLSETS,
         parse=parse_toolsets,
         help="Groups of tools: generate, models, files, workflows, or all.",
     )
-    confirm_above: float = _setting(
+    confirm_above: float = declare_setting(
         "LAYER_CONFIRM_ABOVE",
         default=20,
         parse=parse_creative_units,
         help="Calls that cost more Creative Units (CU) than this need your approval.",
     )
-    max_price: float | None = _setting(
+    max_price: float | None = declare_setting(
         "LAYER_MAX_PRICE",
         default=None,
         parse=parse_creative_units,
         help="Maximum price of one run in CU. Agents can't raise it.",
     )
-    max_spend_per_day: float | None = _setting(
+    max_spend_per_day: float | None = declare_setting(
         "LAYER_MAX_SPEND_PER_DAY",
         default=None,
         parse=parse_creative_units,
         help="Maximum price of all runs in the last 24 hours in CU. Agents can't raise it.",
     )
-    journal: JournalPolicy = _setting(
+    journal: JournalPolicy = declare_setting(
         "LAYER_JOURNAL",
         default="required",
         parse=parse_journal_policy,
         help="`optional` starts runs even if they can't be recorded; `required` rejects them.",
     )
-    output_dir: str | None = _setting(
+    database_url: str | None = declare_setting(
+        "LAYER_DATABASE_URL",
+        default=None,
+        parse=parse_database_url,
+        help="URL of a PostgreSQL database for the journal, so that several servers share it: "
+        "`postgresql://user:password@host/database`. Needs `layer-mcp[postgres]`. Default: a file "
+        "in `LAYER_STATE_DIR`.",
+        secret=True,
+    )
+    output_dir: str | None = declare_setting(
         "LAYER_OUTPUT_DIR",
         default=None,
         parse=parse_folder,
         help="Folder for outputs. If set, finished runs are saved there automatically; otherwise "
         "`save_outputs` saves to `~/Layer`.",
     )
-    input_dirs: tuple[str, ...] = _setting(
+    input_dirs: tuple[str, ...] = declare_setting(
         "LAYER_INPUT_DIRS",
         default=(),
         parse=parse_folders,
         help="Folders whose files can be uploaded, in addition to the output folder, separated as "
         "in PATH. Default: the current folder, unless it's `/`.",
     )
-    max_upload_mb: int = _setting(
+    max_upload_mb: int = declare_setting(
         "LAYER_MAX_UPLOAD_MB",
         default=64,
         parse=parse_megabytes,
         help="Maximum size of an uploaded file, in MB of 1,048,576 bytes.",
     )
-    max_download_mb: int = _setting(
+    max_download_mb: int = declare_setting(
         "LAYER_MAX_DOWNLOAD_MB",
         default=1024,
         parse=parse_megabytes,
         help="Maximum size of a saved output, in MB.",
     )
-    media_hosts: tuple[str, ...] = _setting(
+    media_hosts: tuple[str, ...] = declare_setting(
         "LAYER_MEDIA_HOSTS",
         default=(),
         parse=parse_hosts,
         help="Additional hosts that outputs can come from, separated by commas.",
     )
-    preview: bool = _setting(
+    preview: bool = declare_setting(
         "LAYER_PREVIEW",
         default=True,
         parse=parse_flag,
         help="`0` omits the small preview image from answers.",
     )
-    state_dir: str | None = _setting(
+    state_dir: str | None = declare_setting(
         "LAYER_STATE_DIR",
         default=None,
-        parse=parse_folder,
-        help="Folder for data kept between sessions. Default: the system's standard location.",
+        parse=parse_state_folder,
+        help="Folder for data kept between sessions: a full path. Default: the system's standard "
+        "location.",
     )
-    max_wait_seconds: int = _setting(
+    max_wait_seconds: int = declare_setting(
         "LAYER_MAX_WAIT_SECONDS",
         default=45,
         parse=parse_seconds,
         help="Maximum wait of one call in seconds, from 0 to 3600.",
     )
-    log_level: LogLevel = _setting(
+    log_level: LogLevel = declare_setting(
         "LAYER_LOG_LEVEL",
         default="WARNING",
         parse=parse_log_level,
         help="DEBUG, INFO, WARNING, ERROR, or CRITICAL. Logs go to stderr.",
     )
-    trace_prompts: bool = _setting(
+    trace_prompts: bool = declare_setting(
         "LAYER_TRACE_PROMPTS",
         default=False,
         parse=parse_flag,
         help="`1` includes prompts in OpenTelemetry spans. By default, they're left out.",
     )
+    uses_disk: ClassVar[bool] = True
+    """Whether callers may read and write files of this machine."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings; an empty value, `null` or an unsubstituted `${...}` means unset.
+        """Read the settings; an empty value, `null`, or an unsubstituted `${...}` means unset.
 
         Raises:
-            SettingsError: a value that cannot be used.
+            SettingsError: A value is invalid.
         """
-        values: dict[str, Any] = {}
-        for setting in fields(cls):
-            names: tuple[str, ...] = setting.metadata["names"]
-            given = next((environ[name] for name in names if is_given(environ.get(name, ""))), None)
-            if given is not None:
-                parse = setting.metadata["parse"]
-                values[setting.name] = parse(_join_names(names), given.strip())
+        return cls(**read_settings(cls, environ))
+
+
+class SettingsWithoutDisk(Settings):
+    """The settings of a server whose callers must not read or write its files."""
+
+    uses_disk: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SettingsWithoutDisk":
+        """Return the same settings, without the folders that callers use."""
+        values: dict[str, Any] = {one.name: getattr(settings, one.name) for one in fields(settings)}
+        values |= {"output_dir": None, "input_dirs": ()}
         return cls(**values)
 
 
-def refuse_paid_sandbox(settings: Settings) -> None:
-    """Make sure that a wanted sandbox is one, so that no run is paid by mistake.
+def read_settings(declared: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the given settings of a dataclass by field name.
 
     Raises:
-        SettingsError: the sandbox is wanted, but the URL is not that of a sandbox.
+        SettingsError: A value is invalid.
+    """
+    values: dict[str, Any] = {}
+    for setting in fields(declared):
+        names: tuple[str, ...] = setting.metadata.get("names", ())
+        given = next((environ[name] for name in names if is_given(environ.get(name, ""))), None)
+        if given is not None:
+            parse = setting.metadata["parse"]
+            values[setting.name] = parse(_join_names(names), tidy_value(given))
+    return values
+
+
+def refuse_paid_sandbox(settings: Settings) -> None:
+    """Reject a sandbox whose URL is Layer's own, so that no run is paid for by mistake.
+
+    Raises:
+        SettingsError: LAYER_SANDBOX is set, but the URL isn't a sandbox's.
     """
     if settings.sandbox and not is_loopback(settings.api_url):
         raise SettingsError(
-            "LAYER_SANDBOX needs a sandbox: start layer-mcp sandbox and set what it prints."
+            "LAYER_SANDBOX is set, but LAYER_API_URL isn't a sandbox's. Start layer-mcp sandbox, "
+            "and set the variables that it prints."
         )
 
 

@@ -5,19 +5,30 @@ import re
 CREATE_TOKEN_STEP = (
     "Create a Personal Access Token at app.layer.ai > Settings > Personal Access Tokens."  # noqa: S105
 )
+# A header, or a line of a shell or of a file with settings.
+PASTED = re.compile(
+    r"(?:(?:export|set)\s+|\$env:)?LAYER_\w+\s*=\s*|(?:Authorization:\s*)?Bearer\s+", re.IGNORECASE
+)
+OTHER_TEXTS = (
+    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE), "an ID"),
+    (re.compile(r"\S+@\S+"), "an email address"),
+)
 MAX_TOKEN_LENGTH = 8192
 FOREIGN_TOKENS = (
-    ("sk-ant-", "a key of Anthropic"),
+    ("sk-ant-", "an Anthropic key"),
     ("sk-", "a key of OpenAI or another service"),
-    ("ghp_", "a token of GitHub"),
-    ("github_pat_", "a token of GitHub"),
-    ("gho_", "a token of GitHub"),
-    ("glpat-", "a token of GitLab"),
-    ("xox", "a token of Slack"),
-    ("hf_", "a token of Hugging Face"),
-    ("AIza", "a key of Google"),
-    ("AKIA", "a key of AWS"),
+    ("ghp_", "a GitHub token"),
+    ("github_pat_", "a GitHub token"),
+    ("gho_", "a GitHub token"),
+    ("glpat-", "a GitLab token"),
+    ("xox", "a Slack token"),
+    ("hf_", "a Hugging Face token"),
+    ("AIza", "a Google key"),
+    ("AKIA", "an AWS key"),
 )
+
+PREFIXES = "|".join(re.escape(prefix) for prefix in ("pat_", *(one for one, _ in FOREIGN_TOKENS)))
+TOKEN = re.compile(rf"(?<![A-Za-z0-9])(?:{PREFIXES})")
 
 
 class InvalidTokenError(ValueError):
@@ -27,18 +38,19 @@ class InvalidTokenError(ValueError):
     """
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"That is {kind}, not a token of Layer. {CREATE_TOKEN_STEP}")
+        super().__init__(f"That's {kind}, not a Layer token. {CREATE_TOKEN_STEP}")
         self.kind = kind
 
 
 def parse_token(text: str) -> str:
-    """Return the token in a pasted text, without spaces, line ends, and quotes around it.
+    """Return the token in a pasted text, without what is often copied with it.
 
     Raises:
         InvalidTokenError: It isn't a token for Layer.
     """
-    token = tidy_token(text)
-    kind = _invalid_kind(token)
+    token = tidy_token(_without_name(text))
+    other = next((kind for pattern, kind in OTHER_TEXTS if pattern.fullmatch(token)), None)
+    kind = other or _invalid_kind(token)
     if kind is not None:
         raise InvalidTokenError(kind)
     return token
@@ -49,21 +61,32 @@ def tidy_token(text: str) -> str:
     return text.strip().strip("\"'").strip().removeprefix("Bearer ").strip()
 
 
+def contains_token(text: str) -> bool:
+    """Return whether a part of a text looks like a token, of Layer or of another service."""
+    return TOKEN.search(text) is not None
+
+
 def fits_header(token: str) -> bool:
     """Return whether a token is one word of plain characters."""
     is_plain = token.isascii() and token.isprintable() and " " not in token
     return is_plain and len(token) <= MAX_TOKEN_LENGTH
 
 
+def _without_name(text: str) -> str:
+    text = text.strip().strip("\"'`")
+    named = PASTED.match(text)
+    return text[named.end() :] if named else text
+
+
 def _invalid_kind(token: str) -> str | None:
     if not token:
-        return "an empty text"
+        return "empty text"
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", token):
-        return "an address"
+        return "a URL"
     if token.startswith("$"):
         return "the name of a variable"
     if any(character.isspace() for character in token):
         return "more than one word"
     if not fits_header(token):
-        return "a text with characters that a token cannot have"
+        return "text with characters that a token can't have"
     return next((kind for prefix, kind in FOREIGN_TOKENS if token.startswith(prefix)), None)

@@ -1,9 +1,10 @@
 """Fixtures, the matrix of hosts, and the two parts of the suite: `make test` and the rest.
 
 A test that takes a `host` runs over several ways to reach the server. One that is marked
-`every_host` concerns the protocol: it runs over each transport in both eras. Any other runs over
-each transport once. What a tool does with a run doesn't depend on the host, so tests of that are
-better written against `layer_mcp` itself.
+`every_host` concerns the protocol: it runs over each transport in both eras. One that is marked
+`smoke` runs over each transport once. Any other runs in memory and over one of the other
+transports, which take turns: what a tool does with a run doesn't depend on the host, so tests of
+that are better written against `layer_mcp` itself.
 
 `make test` runs a test over the first of its hosts, and leaves out what is marked `slow`, `build`
 or `benchmark`. A test that is marked `smoke` runs there anyway, over each transport. Everything
@@ -11,11 +12,11 @@ else is marked `rest` here, and `make test-rest` runs it.
 """
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -24,12 +25,8 @@ from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandb
 
 from .support import fault_table
 from .support.hosts import ALL_HOSTS, EACH_WAY_ONCE, Host
+from .support.postgres_server import PostgresServer, find_programs, running_postgres
 from .support.raw_hosts import RawHost
-
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
-
-    from .support.gallery_host import GalleryHost
 
 SIGNAL_HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
 LEFT_OUT = ("slow", "build", "benchmark")
@@ -51,10 +48,19 @@ def pytest_configure() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a `host` over all of them, or over each transport once."""
+    """Run a test that takes a `host` over those that concern it."""
     if "host" in metafunc.fixturenames and not _chooses_its_hosts(metafunc):
-        is_of_protocol = metafunc.definition.get_closest_marker("every_host") is not None
-        metafunc.parametrize("host", ALL_HOSTS if is_of_protocol else EACH_WAY_ONCE, ids=str)
+        metafunc.parametrize("host", _choose_hosts(metafunc.definition), ids=str)
+
+
+def _choose_hosts(test: pytest.Item) -> Sequence[Host]:
+    if test.get_closest_marker("every_host") is not None:
+        return ALL_HOSTS
+    if test.get_closest_marker("smoke") is not None:
+        return EACH_WAY_ONCE
+    memory, *others = EACH_WAY_ONCE
+    # Always the same one for a test, so that workers collect the same tests.
+    return memory, others[crc32(test.name.encode()) % len(others)]
 
 
 def _chooses_its_hosts(metafunc: pytest.Metafunc) -> bool:
@@ -77,8 +83,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _add_markers(item: pytest.Function, tried: set[str]) -> None:
     """Add markers to a test. `tried` are the tests that already run over an earlier host."""
     host = _host_of(item)
-    is_smoke = item.get_closest_marker("smoke") is not None
-    is_left_out = not is_smoke and any(item.get_closest_marker(name) for name in LEFT_OUT)
+    # Each look at an item's markers takes long, because there are thousands of items.
+    names = {marker.name for marker in item.iter_markers()}
+    is_smoke = "smoke" in names
+    is_left_out = not is_smoke and not names.isdisjoint(LEFT_OUT)
     if host is not None:
         if host.transport != "memory":
             item.add_marker("process")
@@ -130,19 +138,11 @@ def environment(
     }
 
 
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> "AsyncIterator[Browser]":
-    """Chromium for the tests of a file. They are skipped when it isn't installed."""
-    from .support.gallery_host import chromium
-
-    async with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-async def gallery(browser: "Browser", environment: dict[str, str]) -> "AsyncIterator[GalleryHost]":
-    """A host that shows answers in the gallery."""
-    from .support.gallery_host import gallery_host
-
-    async with gallery_host(browser, environment) as opened:
-        yield opened
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. The tests are skipped when it isn't installed."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with running_postgres(programs) as server:
+        yield server

@@ -32,13 +32,13 @@ def test_spaces_line_ends_and_quotes_around_a_token_are_removed(pasted: str) -> 
 @pytest.mark.parametrize(
     ("pasted", "kind"),
     [
-        ("", "an empty text"),
-        (" \n", "an empty text"),
+        ("", "empty text"),
+        (" \n", "empty text"),
         ("sk-proj-hush", "OpenAI"),
         ("sk-ant-hush", "Anthropic"),
         ("ghp_hush", "GitHub"),
         ("AIzahush", "Google"),
-        ("https://app.layer.ai/hush", "an address"),
+        ("https://app.layer.ai/hush", "a URL"),
         ("pat_hush hush", "more than one word"),
         ("pat_hush\nhush", "more than one word"),
         ("${HUSH}", "variable"),
@@ -47,10 +47,35 @@ def test_spaces_line_ends_and_quotes_around_a_token_are_removed(pasted: str) -> 
         ("hush" * 10_000, "characters"),
     ],
 )
-def test_a_text_that_is_no_token_is_named_by_its_kind_and_not_shown(pasted: str, kind: str) -> None:
+def test_describes_text_that_is_not_a_token_without_showing_it(pasted: str, kind: str) -> None:
     with pytest.raises(InvalidTokenError, match=kind) as caught:
         parse_token(pasted)
     assert "hush" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "bearer pat_1",
+        "Authorization: Bearer pat_1",
+        "'Authorization: Bearer pat_1'",
+        "LAYER_API_KEY=pat_1",
+        'export LAYER_API_KEY="pat_1"',
+        "$env:LAYER_API_KEY = 'pat_1'",
+        "`pat_1`",
+    ],
+)
+def test_a_header_or_a_variable_around_a_token_is_removed(pasted: str) -> None:
+    assert parse_token(pasted) == "pat_1"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "kind"),
+    [("00000000-0000-4000-8000-0000000000aa", "an ID"), ("you@example.com", "an email address")],
+)
+def test_an_id_or_an_email_address_is_not_a_token(pasted: str, kind: str) -> None:
+    with pytest.raises(InvalidTokenError, match=kind):
+        parse_token(pasted)
 
 
 def test_a_token_in_the_environment_takes_precedence_over_the_keyring() -> None:
@@ -67,7 +92,7 @@ def test_a_keyring_with_a_token_is_read_once() -> None:
     assert (stored(), stored()) == ("pat_1", "pat_1")
 
 
-def test_a_token_that_is_stored_later_is_found_by_the_next_read() -> None:
+def test_the_next_read_finds_a_token_stored_later() -> None:
     answers = iter([None, "pat_1"])
     stored = StoredToken(lambda: next(answers))
     assert (stored(), stored()) == (None, "pat_1")

@@ -1,6 +1,7 @@
 """Every error code that the package names has a row, and every row is complete."""
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +9,27 @@ from pathlib import Path
 import pytest
 
 import layer_mcp
-from layer_mcp import LayerError
+from layer_mcp import (
+    AuthenticationError,
+    InvalidRequestError,
+    LayerError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PriceError,
+    RateLimitError,
+    ServiceError,
+    SubmissionError,
+)
 from layer_mcp.api.problems import SENTENCES
 from layer_mcp.errors import (
+    CLASS_OF_CODE,
+    CLASS_OF_SOURCE,
     CODE_BY_STATUS,
     ERROR_CODES,
     OTHER_RUN_NEXT_STEP,
     SOURCES,
     Argument,
+    class_of,
     next_step_for,
     next_step_for_person,
     next_step_for_run,
@@ -134,7 +148,7 @@ def test_a_code_without_a_row_gets_the_next_step_of_its_family(
 @pytest.mark.parametrize(
     ("code", "step"),
     [
-        ("MODEL_NOT_FOUND", "layer-mcp models lists the models."),
+        ("MODEL_NOT_FOUND", "Run layer-mcp models to see which models are available."),
         ("DECLINED", ""),
         ("FILE_EMPTY", None),
         ("SOMETHING_NEW", None),
@@ -144,6 +158,52 @@ def test_a_person_gets_another_next_step_only_where_the_table_has_one(
     code: str, step: str | None
 ) -> None:
     assert next_step_for_person(code) == step
+
+
+def test_every_source_and_every_exception_to_it_has_a_class() -> None:
+    assert CLASS_OF_SOURCE.keys() == SOURCES.keys()
+    assert CLASS_OF_CODE.keys() <= ERROR_CODES.keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("INVALID_ARGUMENTS", InvalidRequestError),
+        ("MODEL_NOT_FOUND", NotFoundError),
+        ("UNAUTHENTICATED", AuthenticationError),
+        ("CONFIRMATION_REQUIRED", PriceError),
+        ("RUNS_AT_LIMIT", RateLimitError),
+        ("JOURNAL_UNAVAILABLE", SubmissionError),
+        ("OUTCOME_UNKNOWN", OutcomeUnknownError),
+        ("CONNECTION_LOST", ServiceError),
+        ("SOMETHING_NEW", InvalidRequestError),
+    ],
+)
+def test_an_error_is_of_the_class_of_its_code(code: str, kind: type[LayerError]) -> None:
+    assert type(LayerError(code, "It failed.")) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("STYLE_NOT_FOUND", 404, NotFoundError),
+        ("TOO_MANY_REQUESTS", 429, RateLimitError),
+        ("GATEWAY_TIMEOUT", 504, ServiceError),
+    ],
+)
+def test_a_code_without_a_row_gets_the_class_of_its_family(
+    code: str, status: int, kind: type[LayerError]
+) -> None:
+    assert class_of(code, status) is kind
+    assert type(kind(code, "It failed.")) is kind
+
+
+def test_an_error_can_be_sent_to_another_process() -> None:
+    error = LayerError("RATE_LIMITED", ["Wait for ", Argument("width"), "."], facts={"a": 1})
+    error.inference_id = "run"
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied)) == (RateLimitError, str(error))
+    assert (copied.facts, copied.inference_id) == ({"a": 1}, "run")
 
 
 def test_a_step_for_a_person_has_the_facts_of_the_error() -> None:

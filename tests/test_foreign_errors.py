@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import layer_mcp
-from layer_mcp.cli.output import BriefFormatter
+from layer_mcp.cli.screen.output import BriefFormatter
 
 PACKAGE = Path(layer_mcp.__file__).parent
 TEXT_ATTRIBUTES = ("args", "msg", "message", "problem", "reason", "doc", "object")
 # The position in a TOML file is only in the text. SQLite's texts are fixed.
-ALLOWED = ("clients/toml.py", "doctor/journal_health.py", "runs/journal/")
+ALLOWED = ("access/token_file.py", "clients/toml.py", "doctor/journal_health.py", "runs/journal/")
 
 
 def classes_of(node: ast.expr | None) -> list[str]:

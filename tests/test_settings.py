@@ -26,17 +26,89 @@ def test_the_workspace_has_two_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "empty", ["", "  ", "null", "undefined", "${user_config.api_key}", "${LAYER_API_KEY}"]
+    "empty",
+    ["", "  ", '""', "null", "undefined", "${user_config.api_key}", "${LAYER_API_KEY}"],
 )
 def test_an_empty_or_unsubstituted_value_is_unset_and_the_next_name_counts(empty: str) -> None:
     settings = Settings.from_env({"LAYER_API_KEY": empty, "LAYER_TOKEN": "pat_2"})
     assert settings.api_token == "pat_2"
 
 
+HOMES = ["${HOME}", "$HOME", "${env:HOME}", "${userHome}", "%USERPROFILE%", "%UserProfile%", "~"]
+
+
+@pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("separator", ["/", "\\"])
-def test_a_home_folder_that_a_host_left_in_a_default_is_the_users(separator: str) -> None:
-    environment = {"LAYER_OUTPUT_DIR": "${HOME}" + separator + "Layer"}
-    assert Settings.from_env(environment).output_dir == f"~{separator}Layer"
+def test_expands_the_users_home_folder(home: str, separator: str) -> None:
+    for name in ("LAYER_OUTPUT_DIR", "LAYER_STATE_DIR"):
+        settings = Settings.from_env({name: f"{home}{separator}Layer"})
+        assert f"~{separator}Layer" in (settings.output_dir, settings.state_dir)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX paths")
+@pytest.mark.parametrize(
+    "folder",
+    ['"/my layer"', "'/my layer'", "file:///my%20layer", '"file:///my%20layer"', ' "/my layer" '],
+)
+def test_quotes_and_a_file_url_are_not_part_of_a_folder(folder: str) -> None:
+    environment = {"LAYER_STATE_DIR": folder, "LAYER_INPUT_DIRS": f"/a:{folder}:~/b"}
+    settings = Settings.from_env(environment)
+    assert settings.state_dir == "/my layer"
+    assert settings.input_dirs == ("/a", "/my layer", "~/b")
+
+
+@pytest.mark.parametrize("folder", ["state", "./state", "../state", ".layer", "file", '"state"'])
+def test_a_relative_state_folder_is_rejected(folder: str) -> None:
+    with pytest.raises(SettingsError, match="LAYER_STATE_DIR must be a full path"):
+        Settings.from_env({"LAYER_STATE_DIR": folder})
+
+
+@pytest.mark.parametrize(
+    "folder", ["/a/$ART", "/a/${ART}/b", "/a/%ART%", "$HOMES/a", "${ART}/Layer", "$env:ART/a"]
+)
+def test_rejects_an_unexpanded_variable(folder: str) -> None:
+    for name in ("LAYER_OUTPUT_DIR", "LAYER_STATE_DIR", "LAYER_INPUT_DIRS"):
+        with pytest.raises(SettingsError, match=f"{name} has a variable"):
+            Settings.from_env({name: folder})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it is a path there")
+@pytest.mark.parametrize("folder", ["C:\\Users\\me\\Layer", "d:/Layer"])
+def test_rejects_a_windows_path_on_other_systems(folder: str) -> None:
+    with pytest.raises(SettingsError, match="Windows path"):
+        Settings.from_env({"LAYER_OUTPUT_DIR": folder})
+
+
+@pytest.mark.parametrize("folder", ["/a/c$/b", "/100% art", "/a/$", "/art $ 5"])
+def test_a_folder_may_have_a_dollar_or_percent_sign_in_its_name(folder: str) -> None:
+    assert Settings.from_env({"LAYER_STATE_DIR": folder}).state_dir == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LAYER_API_KEY", "pat_1"),
+        ("LAYER_WORKSPACE", "my team"),
+        ("LAYER_MAX_PRICE", "5"),
+        ("LAYER_API_URL", "https://x.test/api"),
+    ],
+)
+def test_quotes_around_a_value_are_not_part_of_it(name: str, text: str) -> None:
+    quoted = Settings.from_env({name: f'"{text}"'})
+    assert quoted == Settings.from_env({name: f"'{text}'"}) == Settings.from_env({name: text})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.layer.ai/backend",
+        "https://app.layer.ai/backend/",
+        "https://app.layer.ai",
+        "https://api.app.layer.ai/",
+    ],
+)
+def test_another_address_of_layer_means_the_api(url: str) -> None:
+    assert Settings.from_env({"LAYER_API_URL": url}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +156,8 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_TOOLSETS", ","),
         ("LAYER_INPUT_DIRS", os.pathsep),
         ("LAYER_OUTPUT_DIR", "/a\0b"),
-        ("LAYER_OUTPUT_DIR", "${DOCUMENTS}/Layer"),
+        ("LAYER_OUTPUT_DIR", "file://other-machine/a"),
+        ("LAYER_OUTPUT_DIR", "file://["),
         ("LAYER_INPUT_DIRS", "/a\0b"),
         ("LAYER_STATE_DIR", "/a\0b"),
         ("LAYER_MAX_UPLOAD_MB", "-64"),
@@ -102,9 +175,7 @@ def test_plain_http_is_for_this_machine(url: str) -> None:
         ("LAYER_PREVIEW", "small"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_by_name_and_not_shown(
-    name: str, value: str
-) -> None:
+def test_rejects_an_unusable_value_by_name_without_showing_it(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_env({name: value})
     assert value not in str(caught.value)
@@ -174,7 +245,7 @@ def test_the_preview_can_be_turned_off(word: str, on: bool) -> None:
     assert Settings.from_env({"LAYER_PREVIEW": word}).preview is on
 
 
-def test_what_a_bundle_leaves_unsubstituted_is_unset() -> None:
+def test_unsubstituted_bundle_settings_are_unset() -> None:
     names = [name for setting in fields(Settings) for name in setting.metadata["names"]]
     environment = {name: f"${{user_config.{name.lower()}}}" for name in names}
     assert Settings.from_env(environment) == Settings()
@@ -182,3 +253,38 @@ def test_what_a_bundle_leaves_unsubstituted_is_unset() -> None:
 
 def test_the_token_is_not_in_the_repr() -> None:
     assert "pat_1" not in repr(Settings(api_token="pat_1"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://layer:secret@db.internal:5432/layer?sslmode=verify-full",
+        "postgres://db.internal/layer",
+        "postgresql:///layer?host=/var/run/postgresql",
+        "postgresql://one:5432,two:5433/layer",
+        "postgresql://layer@[::1]/layer",
+    ],
+)
+def test_accepts_the_url_of_a_database(url: str) -> None:
+    assert Settings.from_env({"LAYER_DATABASE_URL": f" {url} "}).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://layer:hunter2@db/layer", "must start with postgresql://"),
+        ("layer:hunter2@db/layer", "must start with postgresql://"),
+        ("postgresql://layer:hunter2@/layer", "must name a host"),
+        ("postgresql:///layer", "must name a host"),
+        ("postgresql://layer:hunter2 @db/layer", "must not have spaces"),
+    ],
+)
+def test_rejects_another_url_without_repeating_its_password(url: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason) as caught:
+        Settings.from_env({"LAYER_DATABASE_URL": url})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_url_of_a_database_is_not_shown() -> None:
+    settings = Settings.from_env({"LAYER_DATABASE_URL": "postgresql://layer:hunter2@db/layer"})
+    assert "hunter2" not in repr(settings)

@@ -39,9 +39,7 @@ async def test_a_signal_that_comes_twice_stops_the_block_once(ending: signal.Sig
     assert await stopped(twice) == (1, [])
 
 
-async def test_another_ctrl_c_gives_up_with_the_first_signal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_another_ctrl_c_exits_with_the_first_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "ECHO_SECONDS", 0.0)
     monkeypatch.setattr(signals, "LAST_SECONDS", 0.0)
 
@@ -53,9 +51,7 @@ async def test_another_ctrl_c_gives_up_with_the_first_signal(
     assert await stopped(impatient) == (1, [signal.SIGTERM])
 
 
-async def test_a_block_that_does_not_stop_in_time_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_abandons_a_block_that_does_not_stop_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "STOP_SECONDS", 0.0)
     assert await stopped(lambda: signal.raise_signal(signal.SIGINT)) == (1, [signal.SIGINT])
 

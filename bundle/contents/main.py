@@ -2,7 +2,7 @@
 
 import sys
 
-from layer_mcp.cli.main import main
+from layer_mcp.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

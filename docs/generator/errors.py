@@ -1,18 +1,18 @@
-"""Tables of error codes: one for each source."""
+"""Tables of error codes, one per source."""
 
 from layer_mcp.errors import ERROR_CODES, SOURCES, Source
 
 from .tables import table
 
-# Short names, because they go into a column.
+# Short names that fit a column.
 SHORT: dict[Source, str] = {
     "call": "the call",
     "price": "price and approval",
-    "journal": "sending",
+    "journal": "starting the run",
     "file": "local files",
     "network": "the connection",
     "layer": "Layer's response",
-    "output": "outputs",
+    "output": "saving",
     "run": "a failed run",
     "terminal": "a command",
     "server": "the server",
@@ -20,13 +20,13 @@ SHORT: dict[Source, str] = {
 
 
 def error_tables() -> str:
-    """Return a heading and a table for each source, with a row for each code."""
+    """Return a heading and a table for each source, with a row per code."""
     return "\n\n".join(_section(source) for source in SOURCES)
 
 
 def _section(source: Source) -> str:
     codes = [code for code, row in ERROR_CODES.items() if row.source == source]
-    head = ("code", "what it means", "what to do next", "comes from")
+    head = ("code", "meaning", "next step", "source")
     return f"## {SOURCES[source]}\n\n{table(head, [_cells(code) for code in codes])}"
 
 

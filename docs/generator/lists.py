@@ -13,6 +13,7 @@ from layer_mcp.clients.catalog import CLIENTS, Platform, System
 from layer_mcp.clients.catalog import Client as CatalogClient
 from layer_mcp.doctor.checks import CHECKS
 from layer_mcp.server.app import create_server
+from layer_mcp.server.http.settings import HttpSettings
 from layer_mcp.server.prompts import JOBS
 
 from .tables import table
@@ -21,11 +22,11 @@ from .tables import table
 def client_table() -> str:
     """Return a row for each client with its file on macOS."""
     rows = [(one.title, f"`{one.id}`", _file_of(one, "macos")) for one in CLIENTS]
-    return table(("client", "name", "its file, on macOS"), rows)
+    return table(("client", "name", "configuration file on macOS"), rows)
 
 
 def client_files() -> str:
-    """Return a row for each client with its file on each system, as users write it."""
+    """Return a row for each client with its file on each system, as users write the path."""
     rows = [
         (
             one.title,
@@ -50,18 +51,24 @@ def prompt_table() -> str:
 
 
 def resource_table() -> str:
-    """Return a row for each resource. One that a template covers is listed once."""
+    """Return a row for each resource. One that's covered by a template is listed once."""
     _, templates, resources = anyio.run(_listed)
     covered = {address.partition("{?")[0] for address, _, _ in templates}
     others = [row for row in resources if row[0].startswith("layer:") and row[0] not in covered]
     rows = [(f"`{address}`", title, what) for address, title, what in templates + others]
-    return table(("resource", "what it is", "what it says"), rows)
+    return table(("resource", "description", "content"), rows)
 
 
 def settings_table() -> str:
     """Return a row for each setting with all of its names."""
     rows = [_setting_row(field) for field in fields(Settings)]
-    return table(("setting", "default", "what it is"), rows)
+    return table(("setting", "default", "description"), rows)
+
+
+def http_settings_table() -> str:
+    """Return a row for each setting of the HTTP server."""
+    rows = [_setting_row(field) for field in fields(HttpSettings) if field.metadata]
+    return table(("setting", "default", "description"), rows)
 
 
 def _setting_row(field: Field[Any]) -> tuple[str, str, str]:

@@ -12,10 +12,12 @@ from .lists import (
     check_list,
     client_files,
     client_table,
+    http_settings_table,
     prompt_table,
     resource_table,
     settings_table,
 )
+from .load import load_figures
 from .names import public_names
 from .tools import nested_fields, request_fields, tool_sections, tool_table
 
@@ -27,6 +29,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "clients": client_table,
     "checks": check_list,
     "errors": error_tables,
+    "http-settings": http_settings_table,
+    "load": load_figures,
     "nested-fields": nested_fields,
     "prompts": prompt_table,
     "public-names": public_names,
@@ -39,7 +43,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def updated(page: Path) -> str:
-    """Return the text of a page with each part as the code has it now.
+    """Return the text of a page with its generated parts updated.
 
     Raises:
         KeyError: A part has a name that nothing generates.

@@ -7,13 +7,14 @@ from mcp.server.mcpserver.tools import Tool
 
 from layer_mcp import InferenceRequest
 from layer_mcp.schema import portable_schema
+from layer_mcp.server.http.upload_links import UploadLinks
 from layer_mcp.server.tools import tools_of
-from layer_mcp.settings import TOOLSETS
+from layer_mcp.settings import TOOLSETS, Toolset
 
 from .tables import table
 
 Schema = dict[str, Any]
-HEAD = ("argument", "type", "what it is")
+HEAD = ("argument", "type", "description")
 
 
 def tool_table() -> str:
@@ -21,7 +22,7 @@ def tool_table() -> str:
     rows = [
         (f"`{tool.name}`", tool.title or "", group)
         for group in TOOLSETS
-        for tool in tools_of([group])
+        for tool in _tools_of(group)
     ]
     return table(("tool", "what it does", "group"), rows)
 
@@ -31,7 +32,7 @@ def tool_sections() -> str:
     sections: list[str] = []
     for group in TOOLSETS:
         sections.append(f"## {group.capitalize()}")
-        sections += [_section(tool) for tool in tools_of([group])]
+        sections += [_section(tool) for tool in _tools_of(group)]
     return "\n\n".join(sections)
 
 
@@ -50,6 +51,12 @@ def nested_fields() -> str:
         if nested is not None:
             parts.append(f"### In `{name}`\n\n{_arguments(nested, list(nested['properties']))}")
     return "\n\n".join(parts)
+
+
+def _tools_of(group: Toolset) -> list[Tool]:
+    """Return the tools of a group, and those that a server for a team has in their place."""
+    tools = [*tools_of([group]), *tools_of([group], upload_links=UploadLinks())]
+    return list({tool.name: tool for tool in tools}.values())
 
 
 def _tool(name: str) -> Tool:

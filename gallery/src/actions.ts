@@ -17,6 +17,9 @@ export interface Subject {
 
 interface Actions {
   element: HTMLElement;
+  /** Saves the files; shown next to the price. */
+  save: HTMLElement;
+  saveTrouble: HTMLElement;
   draw: () => void;
   useAsReference: (file: OutputFile, number: number) => void;
 }
@@ -25,7 +28,7 @@ const MOST_SEED = 2 ** 31 - 1;
 
 interface Source {
   current: () => Subject;
-  /** Settles when all is known of the run that can be known. */
+  /** Settles when everything that can be read about the run has been read. */
   ready: () => Promise<void>;
   /** Shows the run that was started. */
   open: (run: Run, prompt?: string) => void;
@@ -35,9 +38,9 @@ export function actions(page: Page, { current, ready, open }: Source): Actions {
   const panel = h("div", {});
   const reason = h("p", { class: "meta" });
   const save = saving(page, () => current().run);
-  const again = button("Again with another seed", { icon: "again", onclick: repeat });
-  const element = h("div", { class: "actions" }, save.element, again, reason, panel);
-  // After an unclear answer the same call must be made again: the server recognises it.
+  const again = button("Run again with a new seed", { icon: "again", onclick: repeat });
+  const element = h("div", { class: "actions" }, save.places, again, reason, panel);
+  // After an unclear answer the same call must be made again: the server recognizes it.
   let repetition: Facts | undefined;
   let paying = false;
 
@@ -71,13 +74,13 @@ export function actions(page: Page, { current, ready, open }: Source): Actions {
     const { run, known } = current();
     if (again.disabled || !known?.asked) return;
     repetition ??= { ...known.asked, workspace_id: workspaceOf(run, known), seed: newSeed() };
-    show({ words: `Again with seed ${String(repetition.seed)}`, given: repetition }, again);
+    show({ words: `Run again with seed ${String(repetition.seed)}`, given: repetition }, again);
   }
 
   function useAsReference(file: OutputFile, number: number): void {
     if (paying) {
       panel.scrollIntoView({ block: "nearest" });
-      return page.announce("A run is being started. Wait for its answer first.");
+      return page.announce("A run is being started. Wait for its answer.");
     }
     const opener = document.activeElement instanceof HTMLElement ? document.activeElement : again;
     const form = referenceForm(page, {
@@ -88,7 +91,7 @@ export function actions(page: Page, { current, ready, open }: Source): Actions {
         const { run, known, model } = current();
         return { known, model, workspaceId: workspaceOf(run, known) };
       },
-      priced: (given) => show({ words: `File ${number} as reference`, given }, opener),
+      priced: (given) => show({ words: `Use file ${number} as a reference`, given }, opener),
       closed: () => close(opener),
     });
     again.disabled = true;
@@ -100,15 +103,16 @@ export function actions(page: Page, { current, ready, open }: Source): Actions {
   function draw(): void {
     const { run, known } = current();
     save.draw();
+    // Shown from the start, so that nothing moves at the end.
     const over = meaning(run.status).phase !== "running";
-    again.hidden = !over || run.workflowId !== undefined;
-    again.disabled = !known?.asked || panel.childElementCount > 0;
+    again.hidden = run.workflowId !== undefined;
+    again.disabled = !over || !known?.asked || panel.childElementCount > 0;
     const elsewhere = known !== undefined && !known.asked;
     reason.hidden = again.hidden || !elsewhere;
-    reason.textContent = "Only runs that were started from this machine can be repeated here.";
+    reason.textContent = "Only runs started from this machine can be repeated here.";
   }
 
-  return { element, draw, useAsReference };
+  return { element, save: save.button, saveTrouble: save.trouble, draw, useAsReference };
 }
 
 function workspaceOf(run: Run, known: RunRecord | undefined): string | undefined {

@@ -1,8 +1,8 @@
-/** Reading an answer whose size nobody has promised. */
+/** Read a response of unknown size. */
 
 export class TooLarge extends Error {}
 
-/** The bytes of an answer; `TooLarge` as soon as there are more than `most`. */
+/** Return the bytes of a response; throw `TooLarge` as soon as there are more than `most`. */
 export async function bounded(answer: Response, most: number): Promise<ArrayBuffer> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const reader = answer.body?.getReader();

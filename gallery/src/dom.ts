@@ -3,7 +3,7 @@
 type Child = Node | string | undefined | false;
 type Value = string | number | boolean | undefined | ((event: never) => void);
 
-/** An element; names that begin with `on` are listeners, `false` and nothing leave a name out. */
+/** Create an element. Names that start with `on` are listeners; `false` and undefined values are skipped. */
 export function h<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   given: Record<string, Value> = {},
@@ -22,7 +22,7 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Replace what an element holds. */
+/** Replace the children of an element. */
 export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren(...children.filter((child): child is Node | string => Boolean(child)));
 }
@@ -47,7 +47,7 @@ const ICONS = {
 
 export type Icon = keyof typeof ICONS;
 
-/** A drawing beside words; screen readers skip it. */
+/** An icon next to text; screen readers skip it. */
 export function icon(name: Icon): SVGSVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -66,7 +66,7 @@ interface ButtonFacts {
   onclick: () => void;
 }
 
-/** A button; `label` names one that shows only its icon. */
+/** Create a button; `label` names one that shows only an icon. */
 export function button(words: string, facts: ButtonFacts): HTMLButtonElement {
   return h(
     "button",

@@ -1,4 +1,4 @@
-/** What the server's answers say, read without trust: anything can be missing or of another type. */
+/** The server's answers, parsed defensively: anything can be missing or have another type. */
 
 export type Facts = Record<string, unknown>;
 
@@ -12,6 +12,10 @@ export interface OutputFile {
   height?: number;
   durationSeconds?: number;
   sizeBytes?: number;
+  /** Measured on the saved bytes, with the server's names. */
+  facts: Facts;
+  /** What to check before you use the file. */
+  remarks: string[];
 }
 
 export interface Failure {
@@ -34,10 +38,9 @@ export interface Run {
   warning?: string;
   duplicate: boolean;
   simulated: boolean;
-  nextStep?: string;
 }
 
-/** What the journal knows of a run beside its state. */
+/** What the journal records about a run in addition to its state. */
 export interface RunRecord {
   prompt?: string;
   modelId?: string;
@@ -56,10 +59,12 @@ export interface Row {
   workflowId?: string;
   status: string;
   prompt?: string;
+  modelId?: string;
   askedAt?: string;
   estimatedPrice?: number;
   actualPrice?: number;
   error?: string;
+  files: number;
 }
 
 export interface Runs {
@@ -78,7 +83,7 @@ export interface Price {
   remaining?: number;
   sufficient: boolean;
   warning?: string;
-  nextStep?: string;
+  simulated: boolean;
 }
 
 export function record(value: unknown): Facts | undefined {
@@ -105,16 +110,19 @@ export function texts(value: unknown): string[] {
 
 export function outputFile(value: unknown): OutputFile {
   const facts = record(value) ?? {};
+  const measured = record(facts.facts) ?? {};
   return {
     fileId: text(facts.file_id),
     path: text(facts.path),
     url: text(facts.url),
     previewUrl: text(facts.preview_url),
     contentType: text(facts.content_type)?.toLowerCase(),
-    width: number(facts.width),
-    height: number(facts.height),
-    durationSeconds: number(facts.duration_seconds),
+    width: number(measured.width) ?? number(facts.width),
+    height: number(measured.height) ?? number(facts.height),
+    durationSeconds: number(measured.duration_seconds) ?? number(facts.duration_seconds),
     sizeBytes: number(facts.file_size_bytes),
+    facts: measured,
+    remarks: texts(facts.remarks),
   };
 }
 
@@ -128,7 +136,7 @@ export function failure(value: unknown): Failure | undefined {
   );
 }
 
-/** The run that an answer speaks of, or nothing when it names none. */
+/** The run in an answer, if there is one. */
 export function run(facts: Facts): Run | undefined {
   const runId = text(facts.inference_id) ?? text(facts.run_id);
   const status = text(facts.status);
@@ -147,7 +155,6 @@ export function run(facts: Facts): Run | undefined {
     warning: text(facts.warning),
     duplicate: facts.duplicate === true,
     simulated: facts.simulated === true,
-    nextStep: text(facts.next_step),
   };
 }
 
@@ -174,14 +181,16 @@ function row(value: unknown): Row {
     workflowId: text(facts.workflow_id),
     status: text(facts.status) ?? "unknown",
     prompt: text(facts.prompt),
+    modelId: text(facts.model_id),
     askedAt: text(facts.asked_at),
     estimatedPrice: number(facts.estimated_price_creative_units),
     actualPrice: number(facts.actual_price_creative_units),
     error: text(facts.error),
+    files: list(facts.files).length + (number(facts.more_files) ?? 0),
   };
 }
 
-/** The list that an answer holds, or nothing when it is none. */
+/** The list of runs in an answer, if it is one. */
 export function runs(facts: Facts): Runs | undefined {
   if (!Array.isArray(facts.runs)) return undefined;
   const rows = facts.runs.map(row);
@@ -205,6 +214,6 @@ export function price(facts: Facts): Price | undefined {
     remaining: number(facts.estimated_remaining_balance_creative_units),
     sufficient: facts.has_sufficient_creative_units !== false,
     warning: text(facts.warning),
-    nextStep: text(facts.next_step),
+    simulated: facts.simulated === true,
   };
 }

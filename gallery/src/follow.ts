@@ -1,4 +1,4 @@
-/** Looking again and again until something has ended, within bounds. */
+/** Poll until something has ended, with a limit. */
 
 import { Problem } from "./server";
 
@@ -6,18 +6,18 @@ const PAUSE_MS = 1_000;
 const MOST_FAILURES = 3;
 const MOST_MS = 3_600_000;
 
-/** The longest that the server waits in one look; it paces its own requests as Layer asks. */
+/** The longest wait of one poll; the server follows the interval that Layer asks for. */
 export const WAIT_SECONDS = 20;
 
 interface Followed {
-  /** One look; true when there is nothing more to wait for. */
+  /** Poll once; true if there is nothing left to wait for. */
   look: () => Promise<boolean>;
-  /** A look brought nothing; `last` when there will be no other. */
+  /** A poll failed; `last` if it was the last attempt. */
   failed: (error: unknown, last: boolean) => void;
   stop: AbortSignal;
 }
 
-/** Look until the end, until it failed three times in a row, or until an hour is over. */
+/** Poll until the end, three failures in a row, or an hour has passed. */
 export async function follow({ look, failed, stop }: Followed): Promise<void> {
   const until = Date.now() + MOST_MS;
   let failures = 0;
@@ -35,7 +35,7 @@ export async function follow({ look, failed, stop }: Followed): Promise<void> {
     }
     await pause(PAUSE_MS * 2 ** failures, stop);
   }
-  if (!stop.aborted) failed(new Problem("LOOKED_LONG", "This page has looked for an hour."), true);
+  if (!stop.aborted) failed(new Problem("LOOKED_LONG", "This page stopped checking after an hour."), true);
 }
 
 function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
@@ -50,7 +50,7 @@ function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
   });
 }
 
-/** Nobody pays attention to a hidden page, so it does not ask either. */
+/** A hidden page doesn't poll. */
 function visible(stop: AbortSignal): Promise<void> {
   if (!document.hidden) return Promise.resolve();
   return new Promise((done) => {

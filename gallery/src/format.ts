@@ -1,4 +1,4 @@
-/** Numbers, sizes and times in words. */
+/** Format numbers, sizes and times as text. */
 
 import type { OutputFile } from "./facts";
 import { kindName } from "./media_kind";
@@ -7,8 +7,9 @@ export function units(amount: number): string {
   return `${Number(amount.toFixed(4))} CU`;
 }
 
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+/** Format a number with its noun; `more` marks a minimum, as in "1+ files". */
+export function counted(count: number, noun: string, more = ""): string {
+  return `${count}${more} ${noun}${count === 1 && !more ? "" : "s"}`;
 }
 
 export function size(bytes: number): string {
@@ -22,11 +23,23 @@ export function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-/** A moment as this reader writes it; nothing for what is no time. */
+/** Format a time in the reader's locale; nothing for an invalid time. */
 export function moment(iso: string | undefined, locale?: string): string | undefined {
   const time = iso ? Date.parse(iso) : Number.NaN;
   if (Number.isNaN(time)) return undefined;
-  const style = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" } as const;
+  return written(time, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }, locale);
+}
+
+/** Format a time briefly: the time if it's today, otherwise the day. */
+export function shortMoment(iso: string | undefined, locale?: string): string | undefined {
+  const time = iso ? Date.parse(iso) : Number.NaN;
+  if (Number.isNaN(time)) return undefined;
+  const today = new Date(time).toDateString() === new Date().toDateString();
+  const style = today ? ({ hour: "2-digit", minute: "2-digit" } as const) : ({ day: "numeric", month: "short" } as const);
+  return written(time, style, locale);
+}
+
+function written(time: number, style: Intl.DateTimeFormatOptions, locale?: string): string {
   try {
     return new Intl.DateTimeFormat(locale, style).format(time);
   } catch {
@@ -34,7 +47,7 @@ export function moment(iso: string | undefined, locale?: string): string | undef
   }
 }
 
-/** Kind, sides, length and weight, as far as they are known. */
+/** Type, dimensions, duration and size, if known. */
 export function measures(file: OutputFile): string[] {
   const sides = file.width && file.height ? `${file.width} × ${file.height}` : undefined;
   const length = file.durationSeconds ? `${Number(file.durationSeconds.toFixed(1))} s` : undefined;

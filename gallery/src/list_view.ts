@@ -1,9 +1,10 @@
-/** Many runs as a grid; each one opens. */
+/** A grid of runs, each of which can be opened. */
 
+import { chargeOf } from "./charge";
 import { button, fill, h, icon } from "./dom";
 import { type Facts, type Row, run as runOf, runRecord, runs as runsOf, type Runs } from "./facts";
 import { follow, WAIT_SECONDS } from "./follow";
-import { counted, moment, units } from "./format";
+import { counted, shortMoment, units } from "./format";
 import { address, kindOf } from "./media_kind";
 import type { Page, View } from "./page";
 import { lookAt, runView } from "./run_view";
@@ -14,6 +15,7 @@ const AT_ONCE = 24;
 const MOST_FOLLOWED = 100;
 const THUMBNAILS_AT_ONCE = 4;
 const CODE = /^[A-Z_]+: /;
+const FILTERS = ["status", "since", "batch_id", "inference_ids", "workspace_id"];
 
 interface Card {
   element: HTMLElement;
@@ -45,12 +47,17 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
 
   function drawHead(): void {
     title.textContent = counted(answer.total, "run");
+    // The content of earlier pages is unknown until they are loaded.
+    const more = answer.nextCursor === undefined ? "" : "+";
+    const files = rows.reduce((sum, { files }) => sum + files, 0);
+    const models = new Set(rows.map(({ modelId }) => modelId).filter(Boolean)).size;
     const parts = [
       answer.running > 0 ? `${answer.running} running` : undefined,
-      `${units(answer.spent)} spent`,
-      answer.simulated ? "Simulated, not charged" : undefined,
+      answer.simulated ? `${units(answer.spent)} simulated, nothing charged` : `${units(answer.spent)} spent`,
+      files > 0 ? counted(files, "file", more) : undefined,
+      models > 0 ? counted(models, "model", more) : undefined,
     ];
-    meta.textContent = parts.filter(Boolean).join(" · ");
+    meta.textContent = rows.length > 0 ? parts.filter(Boolean).join(" · ") : "";
     if (answer.warning) say(answer.warning);
   }
 
@@ -74,10 +81,28 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
     const older = button("Older runs", { onclick: () => void loadOlder(older) });
     fill(
       rest,
-      rows.length === 0 && h("div", { class: "empty" }, icon("picture"), h("p", {}, "No runs yet. What is generated shows up here.")),
+      rows.length === 0 && empty(),
       hidden > 0 && button(`Show ${Math.min(hidden, AT_ONCE)} more`, { onclick: addMore }),
       hidden === 0 && answer.nextCursor !== undefined && older,
     );
+  }
+
+  function empty(): HTMLElement {
+    const filtered = FILTERS.some((name) => isGiven(asked[name]));
+    const all = button("Show all runs", { onclick: () => void showAll(all) });
+    const words = filtered ? "No runs match these filters." : "No runs yet. Runs started from here show up in this list.";
+    return h("div", { class: "empty" }, icon("picture"), h("p", {}, words), filtered && all);
+  }
+
+  async function showAll(pressed: HTMLButtonElement): Promise<void> {
+    pressed.disabled = true;
+    try {
+      const found = runsOf(await page.server.call("list_runs", {}));
+      if (found && !stop.signal.aborted) page.open(() => listView(page, found, {}));
+    } catch (error) {
+      say(inWords(error));
+    }
+    pressed.disabled = false;
   }
 
   async function loadOlder(pressed: HTMLButtonElement): Promise<void> {
@@ -88,6 +113,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
       if (stop.signal.aborted) return;
       rows.push(...(next?.rows ?? []));
       answer = { ...answer, nextCursor: next?.nextCursor };
+      drawHead();
       addMore();
     } catch (error) {
       say(inWords(error));
@@ -110,9 +136,10 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
       body.dataset.phase = phase;
       fill(pill, h("span", { class: "dot" }), words);
       prompt.textContent = now.prompt ?? (now.workflowId ? "Workflow run" : "Run without a prompt");
-      const cost = now.actualPrice ?? now.estimatedPrice;
-      const parts = [cost === undefined ? undefined : units(cost), moment(now.askedAt, page.locale), now.error?.replace(CODE, "")];
-      facts.textContent = parts.filter(Boolean).join(" · ");
+      const { amount, words: cost } = chargeOf(now, answer.simulated);
+      const parts = [amount ?? cost, shortMoment(now.askedAt, page.locale)];
+      const error = now.error?.replace(CODE, "");
+      fill(facts, parts.filter(Boolean).join(" · "), error !== undefined && h("span", { class: "error" }, error));
       fill(picture, phase === "running" ? h("span", { class: "place" }) : icon(phase === "done" ? "picture" : "warning"));
       if (phase === "done" && now.runId) thumbnails.want(picture, now.runId);
     };
@@ -146,7 +173,7 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
     return answer.running === 0;
   }
 
-  /** By their ids; those that wait in line have none yet, so the list itself is asked for again. */
+  /** Queued runs have no ID yet, so the list itself is read again for them. */
   function lookAtRunning(running: Row[]): Facts {
     const wait = { wait_for: "any", wait_seconds: WAIT_SECONDS };
     const ids = running.map((row) => row.runId).filter((id) => id !== undefined);
@@ -172,8 +199,8 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
   }
 
   function failed(error: unknown, last: boolean): void {
-    const again = h("button", { type: "button", class: "link", onclick: watch }, "Look again");
-    say(`No news of the runs. ${inWords(error)} `, last && again);
+    const again = h("button", { type: "button", class: "link", onclick: watch }, "Check again");
+    say(`The runs couldn't be checked. ${inWords(error)} `, last && again);
   }
 
   function watch(): void {
@@ -187,17 +214,23 @@ export function listView(page: Page, first: Runs, asked: Facts): View {
   return { element, dispose: () => stop.abort() };
 }
 
+/** Whether a filter is set; some agents send null as text. */
+function isGiven(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return ![undefined, null, "", "null"].includes(value as string);
+}
+
 function isRunning(row: Row): boolean {
   return meaning(row.status).phase === "running";
 }
 
-/** Whether two rows are of one run, which may have got its id meanwhile. */
+/** Whether two rows show the same run, which may have received its ID in the meantime. */
 function isSame(before: Row, now: Row): boolean {
   if (before.runId !== undefined) return before.runId === now.runId;
   return before.askedAt === now.askedAt && before.prompt === now.prompt;
 }
 
-/** Pictures of the runs that come into sight, a few at a time. */
+/** Load the pictures of visible runs, a few at a time. */
 function thumbnailLoader(page: Page, stop: AbortSignal): { want: (place: Element, runId: string) => void } {
   const waiting: (() => Promise<void>)[] = [];
   let under = 0;

@@ -1,4 +1,4 @@
-/** The page's start: it meets the host and shows what the host hands over. */
+/** Entry point: connect to the host and show the results it passes on. */
 
 import {
   App,
@@ -7,12 +7,14 @@ import {
   applyHostStyleVariables,
   type McpUiHostContext,
 } from "@modelcontextprotocol/ext-apps";
+import { adviceFor, wasNotSent } from "./advice";
 import { button, fill, h, icon } from "./dom";
 import { type Facts, record, run, runs, text } from "./facts";
 import { listView } from "./list_view";
 import type { Page, View } from "./page";
-import { runView } from "./run_view";
-import { inWords, problemOf, serverBehind } from "./server";
+import { paidTool, questionView } from "./question";
+import { runView, startingView } from "./run_view";
+import { type Problem, problemOf, serverBehind } from "./server";
 
 const root = document.getElementById("page") as HTMLElement;
 const bar = h("nav", { class: "bar-top", "aria-label": "Gallery" });
@@ -29,6 +31,10 @@ const app = new App(
 const page: Page = {
   server: serverBehind(app),
   open,
+  replace: (make) => {
+    start(make());
+    place.querySelector("h1")?.focus();
+  },
   announce: (words) => {
     voice.textContent = words;
   },
@@ -49,7 +55,7 @@ function back(): void {
   draw();
 }
 
-/** Show this and nothing behind it. */
+/** Show this view and discard the others. */
 function start(view: View): void {
   for (const old of views.splice(0)) old.dispose();
   views.push(view);
@@ -76,28 +82,42 @@ function draw(): void {
   );
 }
 
-function plain(title: string, words: string, more?: HTMLElement): View {
-  const element = h("article", { class: "plain" }, h("h1", {}, title), h("p", {}, words), more);
+function plain(title: string, words: string): View {
+  const element = h("article", { class: "plain" }, h("h1", {}, title), h("p", {}, words));
   return { element, dispose: () => undefined };
 }
 
 function waiting(): View {
-  const bars = h("div", { class: "waiting" }, h("div", { class: "places one" }, h("div", { class: "place" })));
-  return plain(text(asked.prompt) ?? "Layer", "Waiting for the answer…", bars);
+  if (paidTool(asked) || text(asked.prompt)) return startingView(asked);
+  return plain("Layer", "Waiting for an answer…");
+}
+
+/** A failed call that needs no action from a person: the agent reads the same error. */
+function failed(problem: Problem): View {
+  const nothingSent = wasNotSent(problem.code);
+  const paid = paidTool(asked) !== undefined;
+  const words = [adviceFor(problem.code), paid && nothingSent && "Nothing was charged."].filter(Boolean).join(" ");
+  const notice = h(
+    "div",
+    { class: nothingSent ? "notice" : "notice bad" },
+    icon("warning"),
+    h("div", {}, h("p", {}, problem.message), h("p", {}, words), h("code", {}, problem.code)),
+  );
+  const element = h("article", { class: "plain" }, h("h1", {}, paid && nothingSent ? "Not started" : "This call failed"), notice);
+  return { element, dispose: () => undefined };
 }
 
 function answered(result: { structuredContent?: unknown; content?: unknown; isError?: boolean }): void {
   const facts = record(result.structuredContent) ?? {};
   if (result.isError) {
     const problem = problemOf(facts, result.content);
-    const code = h("div", { class: "notice bad" }, icon("warning"), h("code", {}, problem.code));
-    return start(plain("This call failed", inWords(problem), code));
+    return start(questionView(page, problem, asked) ?? failed(problem));
   }
   const found = runs(facts);
   if (found) return start(listView(page, found, asked));
   const one = run(facts);
-  if (one) return start(runView(page, { run: one, prompt: text(asked.prompt) }));
-  start(plain("Nothing to show", "The answer names no run. Ask the agent for the runs of today."));
+  if (one) return start(runView(page, { run: one, prompt: text(asked.prompt), asked }));
+  start(plain("Nothing to show", "The answer has no run. Ask your agent to list today's runs."));
 }
 
 function dress(context: McpUiHostContext): void {
@@ -116,7 +136,7 @@ app.ontoolinput = ({ arguments: given }) => {
 };
 app.ontoolresult = answered;
 app.ontoolcancelled = () =>
-  start(plain("This call was cancelled", "A run that was started goes on. Ask the agent for the runs of today."));
+  start(plain("This call was canceled", "A run that was already started continues. Ask your agent to list today's runs."));
 app.onhostcontextchanged = dress;
 app.onteardown = () => {
   for (const view of views.splice(0)) view.dispose();

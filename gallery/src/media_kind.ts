@@ -1,8 +1,9 @@
-/** What kind of file an output is, and whether its address may be loaded. */
+/** The kind of an output file, and whether its URL may be loaded. */
 
 import type { OutputFile } from "./facts";
 
 export type Kind = "picture" | "video" | "sound" | "mesh" | "other";
+type Named = Pick<OutputFile, "contentType" | "url">;
 
 const BY_ENDING: Record<string, Kind> = {
   png: "picture",
@@ -20,7 +21,7 @@ const BY_ENDING: Record<string, Kind> = {
 };
 const LOCAL = new Set(["127.0.0.1", "localhost"]);
 
-export function kindOf(file: OutputFile): Kind {
+export function kindOf(file: Named): Kind {
   const type = file.contentType ?? "";
   if (type.startsWith("image/")) return "picture";
   if (type.startsWith("video/")) return "video";
@@ -30,11 +31,11 @@ export function kindOf(file: OutputFile): Kind {
   return (Object.hasOwn(BY_ENDING, ending) ? BY_ENDING[ending] : undefined) ?? "other";
 }
 
-export function kindName(file: OutputFile): string {
+export function kindName(file: Named): string {
   return endingOf(file).toUpperCase() || file.contentType?.slice(0, 40) || "File";
 }
 
-/** The address of an output if a page may load it: https, or this machine as the sandbox is. */
+/** Return the URL of an output if a page may load it: https, or loopback for the sandbox. */
 export function address(url: string | undefined): string | undefined {
   if (!url || !URL.canParse(url)) return undefined;
   const parts = new URL(url);
@@ -42,7 +43,7 @@ export function address(url: string | undefined): string | undefined {
   return (parts.protocol === "https:" || local) && !parts.username ? parts.href : undefined;
 }
 
-function endingOf(file: OutputFile): string {
+function endingOf(file: Named): string {
   const path = file.url && URL.canParse(file.url) ? new URL(file.url).pathname : "";
   return /\.([a-z0-9]{2,5})$/i.exec(path)?.[1]?.toLowerCase() ?? "";
 }

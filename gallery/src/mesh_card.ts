@@ -1,4 +1,4 @@
-/** A 3D model in its card: shown when asked, one at a time, with words where it cannot be. */
+/** A 3D model in its card: shown on request, one at a time, or replaced by an explanation. */
 
 import { bounded, TooLarge } from "./bounded";
 import { button, fill, h, icon } from "./dom";
@@ -13,7 +13,7 @@ interface Shown {
   file: OutputFile;
   url: string;
   name: string;
-  /** How to stop what is on show: browsers draw few 3D views at once. */
+  /** Functions that stop the current 3D views: browsers allow only a few. */
   active: Set<() => void>;
 }
 
@@ -23,9 +23,9 @@ interface MeshCard {
 }
 
 const MOST_BYTES = 100_000_000;
-const NO_WEBGL = "This browser shows no 3D here. Save the file and open it in another program.";
-const TOO_LARGE = "This 3D model is too large to be shown here. Save the file and open it in another program.";
-const BROKEN = "This 3D model cannot be shown here. Save the file and open it in another program.";
+const NO_WEBGL = "3D isn't available here. Save the file and open it in another app.";
+const TOO_LARGE = "This 3D model is too large to show here. Save the file and open it in another app.";
+const BROKEN = "This 3D model can't be shown here. Save the file and open it in another app.";
 
 export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCard {
   const element = h("div", { class: "frame" });
@@ -71,7 +71,7 @@ export function meshCard(page: Page, { file, url, name, active }: Shown): MeshCa
     return error instanceof TooLarge ? unavailable(TOO_LARGE) : unavailable(NO_ANSWER, start);
   }
 
-  /** The bytes from their address; where a browser may not read that, through the host. */
+  /** Read the bytes from their URL, or through the host if the browser isn't allowed to. */
   async function load(stop: AbortSignal): Promise<ArrayBuffer> {
     if ((file.sizeBytes ?? 0) > MOST_BYTES) throw new TooLarge();
     try {

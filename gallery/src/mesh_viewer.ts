@@ -1,4 +1,4 @@
-/** A GLB file on a canvas: it turns by itself, by pointer and by keys. */
+/** A GLB file on a canvas that rotates automatically, by pointer and by keyboard. */
 
 import {
   Box3,
@@ -28,7 +28,7 @@ const KEY_TURN = Math.PI / 12;
 const KEY_ZOOM = 0.85;
 const HELP = "Arrow keys turn it, plus and minus zoom, 0 resets.";
 
-/** The viewer of a file's bytes; it stops and frees its memory with `stop`, and throws after it. */
+/** Create a viewer for a file's bytes. `stop` ends it and frees its memory; after that, this throws. */
 export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Promise<HTMLElement> {
   const { scene: model } = await parsed(bytes);
   stop.throwIfAborted();
@@ -47,6 +47,9 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
   controls.autoRotateSpeed = 2.5;
   controls.autoRotate = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+  let isInSight = false;
+  let frame = 0;
+
   function reset(): void {
     turned.rotation.set(0, 0, 0);
     camera.position.set(1.9, 1.1, 2.8);
@@ -57,10 +60,13 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
   function turning(on: boolean): void {
     controls.autoRotate = on;
     toggle.setAttribute("aria-pressed", String(on));
+    drawSoon();
   }
 
   const toggle = button("", { icon: "again", class: "tool", label: "Turn by itself", onclick: () => turning(!controls.autoRotate) });
   controls.addEventListener("start", () => turning(false));
+  controls.addEventListener("change", drawSoon);
+  canvas.addEventListener("webglcontextrestored", drawSoon);
   canvas.addEventListener("keydown", (event) => {
     const moves: Record<string, () => void> = {
       ArrowLeft: () => turned.rotateY(-KEY_TURN),
@@ -77,6 +83,7 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
     event.preventDefault();
     turning(false);
     move();
+    drawSoon();
     canvas.dataset.turned = turned.rotation.y.toFixed(2);
   });
 
@@ -87,21 +94,32 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
     renderer.setSize(width, height, false);
     camera.aspect = width / height;
     camera.updateProjectionMatrix();
+    drawSoon();
   });
-  const sight = new IntersectionObserver(([seen]) => {
-    renderer.setAnimationLoop(seen?.isIntersecting ? draw : null);
+  // A busy browser hands over several changes at the same time, the newest last.
+  const sight = new IntersectionObserver((changes) => {
+    isInSight = changes.at(-1)?.isIntersecting ?? false;
+    drawSoon();
   });
+
+  /** Draw in the next frame. A model that doesn't move costs nothing. */
+  function drawSoon(): void {
+    if (isInSight && !frame) frame = requestAnimationFrame(draw);
+  }
 
   function draw(): void {
     controls.update();
+    frame = 0;
     renderer.render(scene, camera);
     canvas.dataset.drawn = "true";
+    if (controls.autoRotate) drawSoon();
   }
 
   stop.addEventListener("abort", () => {
     size.disconnect();
     sight.disconnect();
-    renderer.setAnimationLoop(null);
+    isInSight = false;
+    cancelAnimationFrame(frame);
     controls.dispose();
     scene.environment?.dispose();
     renderer.dispose();
@@ -122,7 +140,7 @@ function litScene(renderer: WebGLRenderer): Scene {
   return scene;
 }
 
-/** The model in the middle, two units across. */
+/** Center the model and scale it to two units. */
 function centred(model: Object3D): Group {
   const sphere = new Box3().setFromObject(model).getBoundingSphere(new Sphere());
   const scale = 1 / (sphere.radius || 1);
@@ -152,7 +170,7 @@ interface ImageSource {
   mimeType?: string;
 }
 
-/** A picture inside the file, without the request that a content security policy would refuse. */
+/** Read a picture inside the file without a request, which a content security policy would block. */
 async function embedded(parser: GLTFParser, index: number): Promise<Texture> {
   const source = (parser.json as { images?: ImageSource[] }).images?.[index];
   if (source?.bufferView === undefined) throw new Error("The file names a picture outside of it.");

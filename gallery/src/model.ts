@@ -1,4 +1,4 @@
-/** What the page says and needs of a model. */
+/** What the page shows and needs to know about a model. */
 
 import { texts, text } from "./facts";
 import type { Server } from "./server";
@@ -6,15 +6,16 @@ import type { Server } from "./server";
 export interface Model {
   modelId: string;
   name?: string;
+  modality?: string;
   timing?: string;
-  /** The kinds of references that it takes; nothing where Layer does not say. */
+  /** The reference types that it takes, if Layer lists them. */
   guidanceTypes?: string[];
   ignores: string[];
 }
 
 const TYPES = /^guidance_files types: (.+)\.$/;
 
-/** A model by its id; one that cannot be read has only that. */
+/** Read a model by its ID; if it can't be read, only the ID is set. */
 export async function modelOf(server: Server, modelId: string, workspaceId?: string): Promise<Model> {
   try {
     const facts = await server.call("get_model", { model_id: modelId, workspace_id: workspaceId });
@@ -22,6 +23,7 @@ export async function modelOf(server: Server, modelId: string, workspaceId?: str
     return {
       modelId,
       name: text(facts.name),
+      modality: text(facts.modality),
       timing: text(facts.inference_timing),
       guidanceTypes: named?.split(", "),
       ignores: texts(facts.ignores),

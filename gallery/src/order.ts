@@ -1,4 +1,4 @@
-/** Paying for a run: the price first, then a person's yes, then exactly one call. */
+/** Pay for a run: show the price, wait for approval, then make exactly one call. */
 
 import { button, fill, h } from "./dom";
 import { type Facts, price as priceOf, type Price, run as runOf, type Run } from "./facts";
@@ -6,18 +6,37 @@ import { units } from "./format";
 import type { Page } from "./page";
 import { inWords, Problem } from "./server";
 
+export type PaidTool = "execute_inference" | "execute_workflow";
+
 export interface Wanted {
-  /** Begins what is asked, as in "Again with seed 7". */
+  /** The title, such as "Run again with seed 7". */
   words: string;
+  /** The request without the arguments for paying and waiting. */
   given: Facts;
-  /** Whether a payment has left that is not yet answered. */
-  paying: (out: boolean) => void;
+  tool?: PaidTool;
+  /** The server's earlier answer about the price, if any. */
+  answered?: Problem;
+  /** Whether a payment was sent that has no answer yet. */
+  paying: (sent: boolean) => void;
   started: (run: Run) => void;
   closed: () => void;
 }
 
-/** A panel that asks for the price of a run and starts it after a yes. */
+const ESTIMATES: Record<PaidTool, string> = {
+  execute_inference: "estimate_price",
+  execute_workflow: "estimate_workflow",
+};
+// A person can approve these prices; the other limits are in the settings.
+const QUESTIONS = new Set(["CONFIRMATION_REQUIRED", "PRICE_ABOVE_MAX"]);
+
+/** Return the price that needs approval, if that is why a call failed. */
+export function askedPrice(error: unknown): Price | undefined {
+  return error instanceof Problem && QUESTIONS.has(error.code) ? error.price : undefined;
+}
+
+/** A panel that shows the price of a run and starts it after approval. */
 export function order(page: Page, wanted: Wanted): HTMLElement {
+  const tool = wanted.tool ?? "execute_inference";
   const body = h("div", {});
   const panel = h(
     "section",
@@ -31,22 +50,24 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
   }
 
   async function ask(): Promise<void> {
-    fill(body, h("p", { class: "meta", role: "status" }, "Asking for the price…"));
+    fill(body, h("p", { class: "meta", role: "status" }, "Getting the price…"));
     try {
-      const price = priceOf(await page.server.call("estimate_price", wanted.given));
-      if (!price) throw new Problem("NO_PRICE", "The server named no price.");
+      const price = priceOf(await page.server.call(ESTIMATES[tool], wanted.given));
+      if (!price) throw new Problem("PRICE_UNKNOWN", "Layer didn't give a price.");
       confirm(price);
     } catch (error) {
-      fill(body, trouble(error), h("div", { class: "buttons" }, cancel("Close")));
+      unpriced(error);
     }
     panel.focus();
   }
 
-  function confirm(price: Price): void {
-    const balance =
-      price.balance !== undefined && price.remaining !== undefined
-        ? h("p", { class: "meta" }, `Balance ${units(price.balance)}, ${units(price.remaining)} after the run.`)
-        : undefined;
+  function unpriced(error: unknown): void {
+    const again = button("Try again", { onclick: () => void ask() });
+    fill(body, trouble(error), h("div", { class: "buttons" }, again, cancel("Close")));
+  }
+
+  function confirm(price: Price, reason?: string): void {
+    const balance = balanceWords(price);
     const leave = cancel("Cancel");
     const start = button(`Start for ${units(price.price)}`, {
       class: "button strong",
@@ -54,10 +75,11 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
     });
     fill(
       body,
-      h("p", { class: "price" }, h("strong", {}, units(price.price)), h("span", {}, "estimated")),
-      balance,
+      h("p", { class: "price" }, h("strong", {}, units(price.price)), h("span", {}, price.simulated ? "simulated" : "estimated")),
+      reason !== undefined && h("p", {}, reason),
+      balance !== undefined && h("p", { class: "meta" }, balance),
       price.warning !== undefined && h("p", { class: "notice" }, price.warning),
-      !price.sufficient && h("p", { class: "notice bad" }, price.nextStep ?? "The balance is too low."),
+      !price.sufficient && h("p", { class: "notice bad" }, missingWords(price)),
       h("div", { class: "buttons" }, price.sufficient && start, leave),
     );
     page.announce(`This costs ${units(price.price)}. Start or cancel.`);
@@ -66,24 +88,29 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
   async function pay(price: Price, start: HTMLButtonElement, leave: HTMLButtonElement): Promise<void> {
     if (start.disabled) return;
     start.disabled = true;
-    // What has left cannot be cancelled.
+    // A sent call can't be canceled.
     leave.disabled = true;
     start.textContent = "Starting…";
     wanted.paying(true);
     const given = { ...wanted.given, max_price_creative_units: price.price, preview: false };
     try {
-      const run = runOf(await page.server.call("execute_inference", given));
-      if (!run) throw new Problem("NO_RUN", "The server named no run.", "See list_runs.");
-      page.tell(`${wanted.words}: the user confirmed ${units(price.price)} in the gallery. Run ${run.runId} was started.`);
+      const run = runOf(await page.server.call(tool, given));
+      if (!run) throw new Problem("OUTCOME_UNKNOWN", "The server didn't name the run.");
+      page.tell(
+        `The user approved ${units(price.price)} in the gallery (${wanted.words}). Run ${run.runId} was started. ` +
+          "Do not start it again.",
+      );
       wanted.paying(false);
       wanted.started(run);
     } catch (error) {
       wanted.paying(false);
+      const changed = askedPrice(error);
+      if (changed && panel.isConnected) return confirm({ ...changed, balance: price.balance }, "The price has changed.");
       failed(trouble(afterPaying(error)));
     }
   }
 
-  /** Says why nothing was started, also to someone who has left the panel. */
+  /** Announces why nothing was started, even if the panel has lost focus. */
   function failed(why: HTMLElement): void {
     if (!panel.isConnected) {
       const element = h("article", { class: "plain" }, h("h1", {}, wanted.words), why);
@@ -93,18 +120,38 @@ export function order(page: Page, wanted: Wanted): HTMLElement {
     panel.focus();
   }
 
-  void ask();
+  const known = askedPrice(wanted.answered);
+  if (known) confirm(known, reasonOf(wanted.answered));
+  else if (wanted.answered) unpriced(wanted.answered);
+  else void ask();
   return panel;
 }
 
-/** Without an answer of the server nobody here knows whether the host handed the call on. */
+function reasonOf(answered: Problem | undefined): string | undefined {
+  const words: Record<string, string> = {
+    CONFIRMATION_REQUIRED: "A run at this price needs your approval. Nothing has been sent yet.",
+    PRICE_ABOVE_MAX: "This is more than your agent was going to spend. Nothing has been sent yet.",
+  };
+  return words[answered?.code ?? ""];
+}
+
+function balanceWords({ price, balance, remaining, simulated }: Price): string | undefined {
+  if (simulated) return "In the sandbox, nothing is charged.";
+  if (balance === undefined) return undefined;
+  const after = remaining ?? balance - price;
+  return after < 0 ? `Balance ${units(balance)}.` : `Balance ${units(balance)}, ${units(after)} after this run.`;
+}
+
+function missingWords({ price, balance }: Price): string {
+  const missing = balance === undefined ? undefined : price - balance;
+  const short = missing !== undefined && missing > 0 ? `${units(missing)} short` : "too low";
+  return `Your balance is ${short}. Add Creative Units at app.layer.ai.`;
+}
+
+/** Without the server's answer, the page can't know whether the host passed the call on. */
 function afterPaying(error: unknown): unknown {
   if (!(error instanceof Problem) || !error.byHost) return error;
-  return new Problem(
-    "OUTCOME_UNKNOWN",
-    "No answer came. The run may have been started and paid for.",
-    "Ask in the chat for the runs of today before you start it again.",
-  );
+  return new Problem("OUTCOME_UNKNOWN", "No answer came, so the run may have been started.");
 }
 
 function trouble(error: unknown): HTMLElement {

@@ -1,11 +1,13 @@
-/** The files of a run as cards: pictures, players, a mesh that turns. */
+/** The files of a run as cards: pictures, players, and 3D models. */
 
 import { button, fill, h, icon } from "./dom";
 import type { OutputFile } from "./facts";
 import { counted, measures } from "./format";
+import { isOpaque, labels } from "./labels";
 import { address, type Kind, kindOf } from "./media_kind";
 import { meshCard } from "./mesh_card";
 import type { Page } from "./page";
+import { gridClass, reserve } from "./placeholders";
 import { NO_ANSWER, unavailable } from "./unavailable";
 import { openZoom, type Zoomed } from "./zoom";
 
@@ -19,6 +21,7 @@ interface CardActions {
 }
 
 const AT_ONCE = 24;
+const MOST_REMARKS = 5;
 const NOUNS: Record<Kind, string> = {
   picture: "Picture",
   video: "Video",
@@ -34,9 +37,9 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
   function show(files: OutputFile[], more: number): HTMLElement {
     stopMeshes();
     const pictures = files
-      .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: measures(file).join(" · ") }))
+      .map((file, index): Zoomed => ({ number: index + 1, url: address(file.url) ?? "", facts: [...measures(file), ...labels(file)].join(" · ") }))
       .filter((one, index) => one.url && kindOf(files[index] ?? {}) === "picture");
-    const grid = h("div", { class: files.length === 1 ? "cards one" : "cards" });
+    const grid = h("div", { class: gridClass(files.length) });
     const rest = h("div", { class: "rest" });
     let shown = 0;
 
@@ -48,7 +51,7 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
       fill(
         rest,
         hidden > 0 && button(`Show ${Math.min(hidden, AT_ONCE)} more`, { onclick: addMore }),
-        hidden === 0 && more > 0 && h("p", { class: "meta" }, `${counted(more, "more file")} not listed here.`),
+        hidden === 0 && more > 0 && h("p", { class: "meta" }, `${counted(more, "more file")} not shown here.`),
       );
     }
 
@@ -63,18 +66,20 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
     const openLink = page.openLink;
     return h(
       "figure",
-      { class: `card ${kind}` },
+      { class: `card ${kind}${isOpaque(file) ? " opaque" : ""}` },
       h("div", { class: "media" }, media(file, { kind, url, name, number, pictures })),
       h(
         "figcaption",
         {},
-        h("span", { class: "measures" }, ...measures(file).map((part) => h("span", {}, part))),
+        h("span", { class: "measures", title: measures(file).join(" · ") }, ...measureParts(file)),
         h("span", { class: "tools" },
           kind === "picture" && file.fileId !== undefined &&
-            button("", { icon: "reference", class: "tool", label: `Use file ${number} as reference`, onclick: () => useAsReference(file, number) }),
+            button("", { icon: "reference", class: "tool", label: `Use file ${number} as a reference`, onclick: () => useAsReference(file, number) }),
           openLink && url !== undefined &&
-            button("", { icon: "open", class: "tool", label: `Open file ${number} in the browser`, onclick: () => openLink(url) }),
+            button("", { icon: "open", class: "tool open", label: `Open file ${number} in the browser`, onclick: () => openLink(url) }),
         ),
+        chips(labels(file)),
+        remarks(file.remarks),
       ),
     );
   }
@@ -88,11 +93,11 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
   }
 
   function media(file: OutputFile, { kind, url, name, number, pictures }: Shown): HTMLElement {
-    if (!url) return unavailable("This file has no address that can be shown here.");
+    if (!url) return unavailable("This file can't be shown here.");
     switch (kind) {
       case "picture":
         return picture(file, url, name, () => {
-          closeZoom = openZoom(pictures, number);
+          closeZoom = openZoom(pictures, number, page.openLink);
         });
       case "video":
         return player("video", url, name);
@@ -104,7 +109,7 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
         return mesh.element;
       }
       case "other":
-        return unavailable("This kind of file has no viewer here. Save it to look at it.");
+        return unavailable("This kind of file can't be previewed here. Save it to open it.");
     }
   }
 
@@ -121,6 +126,25 @@ export function outputCards(page: Page, { useAsReference }: CardActions): Cards 
   return { show, dispose };
 }
 
+/** Type, dimensions, duration and size; a narrow card shows only some. */
+function measureParts(file: OutputFile): HTMLElement[] {
+  return measures(file).map((part, index, all) => {
+    const name = index === 0 ? "kind" : index === all.length - 1 && file.sizeBytes !== undefined ? "weight" : undefined;
+    return h("span", { class: name }, part);
+  });
+}
+
+function chips(words: string[]): HTMLElement | undefined {
+  if (words.length === 0) return undefined;
+  return h("span", { class: "labels" }, ...words.map((one) => h("span", {}, one)));
+}
+
+function remarks(words: string[]): HTMLElement | undefined {
+  if (words.length === 0) return undefined;
+  const shown = words.slice(0, MOST_REMARKS);
+  return h("ul", { class: "remarks" }, ...shown.map((one) => h("li", {}, icon("warning"), h("span", {}, one))));
+}
+
 function picture(file: OutputFile, url: string, name: string, zoom: () => void): HTMLElement {
   const frame = h("div", { class: "frame" });
   const load = (): void => {
@@ -131,8 +155,10 @@ function picture(file: OutputFile, url: string, name: string, zoom: () => void):
       height: file.height,
       loading: "lazy",
       decoding: "async",
+      class: "shown",
       onerror: () => fill(frame, unavailable(NO_ANSWER, load)),
     });
+    if (file.width && file.height) reserve(image, file.width, file.height);
     fill(frame, h("button", { type: "button", class: "zoomable", "aria-label": `Zoom ${name.toLowerCase()}`, onclick: zoom }, image));
   };
   load();

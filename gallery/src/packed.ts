@@ -1,6 +1,6 @@
-/** Parts of the page that stay packed until they are needed: a host moves less, a page starts sooner. */
+/** Parts of the page that stay compressed until they are needed, so that the page starts sooner. */
 
-/** What a packed script sets as a global of this name; it is unpacked once. */
+/** Run a compressed script once, and return the global that it sets. */
 export async function unpacked<Part>(id: string, global: string): Promise<Part> {
   const page = window as unknown as Record<string, Part | undefined>;
   if (page[global] === undefined) {

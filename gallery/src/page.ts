@@ -1,22 +1,24 @@
-/** What the views have in common: the server, the way from one view to another, and a voice. */
+/** What the views share: the server, navigation, and announcements. */
 
 import type { Server } from "./server";
 
 export interface View {
   element: HTMLElement;
-  /** Stops what the view does in the background. */
+  /** Stops the view's background work. */
   dispose: () => void;
 }
 
 export interface Page {
   server: Server;
-  /** Go to another view; the one that is there stays behind it. */
+  /** Open another view on top of the current one. */
   open: (view: () => View) => void;
-  /** Say something to people who do not see the page. */
+  /** Open another view and discard the others. */
+  replace: (view: () => View) => void;
+  /** Announce something to screen readers. */
   announce: (words: string) => void;
-  /** Let the agent know what a person did here. */
+  /** Tell the agent what a person did on the page. */
   tell: (words: string) => void;
-  /** Opens an address in the browser; nothing where the host has no way. */
+  /** Opens a URL in the browser; unset if the host can't. */
   openLink?: (url: string) => void;
   locale?: string;
 }

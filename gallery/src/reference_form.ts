@@ -1,4 +1,4 @@
-/** Asking what to make from a file: the model, what the file is to it, and the words. */
+/** Ask what to make from a file: the model, the reference type, and the prompt. */
 
 import { button, fill, h } from "./dom";
 import { type Facts, list, type OutputFile, record, type RunRecord, text } from "./facts";
@@ -16,17 +16,17 @@ interface Source {
 interface Asked {
   file: OutputFile;
   number: number;
-  /** What is known of the run that made the file. */
+  /** The record of the run that made the file. */
   source: () => Promise<Source>;
   priced: (given: Facts) => void;
   closed: () => void;
 }
 
 const USUAL_TYPE = "reference_image";
-const NO_MODEL = "No model of this workspace takes a file as reference. Ask in the chat which models there are.";
+const NO_MODEL = "No model in this workspace takes a reference. Ask in the chat which models are available.";
 const OWN_TO_THE_RUN = ["seed", "mask", "guidance_files", "prompt"];
 
-/** A form whose answer is the arguments of a new run. */
+/** A form that returns the arguments of a new run. */
 export function referenceForm(page: Page, asked: Asked): HTMLElement {
   const models = h("select", { id: "reference-model", onchange: () => void showTypes() });
   const types = h("select", { id: "reference-type" });
@@ -43,15 +43,15 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     const found = await page.server
       .call("list_models", { supports_reference_images: true, limit: 50, workspace_id: source.workspaceId })
       .catch((error: unknown): Facts => {
-        why = `The models cannot be listed. ${inWords(error)}`;
+        why = `The models can't be listed. ${inWords(error)}`;
         return {};
       });
     const named = new Map<string, string>();
-    if (own && takesReferences(source.model)) named.set(own, source.model?.name ?? own);
+    if (own && takesReferences(source.model)) named.set(own, source.model?.name ?? "The same model");
     for (const row of list(found.models)) {
       const facts = record(row) ?? {};
       const modelId = text(facts.model_id);
-      if (modelId) named.set(modelId, text(facts.name) ?? modelId);
+      if (modelId) named.set(modelId, text(facts.name) ?? "Unnamed model");
     }
     fill(models, ...[...named].map(([modelId, name]) => h("option", { value: modelId }, name)));
     if (named.size === 0) return refuse(why);
@@ -66,7 +66,7 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
 
   async function showTypes(): Promise<void> {
     const chosen = models.value;
-    // Until they are known, those of another model stand here.
+    // Until they are loaded, those of another model are shown.
     price.disabled = true;
     const model = chosen ? await modelOf(page.server, chosen, source.workspaceId) : undefined;
     if (chosen !== models.value) return;
@@ -91,9 +91,9 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     };
   }
 
-  // Hosts need not let frames submit forms, so a plain button does it.
+  // Hosts may block form submission in frames, so this is a plain button.
   function finish(): void {
-    prompt.setCustomValidity(prompt.value.trim() ? "" : "Say what to make.");
+    prompt.setCustomValidity(prompt.value.trim() ? "" : "Describe what to make.");
     if (form.reportValidity() && models.value && types.value) asked.priced(given());
   }
 
@@ -101,9 +101,9 @@ export function referenceForm(page: Page, asked: Asked): HTMLElement {
     "form",
     {
       class: "panel",
-      "aria-label": `Use file ${asked.number} as reference`,
+      "aria-label": `Use file ${asked.number} as a reference`,
     },
-    h("h2", {}, `Use file ${asked.number} as reference`),
+    h("h2", {}, `Use file ${asked.number} as a reference`),
     field("Prompt", prompt),
     field("Model", models),
     h("div", { class: "pair" }, field("Use it as", types), field("How many", count)),

@@ -1,27 +1,70 @@
-/** One run: its state while it goes on, then its files, its price and what can be done with them. */
+/** One run: its progress, then its files, its price and its actions. */
 
 import { actions } from "./actions";
+import { adviceForRun } from "./advice";
+import { chargeOf } from "./charge";
 import { fill, h, icon } from "./dom";
 import type { Facts, OutputFile, Run, RunRecord } from "./facts";
-import { run as runOf, runRecord } from "./facts";
+import { run as runOf, runRecord, text } from "./facts";
 import { follow, WAIT_SECONDS } from "./follow";
-import { clock, counted, moment, units } from "./format";
+import { clock, counted, moment } from "./format";
 import { type Model, modelOf } from "./model";
 import { outputCards } from "./outputs";
 import type { Page, View } from "./page";
 import { parameters } from "./parameters";
+import { placeholders } from "./placeholders";
 import { inWords } from "./server";
 import { meaning } from "./status";
 
-/** What is known of a run when its view opens. */
+/** What is known about a run when its view opens. */
 export interface Opening {
   run: Run;
   prompt?: string;
+  /** The arguments of the call that started it, if this page knows them. */
+  asked?: Facts;
 }
 
-const MOST_PLACES = 8;
+interface Frame {
+  element: HTMLElement;
+  pill: HTMLElement;
+  title: HTMLElement;
+  meta: HTMLElement;
+  bar: HTMLElement;
+}
 
-export function runView(page: Page, { run: first, prompt }: Opening): View {
+/** The parts of a run's page, which keep their places while the run progresses. */
+function frame(bill: HTMLElement[], main: HTMLElement[], side: HTMLElement[]): Frame {
+  const pill = h("p", { class: "pill" });
+  const title = h("h1", {});
+  const meta = h("p", { class: "meta" });
+  const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "The run is in progress" });
+  const element = h(
+    "article",
+    { class: "run" },
+    h("header", { class: "head" }, pill, title, meta, bar),
+    h(
+      "div",
+      { class: "columns" },
+      h("section", { class: "bill", "aria-label": "Price and files" }, ...bill),
+      h("div", { class: "main" }, ...main),
+      h("aside", { class: "side", "aria-label": "Actions and parameters" }, ...side),
+    ),
+  );
+  return { element, pill, title, meta, bar };
+}
+
+/** A run that was requested and has no answer yet. */
+export function startingView(asked: Facts): View {
+  const stage = asked.workflow_id ? h("div", {}) : placeholders(asked);
+  const price = h("p", { class: "price" }, h("span", {}, "Getting the price…"));
+  const { element, pill, title } = frame([price], [stage], []);
+  element.dataset.phase = "running";
+  fill(pill, h("span", { class: "dot" }), "Starting");
+  title.textContent = text(asked.prompt) ?? (asked.workflow_id ? "Workflow run" : "Run");
+  return { element, dispose: () => undefined };
+}
+
+export function runView(page: Page, { run: first, prompt, asked: given }: Opening): View {
   const stop = new AbortController();
   const began = Date.now();
   let run = first;
@@ -29,9 +72,7 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   let model: Model | undefined;
   let shownFiles: string | undefined;
 
-  const pill = h("p", { class: "pill" });
-  const title = h("h1", {});
-  const meta = h("p", { class: "meta" });
+  const failure = h("div", { class: "notices" });
   const notice = h("div", { class: "notices" });
   const stage = h("section", { class: "stage", "aria-label": "Files" });
   const price = h("p", { class: "price" });
@@ -43,28 +84,26 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   });
   const trouble = h("p", { class: "notice", role: "status", hidden: true });
   const files = outputCards(page, { useAsReference: doing.useAsReference });
-  const element = h(
-    "article",
-    { class: "run" },
-    h("header", { class: "head" }, pill, title, meta),
-    h("div", { class: "columns" },
-      h("div", { class: "main" }, trouble, notice, stage),
-      h("aside", { class: "side", "aria-label": "Price and actions" }, price, doing.element, facts),
-    ),
+  const { element, pill, title, meta, bar } = frame(
+    [price, doing.save, doing.saveTrouble],
+    [trouble, failure, stage, notice],
+    [doing.element, facts],
   );
 
   function draw(): void {
     const { phase, words } = meaning(run.status);
+    const running = phase === "running";
     element.dataset.phase = phase;
-    fill(pill, h("span", { class: "dot" }), words);
+    fill(pill, h("span", { class: "dot" }), words, running && elapsed());
+    bar.classList.toggle("done", !running);
     title.textContent = known?.prompt ?? prompt ?? (run.workflowId ? "Workflow run" : "Run");
-    const time = moment(known?.askedAt, page.locale);
-    const parts = [model?.name, time, run.simulated ? "Simulated, not charged" : undefined];
-    meta.textContent = parts.filter(Boolean).join(" · ");
+    meta.textContent = [model?.name, moment(known?.askedAt, page.locale)].filter(Boolean).join(" · ");
+    fill(failure, failureNotice(run));
     fill(notice, ...notices(run));
     fill(price, ...priceWords(run));
-    fill(facts, parameters(run, known, model));
-    drawStage(phase === "running");
+    const isOpen = facts.querySelector("details")?.open ?? false;
+    fill(facts, parameters(page, { run, known, model }, isOpen));
+    drawStage(running);
     doing.draw();
   }
 
@@ -73,34 +112,25 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
     if (signature === shownFiles) return;
     shownFiles = signature;
     if (run.outputs.length > 0) {
-      fill(stage, files.show(merged(run.outputs, known?.outputs), run.moreOutputs), running && waiting());
+      fill(stage, files.show(merged(run.outputs, known?.outputs), run.moreOutputs));
     } else if (running) {
-      fill(stage, waiting());
+      fill(stage, !run.workflowId && placeholders(known?.asked ?? given ?? {}, model?.modality));
     } else {
-      fill(stage, empty(run));
+      fill(stage, !run.error && empty(run));
     }
   }
 
-  function waiting(): HTMLElement {
-    const asked = known?.asked?.batch_size;
-    const count = typeof asked === "number" ? Math.min(Math.max(asked, 1), MOST_PLACES) : 1;
-    const elapsed = h("span", { class: "elapsed" });
+  function elapsed(): HTMLElement {
+    const words = h("span", { class: "elapsed" });
     const since = Date.parse(known?.askedAt ?? "") || began;
+    const usual = model?.timing ? `usually ${model.timing.replace(/(\d)s$/, "$1 s")}` : undefined;
     const tick = (): void => {
-      elapsed.textContent = clock((Date.now() - since) / 1000);
+      words.textContent = [clock((Date.now() - since) / 1000), usual].filter(Boolean).join(" · ");
     };
     tick();
-    const timer = setInterval(() => (elapsed.isConnected ? tick() : clearInterval(timer)), 1_000);
+    const timer = setInterval(() => (words.isConnected ? tick() : clearInterval(timer)), 1_000);
     stop.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
-    const places = Array.from({ length: count }, () => h("div", { class: "place" }));
-    const usual = model?.timing ? `usually ${model.timing.replace(/(\d)s$/, "$1 s")}` : undefined;
-    return h(
-      "div",
-      { class: "waiting" },
-      h("div", { class: count === 1 ? "places one" : "places" }, ...places),
-      h("div", { class: "bar", role: "progressbar", "aria-label": "The run goes on" }),
-      h("p", { class: "meta" }, elapsed, usual && ` · ${usual}`),
-    );
+    return words;
   }
 
   async function look(waitSeconds: number): Promise<boolean> {
@@ -121,8 +151,8 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
 
   function failed(error: unknown, last: boolean): void {
     trouble.hidden = false;
-    const again = h("button", { type: "button", class: "link", onclick: watch }, "Look again");
-    fill(trouble, `No news of the run. ${inWords(error)} `, last && again);
+    const again = h("button", { type: "button", class: "link", onclick: watch }, "Check again");
+    fill(trouble, `The run couldn't be checked. ${inWords(error)} `, last && again);
   }
 
   function watch(): void {
@@ -155,7 +185,7 @@ export function runView(page: Page, { run: first, prompt }: Opening): View {
   };
 }
 
-/** The call that looks at a run. */
+/** Return the call that reads a run. */
 export function lookAt(run: Run, waitSeconds: number): [string, Facts] {
   const common = { workspace_id: run.workspaceId, wait_seconds: waitSeconds, preview: false };
   return run.workflowId
@@ -163,51 +193,43 @@ export function lookAt(run: Run, waitSeconds: number): [string, Facts] {
     : ["get_status", { inference_id: run.runId, ...common }];
 }
 
-function notices(run: Run): HTMLElement[] {
-  const shown: HTMLElement[] = [];
-  if (run.error) {
-    shown.push(
-      h(
-        "div",
-        { class: "notice bad", role: "alert" },
-        icon("warning"),
-        h("div", {}, h("strong", {}, run.error.message), h("p", {}, run.nextStep), h("code", {}, run.error.code)),
-      ),
-    );
-  }
-  if (run.warning) shown.push(h("p", { class: "notice" }, run.warning));
-  if (run.duplicate) {
-    shown.push(h("p", { class: "notice" }, "This is the run of an earlier, equal call. Nothing was paid again."));
-  }
-  return shown;
+function failureNotice(run: Run): HTMLElement | undefined {
+  if (!run.error) return undefined;
+  const { code, message } = run.error;
+  return h(
+    "div",
+    { class: "notice bad", role: "alert" },
+    icon("warning"),
+    h("div", {}, h("strong", {}, message), h("p", {}, adviceForRun(code)), h("code", {}, code)),
+  );
 }
 
-function priceWords(run: Run): (Node | string)[] {
-  const { actualPrice: actual, estimatedPrice: estimate } = run;
-  if (actual !== undefined) {
-    const differs = estimate !== undefined && estimate !== actual;
-    return [
-      h("strong", {}, units(actual)),
-      h("span", {}, differs ? `charged, ${units(estimate)} estimated` : "charged"),
-    ];
+function notices(run: Run): HTMLElement[] {
+  if (run.duplicate) {
+    const free = run.simulated ? "" : " You weren't charged again.";
+    return [h("p", { class: "notice" }, `An earlier, identical request already started this run.${free}`)];
   }
-  if (estimate !== undefined) return [h("strong", {}, units(estimate)), h("span", {}, "estimated")];
-  return [h("span", {}, "The price is not known here.")];
+  return run.warning ? [h("p", { class: "notice" }, run.warning)] : [];
+}
+
+function priceWords(run: Run): (Node | false)[] {
+  const { amount, words } = chargeOf(run, run.simulated);
+  return [amount !== undefined && h("strong", {}, amount), h("span", {}, words)];
 }
 
 function empty(run: Run): HTMLElement {
   const { phase } = meaning(run.status);
   const words = {
-    done: "The run is complete, but Layer names no file.",
+    done: "The run is complete, but it has no files.",
     failed: "This run made no files.",
-    stopped: "The run was stopped before it made files.",
-    unknown: "Nothing is known of this run's files.",
+    stopped: "This run was stopped before it made files.",
+    unknown: "The files of this run are unknown.",
     running: "",
   }[phase];
   return h("div", { class: "empty" }, icon(phase === "failed" ? "warning" : "picture"), h("p", {}, words));
 }
 
-/** The answer's files, with the previews that only the journal remembers. */
+/** Merge the answer's files with the previews that only the journal has. */
 function merged(files: OutputFile[], remembered: OutputFile[] = []): OutputFile[] {
   return files.map((file) => {
     const same = remembered.find((other) => file.fileId && other.fileId === file.fileId);

@@ -1,16 +1,17 @@
 /** The server behind the host: its tools and its resources. */
 
 import type { App } from "@modelcontextprotocol/ext-apps";
-import { type Facts, failure, list, record, text } from "./facts";
+import { adviceFor } from "./advice";
+import { type Facts, failure, list, price, type Price, record, text } from "./facts";
 
 const HOST_REFUSED = "HOST_REFUSED";
 
-/** Why a call brought nothing, in words for a person. */
+/** Why a call failed; `price` is set if the price was the reason. */
 export class Problem extends Error {
   constructor(
     readonly code: string,
     message: string,
-    readonly nextStep?: string,
+    readonly price?: Price,
   ) {
     super(message);
   }
@@ -21,11 +22,11 @@ export class Problem extends Error {
 }
 
 export interface Server {
-  /** The facts that a tool answers; a `Problem` if it or the host refuses. */
+  /** Call a tool and return its facts; throw a `Problem` if it or the host refuses. */
   call(tool: string, given: Facts): Promise<Facts>;
-  /** What a resource of JSON holds. */
+  /** Read a JSON resource. */
   read(uri: string): Promise<unknown>;
-  /** What a resource of bytes holds. */
+  /** Read a binary resource. */
   bytes(uri: string): Promise<ArrayBuffer>;
 }
 
@@ -48,30 +49,26 @@ export function serverBehind(app: App): Server {
     },
     async bytes(uri) {
       const blob = text((await contents(uri)).blob);
-      if (!blob) throw new Problem("NO_BYTES", "The host handed over no file.");
+      if (!blob) throw new Problem("NO_BYTES", "Your client didn't return the file.");
       return Uint8Array.from(atob(blob), (char) => char.charCodeAt(0)).buffer;
     },
   };
 }
 
-/** A failed call as a problem: by its facts, else by its text. */
+/** Turn a failed call into a problem, from its facts or else its text. */
 export function problemOf(facts: Facts, content: unknown): Problem {
   const known = failure(facts.error);
-  if (known) return new Problem(known.code, known.message, text(facts.next_step));
+  if (known) return new Problem(known.code, known.message, price(facts));
   const words = list(content).map((block) => text(record(block)?.text) ?? "");
-  return new Problem("FAILED", words.join(" ").trim().slice(0, 500) || "The call failed.");
+  return new Problem("FAILED", words.join(" ").trim().slice(0, 500) || "The request failed.");
 }
 
-/** Any error as words for a person. */
+/** Describe any error to a person, with what they can do. */
 export function inWords(error: unknown): string {
-  if (!(error instanceof Problem)) return "Something in this page failed.";
-  return [error.message, error.nextStep].filter(Boolean).join(" ");
+  if (!(error instanceof Problem)) return "Something went wrong on this page.";
+  return [error.message, adviceFor(error.code)].filter(Boolean).join(" ");
 }
 
 function refused(): never {
-  throw new Problem(
-    HOST_REFUSED,
-    "This host did not let the page ask the server.",
-    "Ask in the chat instead.",
-  );
+  throw new Problem(HOST_REFUSED, "Your client didn't allow this.");
 }

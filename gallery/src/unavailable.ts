@@ -1,10 +1,10 @@
-/** What stands in the place of a file that cannot be shown. */
+/** A placeholder for a file that can't be shown. */
 
 import { button, h, icon } from "./dom";
 
-export const NO_ANSWER = "This file no longer answers at its address.";
+export const NO_ANSWER = "This file is no longer available.";
 
-/** A place for a file that cannot be shown, with the reason. */
+/** Create a placeholder for a file that can't be shown, with the reason. */
 export function unavailable(words: string, again?: () => void): HTMLElement {
   return h(
     "div",

@@ -1,4 +1,4 @@
-/** Pictures as large as they are: zoom and move by pointer, wheel and keys. */
+/** Pictures at full size: zoom and pan by pointer, wheel and keyboard. */
 
 import { button, h } from "./dom";
 
@@ -12,8 +12,8 @@ const STEP = 1.25;
 const MOST = 8;
 const MOVE = 60;
 
-/** Open a dialog at the picture of this number, and how to close it; closing gives the focus back. */
-export function openZoom(pictures: Zoomed[], number: number): () => void {
+/** Open a dialog at a picture, and return a function that closes it and restores the focus. */
+export function openZoom(pictures: Zoomed[], number: number, openLink?: (url: string) => void): () => void {
   let index = Math.max(0, pictures.findIndex((one) => one.number === number));
   let scale = 1;
   let x = 0;
@@ -25,7 +25,7 @@ export function openZoom(pictures: Zoomed[], number: number): () => void {
   const title = h("h2", {});
   const facts = h("span", { class: "meta" });
   const percent = h("output", { "aria-live": "polite" });
-  const tool = (name: "minus" | "plus" | "back" | "next" | "close", label: string, onclick: () => void) =>
+  const tool = (name: "minus" | "plus" | "back" | "next" | "open" | "close", label: string, onclick: () => void) =>
     button("", { icon: name, class: "tool", label, onclick });
   const many = pictures.length > 1;
   const dialog = h(
@@ -38,6 +38,7 @@ export function openZoom(pictures: Zoomed[], number: number): () => void {
       tool("minus", "Zoom out", () => zoom(1 / STEP)),
       percent,
       tool("plus", "Zoom in", () => zoom(STEP)),
+      openLink && tool("open", "Open in the browser", () => openLink(pictures[index]?.url ?? "")),
       tool("close", "Close", () => dialog.close()),
     ),
     stage,

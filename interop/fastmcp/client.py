@@ -1,4 +1,4 @@
-"""The client of FastMCP, in both eras of the protocol."""
+"""FastMCP's client, in both eras of the protocol."""
 
 import asyncio
 from importlib.metadata import version
@@ -13,14 +13,14 @@ MODES = {"modern": "auto", "legacy": "legacy"}
 
 
 class FastMcp(Connection):
-    """One session, tools called directly."""
+    """One session that calls tools directly."""
 
     name = "fastmcp"
     version = version("fastmcp")
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        # Over HTTP the server keeps no session of an older client in which it could ask.
+        # Over HTTP, the server keeps no session in which it could ask an older client.
         if (job.transport, job.era) != ("http", "legacy"):
             self.confirmation = "form"
         transport = (

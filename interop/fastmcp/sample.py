@@ -1,4 +1,4 @@
-"""Runs the sample that stands on stdin; it has no model."""
+"""Run the sample on stdin; it has no model."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""FastMCP's client with its tasks extension, which follows a paid call to the end of its run."""
+"""FastMCP's client with its tasks extension, which follows a paid call until its run ends."""
 
 import asyncio
 from importlib.metadata import version
@@ -17,7 +17,7 @@ class FastMcpTasks(FastMcp):
     gives_up = False
 
     async def task(self, job: Job) -> None:
-        """The first call again is answered with a task, which is the first run."""
+        """Repeating the first call returns a task for the first run."""
         models = await self.call("list_models", {"search": job.search})
         model_id = models.text.split()[0]
         arguments = {"model_id": model_id} | job.requests["generate"]

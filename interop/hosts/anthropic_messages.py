@@ -1,4 +1,4 @@
-"""The Messages API of Anthropic, as Claude Code speaks it."""
+"""Anthropic's Messages API, as Claude Code uses it."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from .scripted_model import Heard, Order, Turn, events, texts_in
 
 
 def turn_of(path: str, body: JsonObject) -> Turn | None:
-    """A request for a message."""
+    """Parse a request for a message."""
     if not path.endswith("/messages"):
         return None
     tools = {tool["name"]: tool.get("input_schema", {}) for tool in body.get("tools", [])}
@@ -21,20 +21,20 @@ def turn_of(path: str, body: JsonObject) -> Turn | None:
 
 
 def asking(order: Order) -> bytes:
-    """A message with one use of a tool."""
+    """Build a message with one tool call."""
     block: JsonObject = {"type": "tool_use", "id": order.call_id, "name": order.tool, "input": {}}
     delta = {"type": "input_json_delta", "partial_json": json.dumps(order.arguments)}
     return _message(block, delta, "tool_use")
 
 
 def saying(text: str) -> bytes:
-    """A message of text."""
+    """Build a text message."""
     return _message({"type": "text", "text": ""}, {"type": "text_delta", "text": text}, "end_turn")
 
 
 def _message(block: JsonObject, delta: JsonObject, stop_reason: str) -> bytes:
     usage = {"input_tokens": 1, "output_tokens": 1}
-    # Messages of one id are taken for parts of one message.
+    # Messages with the same ID are treated as parts of one message.
     message = {"id": uuid4().hex, "type": "message", "role": "assistant", "model": "scripted"}
     return events(
         {"type": "message_start", "message": message | {"content": [], "usage": usage}},

@@ -1,4 +1,4 @@
-"""What docs/attach.md shows of a host's own list of servers, compared with what it prints."""
+"""Compare the server list that docs/attach.md shows for a host with what the host prints."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,9 @@ OUR_SETTINGS = "LAYER_"
 
 
 def missing_words(host: str, command: str, listed: str) -> set[str]:
-    """The words of the page that the host does not print; `command` starts the server here.
+    """Return the words on the page that the host doesn't print; `command` starts the server here.
 
-    Which settings an entry has differs from the page's.
+    The settings in an entry differ from the page's.
     """
     shown = _shown_list(host).replace(READERS_COMMAND, command)
     words = {word for word in shown.split() if not word.startswith(OUR_SETTINGS)}
@@ -19,10 +19,10 @@ def missing_words(host: str, command: str, listed: str) -> set[str]:
 
 
 def _shown_list(host: str) -> str:
-    """The list in the page's section.
+    """Return the list in the page's section.
 
     Raises:
-        StopIteration: it shows none.
+        StopIteration: the section has none.
     """
     block = rf"<!-- not compared: {host} prints it, in make interop -->\n```text\n(.*?)```"
     blocks = re.findall(block, PAGE.read_text(encoding="utf-8"), re.DOTALL)

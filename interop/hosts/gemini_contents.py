@@ -1,4 +1,4 @@
-"""The Gemini API, as Gemini CLI speaks it."""
+"""The Gemini API, as Gemini CLI uses it."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from .scripted_model import Heard, Order, Turn, events, texts_in
 
 
 def turn_of(path: str, body: JsonObject) -> Turn | None:
-    """A request for content."""
+    """Parse a request for content."""
     if not path.endswith(":streamGenerateContent"):
         return None
     declared = [f for tool in body.get("tools", []) for f in tool.get("functionDeclarations", [])]
@@ -22,13 +22,13 @@ def turn_of(path: str, body: JsonObject) -> Turn | None:
 
 
 def asking(order: Order) -> bytes:
-    """Content with one call of a function."""
+    """Build content with one function call."""
     call = {"id": order.call_id, "name": order.tool, "args": order.arguments}
     return _content({"functionCall": call})
 
 
 def saying(text: str) -> bytes:
-    """Content of text."""
+    """Build text content."""
     return _content({"text": text})
 
 
@@ -39,7 +39,7 @@ def _content(part: JsonObject) -> bytes:
 
 
 def _answers(parts: list[JsonObject]) -> Iterator[tuple[str, Heard]]:
-    """The answers in one piece of content; the pictures beside them have no id of their own."""
+    """Yield the results in one piece of content; the images next to them have no ID."""
     pictures = [part["inlineData"]["mimeType"] for part in parts if "inlineData" in part]
     for part in parts:
         if "functionResponse" in part:

@@ -1,4 +1,4 @@
-"""A home folder of a host's own: what is installed there, and the commands that run in it."""
+"""A host's own home folder: installs the server there, and runs commands in it."""
 
 import asyncio
 import os
@@ -20,8 +20,8 @@ class CommandError(Exception):
 class Home:
     """The home below a job's folder, with spaces and umlauts in its path.
 
-    `cwd` is where the host is started. Whatever is run here is given `environment`: it finds no
-    settings of the person's own, and the way to other machines leads to `proxy`.
+    The host starts in `cwd`. Every command here gets `environment`, so it doesn't find the user's
+    own settings, and requests to other machines go to `proxy`.
     """
 
     def __init__(self, job: Job, proxy: str) -> None:
@@ -41,14 +41,14 @@ class Home:
 
     @property
     def spoken(self) -> str:
-        """The version of the protocol that host and server have spoken."""
+        """The protocol version that the host and the server used."""
         return self._spoken.read_text(encoding="utf-8") if self._spoken.exists() else "none"
 
     async def install(self, client: str) -> None:
-        """Put the server into the host's configuration, by the command that people use.
+        """Add the server to the host's configuration with the command that people use.
 
         Raises:
-            CommandError: it fails.
+            CommandError: the command fails.
         """
         said = self._job.environment
         choices = ["--workspace", said["LAYER_WORKSPACE_ID"]]
@@ -60,7 +60,7 @@ class Home:
         await self.run(*command, environment=layer)
 
     async def uninstall(self, client: str) -> None:
-        """Take it out again.
+        """Remove the server from the host's configuration.
 
         Raises:
             CommandError: the command fails.
@@ -68,13 +68,13 @@ class Home:
         await self.run(*self._job.command, "uninstall", client)
 
     def overhear(self, config: Path) -> None:
-        """Have the entry start the server by way of what notes the protocol's version."""
+        """Make the entry start the server through a script that records the protocol version."""
         text = config.read_text(encoding="utf-8")
         text = text.replace(self._job.command[0], str(self._overheard_server()))
         config.write_text(text, encoding="utf-8")
 
     async def run(self, *command: str, environment: dict[str, str] | None = None) -> str:
-        """What a command says, on both outputs.
+        """Run a command, and return its output, including stderr.
 
         Raises:
             CommandError: it fails, or takes too long.
@@ -98,7 +98,9 @@ class Home:
         return said.decode()
 
     def _overheard_server(self) -> Path:
-        script = self.folder / "overheard"
+        # Uninstall removes an entry only if it starts a program of this name.
+        script = self.folder / "overheard" / "layer-mcp"
+        script.parent.mkdir(exist_ok=True)
         program = [sys.executable, str(OVERHEARD), str(self._spoken), *self._job.command]
         script.write_text(f"#!/bin/sh\nexec {shlex.join(program)}\n", encoding="utf-8")
         script.chmod(0o700)

@@ -1,4 +1,4 @@
-"""A host that people attach the server to, driven by a scripted model through the whole job."""
+"""A host that people connect to the server, driven by a scripted model through the whole job."""
 
 import asyncio
 import contextlib
@@ -39,11 +39,11 @@ TOOLS = {tool.name: tool.parameters for tool in tools_of(TOOLSETS, saves_by_itse
 
 
 class Host(Connection):
-    """One session of a host in a home folder of its own.
+    """One session of a host in its own home folder.
 
-    `client` is its name for `layer-mcp install`, `package` that of its program, `config` the file
-    that is written, `prefix` what it puts before a tool's name, `own_arguments` those that it gives
-    to every tool for itself.
+    `client` is the host's name for `layer-mcp install`, `package` is its npm package, and `config`
+    is its configuration file. `prefix` comes before each tool's name, and `own_arguments` are those
+    that the host adds to every tool.
     """
 
     client: ClassVar[str]
@@ -65,40 +65,40 @@ class Host(Connection):
         self.process: asyncio.subprocess.Process | None = None
 
     def program(self) -> list[str]:
-        """The command that starts the host."""
+        """Return the command that starts the host."""
         raise NotImplementedError
 
     def found(self, listed: str) -> bool:
-        """Whether our server is in what it lists."""
+        """Return whether the host's list includes our server."""
         raise NotImplementedError
 
     def opens(self) -> list[str]:
-        """The arguments with which it works for the model."""
+        """Return the arguments that make the host work with the model."""
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead it to the model, and keep it from anything else."""
+        """Return the variables that point to the model, and prevent other requests."""
         return {}
 
     def prepare(self) -> None:
-        """Write the host's own settings, beside the entry."""
+        """Write the host's own settings, next to the entry."""
 
     async def begin(self) -> None:
         """Open the first turn."""
 
     async def read(self, line: JsonObject) -> None:
-        """Take a line that the host prints."""
+        """Handle a line that the host prints."""
 
     async def give_up(self) -> None:
-        """End the call that is waited for, and open another turn."""
+        """Cancel the pending call, and open another turn."""
         raise NotImplementedError
 
     async def installed(self) -> None:
-        """The host finds what the install command has written."""
+        """Check that the host finds the installed server."""
         await self.home.install(self.client)
         listed = await self._listed()
         for _ in range(MORE_LOOKS):
-            # A host may have no patience with a server that starts on a busy machine.
+            # A host may time out on a server that starts on a busy machine.
             if self.found(listed):
                 break
             listed = await self._listed()
@@ -107,21 +107,21 @@ class Host(Connection):
         _check(not missing, f"the page shows {missing}, not: {listed}")
 
     async def uninstalled(self) -> None:
-        """Nothing is left of it."""
+        """Check that uninstalling removes the server."""
         await self.home.uninstall(self.client)
         listed = await self._listed()
         _check(self.job.command[0] not in listed, listed)
 
     async def offline(self) -> None:
-        """It has asked no other machine for anything."""
+        """Check that the host sent no requests to other machines."""
         _check(not self.model.strangers, f"it asked {sorted(self.model.strangers)}")
 
     async def picture(self) -> None:
-        """The model sees what was made."""
+        """Check that the model sees the generated image."""
         _check("image/jpeg" in self.pictures, f"the model saw {self.pictures}")
 
     async def instructions(self) -> None:
-        """The model reads all that the server says of itself."""
+        """Check that the model reads all of the server's instructions."""
         above = float(self.job.environment["LAYER_CONFIRM_ABOVE"])
         text = instructions(TOOLSETS, saves_by_itself=True, confirm_above=above)
         told = " ".join(self.model.turns[-1].prompt.split())
@@ -129,7 +129,7 @@ class Host(Connection):
         _check(not missing, f"missing: {missing}")
 
     async def arguments(self) -> None:
-        """Every argument of every tool reaches the model as it is."""
+        """Check that every argument of every tool reaches the model unchanged."""
         offered = await self.tools()
         for schema in offered.values():
             for name in self.own_arguments:
@@ -145,7 +145,7 @@ class Host(Connection):
         return await self.ask(self.prefix + tool, arguments)
 
     async def ask(self, tool: str, arguments: JsonObject) -> Said:
-        """Have the model ask for a tool, by the host's own name of it."""
+        """Have the model call a tool, by the host's name for it."""
         try:
             heard = await self.model.ask(tool, arguments)
         except asyncio.CancelledError:
@@ -155,7 +155,7 @@ class Host(Connection):
         return heard.said
 
     async def first_turn(self) -> Turn:
-        """The first request to the model."""
+        """Return the first request to the model."""
         async with asyncio.timeout(START_SECONDS):
             return self.model.turns[0] if self.model.turns else await self.model.next_turn()
 
@@ -168,7 +168,7 @@ class Host(Connection):
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncGenerator[None]:
-        """The host at work, until the block ends."""
+        """Run the host until the block ends."""
         self.prepare()
         self.home.overhear(self.home.path / self.config)
         with (self.home.folder / "host.log").open("wb") as log:
@@ -216,12 +216,12 @@ class Host(Connection):
 
 
 async def run_host(kind: type[Host]) -> None:
-    """Install it, do the job, uninstall it; print the report.
+    """Install the server, do the job, uninstall the server, and print the report.
 
     Raises:
-        AssertionError: the host does not find what was installed.
+        AssertionError: the host doesn't find the installed server.
         CommandError: a command fails before the job.
-        TimeoutError: all of it takes too long.
+        TimeoutError: the whole run takes too long.
     """
     job = read_job()
     async with asyncio.timeout(WHOLE_SECONDS), ScriptedModel(kind.wire) as model:

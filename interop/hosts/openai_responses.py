@@ -1,4 +1,4 @@
-"""The Responses API of OpenAI, as Codex speaks it."""
+"""OpenAI's Responses API, as Codex uses it."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from uuid import uuid4
 from ..job import JsonObject, Said
 from .scripted_model import Heard, Order, Turn, events, texts_in
 
-# Of a namespace of tools and a tool in it.
+# Separates a namespace of tools from a tool's name.
 SEPARATOR = "/"
 REFUSED = re.compile(r"^[A-Z_]+: ", re.MULTILINE)
 
 
 def turn_of(path: str, body: JsonObject) -> Turn | None:
-    """A request for a response."""
+    """Parse a request for a response."""
     if not path.endswith("/responses"):
         return None
     outputs = [item for item in body["input"] if item["type"] == "function_call_output"]
@@ -29,7 +29,7 @@ def turn_of(path: str, body: JsonObject) -> Turn | None:
 
 
 def asking(order: Order) -> bytes:
-    """A response with one call of a function."""
+    """Build a response with one function call."""
     namespace, _, name = order.tool.rpartition(SEPARATOR)
     call = {"type": "function_call", "call_id": order.call_id, "name": name}
     call |= {"namespace": namespace} if namespace else {}
@@ -37,7 +37,7 @@ def asking(order: Order) -> bytes:
 
 
 def saying(text: str) -> bytes:
-    """A response of text."""
+    """Build a text response."""
     content = [{"type": "output_text", "text": text}]
     return _response({"type": "message", "role": "assistant", "content": content})
 
@@ -66,5 +66,5 @@ def _heard(output: Any) -> Heard:
     text = "\n".join(part["text"] for part in parts if part["type"] == "input_text")
     pictures = [part["image_url"] for part in parts if part["type"] == "input_image"]
     types = [url.removeprefix("data:").partition(";")[0] for url in pictures]
-    # No mark of an error reaches the model, only its words.
+    # The model receives only the error's text, without a flag.
     return Heard(Said(text, '"error":' in text or REFUSED.search(text) is not None), tuple(types))

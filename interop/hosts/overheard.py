@@ -1,4 +1,4 @@
-"""Passes the protocol between a host and the server, and notes the version that they speak.
+"""Pass the protocol between a host and the server, and record the version that they use.
 
 Run as `python overheard.py NOTE SERVER`; needs nothing but the standard library.
 """
@@ -14,7 +14,7 @@ SPOKEN = re.compile(rb'"(?:io\.modelcontextprotocol/)?protocolVersion": ?"([\d-]
 
 
 def main() -> int:
-    """Until the server ends; its exit code."""
+    """Pass messages until the server ends, and return its exit code."""
     note, *server = sys.argv[1:]
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -27,7 +27,7 @@ def main() -> int:
 
 def _passed(said: IO[bytes], heard: IO[bytes], note: Path) -> None:
     for line in said:
-        # Of an older handshake the server's answer is the last word.
+        # In an older handshake, the server's answer decides.
         if spoken := SPOKEN.search(line):
             note.write_bytes(spoken[1])
         heard.write(line)

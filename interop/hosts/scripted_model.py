@@ -1,8 +1,8 @@
-"""A model on loopback that asks for one tool at a time: what it is told, a host's real model is.
+"""A model on loopback that calls one tool at a time, in place of a host's real model.
 
-One wire format each is a module beside this: it reads a host's request as a `Turn`, and writes the
-answer. The model is also the proxy of its host: whatever the host would send to other machines
-arrives here, is refused and remembered.
+Each wire format is a module next to this one that parses a host's request as a `Turn` and writes
+the response. The model is also its host's proxy: requests to other machines arrive here, and are
+refused and recorded.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ OK, REFUSED = "200 OK", "502 Bad Gateway"
 
 @dataclass(frozen=True)
 class Order:
-    """A tool that the model asks for; `tool` is the name that the host gave it."""
+    """A tool call for the model to make; `tool` is the host's name for the tool."""
 
     call_id: str
     tool: str
@@ -28,7 +28,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Heard:
-    """What the model gets for a call: the text, and the media types of its pictures."""
+    """What the model receives for a call: the text, and the media types of its images."""
 
     said: Said
     pictures: tuple[str, ...] = ()
@@ -36,8 +36,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class Turn:
-    """A request to the model: the tools that it may use, what it got for its calls, all other text
-    (`prompt`), and of that what came last.
+    """A request to the model: the available tools, the results of its calls, all other text
+    (`prompt`), and the last part of that text.
     """
 
     tools: dict[str, JsonObject]
@@ -47,28 +47,28 @@ class Turn:
 
 
 class Wire(Protocol):
-    """How one service's requests and streamed answers are written."""
+    """How one service writes its requests and streamed responses."""
 
     def turn_of(self, path: str, body: JsonObject) -> Turn | None:
-        """What a request says; None when it is none to the model."""
+        """Parse a request; None if it isn't for the model."""
         ...
 
     def asking(self, order: Order) -> bytes:
-        """The stream in which the model asks for a tool."""
+        """Return the stream in which the model calls a tool."""
         ...
 
     def saying(self, text: str) -> bytes:
-        """The stream in which the model ends its turn."""
+        """Return the stream in which the model ends its turn."""
         ...
 
 
 class HostEndedError(Exception):
-    """The host ended before it had answered."""
+    """The host ended before it answered."""
 
 
 class ScriptedModel:
-    """Serves a host from `async with` on. `turns` are the requests so far, `strangers` the other
-    machines that the host would have spoken to.
+    """Serves a host within `async with`. `turns` are the requests so far, and `strangers` are the
+    other machines that the host tried to reach.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -90,19 +90,19 @@ class ScriptedModel:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The model's URL."""
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def tools(self) -> dict[str, JsonObject]:
-        """The arguments' schema of each tool that was ever offered, by the host's own names."""
+        """The schema of each tool that was ever offered, by the host's names."""
         return {name: schema for turn in self.turns for name, schema in turn.tools.items()}
 
     async def ask(self, tool: str, arguments: JsonObject) -> Heard:
-        """Ask for a tool, by the host's name of it; what the host answers.
+        """Call a tool by the host's name for it, and return what the host answers.
 
         Raises:
-            HostEndedError: it does not any more.
+            HostEndedError: the host has ended.
         """
         if self._ended is not None:
             raise HostEndedError(self._ended)
@@ -117,13 +117,13 @@ class ScriptedModel:
         self._orders.put_nowait(text)
 
     async def next_turn(self) -> Turn:
-        """The next request to the model."""
+        """Wait for the next request to the model."""
         self._turned.clear()
         await self._turned.wait()
         return self.turns[-1]
 
     def host_ended(self, why: str) -> None:
-        """Nobody answers any more."""
+        """Fail all pending calls, because the host has ended."""
         self._ended = why
         for heard in self._waiting.values():
             if not heard.done():
@@ -163,7 +163,7 @@ class ScriptedModel:
 
 
 def events(*datas: JsonObject, named: bool = True) -> bytes:
-    """Server-sent events, named by their type."""
+    """Return server-sent events, each named by its type."""
     texts = [
         (f"event: {d['type']}\n" if named else "") + f"data: {json.dumps(d)}\n\n" for d in datas
     ]
@@ -171,7 +171,7 @@ def events(*datas: JsonObject, named: bool = True) -> bytes:
 
 
 def texts_in(value: Any) -> str:
-    """All texts in a piece of JSON, one a line."""
+    """Return all texts in a piece of JSON, one per line."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -181,7 +181,7 @@ def texts_in(value: Any) -> str:
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
-    """The target and the body of an HTTP/1.1 request."""
+    """Return the target and the body of an HTTP/1.1 request."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     target = head[0].split(" ")[1]
     headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:]}

@@ -1,7 +1,7 @@
-"""LangChain's adapters under a LangGraph agent, whose scripted model asks for one tool at a time.
+"""LangChain's adapters in a LangGraph agent whose scripted model asks for one tool at a time.
 
-Over stdio the adapters start the server anew for each call, as they do unless told otherwise. The
-schemas are converted by LangChain's own packages for the models of Anthropic and Google.
+Over stdio, the adapters start a new server for each call, which is their default. LangChain's own
+packages convert the schemas for Anthropic's and Google's models.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from interop.job import Connection, Job, JsonObject, Said, do_job, outcome, prin
 
 
 class OneTool(BaseChatModel):
-    """Asks for the next tool; the end of the run is up to what it said."""
+    """Requests the next tool, then ends the run."""
 
     next: dict[str, Any] | None = None
 
@@ -43,14 +43,14 @@ class OneTool(BaseChatModel):
 
 
 class LangChain(Connection):
-    """One agent; each call is a run of it."""
+    """One agent; each call is a run of that agent."""
 
     name = "langchain-mcp-adapters, langgraph"
     version = f"{version('langchain-mcp-adapters')}, {version('langgraph')}"
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        # Over HTTP the server keeps no session in which it could ask.
+        # Over HTTP, the server keeps no session in which it could ask.
         self.confirmation = "form" if job.transport == "stdio" else "in chat"
         server = (
             {

@@ -1,4 +1,4 @@
-"""Runs the sample that stands on stdin, with a scripted model in place of the one that it names."""
+"""Run the sample on stdin, with a scripted model instead of the one that it names."""
 
 import sys
 from typing import Any
@@ -12,7 +12,7 @@ CALL = {"name": "list_models", "args": {"modality": "image"}, "id": "call"}
 
 
 class Scripted(BaseChatModel):
-    """Asks for the models, then says what was read."""
+    """Requests the models, then reports what it read."""
 
     def bind_tools(self, tools: Any, **settings: Any) -> "Scripted":
         return self

@@ -1,6 +1,6 @@
 """OpenAI Agents: an agent whose scripted model asks for one tool at a time.
 
-The schemas are converted by the SDK's own rules for the strict mode of OpenAI's models.
+The SDK's own rules convert the schemas for the strict mode of OpenAI's models.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from interop.job import (
 
 
 class OneTool(Model):
-    """Asks for the next tool, and remembers what it said."""
+    """Requests the next tool, and remembers its result."""
 
     def __init__(self) -> None:
         self.offered: dict[str, JsonObject] = {}
@@ -80,14 +80,14 @@ def texts_of(output: str | list[dict[str, Any]]) -> str:
 
 
 class OpenAiAgents(Connection):
-    """One agent; each call is a run of it."""
+    """One agent; each call is a run of that agent."""
 
     name = "openai-agents"
     version = version("openai-agents")
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        # Its own limit for a call, 5 s, is shorter than most waits.
+        # The default limit for a call, 5 s, is shorter than most waits.
         patience = {"client_session_timeout_seconds": ONE_CALL_SECONDS}
         command = {"command": job.command[0], "args": job.command[1:], "env": job.environment}
         self.server = (
@@ -108,7 +108,7 @@ class OpenAiAgents(Connection):
             name=tool, arguments=json.dumps(arguments), call_id="call", type="function_call"
         )
         await self.run()
-        # It tells its model of an error in words only, and so does the server.
+        # It reports errors to its model only as text, and so does the server.
         return Said(self.model.read, is_error=bool(REFUSED.match(self.model.read)))
 
     async def run(self) -> None:
@@ -125,7 +125,7 @@ class OpenAiAgents(Connection):
         return (await self.server.get_prompt(name, arguments)).messages[0].content.text
 
     async def openai_strict(self) -> None:
-        """Strict where the tool can be; what a call leaves open stays as it was."""
+        """Use strict mode where the tool allows it; leave open arguments unchanged."""
         before = await self.tools()
         converted = {
             tool.name: MCPUtil.to_function_tool(tool, self.server, convert_schemas_to_strict=True)

@@ -1,4 +1,4 @@
-"""Runs the sample that stands on stdin, with a scripted model in place of the one that it names."""
+"""Run the sample on stdin, with a scripted model instead of the one that it names."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ CALL = ResponseFunctionToolCall(
 
 
 class Scripted(Model):
-    """Asks for the models, then says what was read."""
+    """Requests the models, then reports what it read."""
 
     async def get_response(
         self, system_instructions: Any, input: Any, *rest: Any, **more: Any

@@ -1,6 +1,6 @@
 """Pydantic AI: an agent whose scripted model asks for one tool at a time.
 
-The schemas are converted by the profiles that it keeps for the models of OpenAI and Google.
+Its profiles for OpenAI's and Google's models convert the schemas.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from interop.job import Connection, Job, JsonObject, Said, do_job, outcome, prin
 
 
 class PydanticAi(Connection):
-    """One agent; each call is a run of it."""
+    """One agent; each call is a run of that agent."""
 
     name = "pydantic-ai"
     version = version("pydantic-ai-slim")
@@ -52,7 +52,7 @@ class PydanticAi(Connection):
         self.agent = Agent(FunctionModel(self.model), toolsets=[self.toolset])
 
     def model(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        """Ask for the next tool, and read what it said."""
+        """Request the next tool, and read its result."""
         self.offered = {tool.name: tool.parameters_json_schema for tool in info.function_tools}
         wanted = (RetryPromptPart, ToolReturnPart)
         self.read = [part for part in messages[-1].parts if isinstance(part, wanted)]
@@ -97,7 +97,7 @@ class PydanticAi(Connection):
         return ElicitResult(action="decline")
 
     async def openai_strict(self) -> None:
-        """As it does by itself, and strict wherever a tool can be."""
+        """Convert by default, and strictly where a tool allows it."""
         tools = await self.tools()
         check_conversion(tools, lambda _, schema: OpenAIJsonSchemaTransformer(schema).walk())
         closed = {name: schema for name, schema in tools.items() if name not in OPEN_TOOLS}

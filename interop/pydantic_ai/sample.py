@@ -1,4 +1,4 @@
-"""Runs the sample that stands on stdin, with a scripted model in place of the one that it names."""
+"""Run the sample on stdin, with a scripted model instead of the one that it names."""
 
 import sys
 
@@ -14,7 +14,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 
 def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Ask for the models, then say what was read."""
+    """Request the models, then report what it read."""
     for part in messages[-1].parts:
         if isinstance(part, ToolReturnPart):
             return ModelResponse(parts=[TextPart(part.model_response_str())])

@@ -1,4 +1,4 @@
-"""The official Python client before 2.0, which speaks the protocol of 2025."""
+"""The official Python client before 2.0, which uses the protocol of 2025."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -14,14 +14,14 @@ from interop.job import Connection, Job, JsonObject, Said, do_job, print_report,
 
 
 class PythonSdk(Connection):
-    """One session, tools called directly."""
+    """One session that calls tools directly."""
 
     name = "mcp (Python)"
     version = version("mcp")
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        # Over HTTP the server keeps no session in which it could ask.
+        # Over HTTP, the server keeps no session in which it could ask.
         self.confirmation = "form" if job.transport == "stdio" else "in chat"
 
     async def connect(self, job: Job, stack: AsyncExitStack) -> None:

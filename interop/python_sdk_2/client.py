@@ -14,14 +14,14 @@ MODES = {"modern": "2026-07-28", "legacy": "legacy"}
 
 
 class PythonSdk(Connection):
-    """One session, tools called directly."""
+    """One session that calls tools directly."""
 
     name = "mcp (Python)"
     version = version("mcp")
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        # Over HTTP the server keeps no session of an older client in which it could ask.
+        # Over HTTP, the server keeps no session in which it could ask an older client.
         if (job.transport, job.era) != ("http", "legacy"):
             self.confirmation = "form"
 

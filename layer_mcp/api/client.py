@@ -2,24 +2,26 @@
 
 async with LayerClient.from_env() as layer:
     started = await layer.execute_inference(InferenceRequest(model_id=..., prompt="a potion"))
-    run = await layer.wait(started.inference_id, timeout_seconds=300)
+    run = await layer.wait(started.inference_id)
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 import anyio
 from anyio import to_thread
 
+from ..arguments import check_type, parse_arguments
 from ..credentials import TokenSource, token_source
 from ..errors import LayerError
 from ..files.folders import PrivateFolders
-from ..files.media_files import MEGABYTE, LocalFile, open_media_file
-from ..files.paths import Folders, resolve_parent
+from ..files.local_files import MEGABYTE, LocalFile, open_media_file
+from ..files.paths import Folders, path_of, resolve_parent
+from ..schema import portable_schema
 from ..settings import DEFAULT_API_URL, Settings, normal_api_url, refuse_paid_sandbox
 from ..text.plain_text import one_line
 from ..text.plain_text import quote as quote_name
@@ -30,14 +32,18 @@ from .models import (
     InferenceRequest,
     ModelAnswer,
     ModelDetail,
+    ModelFilters,
     ModelList,
     ModelQuery,
+    ModelSummary,
+    Pages,
     PriceEstimate,
     StartedInference,
     StartedWorkflowRun,
     UploadUrl,
     UploadUrlRequest,
     Workflow,
+    WorkflowFilters,
     WorkflowList,
     WorkflowPriceEstimate,
     WorkflowQuery,
@@ -46,11 +52,11 @@ from .models import (
     Workspace,
     WorkspaceList,
 )
-from .polling import OnProgress, RunT, wait_for_end
+from .polling import LONGEST_WAIT_SECONDS, OnProgress, RunT, wait_for_end
 from .retry import BeforeSending, Limits
 
 if TYPE_CHECKING:
-    from .download import Downloaded
+    from .download import Downloaded, OnVersion, Version
     from .download import OnBytes as OnReceivedBytes
     from .file_transport import FileTransport
     from .http import Connection
@@ -67,13 +73,18 @@ REFERENCE_FIELDS = frozenset({"guidance_files", "mask"})
 FIELDS_WITHOUT_PRICE = frozenset({"seed", "session_name"})
 
 PageT = TypeVar("PageT", WorkspaceList, WorkflowList)
+QueryT = TypeVar("QueryT", ModelQuery, WorkflowQuery)
 
 
 class LayerClient:
     """Layer's API for one account: one connection pool, one token.
 
-    Methods raise `LayerError`. A method that takes `workspace` accepts an id, slug or name; without
-    it, the client's workspace is used, or the only one of the account.
+    Use it with `async with`, or call `aclose` at the end. Every method raises `LayerError`. A
+    method that takes `workspace` accepts an ID, slug or name; without it, the client's workspace is
+    used, or the only one of the account.
+
+    Raises:
+        SettingsError: `api_url` isn't an https URL.
     """
 
     def __init__(
@@ -87,7 +98,6 @@ class LayerClient:
         max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES,
         max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         trace_prompts: bool = False,
-        private_folders: Callable[[], PrivateFolders] = PrivateFolders,
     ) -> None:
         self._token = token
         self._workspace = workspace
@@ -96,7 +106,7 @@ class LayerClient:
         self._trace_prompts = trace_prompts
         self._host_rules = host_rules(self._api_url, media_hosts)
         self._max_upload_bytes = max_upload_bytes
-        self._private_folders = private_folders
+        self._private_folders: Callable[[], PrivateFolders] = PrivateFolders
         self._max_download_bytes = max_download_bytes
         self._connection: Connection | None = None
         self._file_transport: FileTransport | None = None
@@ -108,7 +118,7 @@ class LayerClient:
         """Create a client with the environment's settings, and the stored token if none is set.
 
         Raises:
-            SettingsError: a setting that cannot be used.
+            SettingsError: a setting is invalid.
         """
         return cls.from_settings(Settings.from_env())
 
@@ -117,10 +127,10 @@ class LayerClient:
         """Create a client with the given settings; the system's keyring provides a missing token.
 
         Raises:
-            SettingsError: the sandbox is wanted, but the URL is not that of a sandbox.
+            SettingsError: a sandbox is required, but the URL isn't one.
         """
         refuse_paid_sandbox(settings)
-        return cls(
+        client = cls(
             token or token_source(settings),
             workspace=settings.workspace,
             api_url=settings.api_url,
@@ -128,8 +138,9 @@ class LayerClient:
             max_upload_bytes=settings.max_upload_mb * MEGABYTE,
             max_download_bytes=settings.max_download_mb * MEGABYTE,
             trace_prompts=settings.trace_prompts,
-            private_folders=Folders.pin(settings).private,
         )
+        client._private_folders = Folders.pin(settings).private
+        return client
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,10 +151,17 @@ class LayerClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-        if self._file_transport is not None:
-            await self._file_transport.close()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections. A later call opens new ones."""
+        connection, self._connection = self._connection, None
+        file_transport, self._file_transport = self._file_transport, None
+        self._uploader = None
+        if connection is not None:
+            await connection.close()
+        if file_transport is not None:
+            await file_transport.close()
 
     async def list_workspaces(self) -> list[Workspace]:
         """List all workspaces of the account, most recently active first (GET workspaces)."""
@@ -157,12 +175,25 @@ class LayerClient:
         """Get a workspace with its balance (GET workspaces/{id})."""
         return await self._http.ask(Workspace, await self._path(workspace))
 
-    async def list_models(
-        self, query: ModelQuery | None = None, *, workspace: str | None = None
-    ) -> ModelList:
-        """Get one page of the models of a workspace (GET models)."""
-        path = await self._path(workspace, "models")
-        return await self._http.ask(ModelList, path, params=(query or ModelQuery()).params())
+    def list_models(
+        self,
+        query: ModelQuery | None = None,
+        *,
+        workspace: str | None = None,
+        **filters: Unpack[ModelFilters],
+    ) -> Pages[ModelList, ModelSummary]:
+        """List the models of a workspace that match the filters (GET models).
+
+        `await` reads one page, and `async for` every model. Pass filters as keywords or as a
+        `query`.
+        """
+        chosen = _with_filters(ModelQuery, query, filters)
+
+        async def read(cursor: str | None) -> ModelList:
+            path = await self._path(workspace, "models")
+            return await self._http.ask(ModelList, path, params=_page_params(chosen, cursor))
+
+        return Pages(read, lambda page: page.models, chosen.cursor)
 
     async def get_model(self, model_id: str, *, workspace: str | None = None) -> ModelDetail:
         """Get a model with its capabilities (GET models/{id})."""
@@ -174,9 +205,10 @@ class LayerClient:
     ) -> PriceEstimate:
         """Get the price of a run with its references and mask (POST inferences/estimate).
 
-        The published contract does not name references and mask. If Layer refuses them, this asks
-        for the price without them, and `references_refused` is what Layer said.
+        The published contract doesn't include references and masks. If Layer refuses them, this
+        requests the price without them, and `references_refused` holds Layer's message.
         """
+        check_type(request, InferenceRequest, "request")
         path = await self._path(workspace, "inferences", "estimate")
         body = _without(request.body(), FIELDS_WITHOUT_PRICE)
         has_references = bool(request.guidance_files or request.mask)
@@ -202,13 +234,14 @@ class LayerClient:
     ) -> StartedInference:
         """Start a run, which is charged (POST inferences).
 
-        The request is sent again only when Layer surely did not accept it. `before_sending` is
-        called right before each try; raise a LayerError in it to send nothing.
+        The request is retried only if Layer definitely didn't accept it. `before_sending` is called
+        right before each attempt; raise a LayerError in it to send nothing.
 
         Raises:
-            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
+            LayerError: OUTCOME_UNKNOWN, if the request was sent but it's unknown whether the run
                 exists.
         """
+        check_type(request, InferenceRequest, "request")
         path = await self._path(workspace, "inferences")
         return await self._http.submit(
             StartedInference,
@@ -219,7 +252,7 @@ class LayerClient:
         )
 
     async def get_inference(self, inference_id: str, *, workspace: str | None = None) -> Inference:
-        """Get the state of a run (GET inferences/{id}); retried after a transport fault."""
+        """Get the state of a run (GET inferences/{id}); retry after a transport fault."""
         with _naming(inference_id=inference_id):
             path = await self._path(workspace, "inferences", inference_id)
             return await self._http.ask(Inference, path)
@@ -227,42 +260,52 @@ class LayerClient:
     async def wait(
         self,
         inference_id: str,
-        timeout_seconds: float,
+        timeout_seconds: float = LONGEST_WAIT_SECONDS,
         *,
         workspace: str | None = None,
         known: Inference | None = None,
         on_progress: OnProgress[Inference] | None = None,
     ) -> Inference:
-        """Wait until the run has ended or the time is up, and return its last state.
+        """Wait until the run has ended or time runs out, and return its last state.
 
         Polls no more often than Layer asks, starts no poll after the deadline, and ignores
-        transient faults until then. A `known` state delays the first poll by one interval;
-        `on_progress` is called with each new state and the seconds waited. With a timeout of 0
+        transient faults until then. A `known` state delays the first poll by one interval.
+        `on_progress` is called with each new state and the seconds waited. With a timeout of 0,
         this is `get_inference`.
 
         Raises:
-            LayerError: with `inference_id`, when waiting cannot help or no state arrived in time.
+            LayerError: with `inference_id`, if waiting can't help or no state arrived in time.
         """
+        check_type(timeout_seconds, (int, float), "timeout_seconds")
         if timeout_seconds <= 0:
             return known or await self.get_inference(inference_id, workspace=workspace)
         with _naming(inference_id=inference_id):
             path = await self._path(workspace, "inferences", inference_id)
             return await self._wait(Inference, path, timeout_seconds, known, on_progress)
 
-    async def list_workflows(
-        self, query: WorkflowQuery | None = None, *, workspace: str | None = None
-    ) -> WorkflowList:
-        """Get one page of the published workflows of a workspace (GET workflows)."""
-        path = await self._path(workspace, "workflows")
-        params = (query or WorkflowQuery()).params()
-        return await self._http.ask(WorkflowList, path, params=params)
+    def list_workflows(
+        self,
+        query: WorkflowQuery | None = None,
+        *,
+        workspace: str | None = None,
+        **filters: Unpack[WorkflowFilters],
+    ) -> Pages[WorkflowList, Workflow]:
+        """List the published workflows of a workspace (GET workflows); works like `list_models`."""
+        chosen = _with_filters(WorkflowQuery, query, filters)
+
+        async def read(cursor: str | None) -> WorkflowList:
+            path = await self._path(workspace, "workflows")
+            return await self._http.ask(WorkflowList, path, params=_page_params(chosen, cursor))
+
+        return Pages(read, lambda page: page.workflows, chosen.cursor)
 
     async def find_workflow(self, workflow_id: str, *, workspace: str | None = None) -> Workflow:
-        """Find a workflow by its id in the list; Layer has no call for a single one.
+        """Find a workflow by its ID in the list; Layer has no operation for a single one.
 
         Raises:
             LayerError: WORKFLOW_NOT_FOUND.
         """
+        check_type(workflow_id, str, "workflow_id")
         path = await self._path(workspace, "workflows")
         async for page in self._pages(WorkflowList, path):
             for workflow in page.workflows:
@@ -288,12 +331,13 @@ class LayerClient:
     ) -> StartedWorkflowRun:
         """Start a workflow run, which is charged (POST workflows/{id}/runs).
 
-        Sent like `execute_inference`.
+        Retries and `before_sending` work as in `execute_inference`.
 
         Raises:
-            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
+            LayerError: OUTCOME_UNKNOWN, if the request was sent but it's unknown whether the run
                 exists.
         """
+        check_type(request, WorkflowRunRequest, "request")
         path = await self._path(workspace, "workflows", workflow_id, "runs")
         body = request.model_dump(mode="json", exclude_none=True)
         return await self._http.submit(
@@ -312,17 +356,18 @@ class LayerClient:
         self,
         workflow_id: str,
         run_id: str,
-        timeout_seconds: float,
+        timeout_seconds: float = LONGEST_WAIT_SECONDS,
         *,
         workspace: str | None = None,
         known: WorkflowRun | None = None,
         on_progress: OnProgress[WorkflowRun] | None = None,
     ) -> WorkflowRun:
-        """Wait until a workflow run has ended or the time is up, like `wait`.
+        """Wait until a workflow run has ended or time runs out, like `wait`.
 
         Raises:
-            LayerError: with `run_id`, when waiting cannot help or no state arrived in time.
+            LayerError: with `run_id`, if waiting can't help or no state arrived in time.
         """
+        check_type(timeout_seconds, (int, float), "timeout_seconds")
         if timeout_seconds <= 0:
             return known or await self.get_workflow_run(workflow_id, run_id, workspace=workspace)
         with _naming(run_id=run_id):
@@ -333,32 +378,33 @@ class LayerClient:
         self, request: UploadUrlRequest, *, workspace: str | None = None
     ) -> UploadUrl:
         """Get a signed URL for a file's bytes, valid for minutes (POST files/upload-url)."""
+        check_type(request, UploadUrlRequest, "request")
         path = await self._path(workspace, "files", "upload-url")
         body = request.model_dump(mode="json", exclude_none=True)
         return await self._http.ask(UploadUrl, path, method="POST", json=body)
 
     async def upload_file(
         self,
-        file: LocalFile | Path,
+        file: "str | PathLike[str] | LocalFile",
         *,
         workspace: str | None = None,
         on_bytes: "OnBytes | None" = None,
     ) -> str:
         """Upload a media file and return its file_id.
 
-        A broken transfer is resumed from what arrived, also by a later call with the same file.
-        The token is sent to the API host only.
+        An interrupted transfer resumes where it stopped, even in a later call with the same file.
+        The token is sent only to the API host.
 
         Raises:
-            LayerError: what is wrong with the file (see `open_media_file`), HOST_NOT_ALLOWED,
+            LayerError: an error for the file (see `open_media_file`), HOST_NOT_ALLOWED,
                 UPLOAD_FAILED, UPLOAD_REFUSED or UPLOAD_EXPIRED.
         """
         from .upload import Uploader  # noqa: PLC0415
 
         with ExitStack() as stack:
-            if isinstance(file, Path):
+            if not isinstance(file, LocalFile):
                 media = open_media_file(
-                    resolve_parent(file),
+                    resolve_parent(path_of(file)),
                     max_bytes=self._max_upload_bytes,
                     private=self._private_folders(),
                 )
@@ -374,28 +420,44 @@ class LayerClient:
         *,
         max_bytes: int | None = None,
         on_bytes: "OnReceivedBytes | None" = None,
+        version: "Version | None" = None,
+        on_version: "OnVersion | None" = None,
     ) -> "Downloaded":
-        """Write an output to `sink`, an empty file; a few at a time, each within the size limit.
+        """Write an output to `sink`. A few downloads run at the same time, each within the size
+        limit.
 
-        No credentials are sent. Only Layer's media host, the API's host and `media_hosts` serve.
+        No credentials are sent. Only Layer's media host, the API's host, and `media_hosts` are
+        allowed. With `version`, `sink` holds the start of that version of the file from an earlier
+        call, and only the rest is downloaded. `on_version` receives the value to pass then.
 
         Raises:
             LayerError: HOST_NOT_ALLOWED, DOWNLOAD_FAILED, OUTPUT_GONE or OUTPUT_TOO_LARGE.
-            OSError: the sink cannot be written.
+            OSError: the sink can't be written.
         """
         from .download import download  # noqa: PLC0415
 
-        async with self._files.slots:
-            limit_bytes = self._max_download_bytes if max_bytes is None else max_bytes
-            return await download(self._files, url, sink, max_bytes=limit_bytes, on_bytes=on_bytes)
+        check_type(url, str, "url")
+
+        async with self._files.download_slots:
+            return await download(
+                self._files,
+                url,
+                sink,
+                max_bytes=self._max_download_bytes if max_bytes is None else max_bytes,
+                on_bytes=on_bytes,
+                version=version,
+                on_version=on_version,
+            )
 
     async def workspace_id(self, workspace: str | None = None) -> str:
-        """Return the id of a workspace given by id, slug or name; a look-up is kept for a minute.
+        """Return the ID of a workspace given by ID, slug, or name; cache a lookup for a minute.
 
         Raises:
-            LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the account's workspaces.
+            LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, listing the account's workspaces.
         """
         wanted = workspace or self._workspace
+        if wanted is not None:
+            check_type(wanted, str, "workspace")
         if wanted and is_uuid(wanted):
             return wanted.lower()
         found, until = self._found_workspaces.get(wanted, ("", 0.0))
@@ -421,7 +483,7 @@ class LayerClient:
         )
 
     async def _pages(self, model: type[PageT], path: str) -> AsyncGenerator[PageT]:
-        """Yield the pages of a list, within the time for a look-up."""
+        """Yield the pages of a list, within the time limit for a lookup."""
         deadline = anyio.current_time() + LOOKUP_SECONDS
         cursor: str | None = None
         for _ in range(MAX_PAGES):
@@ -438,6 +500,8 @@ class LayerClient:
             cursor = page.next_cursor
 
     async def _path(self, workspace: str | None, *parts: str) -> str:
+        for part in parts:
+            check_type(part, str, "An ID")
         workspace_id = await self.workspace_id(workspace)
         return "/".join(["v1/workspaces", workspace_id, *(quote(part, safe="") for part in parts)])
 
@@ -447,7 +511,8 @@ class LayerClient:
     @property
     def _http(self) -> "Connection":
         if self._connection is None:
-            # Only a call needs httpx: a server that lists its tools starts without it.
+            # Imported here because only calls need httpx; a server that lists its tools starts
+            # without it.
             from .http import Connection  # noqa: PLC0415
 
             self._connection = Connection(
@@ -464,11 +529,31 @@ class LayerClient:
         return self._file_transport
 
 
-def choose_workspace(wanted: str | None, workspaces: Sequence[Workspace]) -> Workspace:
-    """Return the workspace whose id, slug or name is `wanted`; without one, the only workspace.
+def _with_filters(
+    model: type[QueryT], query: QueryT | None, filters: ModelFilters | WorkflowFilters
+) -> QueryT:
+    """Return a query with these filters.
 
     Raises:
-        LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, with the account's workspaces.
+        LayerError: INVALID_ARGUMENTS.
+    """
+    if query is not None:
+        check_type(query, model, "query")
+    if not filters:
+        return query or model()
+    given = query.model_dump(exclude_unset=True) if query else {}
+    return parse_arguments(model, portable_schema(model), {**given, **filters})
+
+
+def _page_params(query: ModelQuery | WorkflowQuery, cursor: str | None) -> dict[str, str]:
+    return query.params() | ({"cursor": cursor} if cursor else {})
+
+
+def choose_workspace(wanted: str | None, workspaces: Sequence[Workspace]) -> Workspace:
+    """Return the workspace whose ID, slug, or name is `wanted`; if it's None, the only workspace.
+
+    Raises:
+        LayerError: WORKSPACE_NOT_FOUND or WORKSPACE_REQUIRED, listing the account's workspaces.
     """
     if wanted is None:
         if len(workspaces) == 1:
@@ -506,7 +591,7 @@ def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
 
 @contextmanager
 def _naming(*, inference_id: str | None = None, run_id: str | None = None) -> Generator[None]:
-    """Add the run's id to every failure in the block."""
+    """Add the run's ID to every error raised in the block."""
     try:
         yield
     except LayerError as error:

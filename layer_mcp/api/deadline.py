@@ -1,4 +1,4 @@
-"""A limit of time for an exchange that a pause of the process doesn't use up."""
+"""A time limit for an exchange that isn't used up while the process is paused."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,11 +11,10 @@ ResultT = TypeVar("ResultT")
 
 
 async def run_within(seconds: float, work: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
-    """Return what `work` returns, or None if it takes longer; `work` raises nothing.
+    """Return what `work` returns, or None if it takes longer; `work` must not raise.
 
-    A process can be stopped, or its machine frozen, while an answer arrives. An ordinary timer is
-    overdue then, and fires before the answer is read. Here only the time counts in which the
-    process runs.
+    If a process is stopped or its machine suspended while a response arrives, an ordinary timer is
+    overdue and fires before the response is read. Here, only the time that the process runs counts.
     """
     result: ResultT | None = None
     async with anyio.create_task_group() as tasks:

@@ -1,13 +1,14 @@
-"""The types of the models' fields: strict ones for requests, lenient ones for responses.
+"""Field types of the models: strict for requests, lenient for responses.
 
-Requests are strict: an unknown name is refused here, because Layer ignores it and charges for the
-run all the same. Responses are lenient: an answer to a paid call must not be lost to a new field.
+Requests reject unknown names, because Layer would ignore them and still charge for the run.
+Responses accept new fields, because the response to a paid call must not be lost.
 
-Models are built at their first use: a server that lists its tools needs few of them.
+Models are built when they're first used: a server that lists its tools needs few of them.
 """
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, cast
 
 from pydantic import (
@@ -35,7 +36,7 @@ MAX_TEXT_LENGTH = 10_000
 
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
-# What schemas say of an id: each tool names several, and the exact rule is long.
+# Schemas describe an ID briefly, because each tool has several.
 ROUGH_UUID_PATTERN = r"^[0-9a-fA-F-]{36}$"
 
 
@@ -63,7 +64,7 @@ NoFlag = BeforeValidator(_no_flag)
 
 
 def _at_most(limit: float) -> AfterValidator:
-    """Return a validator for a limit that schemas need not name: nothing honest comes near it."""
+    """Return a validator for a limit that is too high to mention in schemas."""
 
     def check(value: float) -> float:
         if abs(value) > limit:
@@ -73,11 +74,11 @@ def _at_most(limit: float) -> AfterValidator:
     return AfterValidator(check)
 
 
-# Sums and products of numbers within these limits stay finite.
+# Sums and products of numbers below these limits stay finite.
 Bounded = _at_most(MAX_NUMBER)
 BoundedInteger = _at_most(MAX_INTEGER)
 
-# The limits stand before NoFlag: only so do they reach the JSON schema.
+# The limits must come before NoFlag, or they don't reach the JSON schema.
 Integer = Annotated[int, NoFlag, BoundedInteger]
 PositiveInteger = Annotated[int, Field(gt=0), NoFlag, BoundedInteger]
 NonNegativeInteger = Annotated[int, Field(ge=0), NoFlag, BoundedInteger]
@@ -93,13 +94,13 @@ TypeName = Annotated[str, StringConstraints(min_length=1), AfterValidator(str.lo
 
 
 class Request(BaseModel):
-    """A request to Layer. Unknown names are refused."""
+    """A request to Layer. Unknown names are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether the text is a UUID, the form of all of Layer's ids."""
+    """Return whether the text is a UUID, the form of all of Layer's IDs."""
     return re.fullmatch(UUID_PATTERN, text) is not None
 
 
@@ -111,18 +112,18 @@ def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> ob
 
 
 def list_of_objects(value: object) -> list[object]:
-    """Return the objects of a list; a value that is not a list counts as an empty one."""
+    """Return the objects in a list, or [] if the value isn't a list."""
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [item for item in items if isinstance(item, dict)]
 
 
 def objects_of_a_list(value: object) -> object:
-    """Return a list with its objects only; any other value unchanged."""
+    """Return a list with only its objects, or any other value unchanged."""
     return list_of_objects(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def objects_with(*names: str) -> Callable[[object], object]:
-    """Return a validator that keeps the objects of a list with text under one of these names."""
+    """Return a validator that keeps the objects in a list that have text in one of these fields."""
 
     def keep(value: object) -> object:
         if not isinstance(value, list):
@@ -141,15 +142,24 @@ def _cut_name(text: str) -> str:
     return one_line(text, MAX_NAME_LENGTH)
 
 
+def _in_utc(when: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is in UTC already."""
+    try:
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("no time in UTC") from None
+
+
 Lenient = WrapValidator(_none_if_invalid)
 
-# A long name or text of Layer's is cut. A part of an id or a URL is of no use: such is absent.
+# Long names and texts from Layer are shortened. A shortened ID or URL is useless, so it's dropped.
 Name = Annotated[str, AfterValidator(_cut_name)]
-# A whole list must not be lost to one odd row.
+# One invalid row must not lose the whole list.
 ListedId = Name
 RunId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 OptionalName = Annotated[Name | None, Lenient]
 OptionalText = Annotated[Annotated[str, AfterValidator(_cut)] | None, Lenient]
+OptionalTime = Annotated[Annotated[datetime, AfterValidator(_in_utc)] | None, Lenient]
 OptionalId = Annotated[Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None, Lenient]
 OptionalCursor = Annotated[
     Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH)] | None, Lenient
@@ -168,6 +178,6 @@ OptionalDuration = Annotated[NonNegativeNumber | None, Lenient]
 
 
 class Response(BaseModel):
-    """A response of Layer's. Unknown fields are ignored; a malformed optional one is absent."""
+    """A response from Layer. Unknown fields are ignored, and malformed optional ones dropped."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)

@@ -1,4 +1,4 @@
-"""Requests to the hosts of files: checked addresses, and no token, cookies or credentials.
+"""Requests to file hosts, with checked addresses and without the token, cookies, or credentials.
 
 This module imports httpx, so import it at the first transfer.
 """
@@ -9,58 +9,55 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import SplitResult
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
 
 from ..errors import LayerError
-from ..network import (
-    LOOPBACK_HOSTS,
-    describe_unusable_settings,
-    is_untrusted_certificate,
-    tls_context,
-)
+from ..network import NetworkSettingsError, find_proxy, is_untrusted_certificate, tls_context
 from ..text.foreign_json import clean_text
 from ..text.redact import Redactor
 from ..version import __version__
 from .host_rules import LAYERS_ADDRESS, PORTS, HostRules, may_connect
 from .tracing import file_span
 
-MAX_PARALLEL_FILES = 4
+MAX_PARALLEL_UPLOADS = 4
+# Large downloads in the background must leave room for small pictures.
+MAX_PARALLEL_DOWNLOADS = 8
 CONNECT_SECONDS = 5
 STALL_SECONDS = 30
 
-UNREADABLE = "The file's address cannot be read. Nothing was sent there."
-UNTRUSTED = "The certificate of the file's host is not trusted on this machine."
-PRIVATE = "The file's host is an address of a private network. Nothing was sent there."
+UNREADABLE = "The file's URL is invalid. Nothing was sent to it."
+UNTRUSTED = "This machine doesn't trust the certificate of the file's host."
+PRIVATE = "The file's host is on a private network. Nothing was sent to it."
 
 
 @dataclass(frozen=True)
 class Route:
-    """How to reach a host: at a checked numeric address, or through a proxy that resolves it."""
+    """A route to a host: a checked numeric address, or a proxy that resolves the name."""
 
     url: httpx.URL
     proxy: str | None = None
 
 
 class FileTransport:
-    """Connections to storage and media hosts, with a slot for each file that is transferred.
+    """Connections to storage and media hosts, with a slot for each transfer.
 
-    The name is resolved here and the connection goes to the very address that was checked, so that
-    a second answer of the name service cannot lead elsewhere.
+    The name is resolved here, and the connection uses the address that was checked. A second DNS
+    answer can't redirect it.
     """
 
     def __init__(self, rules: HostRules, redactor: Callable[[], Redactor] = Redactor) -> None:
         self.rules = rules
         self._redactor = redactor
-        self.slots = anyio.Semaphore(MAX_PARALLEL_FILES)
-        # One for each host: a connection must not serve another name of the same address, whose
+        self.upload_slots = anyio.Semaphore(MAX_PARALLEL_UPLOADS)
+        self.download_slots = anyio.Semaphore(MAX_PARALLEL_DOWNLOADS)
+        # One per host: a connection must not be reused for another name at the same address, whose
         # certificate was not checked.
-        self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, str, str | None], httpx.AsyncClient] = {}
 
     def clean(self, text: str) -> str:
-        """Return what a host said without the token and unsafe characters."""
+        """Return text from a host without the token and unsafe characters."""
         return clean_text(text, self._redactor())
 
     async def close(self) -> None:
@@ -78,9 +75,9 @@ class FileTransport:
         headers: dict[str, str] | None = None,
         content: AsyncIterator[bytes] | bytes | None = None,
     ) -> AsyncGenerator[httpx.Response]:
-        """Send one request and open its answer, without reading the body or following a redirect.
+        """Send one request and open the response, without reading the body or following redirects.
 
-        `address` comes from `host_rules`. Raises `httpx.TransportError` when no answer comes.
+        `address` comes from `host_rules`. Raises `httpx.TransportError` if there is no response.
 
         Raises:
             LayerError: HOST_NOT_ALLOWED, before anything is sent.
@@ -103,7 +100,7 @@ class FileTransport:
         host = address.hostname or ""
         failure: httpx.TransportError | None = None
         for route in await self._find_routes(address):
-            client = self._client_for(host, route.proxy)
+            client = self._client_for(address.scheme, host, route.proxy)
             request = client.build_request(
                 method,
                 route.url,
@@ -120,10 +117,10 @@ class FileTransport:
         raise failure or httpx.ConnectError(f"{host} has no address.")
 
     async def _find_routes(self, address: SplitResult) -> list[Route]:
-        """Return the routes to a host; all of its numeric addresses must be allowed."""
+        """Return the routes to a host, whose numeric addresses must all be allowed."""
         host, port = address.hostname or "", address.port or PORTS[address.scheme]
         url = _parse_url(address)
-        proxy = None if host in LOOPBACK_HOSTS else _find_proxy(address.scheme, host)
+        proxy = _find_proxy(address)
         numbers = await (_resolve(host, port) if proxy is None else _resolve_number(host, port))
         if not all(may_connect(number, self.rules) for number in numbers):
             raise LayerError("HOST_NOT_ALLOWED", PRIVATE, next_step=LAYERS_ADDRESS)
@@ -131,25 +128,25 @@ class FileTransport:
             return [Route(url, proxy)]
         return [Route(url.copy_with(host=number)) for number in numbers]
 
-    def _client_for(self, host: str, proxy: str | None) -> httpx.AsyncClient:
-        key = (host, proxy)
+    def _client_for(self, scheme: str, host: str, proxy: str | None) -> httpx.AsyncClient:
+        key = (scheme, host, proxy)
         if key not in self._clients:
-            try:
-                self._clients[key] = _open_client(proxy)
-            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
-            except Exception:
-                raise LayerError("NETWORK_SETTINGS", describe_unusable_settings()) from None
+            self._clients[key] = _open_client(scheme, proxy)
         return self._clients[key]
 
 
-def _open_client(proxy: str | None) -> httpx.AsyncClient:
+def _open_client(scheme: str, proxy: str | None) -> httpx.AsyncClient:
+    try:
+        verify = tls_context() if scheme == "https" else False
+    except NetworkSettingsError as error:
+        raise LayerError("NETWORK_SETTINGS", f"{error}") from None
     return httpx.AsyncClient(
         headers={"User-Agent": f"layer-mcp/{__version__}", "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
         trust_env=False,
         proxy=proxy,
-        verify=tls_context(),
+        verify=verify,
         timeout=httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS),
     )
 
@@ -170,14 +167,16 @@ async def _resolve(host: str, port: int, flags: int = 0) -> list[str]:
 
 
 async def _resolve_number(host: str, port: int) -> list[str]:
-    """Return the address that a host spells as a number, in any notation; none for a name."""
+    """Return the address of a host written as a number in any notation, or [] for a name."""
     try:
         return await _resolve(host, port, socket.AI_NUMERICHOST)
     except httpx.ConnectError:
         return []
 
 
-def _find_proxy(scheme: str, host: str) -> str | None:
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return proxy if proxy and not proxy_bypass(host) else None
+def _find_proxy(address: SplitResult) -> str | None:
+    try:
+        proxy = find_proxy(address.geturl())
+    except NetworkSettingsError as error:
+        raise LayerError("NETWORK_SETTINGS", f"{error}") from None
+    return proxy.url if proxy else None

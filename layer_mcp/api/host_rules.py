@@ -1,7 +1,7 @@
-"""The hosts that files may come from and go to: pure rules.
+"""Pure rules for the hosts that files may come from and go to.
 
-Layer's answers name the URLs of files. A wrong or forged answer must not make this client reach
-other machines of the network, or send anything that is not the file.
+Layer's responses contain the URLs of files. A wrong or forged response must not make this client
+connect to other machines on the network, or send anything but the file.
 """
 
 from collections.abc import Iterable
@@ -18,18 +18,18 @@ PORTS = {"https": 443, "http": 80}
 IPV4_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b::/96"))
 # Private too, though not every Python knows: site-local (RFC 3879), local translation (RFC 8215).
 PRIVATE = (IPv6Network("fec0::/10"), IPv6Network("64:ff9b:1::/48"))
-# Not private by the registry, and yet services of a cloud's internal network.
+# Not registered as private, but used inside cloud networks.
 SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
 MAX_SHOWN_HOST = 80
-LAYERS_ADDRESS = "Call again later; if it stays so, ask Layer's support: the address is Layer's."
+LAYERS_ADDRESS = "Call again later; if it keeps failing, contact Layer support."
 
 
 @dataclass(frozen=True)
 class HostRules:
-    """The hosts of outputs, and whether this machine may be one of them.
+    """The allowed hosts of outputs, and whether this machine is one of them.
 
-    `loopback` is for an API on this machine, such as the sandbox: only then may files come from
-    this machine, and over plain http.
+    `loopback` is for an API on this machine, such as the sandbox. Only then may files come from
+    this machine, and over plain HTTP.
     """
 
     media_hosts: frozenset[str]
@@ -52,7 +52,7 @@ def parse_media_url(url: str, rules: HostRules) -> SplitResult:
     """Return the parts of an output's URL.
 
     Raises:
-        LayerError: HOST_NOT_ALLOWED, for any URL that outputs must not come from.
+        LayerError: HOST_NOT_ALLOWED for a URL that outputs must not come from.
     """
     parts = parse_storage_url(url, rules)
     host = (parts.hostname or "").lower()
@@ -64,28 +64,28 @@ def parse_media_url(url: str, rules: HostRules) -> SplitResult:
 
 
 def parse_storage_url(url: str, rules: HostRules) -> SplitResult:
-    """Return the parts of a URL that files may be sent to; any host may do, as Layer signs the URL.
+    """Return the parts of a URL to upload to; any host is allowed, because Layer signs the URL.
 
     Raises:
-        LayerError: HOST_NOT_ALLOWED, for a URL that is not https or has a user name.
+        LayerError: HOST_NOT_ALLOWED for a URL that isn't https or has a user name.
     """
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        raise _refused("The file's address cannot be read") from None
+        raise _refused("The file's URL is invalid") from None
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise _refused("The file's address cannot be read")
+        raise _refused("The file's URL is invalid")
     if not host or parts.username is not None or parts.password is not None:
-        raise _refused("The file's address names no host, or a user")
+        raise _refused("The file's URL has no host, or has a user name")
     local = rules.loopback and host.lower() in LOOPBACK_HOSTS
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise _refused("The file's address is not https")
+        raise _refused("The file's URL isn't https")
     return parts
 
 
 def may_connect(address: str, rules: HostRules) -> bool:
-    """Return whether a numeric address may be connected to: a public one, or this machine's."""
+    """Return whether a numeric address is allowed: a public one, or this machine's."""
     ip = ip_address(address.partition("%")[0])
     if ip.is_loopback:
         return rules.loopback
@@ -95,7 +95,7 @@ def may_connect(address: str, rules: HostRules) -> bool:
 
 
 def _could_be_allowed(host: str, rules: HostRules) -> bool:
-    """Return whether a setting could allow a host: not one with a private address."""
+    """Return whether a setting could allow a host; a private address is never allowed."""
     try:
         return may_connect(host, rules)
     except ValueError:
@@ -108,7 +108,7 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
-    """Return the IPv4 addresses that an IPv6 address leads to."""
+    """Return the IPv4 addresses embedded in an IPv6 address."""
     if isinstance(ip, IPv4Address):
         return ()
     inside = any(ip in network for network in IPV4_INSIDE)
@@ -120,5 +120,5 @@ def _embedded(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...]:
 
 def _refused(why: str) -> LayerError:
     return LayerError(
-        "HOST_NOT_ALLOWED", f"{why}. Nothing was sent there.", next_step=LAYERS_ADDRESS
+        "HOST_NOT_ALLOWED", f"{why}. Nothing was sent to it.", next_step=LAYERS_ADDRESS
     )

@@ -1,7 +1,7 @@
-"""HTTP with Layer's API: reads, paid submissions, and one exchange as a value.
+"""HTTP requests to Layer's API: reads, paid submissions, and the result of each exchange.
 
-A read may be repeated. A submission is charged, so it's sent again only when Layer surely did not
-accept it. This module imports httpx, so import it at the first call.
+Reads are retried. A submission is charged, so it's retried only if Layer definitely didn't accept
+it. This module imports httpx, so import it at the first call.
 """
 
 import logging
@@ -18,12 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..credentials import TokenSource
 from ..errors import LayerError
-from ..network import (
-    describe_unusable_settings,
-    is_loopback,
-    is_untrusted_certificate,
-    tls_context,
-)
+from ..network import NetworkSettingsError, find_proxy, is_untrusted_certificate, tls_context
 from ..text.foreign_json import clean_body
 from ..text.redact import Redactor
 from ..tokens import InvalidTokenError, parse_token
@@ -46,13 +41,13 @@ MAX_BODY_BYTES = 8_000_000
 # The largest window of zlib, in a gzip wrapper.
 GZIP_WINDOW_BITS = 31
 MAX_CONNECTIONS = 20
-# Gateways answer with these too, after they have passed a request on.
+# Gateways return these too, after they have forwarded a request.
 GATEWAY_STATUSES = (429, 503)
 
-FULL = "Too many requests to Layer are under way here."
-NOT_CONNECTED = "No connection to Layer could be made."
-UNTRUSTED = "The API's certificate is not trusted on this machine."
-LOST = "The connection broke before Layer's answer was complete."
+FULL = "This server is sending too many requests to Layer."
+NOT_CONNECTED = "Couldn't connect to Layer."
+UNTRUSTED = "This machine doesn't trust the API's certificate."
+LOST = "The connection was lost before Layer's full response arrived."
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +55,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Connection:
-    """One token and one pool of connections to the API host, opened at the first call."""
+    """A token and a pool of connections to the API host, opened at the first call."""
 
     def __init__(
         self,
@@ -79,7 +74,7 @@ class Connection:
         """Removes the token from what hosts say, once a call has read the token."""
 
     async def close(self) -> None:
-        """Close the pool; a later call opens another."""
+        """Close the pool. A later call opens a new one."""
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -94,12 +89,12 @@ class Connection:
         params: dict[str, str] | None = None,
         once: bool = False,
     ) -> ModelT:
-        """Return the answer to a call that is free of charge.
+        """Return the response to a free call.
 
-        A fault is followed by another try, unless the call may be sent only `once`.
+        Failed attempts are retried unless `once` is set.
 
         Raises:
-            LayerError: Layer's refusal, or the fault of the last try.
+            LayerError: Layer rejected the call, or the last attempt failed.
         """
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
@@ -128,15 +123,14 @@ class Connection:
         id_name: str,
         before_sending: BeforeSending | None = None,
     ) -> ModelT:
-        """Return the answer to a call that is charged; its field `id_name` identifies the run.
+        """Return the response to a paid call, whose field `id_name` identifies the run.
 
-        The request is sent again only when Layer surely did not accept it. An answer that was cut
-        still counts if the run's id can be read from it. `before_sending` is called before the
-        first byte of each try; raise a LayerError in it to send nothing.
+        The request is retried only if Layer definitely didn't accept it. A truncated response
+        still counts if it contains the run's ID. `before_sending` is called before the first byte
+        of each attempt; raise a LayerError in it to send nothing.
 
         Raises:
-            LayerError: OUTCOME_UNKNOWN when the request was sent and nothing says whether the run
-                exists.
+            LayerError: OUTCOME_UNKNOWN if the request was sent and the run may exist.
         """
         patience = Patience(self._limits.retry_budget_seconds)
         while True:
@@ -169,7 +163,7 @@ class Connection:
         id_name: str | None = None,
         before_sending: BeforeSending | None = None,
     ) -> "Exchange":
-        """Send one request in a span; a request with an `id_name` is a paid one."""
+        """Send a request in a span. A request with an `id_name` is paid."""
         token = await self._read_token()
         prompt = (json or {}).get("prompt") if self._trace_prompts else None
         with api_span(
@@ -198,11 +192,11 @@ class Connection:
         if callable(token):
             token = await anyio.to_thread.run_sync(token)
         if not token:
-            raise LayerError("MISSING_TOKEN", "No Layer token is set, and none is stored.")
+            raise LayerError("MISSING_TOKEN", "No Layer token is set or saved.")
         try:
             token = parse_token(token)
         except InvalidTokenError as error:
-            sentence = f"The token is {error.kind}, not one of Layer."
+            sentence = f"The token is {error.kind}, not a Layer token."
             raise LayerError("UNAUTHENTICATED", sentence) from None
         self.redactor = Redactor(token)
         return token
@@ -211,18 +205,17 @@ class Connection:
         if self._pool is None:
             try:
                 self._pool = open_pool(self._api_url, token, self._limits)
-            # httpx, its proxies and ssl raise many things here, and nothing was sent yet.
-            except Exception:
-                raise LayerError("NETWORK_SETTINGS", describe_unusable_settings()) from None
+            except NetworkSettingsError as error:
+                raise LayerError("NETWORK_SETTINGS", f"{error}") from None
         return self._pool
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and what came of it: an HTTP answer, complete or cut, or none.
+    """One request and its result: a complete or truncated HTTP response, or none.
 
-    `delivery` is what that means for a submission, `body` what arrived of the answer, and `fault` a
-    failure below HTTP. `date` is the header, by which clocks can be compared.
+    `delivery` is what that means for a submission, `body` what arrived of the response, and `fault`
+    a failure below HTTP. `date` is the response's Date header, for comparing clocks.
     """
 
     delivery: Delivery
@@ -235,22 +228,22 @@ class Exchange:
 
     @property
     def error_type(self) -> str | None:
-        """Return the code of a fault, or the status of an answer that refuses; None for neither."""
+        """Return the code of a fault or the status of an error response, or None."""
         if self.fault is not None:
             return self.fault.code
         return None if self.delivery == "accepted" else str(self.status)
 
     @property
     def why(self) -> str:
-        """One sentence that says why there is no usable answer."""
+        """Return a sentence that says why there is no usable response."""
         if self.fault is None and self.delivery == "accepted":
-            return "Layer's answer could not be read."
+            return "Layer's response couldn't be read."
         if self.fault is None and self.status in GATEWAY_STATUSES:
             return f"The response was HTTP {self.status}, and it may not be Layer's own."
         return self.error().message
 
     def error(self) -> LayerError:
-        """Return the error that came of this exchange."""
+        """Return the error that this exchange resulted in."""
         return self.fault or error_from_response(
             self.status or 0, self.content_type, self.body, self.retry_after_seconds
         )
@@ -258,10 +251,9 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Pool:
-    """The connections to the API host, and a slot for each request.
+    """Connections to the API host, with a slot for each request.
 
-    A request waits for its slot here, because httpx's own queue gets slower with each request that
-    waits in it.
+    Requests wait for a slot here, because httpx's own queue slows down with each waiting request.
     """
 
     http: httpx.AsyncClient
@@ -279,9 +271,10 @@ def open_pool(base_url: str, token: str | None, limits: Limits) -> Pool:
     are checked against the system's trust store and SSL_CERT_FILE or SSL_CERT_DIR.
 
     Raises:
-        Exception: httpx or ssl cannot use a certificate or proxy of the environment.
+        NetworkSettingsError: A certificate or proxy variable is invalid.
     """
     authorization = {"Authorization": f"Bearer {token}"} if token else {}
+    proxy = find_proxy(base_url)
     http = httpx.AsyncClient(
         base_url=base_url,
         headers={
@@ -291,9 +284,10 @@ def open_pool(base_url: str, token: str | None, limits: Limits) -> Pool:
             "Accept-Encoding": "gzip",
         },
         follow_redirects=False,
-        trust_env=not is_loopback(base_url),
+        trust_env=False,
+        proxy=proxy.url if proxy else None,
         verify=tls_context() if base_url.startswith("https") else False,
-        # An exchange as a whole is limited by `send_once`.
+        # `send_once` limits the whole exchange.
         timeout=httpx.Timeout(None, connect=limits.connect_seconds),
         limits=httpx.Limits(
             max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
@@ -313,10 +307,10 @@ async def send_once(
     paid: bool = False,
     before_sending: BeforeSending | None = None,
 ) -> Exchange:
-    """Send one request once and return what came of it; a fault is a value, not an exception.
+    """Send a request once and return the result; a fault is a value, not an exception.
 
-    The request may wait for a slot as long as for its answer, `total_seconds` each. If a `paid`
-    request is sent and no answer comes, that is logged, even when the call is cancelled.
+    The request waits up to `total_seconds` for a slot, and as long again for the response. If a
+    `paid` request gets no response, that is logged, even if the call is canceled.
     `before_sending` is called on an open connection, right before the first byte is sent; if it
     raises, nothing is sent.
     """
@@ -347,12 +341,12 @@ async def send_once(
             pool.slots.release()
     finally:
         if paid and progress.sent and not progress.done:
-            logger.warning("A submission went out and no answer came. Look in Layer.")
+            logger.warning("A paid request was sent, but no response arrived. Look in Layer.")
 
 
 @dataclass
 class _Progress:
-    """How far one request came; what a fault means depends on it."""
+    """How far a request got, which decides what a fault means."""
 
     before_sending: BeforeSending | None = None
     sent: bool = False
@@ -364,14 +358,14 @@ class _Progress:
     body: bytes = b""
 
     async def watch(self, event: str, info: dict[str, Any]) -> None:
-        # A proxy's CONNECT reports its steps here too, and carries nothing of the request.
+        # A proxy's CONNECT is reported here too, but carries nothing of the request.
         if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
             if self.before_sending is not None:
                 await self.before_sending()
             self.sent = True
 
     def exchange(self, fault: LayerError | None = None) -> Exchange:
-        """Return what came of the request so far; a refusal whose text was cut is a refusal."""
+        """Return the result so far; an error response counts even if its body is truncated."""
         delivery = delivery_of(
             sent=True, status=self.status, is_layers=is_layers_own(self.content_type, self.body)
         )
@@ -390,10 +384,10 @@ class _Progress:
 async def _receive(
     http: httpx.AsyncClient, build: Callable[[], httpx.Request], progress: _Progress
 ) -> Exchange:
-    """Send a request and return what came of it."""
+    """Send a request and return the result."""
     try:
         await _read_answer(http, build(), progress)
-    # A submission that was sent may be charged, so no exception may hide its outcome.
+    # A submission that was sent may be charged, so no exception may hide its result.
     except Exception as error:
         logger.debug("A request to Layer failed: %s", type(error).__name__)
         return _fault_exchange(error, progress)
@@ -413,20 +407,20 @@ async def _read_answer(
         async for chunk in _decompress(response):
             progress.body += chunk
             if len(progress.body) > MAX_BODY_BYTES:
-                raise httpx.RemoteProtocolError("The answer is too large.")
+                raise httpx.RemoteProtocolError("The response is too large.")
     finally:
         await response.aclose()
     progress.done = True
 
 
 async def _decompress(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body without one layer of gzip, so that a few bytes cannot become gigabytes.
+    """Yield the body without one layer of gzip, so that a few bytes can't expand to gigabytes.
 
-    httpx removes any number of layers, and decompresses each piece from the network as a whole.
+    httpx removes any number of layers, and decompresses each chunk from the network as a whole.
     """
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
-        raise httpx.DecodingError("The answer is packed in a way that was not asked for.")
+        raise httpx.DecodingError("The response has an unexpected compression.")
     decompressor = zlib.decompressobj(GZIP_WINDOW_BITS)
     async for chunk in response.aiter_raw():
         if encoding == "identity":
@@ -435,16 +429,16 @@ async def _decompress(response: httpx.Response) -> AsyncIterator[bytes]:
         try:
             yield decompressor.decompress(chunk, MAX_BODY_BYTES)
         except zlib.error as error:
-            raise httpx.DecodingError("The answer cannot be unpacked.") from error
+            raise httpx.DecodingError("The response can't be decompressed.") from error
         if decompressor.unconsumed_tail:
-            raise httpx.RemoteProtocolError("The answer is too large.")
+            raise httpx.RemoteProtocolError("The response is too large.")
 
 
 def _fault_exchange(error: Exception, progress: _Progress) -> Exchange:
     if not progress.sent:
         return _unsent_exchange(error)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        fault = LayerError("TIMEOUT", "Layer did not answer in time.", transient=True)
+        fault = LayerError("TIMEOUT", "Layer didn't respond in time.", transient=True)
     else:
         fault = LayerError("CONNECTION_LOST", LOST, transient=True)
     return progress.exchange(fault)
@@ -472,14 +466,14 @@ def _submission_error(exchange: Exchange, id_name: str) -> LayerError:
     error = LayerError(
         "OUTCOME_UNKNOWN",
         f"{exchange.why} The outcome is unknown.",
-        next_step="Read the state of that run before trying again." if run_id else None,
+        next_step="Check the status of that run before trying again." if run_id else None,
     )
     setattr(error, id_name, run_id)
     return error
 
 
 def _parse_started(model: type[ModelT], exchange: Exchange, id_name: str) -> ModelT | None:
-    """Return the run that an answer names, even if the answer is cut or malformed."""
+    """Return the run that a response names, even if the response is truncated or malformed."""
     if exchange.delivery != "accepted":
         return None
     started = _parse(model, exchange.body)

@@ -1,6 +1,6 @@
-"""Which fields of a generation request a model uses, by what Layer says about the model."""
+"""Which fields of a generation request a model uses, according to Layer's facts about the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -68,15 +68,22 @@ MODALITY_BY_MODE = {
     "create_speech": "audio",
     "create_sound_effect": "audio",
 }
-# Modes whose name says that they start from a file.
+# Layer renamed some reference types, and models list either name.
+TYPES_OF_TWO_NAMES = (
+    frozenset(("init", "init_image")),
+    frozenset(("reference_image", "ip_adapter")),
+    frozenset(("audio", "init_audio", "reference_audio")),
+    frozenset(("init_video", "reference_video")),
+)
+# Modes whose name implies that they start from a file.
 STARTS_OF_MODES_WITH_INPUT = ("prompt_edit_image", "upscale", "image_to_", "video_to_")
 
 
 @dataclass(frozen=True)
 class ArgumentUse:
-    """The fields of InferenceRequest in three groups, each field in one, in the request's order.
+    """The fields of InferenceRequest in three groups, each in the request's order.
 
-    `notes` are short sentences about their values.
+    Each field is in one group. `notes` are short sentences about the fields' values.
     """
 
     uses: tuple[str, ...]
@@ -86,11 +93,11 @@ class ArgumentUse:
 
 
 def argument_use(model: ModelDetail, name_of: Callable[[str], str] = str) -> ArgumentUse:
-    """Return which arguments a model uses, may use and ignores.
+    """Return the arguments that a model uses, may use, and ignores.
 
-    A capability decides where there is one. Otherwise an argument of another modality is ignored,
-    and any other may be used. If the model's modality is missing or unknown, all may be used.
-    The notes call the arguments what `name_of` calls them.
+    A capability, if there is one, decides. Otherwise, an argument of another modality is ignored,
+    and any other may be used. If the model's modality is missing or unknown, all may be used. The
+    notes use the names that `name_of` returns.
     """
     capabilities = model.capabilities or ModelCapabilities()
     declared = _declared_fields(capabilities)
@@ -106,6 +113,19 @@ def argument_use(model: ModelDetail, name_of: Callable[[str], str] = str) -> Arg
     )
 
 
+def find_ignored(model: ModelDetail, given: Iterable[str]) -> tuple[str, ...]:
+    """Return the given arguments that a model ignores, in the request's order."""
+    names = set(given)
+    return tuple(name for name in argument_use(model).ignores if name in names)
+
+
+def takes_type(types: Iterable[str], wanted: str) -> bool:
+    """Return whether a model that lists these reference types accepts one of this type."""
+    known = {name.strip().lower() for name in types}
+    others = {name for names in TYPES_OF_TWO_NAMES if wanted in names for name in names}
+    return not known.isdisjoint({wanted, *others})
+
+
 def _group(name: str, declared: bool | None, modalities: frozenset[str]) -> str:
     if name in ALWAYS_USED or declared:
         return "uses"
@@ -114,14 +134,14 @@ def _group(name: str, declared: bool | None, modalities: frozenset[str]) -> str:
 
 
 def _declared_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
-    """Return whether the capabilities declare each field; None where they do not say."""
+    """Return whether the capabilities declare each field, or None if they don't say."""
     types, durations = capabilities.guidance_file_types, capabilities.duration_seconds
     return {
         "prompt": capabilities.text_prompt,
         "seed": capabilities.seed,
         "mask": _either(capabilities.inpainting, capabilities.outpainting),
         "guidance_files": None if types is None else bool(types),
-        # An empty list names no length; it does not say that none can be given.
+        # An empty list means that no lengths are listed, not that a length isn't accepted.
         "duration_seconds": True if durations else None,
         "generate_audio": capabilities.generate_audio,
         "include_textures": capabilities.textures,
@@ -132,7 +152,7 @@ def _declared_fields(capabilities: ModelCapabilities) -> dict[str, bool | None]:
 
 
 def _either(one: bool | None, other: bool | None) -> bool | None:
-    """Return True if one is true, False if both are false, else None."""
+    """Return True if either is true, False if both are false, else None."""
     if one or other:
         return True
     return None if one is None or other is None else False
@@ -146,7 +166,7 @@ def _speaks(capabilities: ModelCapabilities) -> bool | None:
 
 
 def _modalities(model: ModelDetail, capabilities: ModelCapabilities) -> frozenset[str]:
-    """Return what the model and its modes make; every modality if the model's is unknown."""
+    """Return what the model and its modes make, or every modality if the model's is unknown."""
     modality = (model.modality or "").strip().lower()
     if modality not in EVERY_MODALITY:
         return EVERY_MODALITY

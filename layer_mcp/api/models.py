@@ -1,8 +1,9 @@
-"""Requests to Layer and its responses: the one source of every schema."""
+"""Requests to Layer and its responses: the single source of every schema."""
 
-from typing import Annotated, Any, Literal, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from ..text.plain_text import one_line
 from .fields import (
@@ -26,6 +27,7 @@ from .fields import (
     OptionalNumber,
     OptionalPrice,
     OptionalText,
+    OptionalTime,
     OptionalUrl,
     PageSize,
     Percentage,
@@ -76,7 +78,7 @@ class VideoEffect(Request):
 class InferenceRequest(Request):
     """The body of one generation (ExecuteInferenceRequest).
 
-    Flat, as Layer wants it. Fields that a model does not use are ignored by Layer.
+    Flat, as Layer expects it. Layer ignores fields that a model doesn't use.
     """
 
     model_id: Id = Field(description="Model or style to use (UUID).")
@@ -103,7 +105,9 @@ class InferenceRequest(Request):
     generate_audio: bool | None = Field(default=None, description="Make sound with the video.")
     keep_audio: bool | None = Field(default=None, description="Keep the input video's sound.")
     fps: PositiveInteger | None = Field(default=None, description="Video frames per second.")
-    video_effects: list[VideoEffect] = Field(default=[], description="Video effects.")
+    video_effects: list[VideoEffect] = Field(
+        default=[], description="Camera moves and effects: objects with type and weight (0-100)."
+    )
     use_ta_pose: bool | None = Field(default=None, description="3D character in T or A pose.")
     include_textures: bool | None = Field(default=None, description="Textures on the 3D mesh.")
     quad_mesh: bool | None = Field(default=None, description="Quad mesh.")
@@ -161,8 +165,25 @@ class ModelQuery(Request):
     )
 
     def params(self) -> dict[str, str]:
-        """Return the query as text, without what was not given."""
+        """Return the query as text, without fields that aren't set."""
         return query_params(self)
+
+
+class ModelFilters(TypedDict, total=False):
+    """The fields of a `ModelQuery` as keyword arguments."""
+
+    modality: Modality | None
+    search: str | None
+    supports_reference_images: bool | None
+    inpainting: bool | None
+    outpainting: bool | None
+    generate_audio: bool | None
+    text_to_3d: bool | None
+    image_to_3d: bool | None
+    text_to_speech: bool | None
+    sound_effect: bool | None
+    limit: int
+    cursor: str | None
 
 
 class WorkflowQuery(Request):
@@ -177,12 +198,20 @@ class WorkflowQuery(Request):
     )
 
     def params(self) -> dict[str, str]:
-        """Return the query as text, without what was not given."""
+        """Return the query as text, without fields that aren't set."""
         return query_params(self)
 
 
+class WorkflowFilters(TypedDict, total=False):
+    """The fields of a `WorkflowQuery` as keyword arguments."""
+
+    search: str | None
+    limit: int
+    cursor: str | None
+
+
 class UploadUrlRequest(Request):
-    """The file that a signed URL is wanted for (RequestUploadUrlRequest)."""
+    """The file to get a signed URL for (RequestUploadUrlRequest)."""
 
     content_type: str
     file_size_bytes: PositiveInteger
@@ -199,7 +228,7 @@ class WorkflowRunRequest(Request):
     )
 
 
-# Layer spells a status in several ways, and has other words for the statuses of workflow runs.
+# Layer spells statuses in several ways, and uses other words for the statuses of workflow runs.
 STATUS_SYNONYMS = {
     "inprogress": "in_progress",
     "pending": "in_progress",
@@ -211,20 +240,20 @@ STATUS_SYNONYMS = {
     "failure": "failed",
     "canceled": "cancelled",
 }
-# Longer than any of them.
+# Longer than any known status.
 MAX_STATUS_LENGTH = 40
-# A step that has not begun is not one in progress.
+# A step that hasn't begun isn't in progress.
 STEP_STATUS_SYNONYMS = STATUS_SYNONYMS | {"pending": "pending", "queued": "pending"}
 
 
 def canonical_status(status: object) -> str:
-    """Return the one word for a run's status, or an unknown status in lower case."""
+    """Return the canonical status of a run; an unknown status is lowercased."""
     word = _status_word(status)
     return STATUS_SYNONYMS.get(word, word)
 
 
 def canonical_step_status(status: object) -> str:
-    """Return the one word for a workflow step's status: a run's word, or `pending`."""
+    """Return the canonical status of a workflow step: a run's status, or `pending`."""
     word = _status_word(status)
     return STEP_STATUS_SYNONYMS.get(word, word)
 
@@ -236,7 +265,7 @@ def _status_word(status: object) -> str:
 
 
 def query_params(query: Request) -> dict[str, str]:
-    """Return a query as text: true and false in lower case, and only what was given."""
+    """Return a query as text: booleans in lowercase, and only the fields that are set."""
     values = query.model_dump(mode="json", exclude_none=True)
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -244,11 +273,18 @@ def query_params(query: Request) -> dict[str, str]:
     }
 
 
-RunStatus = Annotated[str, BeforeValidator(canonical_status)]
-"""in_progress, complete, failed, cancelled or deleted; for inferences and workflow runs alike."""
+RunStatus = Literal["in_progress", "complete", "failed", "cancelled", "deleted"]
+"""The status of an inference or a workflow run. A status that Layer adds later stays as text."""
 
-StepStatus = Annotated[str, BeforeValidator(canonical_step_status)]
-"""A `RunStatus`, or pending for a step that has not begun."""
+StepStatus = Literal[
+    "pending", "in_progress", "complete", "failed", "cancelled", "deleted", "unknown"
+]
+"""The status of a workflow step: pending until it begins, unknown if Layer doesn't say."""
+
+# Read as text, because unknown statuses are passed on.
+AnyText = PlainSerializer(str, return_type=str)
+RunStatusRead = Annotated[RunStatus, PlainValidator(canonical_status), AnyText]
+StepStatusRead = Annotated[StepStatus, PlainValidator(canonical_step_status), AnyText]
 
 
 class Output(Response):
@@ -265,28 +301,28 @@ class Output(Response):
 
 
 class StartedRun(Response):
-    """The answer to the start of a run: it exists and will be charged."""
+    """The response to starting a run: it exists and will be charged."""
 
-    status: RunStatus = "in_progress"
+    status: RunStatusRead = "in_progress"
     poll_interval_seconds: OptionalNumber = None
     estimated_price_creative_units: OptionalPrice = None
     session_id: OptionalId = None
 
 
 class StartedInference(StartedRun):
-    """The answer to execute (ExecuteForgeOutput): the run exists and will be charged."""
+    """The response to execute (ExecuteForgeOutput): the run exists and will be charged."""
 
     inference_id: RunId
-    created_at: OptionalName = None
+    created_at: OptionalTime = None
     normalized_parameters: Annotated[dict[str, Any] | None, Lenient] = None
 
 
 class RunSnapshot(Response):
-    """The state of a run when it was read, for inferences and workflow runs alike."""
+    """The state of an inference or a workflow run when it was read."""
 
-    status: RunStatus
+    status: RunStatusRead
     poll_interval_seconds: OptionalNumber = None
-    completed_at: OptionalName = None
+    completed_at: OptionalTime = None
     outputs: Annotated[list[Output], BeforeValidator(list_of_objects)] = Field(default=[])
     actual_price_creative_units: OptionalPrice = None
     error: OptionalText = None
@@ -330,15 +366,52 @@ class Page(Response):
         return page.next_cursor or None if page and page.has_more_results is not False else None
 
 
+PageT = TypeVar("PageT", bound=Page)
+RowT = TypeVar("RowT")
+
+
+class Pages(Generic[PageT, RowT]):
+    """A list that Layer returns in pages. Nothing is requested until you use it.
+
+    `await` reads one page. `async for` reads all pages and yields their rows.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str | None], Awaitable[PageT]],
+        rows_of: Callable[[PageT], Sequence[RowT]],
+        cursor: str | None = None,
+    ) -> None:
+        self._read = read
+        self._rows_of = rows_of
+        self._cursor = cursor
+
+    def __await__(self) -> Generator[Any, Any, PageT]:
+        """Read one page."""
+        return self._read(self._cursor).__await__()
+
+    async def __aiter__(self) -> AsyncGenerator[RowT]:
+        """Yield the rows of this page and the following ones."""
+        cursor = self._cursor
+        while True:
+            page = await self._read(cursor)
+            for row in self._rows_of(page):
+                yield row
+            # A page that names itself as the next one would never end.
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
+
+
 class FieldProblem(Response):
-    """One refused field, as FastAPI reports it."""
+    """A rejected field, as FastAPI reports it."""
 
     loc: Annotated[list[Any] | None, Lenient] = None
     msg: OptionalName = None
 
 
 class Problem(Response):
-    """An error answer: problem+json, or FastAPI's list of refused fields."""
+    """An error response: problem+json, or FastAPI's list of rejected fields."""
 
     type: OptionalText = None
     title: OptionalText = None
@@ -354,9 +427,10 @@ class WorkspaceList(Page):
 
 
 class PriceEstimate(Response):
-    """The price of a run, and the balance that remains (EstimateForgePriceOutput).
+    """The price of a run, and the remaining balance (EstimateForgePriceOutput).
 
-    `references_refused` is added here: why Layer did not price the guidance files and the mask.
+    Two fields aren't Layer's: `references_refused` says why Layer didn't price the guidance files
+    and the mask, and `remarks` are sentences about what the price leaves out.
     """
 
     estimated_price_creative_units: Price
@@ -364,6 +438,7 @@ class PriceEstimate(Response):
     estimated_remaining_balance_creative_units: OptionalNumber = None
     has_sufficient_creative_units: Annotated[bool | None, Lenient] = None
     references_refused: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class UploadUrl(Response):
@@ -375,7 +450,7 @@ class UploadUrl(Response):
 
 
 def _with_a_model_id(value: object) -> object:
-    """Write a model's id as `model_id`, because sources differ in its key."""
+    """Store a model's ID as `model_id`, because sources use different keys."""
     if not isinstance(value, dict):
         return value
     given = cast("dict[str, object]", value)
@@ -410,7 +485,7 @@ Texts = Annotated[list[Name] | None, Lenient]
 
 
 class ModelCapabilities(Response):
-    """The capabilities of a model (ModelCapabilitiesREST); None for what Layer did not say."""
+    """The capabilities of a model (ModelCapabilitiesREST); None for what Layer doesn't say."""
 
     session_modes: Texts = None
     text_prompt: Flag = None
@@ -439,7 +514,7 @@ class ModelDetail(ModelSummary):
 
 
 class ModelAnswer(Response):
-    """The answer to GET models/{id}: wrapped in `model` (GetModelRESTOutput), or bare."""
+    """The response to GET models/{id}: wrapped in `model` (GetModelRESTOutput), or bare."""
 
     model: ModelDetail
 
@@ -508,7 +583,7 @@ class WorkflowPriceEstimate(PriceEstimate):
 
 
 class StartedWorkflowRun(StartedRun):
-    """The answer to a workflow's start (ExecuteWorkflowOutput): it exists and will be charged."""
+    """The response to execute (ExecuteWorkflowOutput): the run exists and will be charged."""
 
     run_id: RunId
 
@@ -517,7 +592,7 @@ class WorkflowStep(Response):
     """One step of a workflow run (GetWorkflowRunStep)."""
 
     name: OptionalName = None
-    status: StepStatus = "unknown"
+    status: StepStatusRead = "unknown"
     error: OptionalText = None
     error_code: OptionalName = None
 

@@ -1,6 +1,6 @@
-"""Waiting for the end of a run: pure rules, and one small loop.
+"""Wait for a run to finish: pure rules, and a small loop.
 
-Waiting never changes the run. Reaching the deadline is a normal end: the last state is the answer.
+Waiting never changes the run. Reaching the deadline isn't an error: the last state is returned.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,10 @@ TERMINAL_STATUSES = STOPPED_STATUSES | {"complete", "failed"}
 DEFAULT_POLL_INTERVAL_SECONDS = 10.0
 MIN_POLL_INTERVAL_SECONDS = 1.0
 MAX_POLL_INTERVAL_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 3_600.0
 PAUSE_BEFORE_ANY_STATE_SECONDS = 2.0
 FIRST_POLL_SECONDS = 10.0
-NO_STATE = "No state of the run arrived in time."
+NO_STATE = "Couldn't get the run's status in time."
 
 RunT = TypeVar("RunT", bound=RunSnapshot)
 
@@ -35,7 +36,7 @@ def is_terminal(status: str) -> bool:
 
 
 def poll_interval_seconds(asked: float | None) -> float:
-    """Return the pause that Layer asked for, from 1 to 60 seconds; 10 if it asked for none."""
+    """Return the pause that Layer asked for, limited to 1 to 60 seconds; 10 by default."""
     if asked is None:
         return DEFAULT_POLL_INTERVAL_SECONDS
     return min(max(asked, MIN_POLL_INTERVAL_SECONDS), MAX_POLL_INTERVAL_SECONDS)
@@ -46,7 +47,7 @@ def pause_before_poll(
 ) -> float | None:
     """Return the pause before the next poll, or None if that poll would miss the deadline.
 
-    The newest interval that Layer gave counts; Retry-After can only make the pause longer.
+    The latest interval from Layer counts; Retry-After can only make the pause longer.
     """
     pause = (
         poll_interval_seconds(state.poll_interval_seconds)
@@ -65,20 +66,20 @@ async def wait_for_end(
     known: RunT | None = None,
     on_progress: OnProgress[RunT] | None = None,
 ) -> RunT:
-    """Poll until the run has ended or the time is up, and return the last state.
+    """Poll until the run has ended or the time is up, then return the last state.
 
     Args:
-        poll: reads the state once; cut off at the deadline.
-        timeout_seconds: the deadline. No poll starts after it or lasts past it, except the first
-            one when no state is known yet, which may take 10 s.
-        known: a state that was just received. The first poll then comes one interval later;
-            without it, immediately.
+        poll: reads the state once; canceled at the deadline.
+        timeout_seconds: the deadline. No poll starts or continues after it, except that the first
+            one may take 10 s if no state is known yet.
+        known: a state that was just received. With it, the first poll waits one interval;
+            without it, it starts immediately.
         on_progress: called with each new state.
 
     Transient faults are ignored until the deadline.
 
     Raises:
-        LayerError: a fault that waiting cannot fix, or no state arrived before the deadline.
+        LayerError: a fault that waiting can't fix, or no state before the deadline.
     """
     start = anyio.current_time()
     deadline = start + timeout_seconds

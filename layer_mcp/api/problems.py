@@ -1,7 +1,7 @@
-"""Layer's error responses as errors.
+"""Turn Layer's error responses into errors.
 
-Layer answers with problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may instead
-be FastAPI's list of refused fields, and a proxy may answer with HTML.
+Layer returns problem+json (RFC 7807) whose `type` ends in a machine code. A 422 may instead be
+FastAPI's list of invalid fields, and a proxy may return HTML.
 """
 
 import math
@@ -15,6 +15,7 @@ from ..errors import (
     Argument,
     LayerError,
     MessagePart,
+    class_of,
     next_step_for,
     one_sentence,
 )
@@ -22,44 +23,42 @@ from .models import FieldProblem, InferenceRequest, Problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 LAYERS_PROBLEM = re.compile(r"https://api\.layer\.ai/errors/[A-Z][A-Z0-9_]{2,60}")
-# The start of an answer that was cut: Layer's problems begin with their type.
+# Matches a truncated response: Layer's problems begin with their type.
 CUT_PROBLEM = re.compile(rb'\s*\{\s*"type"\s*:\s*"([!#-\[\]-~]{1,200})"')
 MACHINE_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,60}")
 
 SENTENCES = {
-    "UNAUTHENTICATED": "Layer did not accept the token.",
-    "INSUFFICIENT_BALANCE": "The workspace does not have enough Creative Units.",
-    "FORBIDDEN": "The token may not do this.",
-    "NOT_FOUND": "Layer does not know this address or id.",
-    "INVALID_INPUTS": "Layer refused the inputs.",
-    "RATE_LIMITED": "Layer's limit of runs at once or generations a minute is reached.",
-    "SERVICE_UNAVAILABLE": "Layer is not available for the moment.",
+    "UNAUTHENTICATED": "Layer rejected the token.",
+    "INSUFFICIENT_BALANCE": "The workspace doesn't have enough Creative Units.",
+    "FORBIDDEN": "The token doesn't have permission to do this.",
+    "NOT_FOUND": "Layer has nothing at this URL, or nothing with this ID.",
+    "INVALID_INPUTS": "Layer rejected the inputs.",
+    "RATE_LIMITED": "You've reached Layer's limit on concurrent runs or runs per minute.",
+    "SERVICE_UNAVAILABLE": "Layer is temporarily unavailable.",
     "SERVER_ERROR": "Layer had an internal error.",
-    "TIMEOUT": "Layer did not answer in time.",
-    "REQUEST_REFUSED": "Layer refused the request.",
+    "TIMEOUT": "Layer didn't respond in time.",
+    "REQUEST_REFUSED": "Layer rejected the request.",
 }
 
 
 def error_from_response(
     status: int, content_type: str, body: bytes, retry_after_seconds: float | None = None
 ) -> LayerError:
-    """Return the error for an HTTP answer of 300 or more."""
+    """Return the error for a response with an HTTP status of 300 or more."""
     transient = status >= 500 or status in (408, 429)
     if 300 <= status < 400:
-        return LayerError(
-            "UNEXPECTED_REDIRECT", f"The API address answered with redirect {status}."
-        )
+        return LayerError("UNEXPECTED_REDIRECT", f"The API URL redirects (HTTP {status}).")
     problem = _parse_problem(body)
     if problem is None and "html" in content_type and status not in (429, 503):
         return LayerError(
             "UNEXPECTED_RESPONSE",
-            f"A web page came instead of Layer's answer (HTTP {status}).",
+            f"The API URL returned a web page instead of Layer's response (HTTP {status}).",
             transient=transient,
         )
     problem = problem or Problem()
     code = _code(status, problem)
-    sentence = _detail(problem) or SENTENCES.get(code) or f"Layer answered HTTP {status}."
-    return LayerError(
+    sentence = _detail(problem) or SENTENCES.get(code) or f"Layer returned HTTP {status}."
+    return class_of(code, status)(
         code,
         list(_mark_fields(sentence)),
         next_step=_wait_step(status, retry_after_seconds) or next_step_for(code, status),

@@ -1,4 +1,4 @@
-"""When a request may be sent again, and after what pause: pure rules, and one small clock."""
+"""Pure rules for retrying a request and for the pause before it, and a small clock."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How long one operation may take, in seconds.
+    """Time limits for one operation, in seconds.
 
     An attempt starts within the retry budget and ends within its total, so a read takes at most
     15 s and a submission at most 30 s.
@@ -36,12 +36,12 @@ class Limits:
 
 
 def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = False) -> Delivery:
-    """Return what came of a submission, from whether it was sent and the HTTP status it got.
+    """Return the result of a submission from whether it was sent and its HTTP status.
 
-    Layer did not accept what it answers with 429 or 503. If that is not surely Layer's own answer
-    (`is_layers`), it may come from a gateway that passed the request on and lost the answer. A
-    redirect that asks to send the same request again means that it was not accepted; a 303 may
-    follow an accepted one.
+    With a 429 or 503, Layer didn't accept the request. Unless the response is Layer's own
+    (`is_layers`), it may come from a gateway that forwarded the request and lost the response. A
+    redirect that repeats the request means that it wasn't accepted; a 303 may follow an accepted
+    one.
     """
     if not sent:
         return "never_delivered"
@@ -57,7 +57,7 @@ def delivery_of(*, sent: bool, status: int | None = None, is_layers: bool = Fals
 
 
 def may_submit_again(delivery: Delivery) -> bool:
-    """Return whether a paid request may be sent again: only if it surely was not accepted."""
+    """Return whether to retry a paid request: only if it definitely wasn't accepted."""
     return delivery in ("never_delivered", "refused_without_work")
 
 
@@ -73,7 +73,7 @@ def retry_delay_seconds(
 
 
 class Patience:
-    """The time that one operation has for sending its request again."""
+    """The time that an operation has left for retries."""
 
     def __init__(self, budget_seconds: float) -> None:
         self._deadline = anyio.current_time() + budget_seconds
@@ -81,11 +81,11 @@ class Patience:
 
     @property
     def resend_count(self) -> int:
-        """How often the request was sent again."""
+        """Return how often the request was retried."""
         return self._attempts - 1
 
     async def pause(self, retry_after_seconds: float | None) -> bool:
-        """Wait before the next attempt; return False without waiting if there is no time for it."""
+        """Wait before the next attempt, or return False immediately if there is no time for one."""
         left = self._deadline - anyio.current_time()
         delay = retry_delay_seconds(self._attempts, retry_after_seconds, left)
         if delay is None:
@@ -96,14 +96,14 @@ class Patience:
 
 
 def utc_now() -> datetime:
-    """Return the time to compare the date in a Retry-After header with."""
+    """Return the current time, to compare with the date in a Retry-After header."""
     return datetime.now(UTC)
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
     """Return the seconds of a Retry-After header: a number or a date (RFC 9110, section 10.2.3).
 
-    A day at most; None for text that is neither.
+    The maximum is a day. Returns None for any other text.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,8 +1,8 @@
-"""OpenTelemetry spans: one for each HTTP request, to Layer and to the hosts of files.
+"""OpenTelemetry spans, one for each HTTP request to Layer and to file hosts.
 
-Nothing is recorded unless the process has an OpenTelemetry SDK. Names and attributes are those of
-the semantic conventions for HTTP clients; Layer's own attributes begin with `layer.`. Spans hold no
-token, no query and no address of a file, and requests get no tracing headers.
+Nothing is recorded unless the process has an OpenTelemetry SDK. Names and attributes follow the
+semantic conventions for HTTP clients; Layer's own attributes begin with `layer.`. Spans contain no
+token, query, or file URL, and requests get no tracing headers.
 """
 
 from collections.abc import Generator, Mapping
@@ -34,7 +34,7 @@ NO_ID = "estimate"
 def api_span(
     method: str, api_url: str, path: str, *, resend_count: int = 0, prompt: str | None = None
 ) -> Generator[Span]:
-    """Open the span of one request to Layer that was sent `resend_count` times before."""
+    """Open the span of a request to Layer that was already sent `resend_count` times."""
     template, ids = parse_path(path)
     attributes = _server_attributes(method, urlsplit(api_url)) | {
         "url.full": f"{api_url}/{path}",
@@ -50,7 +50,7 @@ def api_span(
 
 
 def record_answer(span: Span, status: int | None, error_type: str | None) -> None:
-    """Record the HTTP status of a request to Layer, and the code of what went wrong."""
+    """Record the HTTP status of a request to Layer, and the error code, if any."""
     if status is not None:
         span.set_attribute("http.response.status_code", status)
     if error_type is not None:
@@ -61,7 +61,7 @@ def record_answer(span: Span, status: int | None, error_type: str | None) -> Non
 def file_span(
     method: str, address: SplitResult, headers: Mapping[str, str]
 ) -> Generator[list["httpx.Response"]]:
-    """Open the span of one request to a host of files; put the answer into the list it yields."""
+    """Open the span of a request to a file host; append the response to the list it yields."""
     attributes = _server_attributes(method, address)
     size = headers.get("Content-Length", "0")
     if size != "0":
@@ -80,7 +80,7 @@ def file_span(
 
 
 def parse_path(path: str) -> tuple[str, dict[str, str]]:
-    """Return an operation's path as Layer's contract writes it, and the ids that are in it."""
+    """Return an operation's path as written in Layer's contract, and the IDs in it."""
     parts: list[str] = []
     ids: dict[str, str] = {}
     name: str | None = None
@@ -106,7 +106,7 @@ def _server_attributes(method: str, address: SplitResult) -> dict[str, str | int
 def _client_span(
     name: str, attributes: Mapping[str, str | int]
 ) -> AbstractContextManager[Span, bool | None]:
-    # The text of an exception may hold an address or what a host said.
+    # The text of an exception may contain a URL or text from a host.
     return get_tracer(TRACER, __version__).start_as_current_span(
         name,
         kind=SpanKind.CLIENT,
@@ -118,7 +118,7 @@ def _client_span(
 
 @contextmanager
 def _record_exception(span: Span) -> Generator[None]:
-    """Record an exception of the block by its code or its class."""
+    """Record an exception in the block by its code or class."""
     try:
         yield
     except BaseException as error:

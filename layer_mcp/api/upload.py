@@ -1,14 +1,15 @@
-"""Sending files to Layer's storage: a resumable upload in three steps.
+"""Upload files to Layer's storage in three resumable steps.
 
-Layer signs a URL; a POST there opens a session; a PUT to the session carries the bytes. The session
-is kept by the storage host, which knows what arrived, so a broken PUT is resumed from there. The
-storage host never gets the token.
+Layer signs a URL, a POST to it opens a session, and a PUT to the session sends the bytes. The
+storage host knows how many bytes arrived, so an interrupted PUT of a local file resumes there. A
+file that arrives from elsewhere is sent once, as it arrives. The storage host never gets the token.
 """
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urljoin
 
 import anyio
@@ -16,7 +17,7 @@ import httpx
 from anyio import to_thread
 
 from ..errors import LayerError
-from ..files.media_files import LocalFile
+from ..files.local_files import LocalFile
 from .file_transport import FileTransport
 from .host_rules import parse_storage_url
 from .models import UploadUrl, UploadUrlRequest
@@ -31,8 +32,9 @@ MAX_ERROR_BYTES = 10_000
 STORAGE_CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
 RANGE = re.compile(r"bytes=0-(\d{1,15})")
 
-BROKEN = "The upload broke twice without getting further."
-UNREACHABLE = "The storage host did not answer."
+BROKEN = "The upload failed twice without progress."
+UNREACHABLE = "The storage host didn't respond."
+INTERRUPTED = "The connection to the storage host was lost."
 
 OnBytes = Callable[[int, int], Awaitable[None]]
 """Called with the bytes that were sent so far, and the size of the file."""
@@ -41,13 +43,36 @@ RequestUrl = Callable[[UploadUrlRequest, str], Awaitable[UploadUrl]]
 """Asks Layer for a signed URL in a workspace."""
 
 
+class AnnouncedFile(Protocol):
+    """What Layer and the storage host know of a file before its bytes."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """The exact size."""
+        ...
+
+
+@dataclass(frozen=True)
+class StreamedFile:
+    """A file whose bytes can be read only once. `chunks` yields exactly `size_bytes`, or raises."""
+
+    content_type: str
+    size_bytes: int
+    chunks: AsyncIterator[bytes]
+
+
 class SessionLostError(Exception):
-    """The signed URL or the session is no longer valid; a new one is needed."""
+    """The signed URL or the session is no longer valid, so a new one is needed."""
 
 
 @dataclass(frozen=True)
 class UploadSession:
-    """An upload that was begun: the file's future id, and the URL for its bytes."""
+    """An open upload: the file's future ID, and the URL for its bytes."""
 
     file_id: str
     content_type: str
@@ -55,7 +80,7 @@ class UploadSession:
 
 
 class Uploader:
-    """Uploads whole files, and keeps the sessions of broken uploads so that they can be resumed."""
+    """Uploads files, and keeps the sessions of interrupted uploads so that they can be resumed."""
 
     def __init__(self, transport: FileTransport, request_url: RequestUrl) -> None:
         self._transport = transport
@@ -67,40 +92,39 @@ class Uploader:
     ) -> str:
         """Upload a file and return its file_id.
 
-        A broken upload is resumed, also by a later call with the same file.
+        An interrupted upload is resumed, even by a later call with the same file.
 
         Raises:
             LayerError: HOST_NOT_ALLOWED, UPLOAD_FAILED, UPLOAD_REFUSED or UPLOAD_EXPIRED.
         """
         key, reason = (workspace_id, file.identity), ""
-        # The session of an earlier call may be lost, and a new URL may be refused once.
+        # The session of an earlier call may be lost, and a new URL may be rejected once.
         for _ in range(3 if key in self._sessions else 2):
-            # Taken out while it is in use: no other call may write into the same session.
+            # Removed while in use, so that no other call writes to the same session.
             session = self._sessions.pop(key, None)
             resume = session is not None
             try:
                 session = session or await self._open_session(workspace_id, file)
-                async with self._transport.slots:
+                async with self._transport.upload_slots:
                     await send_file(
                         self._transport, session, file, resume=resume, on_bytes=on_bytes
                     )
                 return session.file_id
             except SessionLostError as lost:
                 reason = str(lost)
-            # Broken or cancelled: a later call can resume. A refused session is of no more use.
+            # After an interruption, a later call can resume. A rejected session is useless.
             except BaseException as error:
                 broken = not isinstance(error, LayerError) or error.code == "UPLOAD_FAILED"
                 if session is not None and broken:
                     self._keep(key, session)
                 raise
-        sentence = f"The storage host did not accept the address of the upload ({reason})."
-        raise LayerError("UPLOAD_EXPIRED", sentence)
+        raise _expiry(reason)
 
     async def _open_session(self, workspace_id: str, file: LocalFile) -> UploadSession:
         request = UploadUrlRequest(
             content_type=file.content_type,
             file_size_bytes=file.size_bytes,
-            # A name may have bytes that are not text.
+            # A file name may contain bytes that aren't text.
             file_name=file.path.name.encode(errors="replace").decode(),
         )
         ticket = await self._request_url(request, workspace_id)
@@ -113,7 +137,7 @@ class Uploader:
 
 
 async def open_session(
-    transport: FileTransport, ticket: UploadUrl, file: LocalFile
+    transport: FileTransport, ticket: UploadUrl, file: AnnouncedFile
 ) -> UploadSession:
     """Open the session for a signed URL (POST upload_url, without a body).
 
@@ -148,13 +172,13 @@ async def send_file(
     resume: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> None:
-    """Send the bytes; after a broken PUT, resume from what arrived.
+    """Send the bytes, resuming after an interrupted PUT.
 
-    With `resume`, an earlier call began, so this first asks what arrived.
+    With `resume`, an earlier call started the upload, so this first asks what arrived.
 
     Raises:
         SessionLostError: the session is no longer valid.
-        LayerError: UPLOAD_FAILED after two breaks without progress or twenty in all,
+        LayerError: UPLOAD_FAILED after two interruptions without progress or twenty in all,
             UPLOAD_REFUSED, FILE_CHANGED.
     """
     offset = await _ask_received(transport, session, file) if resume else 0
@@ -164,9 +188,10 @@ async def send_file(
             return
         if attempt:
             await anyio.sleep(PAUSE_SECONDS)
-        # All bytes may have arrived without the session being complete: then only ask again.
+        # All bytes may have arrived before the session is complete; then only ask again.
         if offset < file.size_bytes:
-            answer = await _put(transport, session, file, offset, on_bytes)
+            content = _read_chunks(file, offset, on_bytes)
+            answer = await _put(transport, session, file, offset, content)
             if answer is not None and 200 <= answer.status < 300:
                 return
         received = await _ask_received(transport, session, file)
@@ -174,12 +199,34 @@ async def send_file(
         if breaks >= MAX_BREAKS_WITHOUT_PROGRESS:
             raise LayerError("UPLOAD_FAILED", BROKEN)
         offset = received
-    raise LayerError("UPLOAD_FAILED", "The upload broke too often.")
+    raise LayerError("UPLOAD_FAILED", "The upload failed too many times.")
+
+
+async def send_stream(transport: FileTransport, ticket: UploadUrl, file: StreamedFile) -> None:
+    """Send a file as its bytes arrive, in a new session; keep none of them.
+
+    An interrupted upload can't be resumed, because its bytes are gone. It can be repeated with the
+    same signed URL.
+
+    Raises:
+        LayerError: HOST_NOT_ALLOWED, UPLOAD_FAILED, UPLOAD_REFUSED, UPLOAD_EXPIRED, or what
+            `chunks` raises.
+    """
+    try:
+        session = await open_session(transport, ticket, file)
+        answer = await _put(transport, session, file, 0, file.chunks)
+        if answer is not None and 200 <= answer.status < 300:
+            return
+        # Only the response may have been lost.
+        if await _ask_received(transport, session, file) is not None:
+            raise LayerError("UPLOAD_FAILED", INTERRUPTED)
+    except SessionLostError as lost:
+        raise _expiry(str(lost)) from None
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of a storage host."""
+    """A response from a storage host."""
 
     status: int
     location: str = ""
@@ -190,16 +237,15 @@ class _Answer:
 async def _put(
     transport: FileTransport,
     session: UploadSession,
-    file: LocalFile,
+    file: AnnouncedFile,
     offset: int,
-    on_bytes: OnBytes | None,
+    content: AsyncIterator[bytes],
 ) -> _Answer | None:
-    """Send the rest of the file in one PUT; return None if the connection broke."""
+    """Send the rest of the file in one PUT, or return None if the connection was lost."""
     size = file.size_bytes
     headers = {"Content-Type": session.content_type, "Content-Length": str(size - offset)}
     if offset:
         headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
-    content = _read_chunks(file, offset, on_bytes)
     try:
         answer = await _ask_once(transport, "PUT", session.url, headers, content)
     except httpx.RequestError:
@@ -212,7 +258,7 @@ async def _put(
 
 
 async def _ask_received(
-    transport: FileTransport, session: UploadSession, file: LocalFile
+    transport: FileTransport, session: UploadSession, file: AnnouncedFile
 ) -> int | None:
     """Ask how many bytes arrived; None means that the file is complete."""
     headers = {"Content-Length": "0", "Content-Range": f"bytes */{file.size_bytes}"}
@@ -227,7 +273,7 @@ async def _ask_received(
 
 
 def parse_range(range_header: str) -> int:
-    """Return how many bytes the storage has, by the Range header of its 308; 0 without one."""
+    """Return how many bytes arrived, from the Range header of a 308; 0 without one."""
     found = RANGE.fullmatch(range_header.strip())
     return int(found[1]) + 1 if found else 0
 
@@ -244,10 +290,10 @@ async def _read_chunks(
 
 
 async def _ask(transport: FileTransport, method: str, url: str, headers: dict[str, str]) -> _Answer:
-    """Send a request without a body, again after transient faults.
+    """Send a request without a body, and retry after transient faults.
 
     Raises:
-        LayerError: UPLOAD_FAILED, when no answer came.
+        LayerError: UPLOAD_FAILED if there was no response.
     """
     patience = Patience(RETRY_SECONDS)
     while True:
@@ -257,7 +303,7 @@ async def _ask(transport: FileTransport, method: str, url: str, headers: dict[st
         if answer is not None and answer.status < 500 and answer.status not in (408, 429):
             return answer
         if not await patience.pause(None):
-            sentence = f"The storage host answered {answer.reason}." if answer else UNREACHABLE
+            sentence = f"The storage host returned {answer.reason}." if answer else UNREACHABLE
             raise LayerError("UPLOAD_FAILED", sentence)
 
 
@@ -288,5 +334,9 @@ async def _read_start(response: httpx.Response) -> bytes:
     return body
 
 
+def _expiry(reason: str) -> LayerError:
+    return LayerError("UPLOAD_EXPIRED", f"The storage host rejected the upload URL ({reason}).")
+
+
 def _refusal(answer: _Answer) -> LayerError:
-    return LayerError("UPLOAD_REFUSED", f"The storage host refused the file ({answer.reason}).")
+    return LayerError("UPLOAD_REFUSED", f"The storage host rejected the file ({answer.reason}).")

@@ -1,7 +1,7 @@
-"""The inputs of a workflow: check them against its JSON Schemas, find and replace local files.
+"""Check a workflow's inputs against its JSON Schemas, and replace local files in them.
 
-Layer sends a schema with each input. A wrong input is refused here, before anything is sent,
-because a run that Layer accepts is charged.
+Layer returns a schema for each input. Invalid inputs are rejected before anything is sent, because
+a run that Layer accepts is charged.
 """
 
 import difflib
@@ -19,7 +19,7 @@ MAX_PROBLEMS = 3
 MAX_RULE_LENGTH = 160
 FILE_WORDS = frozenset({"file", "image", "video", "audio", "mask", "mesh"})
 LIST_WORDS = frozenset({"list", "array", "of"})
-# These may run forever in a foreign schema, and patterns are for another engine: Layer checks them.
+# In a schema from Layer, these may run forever or need another regex engine, so Layer checks them.
 COSTLY_KEYWORDS = frozenset(
     {"pattern", "patternProperties", "unevaluatedProperties", "uniqueItems"}
 )
@@ -32,25 +32,25 @@ RULES = {
     "const": "must be {}",
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
-    "exclusiveMinimum": "must be above {}",
-    "exclusiveMaximum": "must be below {}",
+    "exclusiveMinimum": "must be greater than {}",
+    "exclusiveMaximum": "must be less than {}",
     "multipleOf": "must be a multiple of {}",
     "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
     "minItems": "must have at least {} items",
     "maxItems": "must have at most {} items",
-    "required": "must have all of {}",
-    "additionalProperties": "has a name that is not allowed",
+    "required": "must have the fields {}",
+    "additionalProperties": "has a field that isn't allowed",
 }
 MAX_INPUTS_CHARACTERS = 500_000
 MAX_REASON_LENGTH = 120
 
 
 def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
-    """Refuse inputs that the workflow does not take; each file must already be a file id.
+    """Reject invalid inputs; each file must already be a file ID.
 
     Raises:
-        LayerError: INVALID_ARGUMENTS, naming the input and its rule.
+        LayerError: INVALID_ARGUMENTS, with the input and its rule.
     """
     if len(json.dumps(inputs)) > MAX_INPUTS_CHARACTERS:
         sentence = f"inputs are longer than {MAX_INPUTS_CHARACTERS:,} characters."
@@ -67,7 +67,7 @@ def check_inputs(workflow: Workflow, inputs: Mapping[str, Any]) -> None:
 
 
 def local_paths(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
-    """Return the local files that the inputs name, each one once."""
+    """Return the local files in the inputs, without duplicates."""
     found = [
         path
         for entry in workflow.inputs
@@ -80,7 +80,7 @@ def local_paths(workflow: Workflow, inputs: Mapping[str, Any]) -> list[str]:
 def with_file_ids(
     workflow: Workflow, inputs: Mapping[str, Any], file_ids: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the inputs with each local file replaced by its id, as the schema wants it."""
+    """Replace each local file in the inputs by its ID, in the form that the schema requires."""
     entries = {entry.name: entry for entry in workflow.inputs if is_file_input(entry)}
     return {
         name: _replace_paths(value, entries[name].value_schema or {}, file_ids)
@@ -90,15 +90,25 @@ def with_file_ids(
     }
 
 
+def without_local_files(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs without those that still name a local file."""
+    entries = {entry.name for entry in workflow.inputs if is_file_input(entry)}
+    return {
+        name: value
+        for name, value in inputs.items()
+        if name not in entries or not any(_find_paths(value))
+    }
+
+
 def is_file_input(entry: WorkflowInput) -> bool:
-    """Return whether an input is a file, by its type, also as a "list of" files."""
+    """Return whether an input is a file or a "list of" files, by its type."""
     words = re.findall("[a-z0-9]+", (entry.type or "").lower())
     kinds = [word.removesuffix("s") for word in words if word not in LIST_WORDS]
     return len(kinds) == 1 and kinds[0] in FILE_WORDS
 
 
 def describe_input(entry: WorkflowInput) -> str:
-    """Describe what an input must be: its type, its choices or limits, its default."""
+    """Describe an input: its type, choices or limits, and default."""
     schema = entry.value_schema or {}
     kind = "file_id or local path" if is_file_input(entry) else schema.get("type") or entry.type
     facts = [str(kind or "any value")]
@@ -126,13 +136,13 @@ def _unknown(workflow: Workflow, inputs: Mapping[str, Any]) -> Iterator[str]:
     for name in inputs:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f' (did you mean "{near[0]}"?)' if near else f" (there are {', '.join(names)})"
+            hint = f' (did you mean "{near[0]}"?)' if near else f" (available: {', '.join(names)})"
             yield f"inputs.{name[:60]} is not an input of this workflow{hint}"
 
 
 def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
-    """Yield where a value breaks its schema. Layer judges values of an invalid schema."""
-    # Only workflows need these: a server that lists its tools starts without them.
+    """Yield where a value violates its schema. If the schema is invalid, Layer decides."""
+    # Imported late: only workflows need these, and a server must start fast.
     from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
     from referencing import Registry  # noqa: PLC0415
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
@@ -154,20 +164,20 @@ def _broken_rules(entry: WorkflowInput, value: Any) -> Iterator[str]:
 
 
 def _describe_rule(rule: str, limit: Any) -> str:
-    """Say what a value must be. A validator's own message would repeat the value."""
+    """Describe a rule. The validator's own message would repeat the value."""
     shown = one_line(json.dumps(limit, ensure_ascii=False), MAX_REASON_LENGTH)
-    words = RULES.get(rule, f"must fit the rule {rule} of its schema")
+    words = RULES.get(rule, f"must match the rule {rule} of its schema")
     return words.format(shown)
 
 
 def _without_costly_rules(schema: Any) -> Any:
-    """Return a schema, or a list of them, that checks the same or less and always terminates."""
+    """Return a schema, or a list of schemas, that checks no more and always terminates."""
     if isinstance(schema, list):
         return [_without_costly_rules(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     rules = cast("dict[str, Any]", schema)
-    # additionalProperties depends on the patterns: without them it would refuse what Layer takes.
+    # additionalProperties depends on the patterns, and would reject valid inputs without them.
     dependent = {"additionalProperties"} if "patternProperties" in rules else set[str]()
     kept: dict[str, Any] = {}
     for name, value in rules.items():
@@ -176,14 +186,14 @@ def _without_costly_rules(schema: Any) -> Any:
             kept[name] = {key: _without_costly_rules(item) for key, item in schemas.items()}
         elif name not in COSTLY_KEYWORDS | dependent:
             cheap = _without_costly_rules(value)
-            # A reference may point into a value, so a value with such keywords is left out.
+            # A reference may point into a value, so values with these keywords are dropped.
             if name not in VALUES or cheap == value:
                 kept[name] = cheap
     return kept
 
 
 def _find_paths(value: Any) -> Iterator[str]:
-    """Yield the local paths in a file input's value: text that is not an id, or {"path": ...}."""
+    """Yield the local paths in a file input's value: text that isn't an ID, or {"path": ...}."""
     if isinstance(value, str) and not is_uuid(value):
         yield value
     elif isinstance(value, list):

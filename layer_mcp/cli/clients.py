@@ -31,18 +31,33 @@ NO_TOKEN_STEP = (
 
 def add_client_commands(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands with argparse's `add_parser`."""
-    command = add_command("config", help="print the entry for a client and the file it goes in")
+    command = add_command(
+        "config",
+        help="print the entry for a client and the file it goes in",
+        examples=["layer-mcp config", "layer-mcp config cursor"],
+    )
     command.add_argument("client", nargs="?", metavar="CLIENT", help=CLIENT_HELP)
     _add_server_options(command)
     command.set_defaults(run=_reporting_errors(config))
 
-    command = add_command("install", help="add the server to a client's configuration")
+    command = add_command(
+        "install",
+        help="add the server to a client's configuration",
+        examples=["layer-mcp install claude-desktop --dry-run", "layer-mcp install cursor"],
+    )
     command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
     _add_server_options(command)
+    command.add_argument(
+        "--replace", action="store_true", help="replace another program's entry of the same name"
+    )
     _add_dry_run(command)
     command.set_defaults(run=_reporting_errors(install))
 
-    command = add_command("uninstall", help="remove the server from a client's configuration")
+    command = add_command(
+        "uninstall",
+        help="remove the server from a client's configuration",
+        examples=["layer-mcp uninstall cursor"],
+    )
     command.add_argument("client", metavar="CLIENT", help=CLIENT_HELP)
     _add_entry_options(command)
     _add_dry_run(command)
@@ -74,12 +89,14 @@ def install(options: argparse.Namespace) -> int:
 
     client, path = _client_and_file(options)
     command = _server_command(options)
-    # Problems of the file are reported before a token is asked for or stored.
-    change = plan_install(client, path, options.name, command)
+    # Report problems with the file before asking for a token or storing one.
+    change = _plan_install(options, client, path, command)
     placed = PlacedToken(None) if options.sandbox else _place_token(options, change)
     if placed.in_entry is not None:
         command = replace(command, env={**command.env, "LAYER_API_KEY": placed.in_entry})
-        change = plan_install(client, path, options.name, command)
+        change = plan_install(
+            client, path, options.name, command, replace_foreign=change.is_foreign
+        )
     if options.dry_run:
         return _show(change, placed.message)
     _apply(change)
@@ -109,13 +126,13 @@ def uninstall(options: argparse.Namespace) -> int:
     deleted = " The file had no other entries, so it was deleted." if change.after is None else ""
     print(f"{client.title}: removed {options.name} from {path}.{deleted}")
     if change.file.backup.exists():
-        print(f"Backup from before the installation: {change.file.backup}")
+        print(f"Backup: {change.file.backup}")
     print(f"Restart {client.title}, or reload its servers.")
     return EXIT_OK
 
 
 def add_toolsets(command: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
-    """Add --toolsets, which the server takes too; by default, one before the command is kept."""
+    """Add --toolsets, which the server takes too; by default, one given before the command."""
     command.add_argument(
         "--toolsets",
         type=_toolsets,
@@ -153,11 +170,31 @@ def _server_command(options: argparse.Namespace) -> "ServerCommand":
     return ServerCommand(command, args, server_options.environment())
 
 
+def _plan_install(
+    options: argparse.Namespace, client: "Client", path: Path, command: "ServerCommand"
+) -> "Change":
+    """Plan the installation; a person at a terminal can agree to replace another entry."""
+    from ..clients.errors import ForeignEntryError  # noqa: PLC0415
+    from ..clients.install import plan_install  # noqa: PLC0415
+    from .screen.output import ask_yes_or_no, open_screen  # noqa: PLC0415
+
+    try:
+        return plan_install(client, path, options.name, command, replace_foreign=options.replace)
+    except ForeignEntryError as error:
+        if (
+            options.dry_run
+            or not open_screen().can_ask
+            or not ask_yes_or_no(f"{error.fact} Replace it?")
+        ):
+            raise
+    return plan_install(client, path, options.name, command, replace_foreign=True)
+
+
 def _place_token(options: argparse.Namespace, change: "Change") -> PlacedToken:
     from ..clients.entries import token_in  # noqa: PLC0415
     from ..clients.errors import ClientConfigError  # noqa: PLC0415
 
-    old_token = token_in(change.client, change.old)
+    old_token = token_in(change.client, None if change.is_foreign else change.old)
     try:
         return place_token(Settings.from_env(), old_token, dry_run=options.dry_run)
     except InvalidTokenError as error:
@@ -182,7 +219,10 @@ def _apply(change: "Change") -> None:
         print(f"{change.client.title}: already installed {where}.")
         return
     change.apply()
-    print(f"{change.client.title}: {'updated' if change.old else 'installed'} {where}.")
+    if change.is_foreign:
+        print(f"{change.client.title}: replaced the entry {change.name} in {change.file.path}.")
+    else:
+        print(f"{change.client.title}: {'updated' if change.old else 'installed'} {where}.")
     if change.makes_backup:
         print(f"Backup of the previous file: {change.file.backup}")
 

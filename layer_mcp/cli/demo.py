@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -10,37 +11,39 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import CallToolResult
 
 from ..sandbox.catalog import sandbox_models
-from .output import open_screen, progress_bar
 from .parser import EXIT_FAILED, EXIT_OK
+from .screen.output import open_screen, progress_bar
 
 WAIT_SECONDS = 25
 MAX_WAITS = 4
 
 
 class DemoError(Exception):
-    """The server, the run or the download failed."""
+    """The server, the run, or the download failed."""
 
 
 def demo(prompt: str, folder: Path) -> int:
-    """Start the server as a child over stdio, generate one image and save it to a folder.
+    """Start the server as a child over stdio, generate one image, and save it to a folder.
 
     Raises:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        anyio.run(_generate, prompt, str(folder.absolute()))
-    except DemoError as error:
-        print(f"layer-mcp: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    # A separate journal, so that the same demo makes another picture each time.
+    with TemporaryDirectory(prefix="layer-mcp-demo-", ignore_cleanup_errors=True) as state:
+        try:
+            anyio.run(_generate, prompt, str(folder.absolute()), state)
+        except DemoError as error:
+            print(f"layer-mcp: {error}", file=sys.stderr)
+            return EXIT_FAILED
     return EXIT_OK
 
 
-async def _generate(prompt: str, folder: str) -> None:
+async def _generate(prompt: str, folder: str, state: str) -> None:
     host = StdioServerParameters(
         command=sys.executable,
         args=["-m", "layer_mcp", "--sandbox"],
-        env={"PYTHONUTF8": "1", "LAYER_OUTPUT_DIR": folder},
+        env={"PYTHONUTF8": "1", "LAYER_OUTPUT_DIR": folder, "LAYER_STATE_DIR": state},
     )
     failure: DemoError | None = None
     async with Client(host) as client:
@@ -50,7 +53,7 @@ async def _generate(prompt: str, folder: str) -> None:
         except DemoError as error:
             failure = error
         except (MCPError, OSError) as error:
-            failure = DemoError(f"The server cannot be reached ({type(error).__name__}).")
+            failure = DemoError(f"Can't reach the server ({type(error).__name__}).")
     if failure is not None:
         raise failure
 
@@ -77,7 +80,7 @@ async def _wait(client: Client, inference_id: str) -> dict[str, Any]:
             if run["status"] != "in_progress":
                 break
         else:
-            raise DemoError("The run did not end in time.")
+            raise DemoError("The run didn't end in time.")
     print(f"The run is {run['status']}.")
     return run
 
@@ -87,7 +90,7 @@ def _print_outputs(run: dict[str, Any]) -> None:
         raise DemoError(f"The run is {run['status']}: {run.get('error')}")
     for output in run["outputs"]:
         if "path" not in output:
-            raise DemoError(run.get("warning", "The picture was not saved."))
+            raise DemoError(run.get("warning", "The image wasn't saved."))
         size = f"{output['width']}x{output['height']}, {output['file_size_bytes'] / 1000:.0f} KB"
         print(f"Saved {os.path.relpath(output['path'])} ({size}).")
 

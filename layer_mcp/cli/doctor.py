@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..settings import Settings, SettingsError
-from .output import log_to_stderr, open_screen
 from .parser import EXIT_FAILED, EXIT_OK
+from .screen.output import log_to_stderr, open_screen
 from .serve import own_sandbox
 
 if TYPE_CHECKING:
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 def add_doctor(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the command to the command line with argparse's `add_parser`."""
-    command = add_command("doctor", help="check this installation and show how to fix it")
+    command = add_command(
+        "doctor",
+        help="find problems and show how to fix them",
+        examples=["layer-mcp doctor", "layer-mcp doctor --sandbox"],
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
         "--sandbox",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="check against a simulated Layer: no account, no charge",
+        help="check against a simulated Layer: no account, no charges",
     )
     command.set_defaults(run=doctor)
 
@@ -63,6 +67,6 @@ def _print_results(setup: "Setup") -> "list[CheckResult]":
     results: list[CheckResult] = []
     for result in run_checks(setup):
         results.append(result)
-        screen.show(format_result(result, screen.stdout.encoding))
+        screen.show(format_result(result, screen.stdout.encoding, screen.stdout.width))
     print(summarize(results))
     return results

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from ..credentials import NoKeyringError, delete_token, find_keyring_name, read_token, store_token
 from ..settings import Settings
 from ..tokens import InvalidTokenError, parse_token
-from .output import plain
 from .parser import EXIT_FAILED, EXIT_OK
+from .screen.output import plain
 
 MAX_SHOWN_WORKSPACES = 10
 MAX_PIPED_CHARACTERS = 65_536
+MAX_ATTEMPTS = 3
 PROMPT = (
     "Layer access token (create one at app.layer.ai > Settings > Personal Access Tokens; "
     "input is hidden): "
@@ -24,7 +25,7 @@ NOT_AS_ARGUMENT = (
     "layer-mcp login alone."
 )
 NO_KEYRING_STEP = (
-    "Run layer-mcp install CLIENT, which keeps it in the client's configuration, or set it as "
+    "Run layer-mcp install CLIENT to save the token in the client's configuration, or set "
     "LAYER_API_KEY."
 )
 
@@ -35,7 +36,7 @@ class NoTokenError(Exception):
 
 @dataclass(frozen=True)
 class PlacedToken:
-    """Where an installation keeps the token: in the keyring, or `in_entry`; `message` says so."""
+    """Where an installation stores the token: the keyring, or `in_entry`; `message` says which."""
 
     in_entry: str | None
     message: str = ""
@@ -43,13 +44,19 @@ class PlacedToken:
 
 def add_login(add_command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands with argparse's `add_parser`."""
-    command = add_command("login", help="check a token and store it in the system's keyring")
+    command = add_command(
+        "login",
+        help="check a token and store it in the system's keyring",
+        examples=["layer-mcp login", "layer-mcp login < token.txt"],
+    )
     command.add_argument(
         "--no-check", action="store_true", help="store the token without checking it"
     )
     command.add_argument("token", nargs="*", help=argparse.SUPPRESS)
     command.set_defaults(run=login)
-    command = add_command("logout", help="remove the token from the keyring")
+    command = add_command(
+        "logout", help="remove the token from the keyring", examples=["layer-mcp logout"]
+    )
     command.set_defaults(run=logout)
 
 
@@ -68,7 +75,7 @@ def login(options: argparse.Namespace) -> int:
     except NoKeyringError as error:
         return _fail(f"{error} {NO_KEYRING_STEP}")
     if settings.api_token not in (None, token):
-        print("LAYER_API_KEY is set too. Where it's set, it's used instead of the stored token.")
+        print("LAYER_API_KEY is set too. Where it's set, it overrides the stored token.")
     return EXIT_OK
 
 
@@ -79,7 +86,7 @@ def logout(_options: argparse.Namespace) -> int:
         was_stored = delete_token(settings.api_url)
     except NoKeyringError as error:
         return _fail(f"{error} Unlock it and run layer-mcp logout again.")
-    print("The token is no longer stored." if was_stored else "No token was stored.")
+    print("Removed the stored token." if was_stored else "No token was stored.")
     if settings.api_token is not None:
         print("LAYER_API_KEY is still set in this environment.")
     return EXIT_OK
@@ -88,7 +95,7 @@ def logout(_options: argparse.Namespace) -> int:
 def place_token(settings: Settings, old_token: str | None, *, dry_run: bool) -> PlacedToken:
     """Store the token for an installation in the keyring, or return it if there is no keyring.
 
-    `old_token` is the one in the entry that is replaced. A dry run asks for nothing and stores
+    `old_token` is the token in the replaced entry. A dry run asks for nothing and stores
     nothing.
 
     Raises:
@@ -142,10 +149,16 @@ def _ask_token() -> str:
 
     if sys.stdin is None or not sys.stdin.isatty():
         raise NoTokenError
-    try:
-        return parse_token(getpass.getpass(PROMPT, stream=sys.stderr))
-    except EOFError:
-        raise NoTokenError from None
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            return parse_token(getpass.getpass(PROMPT, stream=sys.stderr))
+        except InvalidTokenError as error:
+            if attempt == MAX_ATTEMPTS:
+                raise
+            print(f"layer-mcp: {error} Try again.", file=sys.stderr)
+        except EOFError:
+            break
+    raise NoTokenError
 
 
 def _check_token(token: str, api_url: str) -> bool:
@@ -167,7 +180,9 @@ def _check_token(token: str, api_url: str) -> bool:
     except LayerError as error:
         step = "Run layer-mcp login again with another token."
         if error.code != "UNAUTHENTICATED":
-            step = f"{error.next_step} To store it unchecked: layer-mcp login --no-check."
+            step = (
+                f"{error.next_step} To store it without checking, run layer-mcp login --no-check."
+            )
         _fail(f"{error.message} Nothing was stored. {step}")
         return False
     hidden = len(names) - MAX_SHOWN_WORKSPACES

@@ -1,9 +1,9 @@
-"""layer-mcp models and layer-mcp model, and the search for a model by its name."""
+"""layer-mcp models, model and workspaces: what an account can use, and a model by its name."""
 
 import argparse
 import difflib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,35 +12,40 @@ from rich.text import Text
 
 from ..api.client import LayerClient
 from ..api.fields import is_uuid
-from ..api.models import ModelDetail, ModelList, ModelQuery, ModelSummary
+from ..api.models import ModelDetail, ModelList, ModelQuery, ModelSummary, Workspace
 from ..arguments import parse_arguments
 from ..errors import LayerError
-from ..next_steps import AFTER_MODEL, after_models, next_page
 from ..runs.service import Runs
 from ..runs.types import without_nulls
 from ..runs.views import model_as_json, model_row_as_json
 from ..schema import portable_schema
 from ..settings import Settings
-from .options import given_fields, option_name
-from .output import Column, Screen, line, plain, progress_bar, table
+from .generation.options import given_fields, option_name
 from .parser import EXIT_OK
 from .reporting import with_runs
+from .screen.output import Column, Screen, line, plain, progress_bar, table
 
 COLUMNS = (
-    Column("id"),
     Column("name"),
     Column("makes"),
     Column("time", "number", optional=True),
     Column("about", "text", optional=True),
+    Column("id", optional=True),
 )
-ROW_FIELDS = ("model_id", "name", "modality", "inference_timing", "description")
+WORKSPACE_COLUMNS = (
+    Column("name", "text"),
+    Column("CU", "number"),
+    Column("slug", optional=True),
+    Column("id", optional=True),
+)
+ROW_FIELDS = ("name", "modality", "inference_timing", "description", "model_id")
 PAGE_ROWS, MAX_PAGES = 100, 2
 MAX_SUGGESTIONS = 3
-LIST_STEP = "layer-mcp models lists them."
+LIST_STEP = "To list all models, run layer-mcp models."
 
 
 def list_models(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
-    """List models by what they make and can do.
+    """List models by what they generate and support.
 
     Raises:
         LayerError: an option is invalid, or Layer refused the request.
@@ -58,17 +63,17 @@ def list_models(options: argparse.Namespace, settings: Settings, screen: Screen)
         screen.show_json(_page_as_json(page, rows), is_simulated=settings.sandbox)
         return EXIT_OK
     if not rows:
-        screen.note("No model matches. Leave out options, or use other words.")
+        screen.note("No models match. Use fewer options or other words.")
         return EXIT_OK
     cells = [[row.get(name) for name in ROW_FIELDS] for row in rows]
     screen.show(*table(COLUMNS, cells, screen.stdout))
     if page.next_cursor:
-        screen.note(f"There are more: add --cursor {shlex.quote(page.next_cursor)}")
+        screen.note(f"To see more, add --cursor {shlex.quote(page.next_cursor)}")
     return EXIT_OK
 
 
 def show_model(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
-    """Show what a model makes, and which options it uses and ignores.
+    """Show what a model generates, and which options it uses and ignores.
 
     Raises:
         LayerError: no model has this name or ID.
@@ -81,8 +86,7 @@ def show_model(options: argparse.Namespace, settings: Settings, screen: Screen) 
     with progress_bar(screen.stderr):
         model = with_runs(settings, work)
     if options.json:
-        content = model_as_json(model) | {"next_step": AFTER_MODEL}
-        screen.show_json(content, is_simulated=settings.sandbox)
+        screen.show_json(model_as_json(model), is_simulated=settings.sandbox)
     else:
         screen.show(*_model_lines(model_as_json(model, option_name)))
     return EXIT_OK
@@ -115,14 +119,13 @@ def _page_as_json(page: ModelList, rows: list[dict[str, Any]]) -> dict[str, Any]
         "models": rows,
         "next_cursor": page.next_cursor,
         "total_count": page.pagination.total_count if page.pagination else None,
-        "next_step": after_models(len(rows)) + next_page("list_models", 0, 0, page.next_cursor),
     }
     return without_nulls(content)
 
 
 def _model_lines(model: dict[str, Any]) -> Iterator[RenderableType]:
     kind = ", ".join(model[name] for name in ("modality", "inference_timing") if name in model)
-    yield line(plain(f"{model.get('name') or 'A model without name'} ({kind})"), "bold")
+    yield line(plain(f"{model.get('name') or 'Unnamed model'} ({kind})"), "bold")
     yield line(model["model_id"])
     if "description" in model:
         yield Text(plain(model["description"]))
@@ -130,7 +133,7 @@ def _model_lines(model: dict[str, Any]) -> Iterator[RenderableType]:
         yield Text(plain(f"Prompt format: {model['prompt_format']}"))
     for title, names in (
         ("Uses", model["uses"]),
-        ("May use, Layer does not say", model["may_use"]),
+        ("May use (Layer doesn't say)", model["may_use"]),
         ("Ignores", model["ignores"]),
     ):
         if names:
@@ -170,3 +173,34 @@ def _not_found(text: str, known: list[str]) -> LayerError:
 
 def _normalize(name: str | None) -> str:
     return " ".join((name or "").split()).casefold()
+
+
+def list_workspaces(options: argparse.Namespace, settings: Settings, screen: Screen) -> int:
+    """List workspaces and how much each can spend.
+
+    Raises:
+        LayerError: Layer refused the request.
+    """
+
+    async def work(runs: Runs) -> Sequence[Workspace]:
+        return await runs.client.list_workspaces()
+
+    with progress_bar(screen.stderr):
+        workspaces = with_runs(settings, work)
+    if options.json:
+        rows = [one.model_dump(exclude_none=True) for one in workspaces]
+        screen.show_json({"workspaces": rows}, is_simulated=settings.sandbox)
+        return EXIT_OK
+    cells = [[one.name, _describe_balance(one), one.slug, one.workspace_id] for one in workspaces]
+    if cells:
+        screen.show(*table(WORKSPACE_COLUMNS, cells, screen.stdout))
+    else:
+        screen.note("The account has no workspaces.")
+    return EXIT_OK
+
+
+def _describe_balance(workspace: Workspace) -> str | None:
+    """Return what can be spent: the balance minus what running generations have reserved."""
+    available = workspace.available_creative_units
+    balance = workspace.balance_creative_units if available is None else available
+    return None if balance is None else f"{balance:g}"

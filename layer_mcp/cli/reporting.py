@@ -1,22 +1,23 @@
-"""What the commands about runs and models share: settings, runs, and reports of failures."""
+"""What the commands about runs and models share: settings, runs, and failure reports."""
 
 import argparse
 import contextlib
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 
 from ..errors import LayerError, next_step_for_person
-from ..network import is_loopback
 from ..runs.activity import Submissions
 from ..runs.service import Runs, open_runs
+from ..runs.types import without_nulls
 from ..settings import Settings, SettingsError
 from ..signals import Interrupted, stop_on_signals
-from .options import argument_option
-from .output import (
+from .generation.options import argument_option
+from .parser import EXIT_FAILED, EXIT_USAGE
+from .screen.output import (
     Screen,
     discard_stdout,
     discard_unwritable_output,
@@ -24,14 +25,9 @@ from .output import (
     open_screen,
     plain,
 )
-from .parser import EXIT_FAILED, EXIT_USAGE
 from .serve import own_sandbox
 
-PRIVATE_SANDBOX = (
-    "With --sandbox each command has a simulated Layer of its own, which ends with it. To keep "
-    "one, start layer-mcp sandbox and set what it prints."
-)
-RUNS_STEP = "layer-mcp runs shows what was started, and its files."
+RUNS_STEP = "To see what was started, run layer-mcp runs."
 
 Command = Callable[[argparse.Namespace, Settings, Screen], int]
 ResultT = TypeVar("ResultT")
@@ -40,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class InterruptedWorkError(Exception):
-    """A signal ended the work. A KeyboardInterrupt in a task would end the event loop."""
+    """A signal ended the work. Raising KeyboardInterrupt in a task would end the event loop."""
 
     def __init__(self, interrupt: KeyboardInterrupt) -> None:
         super().__init__()
@@ -64,17 +60,16 @@ def run_command(command: Command, options: argparse.Namespace) -> int:
     except SettingsError as error:
         if not options.json:
             raise
-        step = next_step_for_person("INVALID_ARGUMENTS")
-        screen.show_json(LayerError("INVALID_ARGUMENTS", str(error), next_step=step).as_json())
+        screen.show_json(_failure_as_json(LayerError("INVALID_ARGUMENTS", str(error))))
         return EXIT_USAGE
     except BrokenPipeError:
         raise
     except OSError as error:
-        # Only writing to an open stream fails without the name of a file.
+        # Only errors from writing to an open stream have no file name.
         if error.filename is not None:
             raise
         discard_stdout()
-        screen.note(f"layer-mcp: The answer cannot be written: {error.strerror}. {RUNS_STEP}")
+        screen.note(f"layer-mcp: Can't write the output: {error.strerror}. {RUNS_STEP}")
         return EXIT_FAILED
 
 
@@ -113,7 +108,7 @@ async def _work_until_stopped(
         try:
             async with open_runs(settings, submissions=submissions) as runs:
                 results.append(await work(runs))
-        # The task group would wrap what leaves the task in an ExceptionGroup.
+        # The task group would wrap an exception from the task in an ExceptionGroup.
         except (LayerError, SettingsError, InterruptedWorkError) as error:
             failures.append(error)
         except Exception:
@@ -151,7 +146,6 @@ def _open_settings(options: argparse.Namespace) -> Generator[Settings]:
         sandbox=settings.sandbox or options.sandbox,
         workspace=options.workspace or settings.workspace,
     )
-    options.has_own_sandbox = settings.sandbox and not is_loopback(settings.api_url)
     with own_sandbox(settings) as effective:
         yield effective
 
@@ -160,22 +154,34 @@ def _report(
     error: LayerError, options: argparse.Namespace, settings: Settings, screen: Screen
 ) -> int:
     if options.json:
-        screen.show_json(error.as_json(), is_simulated=settings.sandbox)
+        screen.show_json(_failure_as_json(error), is_simulated=settings.sandbox)
     else:
         screen.note(f"layer-mcp: {describe_failure(error)}")
-    if options.has_own_sandbox and error.code == "INFERENCE_NOT_FOUND":
-        screen.note(PRIVATE_SANDBOX)
     return EXIT_FAILED
 
 
+def _failure_as_json(error: LayerError) -> dict[str, Any]:
+    """Return a failure as JSON, worded for the command line."""
+    content = error.as_json()
+    content["error"]["message"] = plain(error.describe(argument_option))
+    content["next_step"] = _next_step(error) or None
+    return without_nulls(content)
+
+
 def describe_failure(error: LayerError) -> str:
-    """Return a failure as one line: what happened, the run if it is known, the next step."""
+    """Return a failure as one line: what happened, the run if it's known, and the next step."""
     message = plain(error.describe(argument_option))
     if error.person_step is not None:
         return f"{message} {error.person_step}"
     run_id = error.inference_id or error.run_id
     is_known = run_id and not error.code.endswith("NOT_FOUND")
     known = f"The run is {run_id}." if is_known else ""
+    return " ".join(part for part in (message, known, _next_step(error)) if part)
+
+
+def _next_step(error: LayerError) -> str:
+    """Return what a person can do next, or an empty string."""
+    if error.person_step is not None:
+        return error.person_step
     step = next_step_for_person(error.code, error.facts)
-    step = plain(error.next_step) if step is None else step
-    return " ".join(part for part in (message, known, step) if part)
+    return plain(error.next_step) if step is None else step

@@ -1,4 +1,4 @@
-"""The catalog of clients: where each keeps its MCP servers, and the shape of an entry there."""
+"""The catalog of clients: where each one keeps its MCP servers, and what an entry looks like."""
 
 import difflib
 import os
@@ -29,7 +29,7 @@ BASE_FOLDERS = {
 
 @dataclass(frozen=True)
 class Platform:
-    """A system, its user's home folder if any, and the environment variables."""
+    """A system, the user's home folder, if any, and the environment variables."""
 
     system: System
     home: Path | None
@@ -48,7 +48,7 @@ class Platform:
             return Path(override)
         if self.home is None:
             raise ClientConfigError(
-                "There is no home folder.", "Set HOME, or name the client's file with --file."
+                "There is no home folder.", "Set HOME, or use --file for the client's file."
             )
         return self.home / below_home
 
@@ -204,7 +204,7 @@ CLIENTS = (
         format="json",
         servers_key="context_servers",
         entry=_entry,
-        next_step="Zed starts the server by itself; the agent panel's settings show it.",
+        next_step="Zed starts the server automatically; the agent panel's settings show it.",
     ),
     # https://developers.openai.com/codex/mcp
     Client(
@@ -226,7 +226,7 @@ CLIENTS = (
         format="json",
         servers_key="mcpServers",
         entry=_entry,
-        next_step="Start Gemini CLI again, in a folder that it trusts; /mcp shows the server.",
+        next_step="Restart Gemini CLI in a trusted folder; /mcp shows the server.",
     ),
     # https://block.github.io/goose/docs/guides/config-files
     Client(
@@ -261,6 +261,6 @@ def find_client(name: str) -> Client:
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     step = f"Did you mean {names[near[0]].id}? " if near else ""
     raise UnknownClientError(
-        f"There is no client {one_line(name, 40)}.",
-        f"{step}There are: {', '.join(client.id for client in CLIENTS)}.",
+        f"Unknown client {one_line(name, 40)}.",
+        f"{step}Clients: {', '.join(client.id for client in CLIENTS)}.",
     )

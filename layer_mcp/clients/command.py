@@ -62,8 +62,8 @@ class ServerOptions:
 def find_command(argv0: str, python: str, scripts: str) -> tuple[str, tuple[str, ...]]:
     """Return the command and first arguments that start this installation from any folder.
 
-    That is the running script, else the one in the folder of scripts, else the interpreter with
-    `-m`. Links aren't followed: pipx and uv tool keep theirs when they update its target.
+    That's the running script, or the one in the scripts folder, or else the interpreter with `-m`.
+    Links aren't followed: pipx and uv tool keep theirs when they update its target.
 
     Raises:
         ClientConfigError: The installation is in a cache.
@@ -86,14 +86,14 @@ def _absolute(folder: str) -> str:
 def _input_folder(folder: str) -> str:
     path = _absolute(folder)
     if os.pathsep in path:
-        raise SettingsError(f"LAYER_INPUT_DIRS cannot name a folder with {os.pathsep} in its path.")
+        raise SettingsError(f"LAYER_INPUT_DIRS can't name a folder with {os.pathsep} in its path.")
     return path
 
 
 def _refuse_temporary(path: Path) -> None:
     if any(folder in path.as_posix() for folder in TEMPORARY_FOLDERS):
         raise ClientConfigError(
-            f"{path} is in a cache that is cleaned up, so a client would lose it.",
-            "Install layer-mcp to stay, with uv tool install, pipx install or a venv, "
+            f"{path} is in a temporary cache, so the client would lose it.",
+            "Install layer-mcp with uv tool install, pipx install, or a venv, "
             "and run this again from there.",
         )

@@ -22,7 +22,7 @@ WRITE_STEP = "Make it writable, or paste what layer-mcp config prints."
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file's bytes, None if there is no file; `target` is `path` with links followed."""
+    """A file's bytes, None if there is no file; `target` is `path` after following links."""
 
     path: Path
     target: Path
@@ -53,7 +53,7 @@ class ConfigFile:
             return mark + text.encode()
         except UnicodeEncodeError:
             raise ClientConfigError(
-                "A path has bytes that are no Unicode.", "Install layer-mcp in another folder."
+                "A path has bytes that aren't Unicode.", "Install layer-mcp in another folder."
             ) from None
 
 
@@ -70,18 +70,18 @@ def read_config(path: Path) -> ConfigFile:
         status = target.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ClientConfigError(
-                f"{path} is not a file.", "Move it away, or name another with --file."
+                f"{path} isn't a file.", "Move it, or use --file for another one."
             )
         if status.st_size > MAX_BYTES:
             size, most = status.st_size // 1_000_000, MAX_BYTES // 1_000_000
             raise ClientConfigError(
-                f"{path} has {size} MB, more than the {most} MB that are edited here.",
+                f"{path} is {size} MB; files over {most} MB aren't edited.",
                 "Paste what layer-mcp config prints.",
             )
         return ConfigFile(path, target, _read_bytes(target))
     except OSError as error:
         raise ClientConfigError(
-            f"{path} cannot be read: {_reason(error)}.", "Check its permissions and links."
+            f"{path} can't be read: {_reason(error)}.", "Check its permissions and links."
         ) from None
 
 
@@ -119,7 +119,7 @@ def remove_config(file: ConfigFile) -> None:
 
 
 def read_backup(file: ConfigFile) -> bytes | None:
-    """Return the backup's bytes, or None if there is no readable one of a usual size."""
+    """Return the backup's bytes, or None if it's missing, unreadable, or too large."""
     with contextlib.suppress(OSError):
         return _read_bytes(file.backup)
     return None
@@ -151,7 +151,7 @@ def check_writable(file: ConfigFile) -> None:
 def _refuse_changed(file: ConfigFile) -> None:
     if _read_bytes(file.target) != file.raw:
         raise ClientConfigError(
-            f"{file.path} was changed meanwhile.", "Run the same command again."
+            f"{file.path} changed in the meantime.", "Run the same command again."
         )
 
 
@@ -167,13 +167,13 @@ def _read_bytes(path: Path) -> bytes | None:
 
 def _decode(path: Path, raw: bytes) -> str:
     if raw.startswith(UTF16_BOMS) or b"\0" in raw:
-        raise ClientConfigError(f"{path} is not UTF-8 but UTF-16 or binary.", "Save it as UTF-8.")
+        raise ClientConfigError(f"{path} isn't UTF-8; it's UTF-16 or binary.", "Save it as UTF-8.")
     try:
         return raw.removeprefix(UTF8_BOM).decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ClientConfigError(
-            f"{path} is not UTF-8 in line {line}.", "Save it as UTF-8."
+            f"{path} isn't UTF-8 at line {line}.", "Save it as UTF-8."
         ) from None
 
 
@@ -216,7 +216,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _write_error(file: ConfigFile, action: str, error: OSError) -> ClientConfigError:
-    return ClientConfigError(f"{file.path} cannot be {action}: {_reason(error)}.", WRITE_STEP)
+    return ClientConfigError(f"{file.path} can't be {action}: {_reason(error)}.", WRITE_STEP)
 
 
 def _reason(error: OSError) -> str:

@@ -1,11 +1,17 @@
-"""Finds, adds, and removes our entry among a client's servers; works on text, not on files."""
+"""Finds, adds, and removes our entry among a client's servers; works on text, not on files.
 
+An entry is ours if it starts layer-mcp. Another program's entry may have the same name, such as the
+one that Layer documents for its hosted server.
+"""
+
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from ..tokens import InvalidTokenError, parse_token
 from .catalog import Client
@@ -13,6 +19,9 @@ from .command import ServerCommand
 from .errors import ClientConfigError, ConfigSyntaxError, NotAnObjectError, NotEditableError
 from .formats import load_format, servers_in
 
+LAYER_MCP = re.compile(r"layer[-_]mcp", re.IGNORECASE)
+WEB_SCHEMES = ("http", "https")
+PLACEHOLDER = "?"
 TOKEN_NAMES = ("LAYER_API_KEY", "LAYER_API_TOKEN", "LAYER_TOKEN")
 # An old entry's other variables are kept when it's installed again.
 REPLACED_NAMES = (*TOKEN_NAMES, "LAYER_SANDBOX", "LAYER_API_URL")
@@ -20,7 +29,7 @@ REPLACED_NAMES = (*TOKEN_NAMES, "LAYER_SANDBOX", "LAYER_API_URL")
 
 @dataclass(frozen=True)
 class Entries:
-    """The servers in the text of a client's file, and the name of our entry."""
+    """The servers in the text of a client's file, and the name that our entry has there."""
 
     client: Client
     path: Path
@@ -39,7 +48,7 @@ class Entries:
             raise ClientConfigError(
                 f"{self.path}, line {error.line}, column {error.column}: {error.problem}. "
                 "Nothing was changed.",
-                "Correct that place and run the same command again.",
+                "Fix it, then run the same command again.",
             ) from None
         except NotAnObjectError as error:
             raise self._not_an_object(str(error)) from None
@@ -49,11 +58,11 @@ class Entries:
             raise self._not_an_object(self.client.servers_key)
         return cast("dict[str, Any]", servers)
 
-    def ours(self) -> dict[str, Any] | None:
-        """Return our entry, or None.
+    def named(self) -> dict[str, Any] | None:
+        """Return the entry with our name, no matter who added it, or None.
 
         Raises:
-            ClientConfigError: As for `servers`, or our entry isn't an object.
+            ClientConfigError: As for `servers`, or the entry isn't an object.
         """
         servers = self.servers()
         if self.name not in servers:
@@ -98,9 +107,9 @@ class Entries:
                 raise NotEditableError
         except NotEditableError as error:
             raise ClientConfigError(
-                f"{self.path}: {'.'.join(self._our_keys)} cannot be changed, as {error}. "
+                f"{self.path}: {'.'.join(self._our_keys)} can't be edited because {error}. "
                 "Nothing was changed.",
-                f"Do it by hand; layer-mcp config {self.client.id} prints the entry.",
+                f"Edit it by hand; layer-mcp config {self.client.id} prints the entry.",
             ) from None
         return text
 
@@ -117,8 +126,8 @@ class Entries:
 
     def _not_an_object(self, keys: str) -> ClientConfigError:
         return ClientConfigError(
-            f"{self.path}: {keys} is not an object of servers. Nothing was changed.",
-            "Correct it or move the file away, and run the same command again.",
+            f"{self.path}: {keys} isn't an object of servers. Nothing was changed.",
+            "Fix or move the file, then run the same command again.",
         )
 
 
@@ -141,6 +150,44 @@ def merge_entry(
     variables = environment_of(client, old).items()
     kept = {name: value for name, value in variables if name not in REPLACED_NAMES}
     return {**old, **new, client.env_key: {**kept, **new[client.env_key]}}
+
+
+def is_ours(client: Client, entry: Any) -> bool:
+    """Return whether an entry starts layer-mcp."""
+    words = command_line(client, entry)
+    names = [PurePath(words[0]).stem, *words[1:]] if words else []
+    return any(LAYER_MCP.search(name) and not _host_of(name) for name in names)
+
+
+def command_line(client: Client, entry: Any) -> list[str]:
+    """Return an entry's command and arguments; nothing for a server with a URL."""
+    if not isinstance(entry, dict):
+        return []
+    written = client.entry(ServerCommand(PLACEHOLDER))
+    key = next(key for key, value in written.items() if value == PLACEHOLDER)
+    found = cast("dict[str, Any]", entry)
+    command, args = found.get(key), found.get("args")
+    if not isinstance(command, str) or not command:
+        return []
+    arguments = cast("list[object]", args) if isinstance(args, list) else []
+    return [command, *map(str, arguments)]
+
+
+def describe_server(client: Client, entry: dict[str, Any]) -> str:
+    """Say what server an entry is for, without parts that may be secret."""
+    words = command_line(client, entry)
+    texts = [*words, *(value for value in entry.values() if isinstance(value, str))]
+    host = next(filter(None, map(_host_of, texts)), None)
+    if host is not None:
+        return f"a server at {host}"
+    return f"a server started with {PurePath(words[0]).name}" if words else "another server"
+
+
+def _host_of(text: str) -> str | None:
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        return parts.hostname if parts.scheme in WEB_SCHEMES else None
+    return None
 
 
 def environment_of(client: Client, entry: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 
 class ClientConfigError(Exception):
-    """A configuration that can't be read or changed: the fact, then the next step."""
+    """A configuration that can't be read or changed. States the problem, then the next step."""
 
     def __init__(self, fact: str, next_step: str) -> None:
         super().__init__(f"{fact} {next_step}")
@@ -12,6 +12,10 @@ class ClientConfigError(Exception):
 
 class UnknownClientError(ClientConfigError):
     """A client that isn't in the catalog."""
+
+
+class ForeignEntryError(ClientConfigError):
+    """An entry with our name that another program or the user added."""
 
 
 class ConfigSyntaxError(Exception):
@@ -29,7 +33,7 @@ class NotAnObjectError(Exception):
 
 
 class NotEditableError(Exception):
-    """A text whose entry can't be changed without touching other parts; says why."""
+    """An entry that can't be changed without touching other parts of the text; says why."""
 
-    def __init__(self, reason: str = "its form is not one that is edited here") -> None:
+    def __init__(self, reason: str = "its form isn't supported") -> None:
         super().__init__(reason)

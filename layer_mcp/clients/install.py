@@ -15,8 +15,15 @@ from .config_file import (
     remove_config,
     replace_config,
 )
-from .entries import Entries, entry_text, is_simulated, merge_entry
-from .errors import ClientConfigError
+from .entries import (
+    Entries,
+    describe_server,
+    entry_text,
+    is_ours,
+    is_simulated,
+    merge_entry,
+)
+from .errors import ClientConfigError, ForeignEntryError
 from .redact import redact, redacted_diff
 
 
@@ -24,8 +31,9 @@ from .redact import redact, redacted_diff
 class Change:
     """A planned change of a client's file.
 
-    `old` and `new` are our entry before and after, None if there is none. `after` are the file's
-    new bytes, None if it's deleted because it would contain nothing but our entry.
+    `old` and `new` are the entry before and after the change, or None. `is_foreign` is true if
+    `old` isn't ours. `after` holds the file's new bytes, or None to delete a file that would
+    otherwise be empty.
     """
 
     client: Client
@@ -34,6 +42,7 @@ class Change:
     old: dict[str, Any] | None
     new: dict[str, Any] | None
     after: bytes | None
+    is_foreign: bool = False
     from_backup: bool = False
 
     @property
@@ -43,8 +52,13 @@ class Change:
 
     @property
     def makes_backup(self) -> bool:
-        """Whether the file is backed up first; it isn't if it already has our entry."""
-        return self.old is None and self.file.raw is not None
+        """Whether the file is backed up first.
+
+        A backup from before our entry isn't replaced as long as the entry is there.
+        """
+        if self.new is None or self.file.raw is None:
+            return False
+        return self.old is None or self.is_foreign or not self.file.backup.exists()
 
     @property
     def leaves_sandbox(self) -> bool:
@@ -53,7 +67,8 @@ class Change:
 
     def diff(self) -> str:
         """Return a unified diff without secrets."""
-        own = [redact(self.client, entry) for entry in (self.old, self.new) if entry]
+        ours = (None if self.is_foreign else self.old, self.new)
+        own = [redact(self.client, entry) for entry in ours if entry]
         after = replace(self.file, raw=self.after).text
         shown = [entry_text(self.client, self.name, entry) for entry in own]
         return redacted_diff(str(self.file.path), self.file.text, after, "".join(shown))
@@ -72,20 +87,33 @@ class Change:
             remove_backup(self.file)
 
 
-def plan_install(client: Client, path: Path, name: str, command: ServerCommand) -> Change:
+def plan_install(
+    client: Client, path: Path, name: str, command: ServerCommand, *, replace_foreign: bool = False
+) -> Change:
     """Plan how to add or update our entry in a client's file.
+
+    With `replace_foreign`, an entry with this name that isn't ours is replaced.
 
     Raises:
         ClientConfigError: The file can't be read or edited.
+        ForeignEntryError: The entry with this name isn't ours.
     """
     file = read_config(path)
     entries = Entries(client, path, file.text, name)
-    old = entries.ours()
-    new = merge_entry(client, old, command)
+    old = entries.named()
+    is_foreign = old is not None and not is_ours(client, old)
+    if old is not None and is_foreign and not replace_foreign:
+        raise ForeignEntryError(
+            f"{client.title} already has an entry {name}, for {describe_server(client, old)}.",
+            f"Nothing was changed. Add layer-mcp next to it with --name {name}-local, or replace "
+            "it with --replace.",
+        )
+    new = merge_entry(client, None if is_foreign else old, command)
+    change = Change(client, name, file, old, new, file.raw, is_foreign=is_foreign)
     if new == old:
-        return Change(client, name, file, old, new, file.raw)
+        return change
     check_writable(file)
-    return Change(client, name, file, old, new, file.encode(entries.with_entry(new)))
+    return replace(change, after=file.encode(entries.with_entry(new)))
 
 
 def plan_uninstall(client: Client, path: Path, name: str) -> Change:
@@ -95,13 +123,21 @@ def plan_uninstall(client: Client, path: Path, name: str) -> Change:
 
     Raises:
         ClientConfigError: The file can't be read or edited.
+        ForeignEntryError: The entry with this name isn't ours.
     """
     file = read_config(path)
     entries = Entries(client, path, file.text, name)
-    old = entries.ours()
+    old = entries.named()
     change = Change(client, name, file, old, None, file.raw)
     if old is None:
         return change
+    if not is_ours(client, old):
+        raise ForeignEntryError(
+            f"{client.title}'s entry {name} doesn't start layer-mcp; it's for "
+            f"{describe_server(client, old)}.",
+            "Nothing was removed. Use --name for the entry of layer-mcp, or remove this one by "
+            "hand.",
+        )
     backup = read_backup(file)
     if backup is not None and _is_result_of(entries, replace(file, raw=backup), old):
         return replace(change, after=backup, from_backup=True)
@@ -114,6 +150,7 @@ def _is_result_of(entries: Entries, earlier: ConfigFile, entry: dict[str, Any]) 
     """Return whether installing an entry in an earlier file gives the current text."""
     try:
         before = replace(entries, text=earlier.text)
-        return before.ours() is None and before.with_entry(entry) == entries.text
+        is_before = not is_ours(entries.client, before.named())
+        return is_before and before.with_entry(entry) == entries.text
     except ClientConfigError:
         return False

@@ -47,9 +47,9 @@ def parse(text: str) -> Any:
     try:
         return json.loads(plain)
     except json.JSONDecodeError as error:
-        raise ConfigSyntaxError("It is not valid JSON", error.lineno, error.colno) from None
+        raise ConfigSyntaxError("It isn't valid JSON", error.lineno, error.colno) from None
     except RecursionError:
-        raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
+        raise ConfigSyntaxError("It's nested too deeply", 1, 1) from None
     except ValueError:
         raise ConfigSyntaxError("It has a number that is too long", 1, 1) from None
 

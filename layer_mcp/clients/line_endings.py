@@ -1,7 +1,7 @@
-"""Line endings of a configuration's text, which edits keep."""
+"""The line endings that edits preserve."""
 
 
 def newline_of(text: str) -> str:
-    """Return the line ending that a text uses first."""
+    """Return the first line ending in a text."""
     end = text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"

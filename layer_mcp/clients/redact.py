@@ -1,28 +1,41 @@
-"""Hides the token, and the values of other people's servers, in what is printed."""
+"""Hides secrets in printed output: tokens, and all values of other servers."""
 
 import difflib
 import re
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
+from ..settings import Settings
+from ..tokens import contains_token
 from .catalog import Client
+from .command import ServerCommand
 from .entries import TOKEN_NAMES, environment_of
 
 HIDDEN = "..."
-QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"?|'[^']*'?)(\s*[:=])?""")
-BARE_VALUE = re.compile(r"""(?<=[:=])(\s*)(?![\s"'{\[])[^,{}\[\]"']+""")
-PUNCTUATION_ONLY = re.compile(r"[\W_]*")
+QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
+# At the start of a line, in TOML's form too. Requiring a value keeps base64 from matching.
+LINE_KEY = re.compile(rf"(?:{QUOTED}|[\w.-]+)\s*(?:=(?=\s*[^\s=])|:(?=\s|$))|{QUOTED}\s*:")
+FLOW_KEY = re.compile(rf"(?:[\w.-]+\s*:(?=\s|$)|{QUOTED}\s*:)")
+MARK = re.compile(r"\s+|[{}\[\],]|-(?=\s)")
+VALUE = re.compile(rf"{QUOTED}|[^,{{}}\[\]]+")
+OPENS_KEY, CLOSES_KEY = ("{", ","), ("}", "[", "]")
+KNOWN_NAMES = frozenset(name for one in fields(Settings) for name in one.metadata["names"])
 
 
 def redact(client: Client, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry that shows only our own variables of its environment, without the token."""
-    environment = environment_of(client, entry)
-    if not environment:
-        return entry
-    shown = {
-        name: value if name.startswith("LAYER_") and name not in TOKEN_NAMES else HIDDEN
-        for name, value in environment.items()
+    """Return our entry with only what `install` writes, and without the token."""
+    written = client.entry(ServerCommand(""))
+    shown: dict[str, Any] = {
+        key: value if key in written and not contains_token(f"{value}") else HIDDEN
+        for key, value in entry.items()
     }
-    return {**entry, client.env_key: shown}
+    environment = environment_of(client, entry)
+    if environment:
+        shown[client.env_key] = {
+            name: value if _is_shown(name, value) else HIDDEN for name, value in environment.items()
+        }
+    return shown
 
 
 def redacted_diff(path: str, before: str, after: str, own: str) -> str:
@@ -34,24 +47,34 @@ def redacted_diff(path: str, before: str, after: str, own: str) -> str:
     return "".join(f"{_redact_line(line, own_lines)}\n" for line in lines)
 
 
+def _is_shown(name: str, value: Any) -> bool:
+    return name in KNOWN_NAMES and name not in TOKEN_NAMES and not contains_token(f"{value}")
+
+
 def _redact_line(line: str, own_lines: set[str]) -> str:
     sign, rest = line[:1], line[1:]
     if line.startswith(("--- ", "+++ ", "@@ ")) or _bare(rest) in own_lines:
         return line
-    return sign + _hide_values(rest)
+    return sign + "".join(_hide_values(rest))
 
 
 def _bare(line: str) -> str:
     return line.strip().removesuffix(",")
 
 
-def _hide_values(line: str) -> str:
-    if PUNCTUATION_ONLY.fullmatch(line):
-        return line
-    hidden = BARE_VALUE.sub(rf"\1{HIDDEN}", QUOTED.sub(_hide_unless_key, line))
-    has_key = hidden != line or line.rstrip().endswith((":", "]", "{"))
-    return hidden if has_key else f"{line[: len(line) - len(line.lstrip())]}{HIDDEN}"
-
-
-def _hide_unless_key(found: re.Match[str]) -> str:
-    return found[0] if found[2] else f'"{HIDDEN}"'
+def _hide_values(line: str) -> Iterator[str]:
+    """Yield a line's keys and punctuation, with "..." in place of its values."""
+    position = 0
+    key: re.Pattern[str] | None = LINE_KEY
+    while position < len(line):
+        if key and (found := key.match(line, position)):
+            yield found[0]
+            key = None
+        elif found := MARK.match(line, position):
+            yield found[0]
+            key = FLOW_KEY if found[0] in OPENS_KEY else key if found[0] not in CLOSES_KEY else None
+        else:
+            yield HIDDEN
+            key = None
+            found = VALUE.match(line, position)
+        position = found.end() if found else len(line)

@@ -28,15 +28,15 @@ def parse(text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # Its text has the position, and may quote the file.
+        # The parser's message has the position, and may quote the file.
         found = POSITION.search(f"{error}")
         lines = text.split("\n")
         line, column = found.groups() if found else (None, None)
         last = (len(lines), len(lines[-1]) + 1)
         position = (int(line), int(column)) if line and column else last
-        raise ConfigSyntaxError("It is not valid TOML", *position) from None
+        raise ConfigSyntaxError("It isn't valid TOML", *position) from None
     except RecursionError:
-        raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
+        raise ConfigSyntaxError("It's nested too deeply", 1, 1) from None
 
 
 def set_entry(text: str, servers_key: str, name: str, entry: dict[str, Any]) -> str:
@@ -61,7 +61,7 @@ def remove_entry(text: str, servers_key: str, name: str) -> str:
     """
     around = _text_around(text, servers_key, name)
     if around is None:
-        raise NotEditableError("it is not a table of its own")
+        raise NotEditableError("it isn't a separate table")
     before, after = around
     for newline in ("\n", "\r\n"):
         if before.endswith(newline * 2):

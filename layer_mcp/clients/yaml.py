@@ -14,7 +14,7 @@ from .line_endings import newline_of
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 INDENT = 2
-NO_YAML = "It is not valid YAML"
+NO_YAML = "It isn't valid YAML"
 # A line separator within quotes would be folded into a space.
 ALLOWED_IN_QUOTES = (
     "\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff"
@@ -39,7 +39,7 @@ def parse(text: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError):
         pass
     try:
-        # Ten times slower, with better error messages.
+        # Ten times slower, but with better error messages.
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -50,7 +50,7 @@ def parse(text: str) -> Any:
         column = error.position - text.rfind("\n", 0, error.position)
         raise ConfigSyntaxError(NO_YAML, line, column) from None
     except RecursionError:
-        raise ConfigSyntaxError("It is nested too deeply", 1, 1) from None
+        raise ConfigSyntaxError("It's nested too deeply", 1, 1) from None
     except ValueError:
         raise ConfigSyntaxError("It has a value that can't be read", 1, 1) from None
 

@@ -19,7 +19,7 @@ def check_token_accepted(setup: Setup) -> Finding:
     except LayerError as error:
         fix = error.next_step if error.code != "TIMEOUT" else "Try again in a minute."
         return fail(safe_message(error), fix)
-    return ok(f"it opens {count} workspace{'' if count == 1 else 's'}")
+    return ok(f"gives access to {count} workspace{'' if count == 1 else 's'}")
 
 
 def check_workspace(setup: Setup) -> Finding:
@@ -33,7 +33,7 @@ def check_workspace(setup: Setup) -> Finding:
             return warn(f"none is chosen. {error.message}", fix)
         fix = "Set LAYER_WORKSPACE_ID to one of these workspaces."
         return fail(error.message, fix if workspaces else error.next_step)
-    return ok(f"{chosen.name or chosen.slug or 'without name'} ({chosen.workspace_id})")
+    return ok(f"{chosen.name or chosen.slug or 'unnamed'} ({chosen.workspace_id})")
 
 
 def check_balance(setup: Setup) -> Finding:
@@ -43,7 +43,7 @@ def check_balance(setup: Setup) -> Finding:
         return skip("no workspace is chosen")
     balance = _available_creative_units(choose_workspace(setup.settings.workspace, workspaces))
     if balance is None:
-        return skip("Layer did not say it")
+        return skip("Layer didn't report it")
     if balance <= 0:
         return fail(f"{balance:g} CU", next_step_for("INSUFFICIENT_BALANCE"))
     return ok(f"{balance:g} CU")

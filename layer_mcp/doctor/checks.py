@@ -1,4 +1,4 @@
-"""All checks in order. Each one is limited in time, and none can stop the others."""
+"""All checks in order. Each one has a time limit, and none can stop the others."""
 
 import logging
 import time
@@ -18,14 +18,14 @@ from .types import CheckResult, Finding, Setup, fail, skip
 
 CHECK_SECONDS = 10.0
 TOTAL_SECONDS = 14.0
-REPORT_STEP = "Try again; if it stays, report this with what layer-mcp doctor --json prints."
+REPORT_STEP = "Try again. If it still fails, report it with the output of layer-mcp doctor --json."
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check, and the IDs of the checks that it's skipped without.
+    """A check, and the IDs of the checks that must pass for it to run.
 
     `run` returns None if there's nothing to report.
     """
@@ -79,13 +79,13 @@ def run_checks(setup: Setup) -> Generator[CheckResult]:
 def _run(check: Check, setup: Setup, deadline: float) -> Finding | None:
     seconds = min(CHECK_SECONDS, deadline - time.monotonic())
     if seconds <= 0:
-        return skip(f"{TOTAL_SECONDS:g} s are over")
+        return skip(f"the limit of {TOTAL_SECONDS:g} s was reached")
     try:
         return run_with_timeout(seconds, partial(check.run, setup))
     except TimeoutError:
-        fix = "Look for a disk or a network that hangs, then try again."
-        return fail("it did not come to an end", fix)
+        fix = "Look for a disk or network that doesn't respond, then try again."
+        return fail("it didn't finish", fix)
     # A bug in one check must not hide what the others find.
     except Exception as error:
         logger.debug("Check %s raised an exception", check.id, exc_info=error)
-        return fail(f"the check broke ({type(error).__name__})", REPORT_STEP)
+        return fail(f"the check crashed ({type(error).__name__})", REPORT_STEP)

@@ -2,25 +2,19 @@
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, cast
 
 from ..clients.catalog import CLIENTS, Client, Platform, this_platform
-from ..clients.command import ServerCommand
 from ..clients.config_file import read_config
-from ..clients.entries import token_in
+from ..clients.entries import LAYER_MCP, command_line, is_ours, token_in
 from ..clients.errors import ClientConfigError, ConfigSyntaxError, NotAnObjectError
 from ..clients.formats import load_format, servers_in
 from ..settings import DEFAULT_API_URL, SettingsError, normal_api_url
 from .types import Finding, Setup, fail, ok, warn
-
-ENTRY_NAME = "layer"
-LAYER_MCP = re.compile(r"layer[-_]mcp", re.IGNORECASE)
-PLACEHOLDER = "?"
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class ConfiguredClient:
 def check_clients(setup: Setup) -> Finding:
     """Report which clients have an entry for layer-mcp."""
     titles = [one.client.title for one in setup.get(find_configured_clients) if one.commands]
-    return ok(", ".join(titles) or "none has an entry; layer-mcp install CLIENT writes one")
+    return ok(", ".join(titles) or "none has an entry; layer-mcp install CLIENT adds one")
 
 
 def check_client(setup: Setup, client: Client) -> Finding | None:
@@ -51,17 +45,17 @@ def check_client(setup: Setup, client: Client) -> Finding | None:
     if found is None:
         return None
     if found.problem is not None:
-        fact, fix = f"{found.path}: {found.problem}", f"Correct it, then restart {client.title}."
+        fact, fix = f"{found.path}: {found.problem}", f"Fix it, then restart {client.title}."
         return fail(fact, fix) if found.mentions_layer_mcp else warn(fact, fix)
     commands, install = found.commands, f"layer-mcp install {client.id}"
     missing = {name: one for name, one in commands.items() if shutil.which(one) is None}
     if missing:
-        fix = f"Run {install}, or take the entry out of {found.path}."
-        return fail(f"{_list_commands(missing)}, which is not there or cannot be started", fix)
+        fix = f"Run {install}, or remove the entry from {found.path}."
+        return fail(f"{_list_commands(missing)}, which is missing or can't be started", fix)
     without_path = {name: one for name, one in commands.items() if not os.path.dirname(one)}
     if without_path:
-        fix = f"Clients may have another PATH than you. {install} writes the whole path."
-        return warn(f"{_list_commands(without_path)}, without its folder", fix)
+        fix = f"Clients may have a different PATH. {install} writes the full path."
+        return warn(f"{_list_commands(without_path)}, without a full path", fix)
     return ok(", ".join(f"{name}: {command}" for name, command in commands.items()))
 
 
@@ -86,14 +80,14 @@ def _read_client(client: Client, platform: Platform) -> ConfiguredClient | None:
         text = read_config(path).text
         servers = servers_in(load_format(client.format).parse(text), client.servers_key)
     except ConfigSyntaxError as error:
-        problem = f"no valid {client.format.upper()} in line {error.line}, column {error.column}"
+        problem = f"invalid {client.format.upper()} at line {error.line}, column {error.column}"
     except NotAnObjectError as error:
         problem = f"{error} is not an object"
     except ClientConfigError as error:
         problem = error.fact.removeprefix(f"{path} ").rstrip(".")
     else:
         entries = _find_entries(client, servers)
-        commands = {name: _command_line(client, entry)[0] for name, entry in entries.items()}
+        commands = {name: command_line(client, entry)[0] for name, entry in entries.items()}
         tokens = dict(_find_tokens(client, entries.values()))
         return ConfiguredClient(client, path, commands, tokens=tokens)
     is_mentioned = bool(LAYER_MCP.search(text))
@@ -106,7 +100,7 @@ def _find_entries(client: Client, servers: Any) -> dict[str, dict[str, Any]]:
     return {
         name: entry
         for name, entry in cast("dict[str, Any]", servers).items()
-        if _starts_layer_mcp(name, _command_line(client, entry))
+        if is_ours(client, entry)
     }
 
 
@@ -118,24 +112,3 @@ def _find_tokens(client: Client, entries: Iterable[dict[str, Any]]) -> Generator
             continue
         with contextlib.suppress(SettingsError):
             yield normal_api_url(str(environment.get("LAYER_API_URL") or DEFAULT_API_URL)), token
-
-
-def _command_line(client: Client, entry: Any) -> list[str]:
-    """Return an entry's command and arguments; nothing for a server with a URL."""
-    if not isinstance(entry, dict):
-        return []
-    written = client.entry(ServerCommand(PLACEHOLDER))
-    key = next(key for key, value in written.items() if value == PLACEHOLDER)
-    found = cast("dict[str, Any]", entry)
-    command, args = found.get(key), found.get("args")
-    if not isinstance(command, str) or not command:
-        return []
-    arguments = cast("list[object]", args) if isinstance(args, list) else []
-    return [command, *map(str, arguments)]
-
-
-def _starts_layer_mcp(name: str, command_line: list[str]) -> bool:
-    if not command_line:
-        return False
-    words = [PurePath(command_line[0]).stem, *command_line[1:]]
-    return name == ENTRY_NAME or any(LAYER_MCP.search(word) for word in words)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote
 
 import anyio
 
 from ..api.problems import SENTENCES
 from ..api.retry import Limits
 from ..errors import LayerError
-from ..network import Proxy, is_loopback, parse_proxy, proxy_variable
 from .timeout import run_with_timeout
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ SHORT_LIMITS = Limits(
 )
 # Layer's own answers to a request without a token.
 LAYER_CODES = ("UNAUTHENTICATED", "FORBIDDEN", "RATE_LIMITED")
-# Errors whose messages are written here and contain nothing that a response said.
+# Errors with our own messages, which contain nothing from a response.
 OWN_MESSAGE_CODES = (
     "CONNECTION_FAILED",
     "CONNECTION_LOST",
@@ -56,20 +54,6 @@ class Ping:
     clock_offset_seconds: float | None
 
 
-def find_proxy(api_url: str) -> Proxy | None:
-    """Return the proxy that httpx uses for this URL, if any.
-
-    Raises:
-        InvalidProxyError: The setting isn't the URL of a proxy.
-    """
-    parts = urlsplit(api_url)
-    if is_loopback(api_url) or proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    scheme = next((scheme for scheme in (parts.scheme, "all") if proxies.get(scheme)), None)
-    return None if scheme is None else parse_proxy(proxy_variable(scheme), proxies[scheme])
-
-
 def proxy_credentials(environ: Mapping[str, str]) -> set[str]:
     """Return the credentials in an environment's proxy URLs, both as written and unquoted.
 
@@ -87,14 +71,14 @@ def proxy_credentials(environ: Mapping[str, str]) -> set[str]:
 
 
 def find_connection_problem(host: str, port: int) -> str | None:
-    """Connect to a host, and say why that fails, if it does. Takes at most 4 s."""
+    """Connect to a host, and return the problem, if any. Takes at most 4 s."""
     # Look up the name here first: asyncio can't end while its own lookup hangs.
     try:
         run_with_timeout(LOOKUP_SECONDS, lambda: socket.getaddrinfo(host, port))
     except TimeoutError:
-        return f"the name {host} is not resolved in {LOOKUP_SECONDS:g} s"
+        return f"the name {host} isn't resolved within {LOOKUP_SECONDS:g} s"
     except (OSError, UnicodeError):
-        return f"the name {host} is not known"
+        return f"the name {host} isn't known"
     return anyio.run(_find_tcp_problem, host, port)
 
 
@@ -102,7 +86,7 @@ def ping_api(api_url: str) -> Ping:
     """Request the workspaces without a token. Takes at most 4 s.
 
     Raises:
-        Exception: One of httpx or ssl, if a certificate or proxy setting is unusable.
+        NetworkSettingsError: A certificate or proxy variable is invalid.
     """
     return anyio.run(_ping_api, api_url)
 
@@ -111,7 +95,7 @@ def safe_message(error: LayerError) -> str:
     """Return an error's message without text from the response, as that may repeat the token."""
     if error.code in OWN_MESSAGE_CODES:
         return error.message
-    return SENTENCES.get(error.code, f"it answered {error.code}.")
+    return SENTENCES.get(error.code, f"it responded with {error.code}.")
 
 
 async def _find_tcp_problem(host: str, port: int) -> str | None:
@@ -119,10 +103,10 @@ async def _find_tcp_problem(host: str, port: int) -> str | None:
         with anyio.fail_after(CONNECT_SECONDS):
             stream = await anyio.connect_tcp(host, port)
     except TimeoutError:
-        return f"{host}:{port} does not answer in {CONNECT_SECONDS:g} s"
+        return f"{host}:{port} doesn't respond within {CONNECT_SECONDS:g} s"
     except OSError as error:
         is_refused = _is_refused(error.__cause__ or error)
-        return f"{host}:{port} {'refuses connections' if is_refused else 'cannot be reached'}"
+        return f"{host}:{port} {'refuses connections' if is_refused else 'is unreachable'}"
     with contextlib.suppress(OSError):
         await stream.aclose()
     return None
@@ -152,7 +136,7 @@ async def _ping_api(api_url: str) -> Ping:
 
 
 def _clock_offset_seconds(date: str | None, now: datetime) -> float | None:
-    """Compare a Date header (RFC 9110, 6.6.1) with the time here; None if it isn't a date."""
+    """Return this machine's time minus a Date header's (RFC 9110, 6.6.1), or None if invalid."""
     try:
         when = parsedate_to_datetime(date or "")
     except (ValueError, OverflowError):
@@ -164,7 +148,7 @@ def _problem_of(exchange: "Exchange") -> LayerError | None:
     if exchange.delivery == "accepted" and exchange.fault is None:
         if _is_json_object(exchange.body):
             return None
-        return LayerError("UNEXPECTED_RESPONSE", "What answers there is not Layer.")
+        return LayerError("UNEXPECTED_RESPONSE", "The server at this URL isn't Layer.")
     error = exchange.error()
     return None if error.code in LAYER_CODES else error
 

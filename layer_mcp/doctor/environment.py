@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from ..clients.entries import TOKEN_NAMES
 from ..credentials import find_keyring_name, token_source
@@ -29,7 +30,7 @@ class FoundToken:
 def check_settings(setup: Setup) -> Finding:
     """Check that every setting in the environment is valid and known."""
     if setup.settings_problem:
-        return fail(setup.settings_problem, "Correct or remove that variable.")
+        return fail(setup.settings_problem, "Fix or remove that variable.")
     known = [name for setting in fields(Settings) for name in setting.metadata["names"]]
     given = sorted(
         name
@@ -41,15 +42,15 @@ def check_settings(setup: Setup) -> Finding:
     if mistyped:
         meant = "; ".join(f"{right} instead of {name}" for name, right in mistyped.items())
         return warn(
-            f"not read, as there is no such setting: {', '.join(mistyped)}",
-            f"If it is mistyped, correct it: {meant}.",
+            f"unknown settings, which are ignored: {', '.join(mistyped)}",
+            f"If it's a typo, use {meant}.",
         )
     used = [name for name in given if name in known]
-    return ok(", ".join(used) or "none are set; the usual ones are used")
+    return ok(", ".join(used) or "none are set; the defaults are used")
 
 
 def check_token(setup: Setup) -> Finding:
-    """Check that there is a token and that it could be one of Layer's. Report only its place."""
+    """Check that there is a token and that it could be Layer's. Report only where it is."""
     token = setup.get(find_token)
     if token is None:
         return fail("none is set, and none is stored", next_step_for("MISSING_TOKEN"))
@@ -80,20 +81,22 @@ def find_token(setup: Setup) -> FoundToken | None:
 
 
 def known_secrets(setup: Setup) -> set[str]:
-    """Return the tokens and proxy credentials that are known so far."""
+    """Return the tokens and the credentials of proxies and the database, as far as known."""
     # A search may take seconds, so a token that hasn't been searched for isn't included.
     found = setup.peek(find_token)
     written = [setup.environ.get(name, "") for name in TOKEN_NAMES]
     tokens = {token for text in written for token in (text.strip(), tidy_token(text))}
     tokens |= {setup.settings.api_token or "", found.value if found else ""}
-    secrets = tokens | proxy_credentials(setup.environ)
+    database = setup.settings.database_url or ""
+    password = urlsplit(database).password or "" if database else ""
+    secrets = tokens | {database, password} | proxy_credentials(setup.environ)
     return {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}
 
 
 def hide_secrets(finding: Finding, secrets: Collection[str]) -> Finding:
     """Return the finding with every secret replaced, wherever it came from."""
     fact, fix = finding.fact, finding.fix
-    # The longest first, because one secret may be a part of another.
+    # Longest first, because one secret may be part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         fact = fact.replace(secret, REPLACEMENT)
         fix = fix and fix.replace(secret, REPLACEMENT)

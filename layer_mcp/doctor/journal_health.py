@@ -1,4 +1,4 @@
-"""How the journal is, found out without changing it: no table is made, no row is settled."""
+"""Examines the journal without changing it: no table is created and no run is settled."""
 
 import os
 import sqlite3
@@ -6,12 +6,12 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ..runs.journal.accounts import normalize_address
 from ..runs.journal.liveness import FOLDER_NAME
 from ..runs.journal.schema import SCHEMA_VERSION
-from ..runs.journal.sqlite import FILE_NAME, is_busy
+from ..runs.journal.sqlite import FILE_NAME
+from ..runs.journal.trouble import Trouble, find_trouble, is_busy
 
 BUSY_SECONDS = 1.5
 INTEGRITY_SECONDS = 3.0
@@ -20,17 +20,12 @@ STEPS_BETWEEN_LOOKS = 10_000
 YOUNG_SECONDS = 5.0
 
 
-Trouble = Literal["held", "newer", "read_only", "damaged"]
-"""Why a journal cannot be used; `held` is by another process."""
-
-
 @dataclass(frozen=True)
 class Health:
-    """A journal that is there. `trouble` is why it cannot be used, `reason` what SQLite says of it.
+    """An existing journal. `trouble` says why it can't be used, and `reason` is SQLite's message.
 
-    `owner` is the user whose file it is, where that is another one. `servers` counts those that
-    run, `unknown` the runs of which nobody knows whether Layer has them. `is_whole` is None when
-    looking took too long.
+    `owner` is the file's owner if that's another user. `servers` counts the running servers, and
+    `unknown` the runs with an unknown outcome. `is_whole` is None if the check took too long.
     """
 
     file: Path
@@ -43,7 +38,7 @@ class Health:
 
 
 def journal_health(folder: Path, api_url: str) -> Health | None:
-    """How the journal in a folder is; None when there is none yet. Takes at most 5 s."""
+    """Examine the journal in a folder, in at most 5 s; None if there is none yet."""
     file = folder / FILE_NAME
     if not os.path.lexists(file):
         return None
@@ -58,28 +53,18 @@ def journal_health(folder: Path, api_url: str) -> Health | None:
             unknown = _unknown(connection, api_url, servers)
         return Health(file, owner=owner, servers=len(servers), unknown=unknown, is_whole=is_whole)
     except sqlite3.Error as error:
-        return Health(file, _trouble(error), str(error), owner=owner)
+        return Health(file, find_trouble(error), str(error), owner=owner)
 
 
 def running_servers(folder: Path) -> set[str]:
-    """Return the ids of the servers that use the journal in a folder now."""
+    """Return the IDs of the servers that use the journal in a folder now."""
     old = time.time() - YOUNG_SECONDS
     files = (folder / FOLDER_NAME).glob("*.lock")
     return {path.stem for path in files if _is_young(path, old) or _is_locked(path)}
 
 
-def _trouble(error: sqlite3.Error) -> Trouble:
-    if is_busy(error):
-        return "held"
-    if isinstance(error, sqlite3.NotSupportedError):
-        return "newer"
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    is_denied = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-    return "read_only" if is_denied else "damaged"
-
-
 def _connected(file: Path, busy_seconds: float) -> sqlite3.Connection:
-    # Not made anew when it was taken away meanwhile.
+    # A file that was removed meanwhile isn't created again.
     address = f"{file.absolute().as_uri()}?mode=rw"
     return sqlite3.connect(address, timeout=busy_seconds, isolation_level=None, uri=True)
 
@@ -89,7 +74,7 @@ def _opened(file: Path) -> sqlite3.Connection:
     try:
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
-            raise sqlite3.NotSupportedError(f"it was written by a newer layer-mcp ({version})")
+            raise sqlite3.NotSupportedError(f"a newer layer-mcp wrote it ({version})")
     except sqlite3.Error:
         connection.close()
         raise
@@ -97,7 +82,7 @@ def _opened(file: Path) -> sqlite3.Connection:
 
 
 def _is_whole(connection: sqlite3.Connection) -> bool | None:
-    """Return what SQLite's own check says; None when it takes too long."""
+    """Return the result of SQLite's own check, or None if it takes too long."""
     deadline = time.monotonic() + INTEGRITY_SECONDS
     connection.set_progress_handler(
         lambda: time.monotonic() > deadline,
@@ -150,6 +135,6 @@ def _other_owner(file: Path) -> str | None:
     try:
         return None if file.stat().st_uid == os.geteuid() else file.owner()
     except KeyError:
-        return "a user without name"
+        return "a user without a name"
     except OSError:
         return None

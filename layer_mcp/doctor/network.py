@@ -5,19 +5,16 @@ from urllib.parse import urlsplit
 
 from ..errors import LayerError
 from ..network import (
-    PROXY_PORTS,
+    CERTIFICATE_VARIABLES,
+    DEFAULT_PORTS,
+    CertificatesError,
     InvalidProxyError,
     Proxy,
+    find_proxy,
     list_proxy_variables,
     tls_context,
 )
-from .connection import (
-    Ping,
-    find_connection_problem,
-    find_proxy,
-    ping_api,
-    safe_message,
-)
+from .connection import Ping, find_connection_problem, ping_api, safe_message
 from .types import Finding, Setup, fail, ok, skip, warn
 
 SLOW_SECONDS = 2.0
@@ -31,35 +28,36 @@ def check_proxy(setup: Setup) -> Finding:
         proxy = setup.get(_find_proxy)
     except InvalidProxyError as error:
         return fail(
-            f"{error.variable} is no address of a proxy",
-            f"Set {error.variable} to an address such as http://proxy.example:3128, or remove it.",
+            f"{error.variable} {error.problem}",
+            f"Set {error.variable} to a URL such as http://proxy.example:3128, or remove it.",
         )
     if proxy is None:
         unused = ", ".join(list_proxy_variables())
-        return ok(f"none is used for the API, though {unused} is set" if unused else "none")
+        return ok(f"not used for the API, although {unused} is set" if unused else "none")
     problem = find_connection_problem(proxy.host, proxy.port)
     if problem is None:
-        return ok(f"{proxy.url}, from {proxy.variable}")
+        return ok(f"{proxy.shown_url}, from {proxy.variable}")
     return fail(
-        f"{proxy.url}, from {proxy.variable}: {problem}",
-        f"Correct {proxy.variable}, or name the API's host in NO_PROXY if no proxy is needed.",
+        f"{proxy.shown_url}, from {proxy.variable}: {problem}",
+        f"Fix {proxy.variable}, or add the API's host to NO_PROXY if it needs no proxy.",
     )
 
 
 def check_certificates(setup: Setup) -> Finding:
     """Check that the certificate authorities in the environment can be loaded."""
-    names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if setup.environ.get(name)]
-    named = [f"{name} {setup.environ[name]}" for name in names]
-    problem = _find_certificate_problem()
-    if problem is not None:
-        fact = f"{' and '.join(named)}: {problem}"
-        fix = f"Correct or remove {' and '.join(names)}."
+    try:
+        tls_context()
+    except CertificatesError as error:
+        fact = f"{error.variable} {setup.environ.get(error.variable)}: {error.reason}"
+        fix = f"Fix or remove {error.variable}."
         is_needed = setup.settings.api_url.startswith("https")
         return fail(fact, fix) if is_needed else warn(fact, fix)
     folder = setup.environ.get("SSL_CERT_DIR")
     # OpenSSL ignores a folder that doesn't exist.
     if folder and not Path(folder).is_dir():
-        return warn(f"SSL_CERT_DIR {folder}: no such folder", "Correct or remove SSL_CERT_DIR.")
+        return warn(f"SSL_CERT_DIR {folder}: no such folder", "Fix or remove SSL_CERT_DIR.")
+    names = [name for name in CERTIFICATE_VARIABLES if setup.environ.get(name)]
+    named = [f"{name} {setup.environ[name]}" for name in names]
     return ok(" and ".join(["the system's trust store", *named]))
 
 
@@ -68,7 +66,7 @@ def check_api(setup: Setup) -> Finding:
     url = setup.settings.api_url
     if setup.get(_find_proxy) is None:
         parts = urlsplit(url)
-        port = parts.port or PROXY_PORTS[parts.scheme]
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         problem = find_connection_problem(parts.hostname or "", port)
         if problem is not None:
             fix = "Check the network and LAYER_API_URL. Some networks need HTTPS_PROXY."
@@ -76,9 +74,9 @@ def check_api(setup: Setup) -> Finding:
     ping = setup.get(_ping)
     if ping.problem is not None:
         return fail(f"{url}: {safe_message(ping.problem)}", _api_fix(ping.problem))
-    fact = f"{url} answers in {ping.seconds * 1000:.0f} ms"
+    fact = f"{url} responds in {ping.seconds * 1000:.0f} ms"
     if ping.seconds > SLOW_SECONDS:
-        return warn(fact, "Calls may run out of time. Check the network and the proxy.")
+        return warn(fact, "Calls may time out. Check the network and the proxy.")
     return ok(fact)
 
 
@@ -86,12 +84,12 @@ def check_clock(setup: Setup) -> Finding:
     """Compare this machine's clock with the API's Date header."""
     offset = setup.get(_ping).clock_offset_seconds
     if offset is None:
-        return skip("the API did not say what time it is")
+        return skip("the API didn't send the time")
     if abs(offset) <= MAX_CLOCK_OFFSET_SECONDS:
         return ok("agrees with the API's")
     return warn(
-        f"{_format_duration(abs(offset))} {'before' if offset > 0 else 'behind'} the API's",
-        "Set this machine's clock, best by a time server: limits a day are kept by it.",
+        f"{_format_duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the API's",
+        "Set this machine's clock, ideally from a time server. Daily limits depend on it.",
     )
 
 
@@ -103,25 +101,15 @@ def _ping(setup: Setup) -> Ping:
     return ping_api(setup.settings.api_url)
 
 
-def _find_certificate_problem() -> str | None:
-    try:
-        tls_context()
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        return error.strerror or type(error).__name__
-    except OSError:
-        return "no certificate can be read from it"
-    return None
-
-
 def _api_fix(error: LayerError) -> str:
     fixes = {
         "TLS_FAILED": f"{error.next_step} Check this machine's clock too.",
-        "NOT_FOUND": "Correct LAYER_API_URL, or remove it for the usual address.",
-        "UNEXPECTED_RESPONSE": "Correct LAYER_API_URL. A network with a sign-in page answers for "
+        "NOT_FOUND": "Fix LAYER_API_URL, or remove it to use the default.",
+        "UNEXPECTED_RESPONSE": "Fix LAYER_API_URL. A network with a sign-in page responds for "
         "Layer until you have signed in.",
         "TIMEOUT": "Try again in a minute; check the network and the proxy.",
         "CONNECTION_FAILED": "Check the network, and that the proxy lets layer-mcp through; it may "
-        "want a user name and password.",
+        "need a user name and password.",
     }
     return fixes.get(error.code, error.next_step).replace(", then call again", "")
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TITLE_COLUMNS = 16
 TEXT_COLUMNS = 61
+NARROW_COLUMNS = 60
 MARKS: Mapping[State, str] = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}
 ASCII_MARKS: Mapping[State, str] = {"ok": "+", "warning": "!", "failed": "x", "skipped": "-"}
 STYLES: Mapping[State, str] = {
@@ -23,20 +24,29 @@ STYLES: Mapping[State, str] = {
 }
 
 
-def format_result(result: CheckResult, encoding: str) -> "Table":
-    """Lay out a result in at most 80 columns: mark, title, and fact, with the fix below."""
+def format_result(result: CheckResult, encoding: str, columns: int) -> "Table":
+    """Lay out a result in at most 80 columns: mark, title, and fact, with the fix below.
+
+    In a narrow terminal, the fact is below the title.
+    """
     # `--json` doesn't need rich.
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table.grid(padding=(0, 1))
     table.add_column(width=1)
-    table.add_column(width=TITLE_COLUMNS)
-    table.add_column(max_width=TEXT_COLUMNS, overflow="fold")
-    mark = _marks_for(encoding)[result.state]
-    table.add_row(Text(mark, STYLES[result.state]), Text(result.title), Text(one_line(result.fact)))
-    if result.fix:
-        table.add_row("", "", Text(one_line(f"Fix: {result.fix}")))
+    mark = Text(_marks_for(encoding)[result.state], STYLES[result.state])
+    facts = [result.fact, f"Fix: {result.fix}"] if result.fix else [result.fact]
+    lines = [Text(one_line(fact)) for fact in facts]
+    if columns < NARROW_COLUMNS:
+        table.add_column(overflow="fold")
+        rows = [(mark, Text(result.title)), *(("", line) for line in lines)]
+    else:
+        table.add_column(width=TITLE_COLUMNS)
+        table.add_column(max_width=TEXT_COLUMNS, overflow="fold")
+        rows = [(mark, Text(result.title), lines[0]), *(("", "", line) for line in lines[1:])]
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -45,7 +55,7 @@ def summarize(results: Iterable[CheckResult]) -> str:
     states = [result.state for result in results]
     failed, warnings = states.count("failed"), states.count("warning")
     warned = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
-    return f"{failed} failed{warned}." if failed else f"Everything needed works{warned}."
+    return f"{failed} failed{warned}." if failed else f"All checks passed{warned}."
 
 
 def passes(results: Iterable[CheckResult]) -> bool:

@@ -6,16 +6,19 @@ from pathlib import Path
 from ..errors import LayerError
 from ..files.folders import PrivateFolders
 from ..files.paths import Folders, find_write_problem, input_folders, output_folder, state_folder
-from .journal_health import Health, Trouble, journal_health
+from ..runs.journal.accounts import address_of
+from ..runs.journal.trouble import Trouble, fix_for
+from .database import UNKNOWN_FIX, check_database
+from .journal_health import Health, journal_health
 from .types import Finding, Setup, fail, ok, warn
 
 NO_HOME = "there is no home folder; set LAYER_STATE_DIR"
-STATE_FOLDER_FIX = "Set LAYER_STATE_DIR to a folder that can be written."
+STATE_FOLDER_FIX = "Set LAYER_STATE_DIR to a writable folder."
 
 
 def check_output_folder(setup: Setup) -> Finding:
     """Check that outputs can be saved."""
-    fix = "Set LAYER_OUTPUT_DIR to a folder that can be written."
+    fix = "Set LAYER_OUTPUT_DIR to a writable folder."
     try:
         folder = output_folder(setup.settings)
     except LayerError as error:
@@ -25,10 +28,10 @@ def check_output_folder(setup: Setup) -> Finding:
         return fail(f"{folder}: {problem}", fix)
     if folder.exists():
         return ok(str(folder))
-    fact = f"{folder}, made when something is saved"
+    fact = f"{folder}, created when something is saved"
     if setup.settings.output_dir is None:
         return ok(fact)
-    return warn(fact, "If you meant another folder, correct LAYER_OUTPUT_DIR.")
+    return warn(fact, "If you meant another folder, change LAYER_OUTPUT_DIR.")
 
 
 def check_input_folders(setup: Setup) -> Finding:
@@ -36,25 +39,25 @@ def check_input_folders(setup: Setup) -> Finding:
     try:
         folders = input_folders(setup.settings)
     except LayerError as error:
-        return fail(error.message, "Set LAYER_INPUT_DIRS to folders to read.")
+        return fail(error.message, "Set LAYER_INPUT_DIRS to readable folders.")
     # The folders from the settings come first. Others, such as the output folder, may be missing.
     set_count = len(setup.settings.input_dirs)
     expected = [*folders[:set_count], *filter(Path.is_dir, folders[set_count:])]
     problems = {folder: _find_read_problem(folder) for folder in expected}
     facts = [f"{folder}: {problem}" for folder, problem in problems.items() if problem]
     if facts:
-        return fail("; ".join(facts), "Make the folder, or correct LAYER_INPUT_DIRS.")
+        return fail("; ".join(facts), "Create the folder, or fix LAYER_INPUT_DIRS.")
     return ok(", ".join(map(str, folders)))
 
 
 def check_journal(setup: Setup) -> Finding:
     """Check that runs can be recorded, and that every recorded run has a known outcome."""
+    if setup.settings.database_url is not None:
+        return check_database(setup, setup.settings.database_url)
     try:
         folder = state_folder(setup.settings)
     except RuntimeError:
         return _fail_or_warn(setup, NO_HOME, STATE_FOLDER_FIX)
-    if folder is None:
-        return ok("in memory: a simulated Layer keeps nothing")
     problem = find_write_problem(folder, private=PrivateFolders())
     if problem is not None:
         return _fail_or_warn(setup, f"{folder}: {problem}", STATE_FOLDER_FIX)
@@ -62,21 +65,20 @@ def check_journal(setup: Setup) -> Finding:
 
 
 def _check_journal_file(setup: Setup, folder: Path) -> Finding:
-    health = journal_health(folder, setup.settings.api_url)
+    health = journal_health(folder, address_of(setup.settings))
     if health is None:
-        return ok(f"{folder}, begun with the first run")
+        return ok(f"{folder}, created with the first run")
     if health.trouble is not None:
-        fact, fix = _describe_trouble(health, folder)
+        fact, fix = _describe_trouble(health.trouble, health, folder)
         return _fail_or_warn(setup, fact, fix)
     if health.unknown:
-        runs = "run is" if health.unknown == 1 else "runs are"
+        runs = "run has" if health.unknown == 1 else "runs have"
         return warn(
-            f"{_name_journal(health)}: {health.unknown} {runs} of unknown outcome",
-            "Look in Layer (app.layer.ai) before you make them again: they may be charged. "
-            "The tool list_runs shows them with status unknown.",
+            f"{_name_journal(health)}: {health.unknown} {runs} an unknown outcome",
+            UNKNOWN_FIX,
         )
     used = f"{health.servers} server{' uses' if health.servers == 1 else 's use'} it now"
-    state = "healthy" if health.is_whole else "usable; too large to look at all of it"
+    state = "healthy" if health.is_whole else "usable; too large to check completely"
     return ok(f"{_name_journal(health)}: {state}, {used}")
 
 
@@ -87,21 +89,15 @@ def _fail_or_warn(setup: Setup, fact: str, fix: str) -> Finding:
     return fail(fact, fix) if is_needed else warn(fact, fix)
 
 
-def _describe_trouble(health: Health, folder: Path) -> tuple[str, str]:
+def _describe_trouble(trouble: Trouble, health: Health, folder: Path) -> tuple[str, str]:
     """Return the fact and the fix for a journal that can't be used."""
-    facts: dict[Trouble | None, str] = {
-        "held": "another program holds it",
-        "newer": f"it is of another version ({health.reason})",
-        "read_only": f"it cannot be written ({health.reason})",
-        "damaged": f"it is damaged ({health.reason})",
+    facts: dict[Trouble, str] = {
+        "held": "another program has it open",
+        "newer": f"another version wrote it ({health.reason})",
+        "read_only": f"it can't be written ({health.reason})",
+        "damaged": f"it's damaged ({health.reason})",
     }
-    fixes: dict[Trouble | None, str] = {
-        "held": "End the program that has the file open, such as a database viewer or a backup.",
-        "newer": "Install the newest layer-mcp, or set LAYER_STATE_DIR to another folder.",
-        "read_only": f"Make the file writable. {STATE_FOLDER_FIX}",
-        "damaged": f"Move {folder} away; the next run begins a new journal, without the old runs.",
-    }
-    return f"{_name_journal(health)}: {facts[health.trouble]}", fixes[health.trouble]
+    return f"{_name_journal(health)}: {facts[trouble]}", fix_for(trouble, folder)
 
 
 def _name_journal(health: Health) -> str:
@@ -113,4 +109,4 @@ def _find_read_problem(folder: Path) -> str | None:
         with os.scandir(folder):
             return None
     except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or "no path of a folder"
+        return getattr(error, "strerror", None) or "it isn't a valid path"

@@ -1,1 +1,1 @@
-"""Files and folders of the user's: which may be used, opened safely, and what is in them."""
+"""The user's files and folders: which ones can be used, and how to open them safely."""

@@ -1,33 +1,32 @@
-"""Folders of the settings: which files may be read, and where outputs and records go."""
+"""The folders in the settings, and the files that can be read or written in them."""
 
 import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from os import PathLike
+from pathlib import Path
+from typing import cast
 
 from ..errors import LayerError
 from ..settings import Settings
 from .folders import PrivateFolders
 
 DEFAULT_OUTPUT_FOLDER = "Layer"
-# In the state folder: a file for each process that runs, which it holds a lock on.
+# In the state folder: a file for each running process, which holds a lock on it.
 LOCKS_FOLDER = "servers"
-ADDRESSES = ("http:", "https:", "data:", "blob:")
-MAX_SHOWN_PATH = 200
+# In the state folder: the state of simulated runs.
+SANDBOX_FOLDER = "sandbox"
 
 MAX_PART_BYTES = 100
 MAX_PARTS = 10
 MAX_QUOTED = 60
-FOLDER_STEP = "Pass a relative folder with plain names, e.g. icons/swords."
+FOLDER_STEP = "Pass a relative folder with plain names, such as icons/swords."
 FORBIDDEN_CHARACTERS = frozenset('<>:"|?*')
 # Controls, lone surrogates, line and paragraph separators.
 FORBIDDEN_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
-# Devices of Windows, with or without an extension (learn.microsoft.com, "Naming Files").
+# Device names on Windows, with or without an extension (learn.microsoft.com, "Naming Files").
 RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]", re.IGNORECASE)
 
 
@@ -35,7 +34,7 @@ def output_folder(settings: Settings) -> Path:
     """Return the absolute folder that outputs are saved to; it may not exist yet.
 
     Raises:
-        LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
+        LayerError: FOLDER_NOT_WRITABLE, if none is set and the user has no home folder.
     """
     try:
         wanted = settings.output_dir or str(_find_home() / DEFAULT_OUTPUT_FOLDER)
@@ -47,9 +46,9 @@ def output_folder(settings: Settings) -> Path:
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of the settings with links followed, as they were when this was made.
+    """The folders in the settings, with the links that existed when this was created followed.
 
-    One that becomes a link to elsewhere later is not followed there.
+    A folder that becomes a link later isn't followed.
     """
 
     settings: Settings
@@ -58,7 +57,7 @@ class Folders:
 
     @classmethod
     def pin(cls, settings: Settings) -> "Folders":
-        """Follow the links of the settings' folders, once."""
+        """Follow the links of the folders in the settings, once."""
         try:
             inputs = tuple(map(_pin, input_folders(settings)))
         except LayerError:
@@ -72,7 +71,7 @@ class Folders:
         """Return the folders whose files may be read.
 
         Raises:
-            LayerError: FOLDER_NOT_WRITABLE, when there is no folder at all.
+            LayerError: FOLDER_NOT_WRITABLE, if there is no folder at all.
         """
         return self.inputs or input_folders(self.settings)
 
@@ -80,32 +79,49 @@ class Folders:
         """Return the folder that outputs are saved to; it may not exist yet.
 
         Raises:
-            LayerError: FOLDER_NOT_WRITABLE, when none is set and the user has no home folder.
+            LayerError: FOLDER_NOT_WRITABLE, if none is set and the user has no home folder.
         """
         return self.output or output_folder(self.settings)
 
     def private(self) -> PrivateFolders:
-        """Return the journal's folders, whose files must not be opened."""
+        """Return the folders whose files must not be opened: the journal's, or all of them."""
+        if not self.settings.uses_disk:
+            return PrivateFolders(has_all=True)
         try:
-            folder = state_folder(self.settings)
+            account = _base_state_folder(self.settings)
         except RuntimeError:
-            folder = None
-        if folder is None:
             return PrivateFolders()
         allowed = (*self.inputs, *([self.output] if self.output else []))
-        return PrivateFolders((folder, folder / LOCKS_FOLDER), allowed)
+        journals = (account, account / SANDBOX_FOLDER)
+        folders = [folder for one in journals for folder in (one, one / LOCKS_FOLDER)]
+        return PrivateFolders(tuple(folders), allowed)
+
+
+def path_of(given: object) -> Path:
+    """Convert a path that a Python program passed as text or a path; ~ is the home folder.
+
+    Raises:
+        LayerError: INVALID_ARGUMENTS.
+    """
+    if not isinstance(given, str | PathLike):
+        sentence = f"A path must be text or a Path, not {type(given).__name__}."
+        raise LayerError("INVALID_ARGUMENTS", sentence)
+    try:
+        return Path(os.fsdecode(cast("str | PathLike[str]", given))).expanduser()
+    except RuntimeError:
+        raise LayerError("INVALID_ARGUMENTS", f"{given} names no home folder.") from None
 
 
 def output_subfolder(root: Path, wanted: str | None) -> Path:
     """Return the output folder, or the real path of the folder below it that an agent asked for.
 
     Raises:
-        LayerError: INVALID_FOLDER, for any other folder.
+        LayerError: INVALID_FOLDER, if it's not below the output folder.
     """
     if wanted is None:
         return root
     absolute = Path(wanted)
-    real = _resolve(absolute) if absolute.is_absolute() else None
+    real = resolve(absolute) if absolute.is_absolute() else None
     if real is not None and real.is_relative_to(root):
         wanted = str(real.relative_to(root))
     folder = root.joinpath(*safe_folder_parts(wanted))
@@ -116,8 +132,8 @@ def output_subfolder(root: Path, wanted: str | None) -> Path:
 
 
 def resolve_below(root: Path, folder: Path) -> Path | None:
-    """Return the real path of a folder if it is the root or below it, else None."""
-    real = _resolve(folder)
+    """Return the real path of a folder if it's the root or below it, else None."""
+    real = resolve(folder)
     return real if real is not None and real.is_relative_to(root) else None
 
 
@@ -131,10 +147,10 @@ def resolve_output(folder: Path, root: Path | None) -> Path:
     """Return the real path of a folder to save to; one in the output folder must stay there.
 
     Raises:
-        LayerError: INVALID_FOLDER, when a link leads out of the output folder or nowhere.
+        LayerError: INVALID_FOLDER, if a link leads out of the output folder or is broken.
     """
     folder = folder.absolute()
-    real = _resolve(folder)
+    real = resolve(folder)
     is_inside = root is not None and folder.is_relative_to(root)
     if real is None or (root is not None and is_inside and not real.is_relative_to(root)):
         raise LayerError("INVALID_FOLDER", f"{folder} leads out of the output folder.")
@@ -142,19 +158,19 @@ def resolve_output(folder: Path, root: Path | None) -> Path:
 
 
 def safe_folder_parts(folder: str) -> tuple[str, ...]:
-    """Split a subfolder that an agent asked for into parts that cannot lead out of their folder.
-
+    """Split a subfolder that an agent asked for into parts that can't lead out of its parent.
     A slash or a backslash separates; empty parts and "." are ignored.
 
     Raises:
-        LayerError: INVALID_FOLDER when a part could lead elsewhere or is not a name on some system.
+        LayerError: INVALID_FOLDER, if a part could lead elsewhere or isn't a valid name on every
+            system.
     """
     path = folder.replace("\\", "/")
     if path.startswith("/"):
-        raise _invalid(f"The folder {_quoted(folder)} is not a relative one.")
+        raise _invalid(f"The folder {_quoted(folder)} isn't a relative path.")
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
     if len(parts) > MAX_PARTS:
-        raise _invalid(f"The folder is deeper than {MAX_PARTS} levels.")
+        raise _invalid(f"The folder has more than {MAX_PARTS} levels.")
     for part in parts:
         problem = _find_problem(part)
         if problem:
@@ -163,13 +179,13 @@ def safe_folder_parts(folder: str) -> tuple[str, ...]:
 
 
 def _find_problem(part: str) -> str | None:
-    """Return why a text cannot be a folder's name on some system, or None."""
+    """Return why a text can't be a folder's name on every system, or None."""
     categories = {unicodedata.category(c) for c in part}
     size_bytes = len(part.encode(errors="surrogatepass"))
     device = RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))
     problems = (
         (part == "..", "leads out of the output folder"),
-        (part.startswith("~"), "stands for a home folder"),
+        (part.startswith("~"), "refers to a home folder"),
         (not FORBIDDEN_CHARACTERS.isdisjoint(part), 'has one of < > : " | ? *'),
         (not FORBIDDEN_CATEGORIES.isdisjoint(categories), "has a control character"),
         (part.endswith((".", " ")), "ends in a dot or a space"),
@@ -184,42 +200,47 @@ def _invalid(sentence: str) -> LayerError:
 
 
 def _quoted(text: str) -> str:
-    """Quote foreign text for a sentence: short, and without raw control characters."""
+    """Quote untrusted text for a sentence: short, and without control characters."""
     return repr(text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "...")
 
 
-def state_folder(settings: Settings) -> Path | None:
-    """Return the folder for what is kept between runs; None for a simulated Layer.
+def state_folder(settings: Settings) -> Path:
+    """Return the folder for data kept between sessions; the sandbox has its own.
 
     Raises:
-        RuntimeError: the user has no home folder.
+        RuntimeError: The user has no home folder.
     """
-    # Needed at the first call only, not for listing tools.
+    folder = _base_state_folder(settings)
+    return folder / SANDBOX_FOLDER if settings.sandbox else folder
+
+
+def _base_state_folder(settings: Settings) -> Path:
+    # Imported here because only calls need it, not listing the tools.
     import platformdirs  # noqa: PLC0415
 
-    if settings.sandbox:
-        return None
-    if settings.state_dir is not None:
-        return _absolute(settings.state_dir)
+    wanted = settings.state_dir
     try:
-        _find_home()
+        if wanted is None or wanted.startswith("~"):
+            _find_home()
+        if wanted is not None:
+            return Path(wanted).expanduser().absolute()
         place = platformdirs.user_state_path("layer-mcp", appauthor=False)
     except RuntimeError:
         place = Path("~")
-    # Some versions answer `~/...` without a home, which would be a folder below the current one.
+    # Some versions return `~/...` without a home, which would be a folder below the current one.
     if place.is_absolute():
         return place
     raise RuntimeError("there is no home folder; set LAYER_STATE_DIR")
 
 
 def input_folders(settings: Settings) -> tuple[Path, ...]:
-    """Return the folders whose files may be uploaded: the ones that are set, and the output folder.
+    """Return the folders whose files can be uploaded: the ones that are set, and the output folder.
 
-    If none are set, the current folder counts, unless it is the root of the disk as in Claude
+    If none are set, the current folder is used, unless it's the root of the disk, as in Claude
     Desktop.
 
     Raises:
-        LayerError: FOLDER_NOT_WRITABLE, when there is no folder at all.
+        LayerError: FOLDER_NOT_WRITABLE, if there is no folder at all.
     """
     wanted = tuple(_absolute(folder) for folder in settings.input_dirs) or _find_current_folder()
     try:
@@ -234,82 +255,15 @@ def input_folders(settings: Settings) -> tuple[Path, ...]:
 def find_write_problem(folder: Path, private: PrivateFolders) -> str | None:
     """Return why files can't be written to a folder, or None. It may not exist yet."""
     if private.has_path(_pin(folder)):
-        return "it is the folder of the journal"
+        return "it's the journal's folder"
     existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     try:
         # Permissions aren't enough: they say nothing about root or read-only disks.
         with tempfile.TemporaryDirectory(prefix=".layer-mcp-", dir=existing):
             return None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path of a folder"
-        return reason if existing == folder else f"it cannot be made in {existing} ({reason})"
-
-
-def resolve_input(path: str, folders: Sequence[Path]) -> Path:
-    """Return the real path of a file that may be read; a relative path is looked up in each folder.
-
-    The folders are given by their real paths. Links are followed before the folders are compared,
-    so no link leads out of them. The error says nothing about what is outside.
-
-    Raises:
-        LayerError: PATH_NOT_ALLOWED outside the folders, FILE_NOT_FOUND if the text is not a path.
-    """
-    given = _parse_path(path)
-    if leads_to_network(given, folders):
-        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(path)} is a file of another machine.")
-    candidates = [given] if given.is_absolute() else [folder / given for folder in folders]
-    real_paths = [_resolve(candidate) for candidate in candidates]
-    allowed = [
-        real
-        for real in real_paths
-        if real is not None and any(real.is_relative_to(folder) for folder in folders)
-    ]
-    leads_out = any(
-        real not in allowed and os.path.islink(candidate)
-        for real, candidate in zip(real_paths, candidates, strict=True)
-    )
-    if not allowed or leads_out:
-        named = ", ".join(str(folder) for folder in folders)
-        sentence = f"{_shown(path)} is outside the folders whose files may be read: {named}."
-        raise LayerError("PATH_NOT_ALLOWED", sentence)
-    # Not Path.exists, which raises for a name that is too long.
-    return next((real for real in allowed if os.path.exists(real)), allowed[0])
-
-
-def leads_to_network(path: PurePath, folders: Sequence[PurePath]) -> bool:
-    """Return whether a path is on a network share that none of the folders is on.
-
-    On Windows, even looking at a share sends the user's credentials to its machine.
-    """
-    return path.drive.startswith("\\\\") and path.drive.lower() not in {
-        folder.drive.lower() for folder in folders
-    }
-
-
-def _parse_path(path: str) -> Path:
-    text = path.strip()
-    if text.lower().startswith(ADDRESSES):
-        sentence = f"{_shown(path)} is an address and not a local path."
-        step = "Save the file to an allowed folder first and give its path, or give a file_id."
-        raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=step)
-    if text.lower().startswith("file:"):
-        text = _parse_file_url(text)
-    if "\0" in text:
-        raise LayerError("FILE_NOT_FOUND", "The path has a NUL character.")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise LayerError("FILE_NOT_FOUND", f"{_shown(path)} names no home folder.") from None
-
-
-def _parse_file_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise LayerError("FILE_NOT_FOUND", f"{_shown(url)} is no address of a file.") from None
-    if parts.netloc not in ("", "localhost"):
-        raise LayerError("PATH_NOT_ALLOWED", f"{_shown(url)} is a file of another machine.")
-    return url2pathname(parts.path)
+        reason = getattr(error, "strerror", None) or "it isn't a valid path"
+        return reason if existing == folder else f"it can't be created in {existing} ({reason})"
 
 
 def _find_current_folder() -> tuple[Path, ...]:
@@ -322,16 +276,17 @@ def _find_current_folder() -> tuple[Path, ...]:
 
 
 def _pin(folder: Path) -> Path:
-    return _resolve(folder) or folder
+    return resolve(folder) or folder
 
 
-def _resolve(path: Path) -> Path | None:
+def resolve(path: Path) -> Path | None:
+    """Return the real path of a file or folder, or None if the system can't have such a path."""
     try:
         real = path.resolve()
-    # A circle of links, a name that is too long for the system, or half a surrogate pair.
+    # A circular link, a name that is too long for the system, or half a surrogate pair.
     except (OSError, RuntimeError, ValueError):
         return None
-    # Since Python 3.13 a circle is not an error: its links are left in the path.
+    # Since Python 3.13, a circular link isn't an error: it's left in the path.
     return None if any(os.path.islink(part) for part in (real, *real.parents)) else real
 
 
@@ -341,7 +296,7 @@ def _find_home() -> Path:
     Raises:
         RuntimeError: there is none.
     """
-    # With an empty HOME Python takes the root of the disk for it.
+    # With an empty HOME, Python uses the root of the disk.
     if os.name == "posix" and os.environ.get("HOME") == "":
         raise RuntimeError("HOME is empty")
     return Path.home()
@@ -352,7 +307,3 @@ def _absolute(folder: str) -> Path:
         return Path(folder).expanduser().absolute()
     except RuntimeError:
         return Path(folder).absolute()
-
-
-def _shown(path: str) -> str:
-    return path if len(path) <= MAX_SHOWN_PATH else path[:MAX_SHOWN_PATH] + "..."

@@ -1,1 +1,1 @@
-"""Submit, follow and save paid runs, without a protocol."""
+"""Submit, follow, and save paid runs, without a protocol."""

@@ -1,11 +1,14 @@
-"""What Layer does with runs of both kinds: price, start, read and wait, one function each."""
+"""Layer's operations for both kinds of runs, one function each: price, start, read, and wait."""
 
 from dataclasses import dataclass
+
+import anyio
 
 from ..api.client import LayerClient
 from ..api.models import (
     Inference,
     InferenceRequest,
+    ModelDetail,
     PriceEstimate,
     RunSnapshot,
     StartedInference,
@@ -20,13 +23,14 @@ from ..text.plain_text import one_line
 from .types import Run, RunRequest
 
 MAX_NAME_LENGTH = 60
+KEPT_SECONDS = 600
 
 
 async def estimate_price(client: LayerClient, request: RunRequest) -> PriceEstimate:
-    """Ask Layer for the price of a run, with its references; free of charge.
+    """Ask Layer for the price of a run, including its references; free of charge.
 
     Raises:
-        LayerError: Layer refuses the request or cannot be reached.
+        LayerError: Layer rejects the request or can't be reached.
     """
     workspace = request.workspace_id
     if request.kind == "workflow":
@@ -41,7 +45,7 @@ async def estimate_price(client: LayerClient, request: RunRequest) -> PriceEstim
 async def start_run(
     client: LayerClient, request: RunRequest, before_sending: BeforeSending
 ) -> StartedInference | StartedWorkflowRun:
-    """Start a run, which is charged; sent again only when Layer surely did not accept it.
+    """Start a run, which is charged; retry only if Layer definitely didn't accept it.
 
     Raises:
         LayerError: nothing was started, or OUTCOME_UNKNOWN.
@@ -69,7 +73,7 @@ async def wait_for_run(
     known: Inference | WorkflowRun | None = None,
     on_progress: OnProgress[RunSnapshot] | None = None,
 ) -> Inference | WorkflowRun:
-    """Read a run, or wait for its end up to `seconds`; `known` is a state that just arrived.
+    """Read a run, or wait up to `seconds` for it to end; `known` is a state that just arrived.
 
     Raises:
         LayerError: no state arrived.
@@ -94,44 +98,50 @@ async def wait_for_run(
 
 
 def state_of(run: Run) -> Inference | WorkflowRun:
-    """Return what is known of a run's state as Layer would answer it."""
+    """Return what's known about a run's state in the form of Layer's response."""
+    state = {"status": run.state, "poll_interval_seconds": run.poll_interval_seconds}
     if run.request.kind == "workflow":
-        return WorkflowRun(
-            run_id=run.run_id or "",
-            status=run.state,
-            poll_interval_seconds=run.poll_interval_seconds,
-        )
-    return Inference(
-        inference_id=run.run_id or "",
-        status=run.state,
-        poll_interval_seconds=run.poll_interval_seconds,
-    )
+        return WorkflowRun.model_validate({"run_id": run.run_id, **state})
+    return Inference.model_validate({"inference_id": run.run_id, **state})
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What people call a model, and what it makes; its id and "" when Layer does not say."""
+    """A model's name and modality; its ID and an empty string if Layer doesn't say."""
 
     name: str
     modality: str
 
 
 class ModelLookup:
-    """Asks Layer for each model once; what it does not answer is asked again next time."""
+    """Reads each model once per ten minutes; a failed read is retried next time."""
 
     def __init__(self, client: LayerClient) -> None:
         self._client = client
-        self._known: dict[str, ModelInfo] = {}
+        self._known: dict[str, tuple[ModelDetail, float]] = {}
+
+    def known(self, model_id: str) -> ModelDetail | None:
+        """Return a model that was read in the last ten minutes."""
+        model, asked_at = self._known.get(model_id.lower(), (None, 0.0))
+        return model if anyio.current_time() - asked_at < KEPT_SECONDS else None
+
+    async def get(self, model_id: str, workspace_id: str) -> ModelDetail:
+        """Return a model with its capabilities.
+
+        Raises:
+            LayerError: MODEL_NOT_FOUND, or Layer can't be reached.
+        """
+        model = self.known(model_id)
+        if model is None:
+            model = await self._client.get_model(model_id, workspace=workspace_id)
+            self._known[model_id.lower()] = (model, anyio.current_time())
+        return model
 
     async def find(self, model_id: str, workspace_id: str) -> ModelInfo:
-        """Return a model's name and modality; its id and no modality without an answer."""
-        known = self._known.get(model_id)
-        if known is not None:
-            return known
+        """Return a model's name and modality; its ID and no modality if Layer doesn't respond."""
         try:
-            model = await self._client.get_model(model_id, workspace=workspace_id)
+            model = await self.get(model_id, workspace_id)
         except LayerError:
             return ModelInfo(model_id, "")
         name = one_line(model.name or model_id, MAX_NAME_LENGTH)
-        self._known[model_id] = ModelInfo(name, model.modality or "")
-        return self._known[model_id]
+        return ModelInfo(name, model.modality or "")

@@ -1,4 +1,4 @@
-"""The queue: a run is sent when Layer's limits have room, the runs of a batch in their order."""
+"""The queue: send runs as Layer's limits allow, and the runs of a batch in order."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from .types import NOT_SENT, QUEUED, UNKNOWN, RateLimits, Run, RunError
 
 PAUSE_SECONDS = 0.5
 LOOK_SECONDS = 5.0
-# Layer may count runs that were not started from here.
+# Layer may count runs that weren't started here.
 PAUSE_AFTER_REFUSAL_SECONDS = 5.0
 MAX_REFUSALS = 60
 CONCURRENCY = 8
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 async def for_each_limited(
     items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[object]]
 ) -> None:
-    """Do the work for every item, a few at the same time."""
+    """Do the work for every item, a few at a time."""
     slots = anyio.Semaphore(CONCURRENCY)
 
     async def do(item: ItemT) -> None:
@@ -43,7 +43,7 @@ async def for_each_limited(
 class SlotQueue:
     """Waits for a slot within Layer's limits.
 
-    `refresh` looks at an active run, which may have ended unseen.
+    `refresh` reads an active run, because it may have ended.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class SlotQueue:
         deadline: float | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> None:
-        """Return when the run may be sent, and count it from then on.
+        """Return once the run may be sent, and count it from then on.
 
-        Waits until `deadline`, on anyio's clock, or as long as it takes. Calls `on_wait` when the
-        run has to wait.
+        Waits until `deadline`, on anyio's clock, or without a limit. Calls `on_wait` when the run
+        has to wait.
 
         Raises:
             LayerError: RUNS_AT_LIMIT or GENERATIONS_AT_LIMIT at the deadline; JOURNAL_UNAVAILABLE.
@@ -94,7 +94,7 @@ class SlotQueue:
             await anyio.sleep(pause_seconds)
 
     async def _has_ended(self, active: Sequence[Run], deadline: float | None) -> bool:
-        """Return whether an active run has ended meanwhile; asks Layer where that is due."""
+        """Return whether an active run has ended; ask Layer about those that are due."""
         ended: list[Run] = []
 
         async def look(run: Run) -> None:
@@ -109,9 +109,9 @@ class SlotQueue:
 
 @dataclass
 class Batch:
-    """Recorded runs, and what became of each so far, by its key.
+    """Recorded runs, and the result of each one so far, by its key.
 
-    `settled` is set once nothing more happens without an earlier run's end.
+    `settled` is set once every remaining run has to wait for an earlier run to end.
     """
 
     runs: Sequence[Run]
@@ -121,27 +121,27 @@ class Batch:
     _is_waiting: bool = False
 
     def wait_for_slot(self) -> None:
-        """Note that the next run has to wait for its slot."""
+        """Record that the next run has to wait for its slot."""
         self._is_waiting = True
         self._check()
 
     def begin(self) -> None:
-        """Note that one more run is being sent."""
+        """Record that another run is being sent."""
         self._sending += 1
 
     def end(self, run: Run) -> None:
-        """Note what became of a run; a queued one is back in the queue."""
+        """Record the result of a run; a queued one is back in the queue."""
         self._sending -= 1
         if run.state == QUEUED:
             self._is_waiting = True
         else:
             self.results[run.key] = run
-            # A refused run leaves its slot: what waits in the queue looks again.
+            # A refused run frees its slot, so whatever is queued checks again.
             self._is_waiting = self._is_waiting and run.state not in (NOT_SENT, UNKNOWN)
         self._check()
 
     def current(self, run: Run) -> Run:
-        """Return what is known of a run by now."""
+        """Return the latest known state of a run."""
         return self.results.get(run.key, run)
 
     def _check(self) -> None:
@@ -156,10 +156,10 @@ async def send_batch(
     send: Callable[[Run], Awaitable[Run]],
     mark_not_sent: Callable[[Run, LayerError], Awaitable[None]],
 ) -> None:
-    """Send all runs of a batch in their order; return when each was answered.
+    """Send all runs of a batch in order; return once each one has a response.
 
-    `send` raises RATE_LIMITED for a run that it put back into the queue. What was not sent when
-    the process stops is in the journal as not sent.
+    `send` raises RATE_LIMITED for a run that it put back in the queue. If the process stops, the
+    remaining runs are recorded as not sent.
     """
 
     async def wait(run: Run) -> LayerError | None:
@@ -167,7 +167,7 @@ async def send_batch(
             await acquire_slot(run, batch.wait_for_slot)
         except LayerError as error:
             return error
-        # One that crashes must not take the others with it, nor the server.
+        # A run that crashes must not stop the others or the server.
         except Exception:
             logger.exception("A run of a batch crashed in the queue")
             return LayerError("NOT_SENT", "It failed in the server while it waited in line.")
@@ -209,7 +209,7 @@ async def send_batch(
 
 
 def failed_run(run: Run, error: LayerError) -> Run:
-    """Return a run that was not started, or of which nobody knows."""
+    """Return a run that wasn't started, or whose outcome is unknown."""
     return replace(
         run,
         state=UNKNOWN if error.code in UNKNOWN_CODES else NOT_SENT,

@@ -1,22 +1,23 @@
-"""Requests that name local files, and their way to Layer: checked, sent once, remembered."""
+"""Requests that refer to local files, and the uploads of these files: checked and sent once."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Self, cast
+from pathlib import PurePath
+from typing import Annotated, Any, Self, cast
 
 import anyio
 from anyio import to_thread
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..api.client import LayerClient
 from ..api.fields import Id, Request, is_uuid
-from ..api.models import GuidanceFile, InferenceRequest, Mask, Workflow, WorkflowRunRequest
-from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids
+from ..api.models import GuidanceFile, InferenceRequest, Mask
 from ..errors import LayerError
-from ..files.media_files import MEGABYTE, LocalFile, open_media_file
-from ..files.paths import Folders, resolve_input
+from ..files.input_paths import resolve_input
+from ..files.local_files import MEGABYTE, LocalFile, open_media_file
+from ..files.paths import Folders
 from .activity import KeyedLocks
 from .journal import Journal
 from .types import RunRequest, UploadedFile
@@ -24,19 +25,27 @@ from .types import RunRequest, UploadedFile
 LOST_FILE_CODES = ("FILE_NOT_FOUND", "NOT_FOUND")
 MAX_FILES = 60
 MAX_PATH_LENGTH = 4096
-ANY_ID = "00000000-0000-4000-8000-000000000000"
+SEND_FILE = "Send the file with create_upload, and pass its file_id instead of a path."
 
 OnUpload = Callable[[int, int], Awaitable[None]]
-"""Gets the bytes that were sent so far, and the size of all files."""
+"""Called with the bytes sent so far, and the size of all files."""
+
+
+def _path_as_text(value: object) -> object:
+    """Convert a Python program's path to text for JSON."""
+    return str(value) if isinstance(value, PurePath) else value
+
+
+PathAsText = BeforeValidator(_path_as_text)
 
 
 class LocalGuidanceFile(GuidanceFile):
-    """A reference by its id, or by the path of a local file."""
+    """A reference, given by its ID or by the path of a local file."""
 
     file_id: Id | None = Field(  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
         default=None, description="Uploaded file or earlier output (UUID)."
     )
-    path: str | None = Field(
+    path: Annotated[str | None, PathAsText] = Field(
         default=None, max_length=MAX_PATH_LENGTH, description="Or a local file."
     )
 
@@ -48,9 +57,9 @@ class LocalGuidanceFile(GuidanceFile):
 
 
 class LocalMask(Mask):
-    """A mask by its id, or by the path of a local file."""
+    """A mask, given by its ID or by the path of a local file."""
 
-    path: str | None = Field(
+    path: Annotated[str | None, PathAsText] = Field(
         default=None, max_length=MAX_PATH_LENGTH, description="Or a local file."
     )
 
@@ -62,37 +71,59 @@ class LocalMask(Mask):
 
 
 class InferenceDraft(InferenceRequest):
-    """Layer's request, flat, with local files where it has file ids, plus where to run it."""
+    """Layer's request, flat, with local files in place of file IDs, and where to run it.
+
+    `name` is used for the saved files.
+    """
 
     guidance_files: list[LocalGuidanceFile] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
-        default=[], max_length=20, description="References."
+        default=[],
+        max_length=20,
+        description="References: objects with file_id or path, type, and weight (0-1).",
     )
     mask: LocalMask | None = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
-        default=None, description="Area to inpaint or outpaint."
+        default=None,
+        description="Area to inpaint or outpaint: object with file_id or path, edge_radius, "
+        "for_transparency, for_nontransparency.",
+    )
+    name: str | None = Field(
+        default=None, max_length=100, description="Name of the saved files, e.g. sword."
     )
     workspace_id: str | None = Field(
         default=None, max_length=255, description="Default: as configured."
     )
 
+    def says_what_to_make(self) -> bool:
+        """Return whether there's a prompt, a reference, or a mask."""
+        return bool((self.prompt or "").strip() or self.guidance_files or self.mask)
+
     def paths(self) -> list[str]:
-        """List the local files that must be uploaded first, each one once."""
+        """Return the local files to upload first, without duplicates."""
         given = [file.path for file in self.guidance_files]
         given.append(self.mask.path if self.mask else None)
         return list(dict.fromkeys(path for path in given if path is not None))
 
     def request(self, file_ids: Mapping[str, str]) -> InferenceRequest:
-        """Return what goes to Layer, with the ids of the uploaded files by their path."""
+        """Return the request for Layer, with the IDs of the uploaded files by path.
+
+        Local files without an ID are left out.
+        """
         body = self.model_dump(include=set(InferenceRequest.model_fields), exclude_unset=True)
-        references: list[dict[str, Any]] = [*body.get("guidance_files", []), body.get("mask") or {}]
-        for reference in references:
+        references: list[dict[str, Any]] = body.get("guidance_files", [])
+        mask: dict[str, Any] = body.get("mask") or {}
+        for reference in [*references, mask]:
             path = reference.pop("path", None)
             if path is not None:
-                reference["file_id"] = file_ids[path]
+                reference["file_id"] = file_ids.get(path)
+        if references:
+            body["guidance_files"] = [one for one in references if one["file_id"] is not None]
+        if self.mask is not None and self.mask.path is not None and mask["file_id"] is None:
+            del body["mask"]
         return InferenceRequest.model_validate(body)
 
 
 class WorkflowDraft(Request):
-    """Which workflow, and what it gets; a file input takes a file_id or a local path."""
+    """The workflow and its inputs; a file input accepts a file_id or a local path."""
 
     workflow_id: Id = Field(description="From list_workflows (UUID).")
     inputs: dict[str, Any] = Field(
@@ -104,7 +135,7 @@ class WorkflowDraft(Request):
 
 
 class WorkflowRunDraft(WorkflowDraft):
-    """A workflow run as it will be started, and the session to file it in."""
+    """A workflow run to start, and the session to put it in."""
 
     session_id: Id | None = Field(default=None, description="Session to file it in (UUID).")
     session_name: str | None = Field(
@@ -115,78 +146,20 @@ class WorkflowRunDraft(WorkflowDraft):
 Draft = InferenceDraft | WorkflowDraft
 
 
-async def resolve_drafts(
-    drafts: Sequence[Draft],
-    workspace_id: str,
-    uploads: "Uploads",
-    client: LayerClient,
-    *,
-    seconds: float,
-    on_upload: OnUpload | None = None,
-) -> list[RunRequest]:
-    """Turn drafts into requests that Layer can take: inputs checked, local files uploaded once.
-
-    Raises:
-        LayerError: WORKFLOW_NOT_FOUND, INVALID_ARGUMENTS, or what is wrong with a file.
-    """
-    # What else is wrong is known before anything is uploaded.
-    workflows = {
-        draft.workflow_id: await _check_workflow(draft, workspace_id, client)
-        for draft in drafts
-        if isinstance(draft, WorkflowDraft)
-    }
-    paths = [
-        path
-        for draft in drafts
-        for path in (
-            draft.paths()
-            if isinstance(draft, InferenceDraft)
-            else local_paths(workflows[draft.workflow_id], draft.inputs)
-        )
-    ]
-    files = await uploads.upload(
-        list(dict.fromkeys(paths)), workspace_id, seconds=seconds, on_upload=on_upload
-    )
-    ids = {file.path: file.file_id for file in files}
-    contents = {file.file_id: file.sha256 for file in files}
-    requests: list[RunRequest] = []
-    for draft in drafts:
-        if isinstance(draft, InferenceDraft):
-            requests.append(RunRequest.inference(draft.request(ids), workspace_id, contents))
-        else:
-            workflow = workflows[draft.workflow_id]
-            session = (
-                draft.model_dump(include={"session_id", "session_name"})
-                if isinstance(draft, WorkflowRunDraft)
-                else {}
-            )
-            inputs = with_file_ids(workflow, draft.inputs, ids)
-            body = WorkflowRunRequest(inputs=inputs, **session)
-            requests.append(
-                RunRequest.workflow(
-                    workflow.workflow_id, body, workspace_id, contents, workflow.name
-                )
-            )
-    return [await uploads.name_contents(request) for request in requests]
-
-
-async def _check_workflow(draft: WorkflowDraft, workspace_id: str, client: LayerClient) -> Workflow:
-    workflow = await client.find_workflow(draft.workflow_id, workspace=workspace_id)
-    # A path stands in for an id.
-    ids = dict.fromkeys(local_paths(workflow, draft.inputs), ANY_ID)
-    check_inputs(workflow, with_file_ids(workflow, draft.inputs, ids))
-    return workflow
-
-
 class Uploads:
-    """Uploads files from the allowed folders; the same content is sent once."""
+    """Uploads files from the allowed folders; identical content is sent once.
+
+    `check_files` refuses IDs of files that the caller must not use.
+    """
 
     def __init__(
         self,
         folders: Folders,
         client: LayerClient,
         open_journal: Callable[[], Awaitable[Journal]],
+        check_files: Callable[[Collection[str]], Awaitable[None]],
     ) -> None:
+        self._check_files = check_files
         self._folders = folders
         self._client = client
         self._open_journal = open_journal
@@ -200,17 +173,15 @@ class Uploads:
         seconds: float,
         on_upload: OnUpload | None = None,
     ) -> list[UploadedFile]:
-        """Upload files; every one is checked before the first is sent.
+        """Upload files, after checking all of them.
 
         Raises:
-            LayerError: what is wrong with a path or a file, what kept it from Layer, or
-                UPLOAD_UNFINISHED when the time is up; a later call resumes.
+            LayerError: a path or a file is invalid, an upload failed, or UPLOAD_UNFINISHED if time
+                ran out; a later call resumes.
         """
         if not paths:
             return []
-        if len(paths) > MAX_FILES:
-            sentence = f"At most {MAX_FILES} local files go with one call, not {len(paths)}."
-            raise LayerError("INVALID_ARGUMENTS", sentence)
+        _check_count(paths)
         progress = _Progress(on_upload)
         try:
             with ExitStack() as stack, anyio.fail_after(seconds):
@@ -220,18 +191,43 @@ class Uploads:
         except TimeoutError:
             raise progress.unfinished() from None
 
-    async def name_contents(self, request: RunRequest) -> RunRequest:
-        """Return the request with the known contents of all the files that it names by their ids.
+    async def find(self, paths: Sequence[str], workspace_id: str) -> list[UploadedFile]:
+        """Return the IDs of the files whose contents were uploaded before; upload nothing.
 
-        A file is the same to Layer whether it was given by its path or by the id that it got.
+        Raises:
+            LayerError: a path or a file is invalid.
+        """
+        _check_count(paths)
+        journal = await self._open_journal() if paths else None
+        found: list[UploadedFile] = []
+        for path in paths:
+            with ExitStack() as stack:
+                file, sha256 = await to_thread.run_sync(self._open, stack, path)
+                file_id = await journal.find_upload(workspace_id, sha256) if journal else None
+                if file_id is not None:
+                    found.append(
+                        UploadedFile(
+                            path, file_id, file.content_type, file.size_bytes, sha256, reused=True
+                        )
+                    )
+        return found
+
+    async def name_contents(self, request: RunRequest) -> RunRequest:
+        """Return the request with the known contents of all the files that it refers to by ID.
+
+        A file given by its path is the same as a file given by its ID.
+
+        Raises:
+            LayerError: FILE_NOT_FOUND, for a file of another owner.
         """
         file_ids = set(_ids_in(request.body)) - request.files.keys()
+        await self._check_files(file_ids)
         journal = await self._open_journal()
         contents = await journal.find_contents(request.workspace_id, sorted(file_ids))
         return replace(request, files={**request.files, **contents}) if contents else request
 
     async def forget_lost_files(self, error: LayerError, request: RunRequest) -> None:
-        """Upload a request's files again next time if Layer refused it for missing one."""
+        """Forget a request's uploads if Layer refused it for a missing file; they're sent again."""
         names_files = error.code == "INVALID_INPUTS" and "file_id" in error.message
         if error.code in LOST_FILE_CODES or names_files:
             journal = await self._open_journal()
@@ -239,12 +235,15 @@ class Uploads:
                 await journal.forget_upload(request.workspace_id, sha256)
 
     def _open(self, stack: ExitStack, path: str) -> tuple[LocalFile, str]:
-        """Check a file, and return it with the SHA-256 that it is known by."""
-        real = resolve_input(path, self._folders.input_roots())
+        """Check a file, and return it with its SHA-256."""
+        if not self._folders.settings.uses_disk:
+            sentence = "This server can't read files by their path."
+            raise LayerError("PATH_NOT_ALLOWED", sentence, next_step=SEND_FILE)
+        private = self._folders.private()
         media = open_media_file(
-            real,
+            resolve_input(path, self._folders.input_roots(), private),
             max_bytes=self._folders.settings.max_upload_mb * MEGABYTE,
-            private=self._folders.private(),
+            private=private,
         )
         file = stack.enter_context(media)
         return file, file.sha256()
@@ -305,8 +304,14 @@ class Uploads:
         return UploadedFile(path, file_id, file.content_type, file.size_bytes, sha256, reused)
 
 
+def _check_count(paths: Sequence[str]) -> None:
+    if len(paths) > MAX_FILES:
+        sentence = f"A call can have at most {MAX_FILES} local files, not {len(paths)}."
+        raise LayerError("INVALID_ARGUMENTS", sentence)
+
+
 def _ids_in(value: Any) -> Iterator[str]:
-    """Yield the ids that a request names, at any depth."""
+    """Yield the IDs in a request, at any depth."""
     if isinstance(value, str):
         if is_uuid(value):
             yield value
@@ -319,7 +324,7 @@ def _ids_in(value: Any) -> Iterator[str]:
 
 
 class _Progress:
-    """How much of several files was sent."""
+    """The progress of several uploads together."""
 
     def __init__(self, on_upload: OnUpload | None) -> None:
         self._sent_bytes: list[int] = []

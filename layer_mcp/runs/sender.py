@@ -1,4 +1,4 @@
-"""Sends paid requests: each once, and every answer is in the journal whatever happens."""
+"""Send paid requests once each, and always record the response in the journal."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
-from anyio.abc import TaskGroup
 
 from ..api.client import LayerClient
 from ..errors import LayerError
-from .activity import PollTimes, Submissions
+from .activity import BackgroundTasks, PollTimes, Submissions
 from .journal import Journal
 from .journal.outcome import Outcome
 from .operations import start_run
@@ -27,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Answer:
-    """What came of sending a run: the run or an error, once it has arrived."""
+    """The result of sending a run: the run or an error, once it has arrived."""
 
     arrived: anyio.Event = field(default_factory=anyio.Event)
     run: Run | None = None
@@ -35,7 +34,7 @@ class _Answer:
 
 
 class Sender:
-    """Sends runs that the journal has, and records what became of them."""
+    """Sends runs from the journal, and records their outcomes."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Sender:
         uploads: Uploads,
         polls: PollTimes,
         submissions: Submissions,
-        background: TaskGroup,
+        background: BackgroundTasks,
     ) -> None:
         self._client = client
         self._open_journal = open_journal
@@ -60,8 +59,8 @@ class Sender:
     async def send(self, run: Run, *, requeue_if_limited: bool = False) -> Run:
         """Send the request once and record the response, even if the caller is cancelled.
 
-        It's sent by a task in the background: a shielded scope waits for the answer, but asyncio
-        can cancel the caller's task in spite of it.
+        A background task sends it. A shielded scope in the caller's task isn't enough, because
+        asyncio can still cancel that task.
 
         Raises:
             LayerError: nothing was sent, or OUTCOME_UNKNOWN.
@@ -91,7 +90,12 @@ class Sender:
             nonlocal run
             if not run.is_in_journal:
                 return
-            attempt = await journal.mark_sending(run)
+            try:
+                attempt = await journal.mark_sending(run)
+            except LayerError:
+                # It may be recorded all the same, if the database was lost during the commit.
+                run = replace(run, attempt=run.attempt + 1)
+                raise
             if attempt is None:
                 raise LayerError("NOT_SENT", "The journal says that it is not to be sent any more.")
             run = replace(run, attempt=attempt)
@@ -115,9 +119,16 @@ class Sender:
             raise
 
     async def send_batch(self, batch: Batch) -> None:
-        """Send all runs of a batch in their order, each when Layer's limits have room."""
+        """Send all runs of a batch in order, as Layer's limits allow.
+
+        If it's cancelled, the rest stays in the queue, because another server may take it over.
+        """
+        journal = await self._open_journal()
 
         async def acquire_slot(run: Run, on_wait: Callable[[], None]) -> None:
+            if journal.is_shared:
+                await self._acquire_shared_slot(run, on_wait)
+                return
             async with self.not_sent_on_failure(run):
                 await self._queue.acquire_slot(run, on_wait=on_wait)
 
@@ -127,9 +138,17 @@ class Sender:
         send = partial(self.send, requeue_if_limited=True)
         await send_batch(batch, acquire_slot, send, mark_not_sent)
 
+    async def _acquire_shared_slot(self, run: Run, on_wait: Callable[[], None]) -> None:
+        try:
+            await self._queue.acquire_slot(run, on_wait=on_wait)
+        except Exception as error:
+            with anyio.CancelScope(shield=True):
+                await self._record(Outcome.not_sent(run, _reason_not_sent(error)))
+            raise
+
     @asynccontextmanager
     async def not_sent_on_failure(self, run: Run) -> AsyncGenerator[None]:
-        """Record that nothing was sent, whatever ends the block early."""
+        """Record that nothing was sent if the block ends early for any reason."""
         try:
             yield
         except BaseException as error:
@@ -145,7 +164,7 @@ class Sender:
         return run.with_warnings(NOT_RECORDED)
 
     async def _record(self, outcome: Outcome) -> bool:
-        """Write what must not be forgotten: now, or as soon as the disk allows; False for later."""
+        """Record an outcome now, or as soon as the disk allows; return False if it's delayed."""
         journal = await self._open_journal()
         is_recorded = await journal.record(outcome)
         if journal.has_pending and not self._is_retrying:

@@ -6,147 +6,229 @@ async with open_runs() as runs:
 """
 
 import logging
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import uuid4
 
 import anyio
-from anyio import to_thread
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
-from pydantic import ValidationError
 
 from ..api.client import LayerClient
-from ..api.models import Inference, PriceEstimate, RunSnapshot, WorkflowRun
-from ..api.polling import OnProgress, is_terminal
+from ..api.models import Inference, ModelDetail, PriceEstimate, RunSnapshot, WorkflowRun
+from ..api.polling import LONGEST_WAIT_SECONDS, OnProgress, is_terminal
+from ..arguments import check_type, parse_arguments
 from ..credentials import TokenSource, token_source
-from ..errors import LayerError, one_sentence
-from ..files.media_files import MEGABYTE
-from ..files.paths import Folders, resolve_below, resolve_output, state_folder
+from ..errors import LayerError
+from ..files.paths import Folders, path_of
+from ..schema import portable_schema
 from ..settings import Settings
 from . import rules
-from .activity import KeyedLocks, PollTimes, Submissions, WaitRegistry
-from .journal import Journal, find_account
-from .journal.database import Database, DatabaseError
-from .journal.sqlite import SqliteDatabase
-from .operations import ModelLookup, estimate_price, state_of, wait_for_run
-from .outputs import FilesOnDisk, OnBytes, SavedOutputs, find_saved, save_outputs
-from .preview import make_preview
-from .queue import Batch, SlotQueue, for_each_limited
-from .references import Draft, InferenceDraft, OnUpload, Uploads, resolve_drafts
+from .account import AccountJournal
+from .activity import BackgroundTasks, PollTimes, Submissions, WaitRegistry
+from .journal.database import Database
+from .journal.selection import select_database
+from .manifest.types import MadeFile
+from .operations import ModelLookup, state_of, wait_for_run
+from .outputs import FilesOnDisk, OnBytes, SavedOutputs
+from .outputs.store import OutputStore
+from .owners import Owner
+from .planning import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Planner,
+    describe_requests,
+    number_requests,
+    plan_warnings,
+)
+from .queue import PAUSE_AFTER_REFUSAL_SECONDS, Batch, SlotQueue, for_each_limited
+from .references import Draft, InferenceDraft, OnUpload, Uploads, WorkflowDraft
 from .sender import Sender
+from .takeover import take_over_runs
 from .types import (
     IN_PROGRESS,
+    MAX_PREPARING_SECONDS,
     MIN_PREPARING_SECONDS,
     MIN_UPLOAD_SECONDS,
     NOT_FOUND,
-    NOT_SENT,
     CallBudget,
     Confirmation,
     Plan,
-    Quote,
     RateLimits,
     Run,
     RunFilter,
+    RunFilters,
     RunRequest,
     RunTotals,
     SubmitOptions,
     UploadedFile,
+    WaitFor,
 )
 
-WaitFor = Literal["none", "any", "all"]
-OnEnded = Callable[[int, int], Awaitable[None]]
-"""Gets how many of the runs that are waited for have ended, and how many there are."""
+if TYPE_CHECKING:
+    from .preview import Preview
 
-LONGEST_WAIT_SECONDS = 3_600.0
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 1.0
+OnEnded = Callable[[int, int], Awaitable[None]]
+"""Called with the number of awaited runs that have ended, and the number of all awaited runs."""
+
+# The key of a wait for several runs.
+ANY_RUN = ""
 LOOK_SECONDS = 10.0
+# The caller that follows a run reads it as soon as Layer allows; others read it only if nobody
+# does.
+FOLLOWED_MARGIN_SECONDS = 1.0
 MAX_WATCHED = 100
 MAX_NAMES = 3
 NAME_SECONDS = 3.0
 NOT_FOUND_CODES = ("INFERENCE_NOT_FOUND", "WORKFLOW_RUN_NOT_FOUND")
 NOT_FOUND_AFTER_SECONDS = 600
+MISSING_DUPLICATE = (
+    "The journal has a run for this call, but it's no longer available. To start another, set "
+    "repeat to true."
+)
+MISSING_DUPLICATE_FOR_PERSON = (
+    "The journal has a run for this call, but it's no longer available. To start another, add "
+    "--repeat."
+)
 BATCH_ID_LENGTH = 12
 
 logger = logging.getLogger(__name__)
 
 
-@asynccontextmanager
-async def open_runs(
-    settings: Settings | None = None, *, submissions: Submissions | None = None
-) -> AsyncGenerator["Runs"]:
-    """Open the runs of an account, by default the one of the environment.
+@dataclass(frozen=True)
+class Shared:
+    """What the accounts of a server share: the journal's database, and folders pinned at start."""
 
-    `submissions` lets a caller see which paid requests are out. Paid requests that are out when
-    the block ends are waited for and recorded.
+    database: Database
+    folders: Folders
+
+
+@asynccontextmanager
+async def open_shared(settings: Settings) -> AsyncGenerator[Shared]:
+    """Open what several accounts can share.
 
     Raises:
-        SettingsError: a setting is invalid, or a sandbox is wanted that is none.
+        SettingsError: the database rejects the settings.
+    """
+    with closing(select_database(settings)) as database:
+        await database.open()
+        yield Shared(database, Folders.pin(settings))
+
+
+@asynccontextmanager
+async def open_runs(
+    settings: Settings | None = None,
+    *,
+    submissions: Submissions | None = None,
+    owner: Owner | None = None,
+) -> AsyncGenerator["Runs"]:
+    """Open an account's runs, by default the account in the environment.
+
+    `submissions` lets a caller track paid requests. An `owner` shares the account with others, and
+    sees only its own runs. When the block ends, it waits for paid requests in progress and records
+    them. What is still queued isn't sent.
+
+    Raises:
+        SettingsError: a setting is invalid, the database rejects it, or a sandbox is required, but
+            the API's address isn't one.
     """
     settings = settings or Settings.from_env()
     submissions = submissions or Submissions()
-    token = token_source(settings)
+    async with (
+        open_shared(settings) as shared,
+        open_account(settings, shared, submissions, owner=owner) as runs,
+    ):
+        yield runs
+
+
+@asynccontextmanager
+async def open_account(
+    settings: Settings,
+    shared: Shared,
+    submissions: Submissions,
+    *,
+    owner: Owner | None = None,
+    token: TokenSource | None = None,
+    hand_over: bool = False,
+) -> AsyncGenerator["Runs"]:
+    """Open the runs of one of several accounts, as `open_runs` does.
+
+    A `token` replaces the one in the settings or the keyring. With `hand_over` and a database that
+    servers share, another server sends what is still queued when the block ends.
+    """
+    token = token or token_source(settings)
     failure: BaseException | None = None
-    # What is cancelled in the background still records what it did not send.
-    with closing(SqliteDatabase(partial(state_folder, settings))) as database:
-        async with (
-            LayerClient.from_settings(settings, token) as client,
-            anyio.create_task_group() as background,
-        ):
-            runs = Runs(
-                settings, client, database, token, background=background, submissions=submissions
-            )
-            try:
-                yield runs
-            except anyio.get_cancelled_exc_class():
-                raise
-            # The task group would wrap what leaves this block in an ExceptionGroup.
-            except BaseException as error:
-                failure = error
-            finally:
-                background.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await submissions.wait()
-                    await runs.record_pending()
+    # Cancelled background tasks still record what they didn't send.
+    async with (
+        LayerClient.from_settings(settings, token) as client,
+        anyio.create_task_group() as background,
+    ):
+        runs = Runs(
+            settings,
+            client,
+            shared,
+            token,
+            background=BackgroundTasks(background),
+            submissions=submissions,
+            owner=owner,
+        )
+        try:
+            yield runs
+        except anyio.get_cancelled_exc_class():
+            raise
+        # The task group would wrap an exception from this block in an ExceptionGroup.
+        except BaseException as error:
+            failure = error
+        finally:
+            background.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await submissions.wait()
+                await runs.record_pending()
+                if settings.database_url is not None and not hand_over:
+                    await runs.withdraw_queued()
     if failure is not None:
         raise failure
 
 
 class Runs:
-    """The runs of one account: planned, paid for at most once, followed, saved.
+    """The runs of one account: plan them, pay at most once, follow them, and save their files.
 
-    `client` is for what is free of charge. Use `open_runs` to make one.
+    Use `open_runs` to create one. Its `client` is for calls that are free of charge.
     """
 
     def __init__(
         self,
         settings: Settings,
         client: LayerClient,
-        database: Database,
+        shared: Shared,
         token: TokenSource,
         *,
-        background: TaskGroup,
+        background: BackgroundTasks,
         submissions: Submissions,
+        owner: Owner | None = None,
     ) -> None:
         self.settings = settings
         self.client = client
-        self.folders = Folders.pin(settings)
+        self.folders = shared.folders
         self.polls = PollTimes()
-        self._database = database
-        self._token = token
         self._background = background
-        self._journal: Journal | None = None
-        self._opening = anyio.Lock()
-        self._limits = rules.spend_limits(settings)
+        self._submissions = submissions
+        self._account = AccountJournal(settings, client, shared.database, token, owner)
+        self._open_journal = self._account.open
+        self._limits = rules.spend_limits(settings, owner)
         self._rates = RateLimits()
         self._models = ModelLookup(client)
-        self._uploads = Uploads(self.folders, client, self._open_journal)
+        self._uploads = Uploads(self.folders, client, self._open_journal, self._account.check_files)
+        self._planner = Planner(
+            client,
+            self._open_journal,
+            models=self._models,
+            uploads=self._uploads,
+            refresh=self.refresh,
+        )
         self._queue = SlotQueue(self._open_journal, self.refresh, self._models, self._rates)
         self._sender = Sender(
             client,
@@ -157,9 +239,14 @@ class Runs:
             submissions=submissions,
             background=background,
         )
+        if settings.database_url is not None:
+            send = self._sender.send_batch
+            background.start_waiting(take_over_runs, self._open_journal, send, background)
         self._waits = WaitRegistry()
-        self._saving = KeyedLocks()
-        # Pictures take memory, and Pillow's warnings are off for the whole process meanwhile.
+        self._outputs = OutputStore(
+            self.folders, client, self._open_journal, background, self._account.check_owned
+        )
+        # Images take memory, and Pillow's warnings are off for the whole process meanwhile.
         self._drawing = anyio.CapacityLimiter(1)
 
     async def generate(
@@ -170,70 +257,81 @@ class Runs:
         repeat: bool = False,
         **fields: Any,
     ) -> Run:
-        """Start a generation at most once, wait for its end, and return it.
+        """Start a generation at most once, wait for it to end, and return it.
 
-        `fields` are those of `InferenceDraft`: Layer's request, where a reference may be a local
-        path, and `workspace_id`. `max_price` agrees to a price in Creative Units.
+        Pass the fields of `InferenceDraft` as keywords. `max_price` is the highest price that you
+        approve, in Creative Units. If Layer's limits are reached, the call waits for up to an hour
+        to start the run. `wait_seconds` is how long it then waits for the result.
 
         Raises:
-            LayerError: INVALID_ARGUMENTS; nothing was sent; or OUTCOME_UNKNOWN.
+            InvalidRequestError: a field is unknown, missing or out of range.
+            NotFoundError: there is no such model, workspace or file.
+            FileError: a local file can't be read or uploaded.
+            PriceError: a limit, the balance or a missing approval prevents the run.
+            RateLimitError: Layer's limits didn't allow the run in time.
+            OutcomeUnknownError: the run was sent and may be charged.
         """
-        try:
-            draft = InferenceDraft.model_validate(fields)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
-            sentence = one_sentence(f"{place}: {problem['msg']}")
-            raise LayerError("INVALID_ARGUMENTS", sentence) from None
-        options = SubmitOptions(max_price, repeat)
-        plan = await self.prepare([draft], options, CallBudget.begin(LONGEST_WAIT_SECONDS))
-        run = await self.submit(plan, approved=False)
+        draft = parse_arguments(InferenceDraft, portable_schema(InferenceDraft), fields)
+        plan = await self.prepare([draft], SubmitOptions(max_price, repeat))
+        run = await self.submit(plan)
         return await self.follow(run, wait_seconds)
 
     async def prepare(
         self,
         drafts: Sequence[Draft],
-        options: SubmitOptions,
-        budget: CallBudget,
+        options: SubmitOptions | None = None,
+        budget: CallBudget | None = None,
         *,
         on_upload: OnUpload | None = None,
     ) -> Plan:
-        """Plan what a call would start and cost; free of charge, and can be repeated.
+        """Plan what a call would start and cost; free of charge and repeatable.
 
-        Uploads local files, looks for runs that already cover a request, and prices the others.
-        All drafts run in the workspace of the first.
+        Uploads local files, looks for runs that already cover a request, and prices the others. All
+        drafts run in the first one's workspace. Several drafts are a batch. By default, there is no
+        time limit.
 
         Raises:
-            LayerError: Layer refuses a request, a limit does not allow the price, the balance is
-                too low, a file cannot be uploaded, or the journal cannot be used.
+            InvalidRequestError: a draft is invalid, or Layer rejects it.
+            NotFoundError: there is no such model, workflow, workspace or file.
+            PriceError: a limit or the balance doesn't allow the price.
+            FileError: a local file can't be read or uploaded.
+            SubmissionError: the journal can't be used.
         """
-        requests = await self._resolve(drafts, budget, on_upload)
+        if not drafts:
+            raise LayerError("INVALID_ARGUMENTS", "There is nothing to start: pass a draft.")
+        for draft in drafts:
+            check_type(draft, (InferenceDraft, WorkflowDraft), "Each draft")
+        options = options or SubmitOptions(is_batch=len(drafts) > 1)
+        budget = budget or CallBudget.of_a_program()
+        requests = await self._planner.resolve(drafts, budget, on_upload)
         if options.is_batch:
-            requests = _number_requests(requests, repeat=options.repeat)
+            requests = number_requests(requests, repeat=options.repeat)
         deadline = budget.submit_by
-        duplicates = [await self._find_duplicate(one, options, deadline) for one in requests]
+        duplicates = [
+            await self._planner.find_duplicate(one, options, deadline) for one in requests
+        ]
         plan = Plan(requests, duplicates, None, options, budget)
         if not plan.new:
             return plan
         left_seconds = max(deadline - anyio.current_time(), MIN_PREPARING_SECONDS)
-        quote = await self._get_quote(plan.new, left_seconds)
+        quote = await self._planner.get_quote(plan.new, left_seconds)
         error = rules.price_error(quote, self._limits, options.max_price_creative_units)
         if error is not None:
             raise error
         return replace(plan, quote=quote)
 
     async def confirmation(self, plan: Plan, *, names: bool = True) -> Confirmation | None:
-        """Return what a person has to agree to before the plan is submitted, if anything.
+        """Return what a person has to approve before the plan is submitted, if anything.
 
-        Without `names` the models are not looked up, and are called by their ids.
+        Without `names`, models aren't looked up and are shown by their IDs.
 
         Raises:
-            LayerError: a limit does not allow the plan, whatever the person says.
+            PriceError: a limit doesn't allow the plan even with a person's approval.
         """
         quote = plan.quote
         if quote is None or not rules.needs_approval(quote, self._limits):
             return None
-        # Checked again when the plan is submitted; nobody is asked in vain before.
+        # This is checked again on submission. Checking here avoids asking a person for nothing.
         spending = await (await self._open_journal()).spending()
         error = rules.spending_error(quote, self._limits, spending)
         if error is not None:
@@ -242,17 +340,29 @@ class Runs:
         called = list(different)[:MAX_NAMES]
         if names:
             with anyio.move_on_after(NAME_SECONDS):
-                called = [await self._name(different[subject_id]) for subject_id in called]
+                called = [await self._planner.name(different[subject_id]) for subject_id in called]
         return Confirmation(
-            _describe(plan.new), quote, tuple(called), max(len(different) - MAX_NAMES, 0)
+            describe_requests(plan.new),
+            quote,
+            tuple(called),
+            max(len(different) - MAX_NAMES, 0),
+            plan.ignored,
         )
 
-    async def submit(self, plan: Plan, *, approved: bool) -> Run:
-        """Start the plan's one request at most once, or return the run that it duplicates.
+    async def submit(self, plan: Plan, *, approved: bool = False) -> Run:
+        """Start the plan's only request at most once, or return the run that it duplicates.
 
         Raises:
-            LayerError: nothing was sent, or OUTCOME_UNKNOWN.
+            PriceError: a person has to approve the price, or a limit no longer allows it.
+            RateLimitError: Layer's limits didn't allow the run in time.
+            InvalidRequestError: Layer rejects the request, or the plan has several.
+            SubmissionError: the run can't be recorded.
+            OutcomeUnknownError: the run was sent and may be charged.
         """
+        if len(plan.requests) != 1:
+            sentence = f"submit starts one request, and the plan has {len(plan.requests)}."
+            step = "Call submit_batch."
+            raise LayerError("INVALID_ARGUMENTS", sentence, next_step=step)
         rules.check_approval(plan, self._limits, approved=approved)
         journal = await self._open_journal()
         [request], [existing], options = plan.requests, plan.duplicates, plan.options
@@ -263,24 +373,40 @@ class Runs:
             )
             run = reservation.run
             if reservation.created:
-                async with self._sender.not_sent_on_failure(run):
-                    if not reservation.has_slot:
-                        await self._queue.acquire_slot(run, deadline=deadline)
-                    # Don't pay for a caller that has already given up.
-                    await checkpoint()
-                return (await self._sender.send(run)).with_warnings(_price_warning(plan))
-            # Another call was faster. If it fails to send, this one does.
-            existing = await self._find_duplicate(request, options, deadline, awaited=run)
+                sent = await self._send_in_turn(run, deadline, has_slot=reservation.has_slot)
+                return sent.with_warnings(*plan_warnings(plan, sent))
+            # Another call was faster. If it fails to send, send this one.
+            existing = await self._planner.find_duplicate(request, options, deadline, awaited=run)
         return rules.answer_duplicate(existing)
 
-    async def submit_batch(self, plan: Plan, *, approved: bool) -> list[Run]:
-        """Record all requests of a plan, send what Layer's limits allow, queue the rest.
+    async def _send_in_turn(self, run: Run, deadline: float, *, has_slot: bool) -> Run:
+        """Send a run once it has a slot; if Layer's limits reject it, wait for another slot."""
+        while True:
+            async with self._sender.not_sent_on_failure(run):
+                if not has_slot:
+                    await self._queue.acquire_slot(run, deadline=deadline)
+                # Don't pay for a caller that has already given up.
+                await checkpoint()
+            can_wait = anyio.current_time() + MAX_PREPARING_SECONDS < deadline
+            try:
+                return await self._sender.send(run, requeue_if_limited=can_wait)
+            except LayerError as error:
+                if error.code != "RATE_LIMITED" or not can_wait:
+                    raise
+                pause_seconds = max(error.retry_after_seconds or 0.0, PAUSE_AFTER_REFUSAL_SECONDS)
+            has_slot = False
+            async with self._sender.not_sent_on_failure(run):
+                await anyio.sleep(pause_seconds)
 
-        Returns a run for each request once nothing more happens without an earlier run's end, or
-        when the time of the call is up; the batch goes on in the background.
+    async def submit_batch(self, plan: Plan, *, approved: bool = False) -> list[Run]:
+        """Record all requests of a plan, send as many as Layer's limits allow, and queue the rest.
+
+        Returns a run for each request once every queued run has to wait for an earlier run to end,
+        or when the call's time runs out. The batch continues in the background.
 
         Raises:
-            LayerError: nothing was recorded.
+            PriceError: a person has to approve the price, or a limit no longer allows it.
+            SubmissionError: the runs can't be recorded.
         """
         rules.check_approval(plan, self._limits, approved=approved)
         journal = await self._open_journal()
@@ -312,33 +438,42 @@ class Runs:
         ]
 
     async def send_queued(self, run: Run) -> Run:
-        """Send a queued run from its row, once, whichever process recorded it.
+        """Send a queued run once, no matter which process recorded it.
 
         Raises:
-            LayerError: NOT_SENT, when another process sent it or is sending it; or what kept it
-                from Layer.
+            LayerError: NOT_SENT, if another process sent it or is sending it; or the error that
+                prevented it.
         """
         return await self._sender.send(run)
 
     async def follow(
-        self, run: Run, seconds: float, *, on_progress: OnProgress[RunSnapshot] | None = None
+        self,
+        run: Run,
+        seconds: float = LONGEST_WAIT_SECONDS,
+        *,
+        on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> Run:
-        """Wait for the end of a submitted run, up to `seconds`, and record it.
+        """Wait up to `seconds` for a submitted or queued run to end, and record the result.
 
-        A new run is paid for: what fails while waiting is a warning beside it.
+        A new run is paid for, so a failure while waiting becomes one of its `warnings`.
 
         Raises:
             LayerError: no state of a duplicate arrived.
         """
+        check_type(run, Run, "run")
+        check_type(seconds, (int, float), "seconds")
         try:
             return await self._follow(run, seconds, on_progress)
         except LayerError as error:
             if run.is_duplicate:
                 error.facts["duplicate"] = True
+                if error.code in NOT_FOUND_CODES:
+                    error.next_step = MISSING_DUPLICATE
+                    error.person_step = MISSING_DUPLICATE_FOR_PERSON
                 raise
             warning = f"The run was started, but then: {error.message}"
         except anyio.get_cancelled_exc_class():
-            logger.warning("The call was cancelled; run %s goes on", run.run_id)
+            logger.warning("The call was cancelled; run %s continues", run.run_id)
             raise
         except Exception:
             logger.exception("Waiting for run %s crashed", run.run_id)
@@ -354,20 +489,25 @@ class Runs:
         wait_seconds: float = 0,
         on_progress: OnProgress[RunSnapshot] | None = None,
     ) -> Run:
-        """Read a run, waiting up to `wait_seconds` for its end; `workflow_id` for a workflow's.
+        """Read a run, waiting up to `wait_seconds` for it to end.
+
+        A workflow run needs its `workflow_id`.
 
         Raises:
-            LayerError: no state arrived.
+            NotFoundError: Layer has no such run.
+            ServiceError: no state arrived.
         """
+        check_type(run_id, str, "run_id")
         workspace_id = await self.client.workspace_id(workspace)
         request = (
             RunRequest("workflow", workflow_id.lower(), workspace_id)
             if workflow_id
             else RunRequest("inference", "", workspace_id)
         )
-        run = Run(request, IN_PROGRESS, time.time(), run_id=run_id.lower())
+        run = Run(request, IN_PROGRESS, datetime.now(UTC), run_id=run_id.lower())
+        await self._account.check_owned(run)
         state = await self._wait(run, wait_seconds, None, on_progress)
-        # While a run goes on nothing of its start is needed, and a look costs a hop to a thread.
+        # A run in progress needs no facts from its start, and a lookup costs a switch to a thread.
         if not is_terminal(state.status):
             return run.update(state)
         journal = await self._open_journal()
@@ -381,20 +521,23 @@ class Runs:
 
     async def wait_many(
         self,
-        wanted: RunFilter,
+        wanted: RunFilter | None = None,
         wait_for: WaitFor = "all",
-        seconds: float = 0.0,
+        seconds: float = LONGEST_WAIT_SECONDS,
         *,
         on_ended: OnEnded | None = None,
+        **filters: Unpack[RunFilters],
     ) -> None:
-        """Refresh the running ones among the wanted runs, and wait for any or all of them.
+        """Refresh the active runs among those that match, and wait for any or all of them.
 
-        Each is read no sooner than Layer asks. Files of those that ended are saved where the
-        settings say so. With "any" one of those that run now has to end.
+        Each run is read no sooner than Layer asks. The files of ended runs are saved if the
+        settings say so. With "any", one of the currently active runs has to end. The filters are
+        those of `list`.
 
         Raises:
-            LayerError: JOURNAL_UNAVAILABLE.
+            SubmissionError: the journal can't be used.
         """
+        wanted = _with_filters(wanted, filters)
         deadline = anyio.current_time() + seconds
         running = replace(wanted, status="running")
         active = await self.list(running, MAX_WATCHED)
@@ -418,12 +561,15 @@ class Runs:
                 return
             ids = [run.run_id for run in active if run.run_id]
             pause_seconds = self.polls.seconds_until_due(ids, LONGEST_PAUSE_SECONDS)
-            await anyio.sleep(min(max(pause_seconds, FIRST_PAUSE_SECONDS), left_seconds))
+            with self._waits.register(ANY_RUN):
+                await anyio.sleep(min(max(pause_seconds, FIRST_PAUSE_SECONDS), left_seconds))
+            if self._waits.are_stopped:
+                return
 
     async def refresh(self, run: Run) -> Run:
-        """Return a run after one look at Layer, if it is running and the look is due.
+        """Read a run from Layer if it's running and a read is due, and return it.
 
-        What keeps Layer from answering leaves the run as it is.
+        If Layer can't be read, the run is returned unchanged.
         """
         if run.run_id is None or not run.is_running or not self.polls.claim(run.run_id):
             return run
@@ -441,274 +587,241 @@ class Runs:
         return await journal.reload(run)
 
     async def find(self, run_id: str) -> Run | None:
-        """Return the run that Layer calls so, if the journal has it."""
+        """Return the run with this ID from Layer, if the journal has it."""
         return await (await self._open_journal()).find(run_id)
 
     async def find_maker(self, file_id: str) -> Run | None:
-        """Return the run that made a file, if its end was recorded here.
+        """Return the run that made a file, if its completion was recorded here.
 
         Raises:
-            LayerError: JOURNAL_UNAVAILABLE.
+            SubmissionError: the journal can't be used.
         """
         return await (await self._open_journal()).find_maker(file_id)
 
-    async def totals(self, wanted: RunFilter | None = None) -> RunTotals:
-        """Return the number and the prices of all runs of a filter.
+    async def totals(
+        self, wanted: RunFilter | None = None, **filters: Unpack[RunFilters]
+    ) -> RunTotals:
+        """Return the number and the total prices of all runs that match the filters of `list`.
 
         Raises:
-            LayerError: JOURNAL_UNAVAILABLE.
+            SubmissionError: the journal can't be used.
         """
-        return await (await self._open_journal()).totals(wanted or RunFilter())
+        wanted = _with_filters(wanted, filters)
+        return await (await self._open_journal()).totals(wanted)
 
-    async def estimate(
-        self, draft: Draft, budget: CallBudget, *, on_upload: OnUpload | None = None
-    ) -> PriceEstimate:
-        """Return Layer's price for a run, with its references; free of charge.
+    def manifest(
+        self,
+        *,
+        since: datetime | None = None,
+        workspace_id: str | None = None,
+        folder: str | PathLike[str] | None = None,
+    ) -> AsyncGenerator[MadeFile]:
+        """Yield every file of the account's runs, newest first, and whether it's unchanged.
+
+        With a `folder`, yields the files that have a record in it or below it instead, regardless
+        of which account made them.
 
         Raises:
-            LayerError: Layer refuses the request, or a file cannot be uploaded.
+            FileError: the folder can't be read.
+            SubmissionError: the journal can't be used.
         """
-        [request] = await self._resolve([draft], budget, on_upload)
-        return await self._estimate(request)
+        # Imported here because a server starts without it.
+        from .manifest.listing import list_made_files  # noqa: PLC0415
+
+        return list_made_files(
+            self.list,
+            self.folders.private(),
+            since=since,
+            workspace_id=workspace_id,
+            folder=None if folder is None else path_of(folder),
+            is_simulated=self.settings.sandbox,
+        )
+
+    async def estimate(self, draft: Draft) -> PriceEstimate:
+        """Return Layer's price for a run; free of charge and without side effects.
+
+        References count if their contents were uploaded before. `remarks` list the others.
+
+        Raises:
+            InvalidRequestError: the draft is invalid, or Layer rejects it.
+            NotFoundError: there is no such model, workflow, workspace or file.
+            FileError: a local file can't be read.
+        """
+        check_type(draft, (InferenceDraft, WorkflowDraft), "draft")
+        return await self._planner.estimate_draft(draft)
+
+    async def get_model(self, model_id: str, workspace: str | None = None) -> ModelDetail:
+        """Return a model with its capabilities, and remember them for its runs.
+
+        Raises:
+            NotFoundError: there is no such model.
+            ServiceError: Layer can't be reached.
+        """
+        return await self._models.get(model_id, await self.client.workspace_id(workspace))
 
     async def upload(
         self,
-        paths: Sequence[str],
+        paths: str | PathLike[str] | Sequence[str | PathLike[str]],
         workspace: str | None = None,
         *,
         seconds: float = LONGEST_WAIT_SECONDS,
         on_upload: OnUpload | None = None,
     ) -> list[UploadedFile]:
-        """Upload local files from the allowed folders; the same content is sent once.
+        """Upload one or more local files from the allowed folders; identical content is sent once.
 
         Raises:
-            LayerError: what is wrong with a file, what kept it from Layer, or UPLOAD_UNFINISHED.
+            NotFoundError: there is no such file.
+            FileError: a file can't be read or uploaded.
         """
+        given = [paths] if isinstance(paths, str | PathLike) else paths
+        wanted = [path if isinstance(path, str) else str(path_of(path)) for path in given]
         workspace_id = await self.client.workspace_id(workspace)
         return await self._uploads.upload(
-            list(map(str, paths)),
+            wanted,
             workspace_id,
             seconds=max(seconds, MIN_UPLOAD_SECONDS),
             on_upload=on_upload,
         )
 
+    async def find_content(self, file_id: str, workspace: str) -> str | None:
+        """Return the first file with the content of this one, or None if the content is unknown.
+
+        Raises:
+            SubmissionError: the journal can't be used.
+        """
+        journal = await self._open_journal()
+        contents = await journal.find_contents(workspace, [file_id])
+        if file_id not in contents:
+            return None
+        return await journal.find_upload(workspace, contents[file_id]) or file_id
+
+    async def note_upload(self, file_id: str, workspace: str, *, sha256: str) -> str:
+        """Remember the content of a file that came from elsewhere.
+
+        Returns the first file with that content, so that the same content has one file_id.
+
+        Raises:
+            SubmissionError: the journal can't be used.
+        """
+        return await (await self._open_journal()).note_upload(workspace, sha256, file_id)
+
     async def save(
         self,
         run: Run,
-        folder: Path | None = None,
+        folder: str | PathLike[str] | None = None,
         *,
         numbers: Collection[int] | None = None,
+        name: str | None = None,
+        seconds: float | None = None,
         on_bytes: OnBytes | None = None,
     ) -> SavedOutputs:
-        """Save the outputs of a finished run, all or those with these numbers, and remember where.
+        """Save all outputs of a finished run, or those with these numbers, and remember the folder.
 
-        The folder is by default where they were saved before, else the output folder. What is
-        saved already is not downloaded again.
+        By default, the folder is where the outputs were saved before, or else the output folder.
+        Files that are already saved aren't downloaded again. With a `name`, the files are named
+        `sword.png`, or `sword_01.png` and so on. After `seconds` (by default, never), the remaining
+        downloads continue in the background, and `arriving` reports their progress. Repeat the call
+        to wait for them.
 
         Raises:
-            LayerError: FOLDER_NOT_WRITABLE, DISK_FULL or INVALID_FOLDER.
+            FileError: the folder can't be used, or the disk is full.
+            InvalidRequestError: the name isn't a valid file name.
         """
-        folder = await self._folder(run, folder)
-        run_id = run.run_id or ""
-        journal = await self._open_journal()
-        async with self._saving.lock(run_id.lower()):
-            saved = await save_outputs(
-                self.client,
-                run,
-                folder,
-                numbers=numbers,
-                max_bytes=self.settings.max_download_mb * MEGABYTE,
-                is_simulated=self.settings.sandbox,
-                on_bytes=on_bytes,
-                private=self.folders.private(),
-            )
-            await journal.note_folder(run_id, folder)
-            for file in saved.fetched:
-                # An output is in Layer already: as a reference it needs no upload.
-                if run.request.workspace_id and file.file_id:
-                    await journal.note_upload(run.request.workspace_id, file.sha256, file.file_id)
-        return saved
+        check_type(run, Run, "run")
+        chosen = None if folder is None else path_of(folder)
+        return await self._outputs.save(
+            run, chosen, numbers=numbers, name=name, seconds=seconds, on_bytes=on_bytes
+        )
 
     async def save_once(
-        self, run: Run, folder: Path | None = None, *, on_bytes: OnBytes | None = None
+        self,
+        run: Run,
+        folder: str | PathLike[str] | None = None,
+        *,
+        seconds: float | None = None,
+        on_bytes: OnBytes | None = None,
     ) -> FilesOnDisk:
-        """Save what was never saved of a finished run; a file that was removed stays removed.
+        """Save the outputs of a finished run that were never saved; removed files stay removed.
 
-        The folder is the same as for `save`. The run is paid for, so what fails is a warning beside
-        the files.
+        The folder and the time are the same as for `save`. The run is paid for, so a failure
+        becomes one of the `warnings`.
         """
-        try:
-            saved = await self._save_missing(run, folder, on_bytes)
-        except LayerError as error:
-            warning = f"The files were not saved: {error.message} {error.next_step}"
-            return FilesOnDisk(warnings=[warning])
-        except Exception:
-            logger.exception("Saving run %s crashed", run.run_id)
-            warning = "The files were not saved: saving failed in the server."
-            return FilesOnDisk(warnings=[warning])
-        paths = await to_thread.run_sync(saved.present)
-        return FilesOnDisk(paths, saved.record, saved.describe_failures())
+        chosen = None if folder is None else path_of(folder)
+        return await self._outputs.save_once(run, chosen, seconds=seconds, on_bytes=on_bytes)
 
-    async def preview(self, run: Run, paths: Mapping[int, Path]) -> bytes | None:
-        """Return one small JPEG of the first outputs that can be seen, or None.
+    async def preview(
+        self, run: Run, files: FilesOnDisk | None = None, *, tile: bool = False
+    ) -> "Preview":
+        """Draw the first visible outputs as one small JPEG.
 
-        `paths` are those of the saved outputs by their numbers, from 1.
+        `files` are the saved files, as `save_once` returns them. `tile` repeats each image 3 x 3 to
+        show the seams of a texture. A WAV is shown as its waveform.
         """
+        from .preview import make_preview  # noqa: PLC0415  draws, so a server starts without it
+
         return await make_preview(
             self.client,
             run.outputs,
-            paths,
+            files or FilesOnDisk(),
+            tile=tile,
             limiter=self._drawing,
             private=self.folders.private(),
         )
 
-    def stop_waiting(self, run_id: str) -> None:
-        """End the waits for a run, as if their time were up; the run goes on."""
-        self._waits.stop(run_id.lower())
+    def stop_waiting(self, run_id: str | None = None) -> None:
+        """End the waits for a run as if they had timed out; without an ID, all of them."""
+        if run_id is None:
+            self._waits.stop_all()
+        else:
+            self._waits.stop(run_id.lower())
 
     async def record_pending(self) -> None:
-        """Write what the journal could not take before; the last chance before a process ends."""
-        if self._journal is not None and self._journal.has_pending:
-            await self._journal.record_pending()
+        """Write everything the journal couldn't record earlier, before the process ends."""
+        await self._account.record_pending()
+
+    async def withdraw_queued(self) -> None:
+        """Record that this process won't send its queued runs, and that nobody else should."""
+        await self._account.withdraw_queued()
+
+    @property
+    def are_idle(self) -> bool:
+        """Whether nothing is being sent, saved, or queued, and everything is recorded."""
+        is_busy = self._background.are_running or self._submissions.are_out
+        return not is_busy and not self._account.has_pending
 
     @property
     def journal_problem(self) -> str | None:
-        """Why nothing outlives the process although it should; known after the first use."""
-        return self._database.problem
+        """Why runs aren't kept after the process ends, if they should be; known after first use."""
+        return self._account.problem
 
-    async def list(self, wanted: RunFilter | None = None, limit: int = 20) -> list[Run]:
-        """List runs that were started here, newest first.
-
-        Raises:
-            LayerError: JOURNAL_UNAVAILABLE.
-        """
-        return await (await self._open_journal()).list_runs(wanted or RunFilter(), limit)
-
-    async def _open_journal(self) -> Journal:
-        """Return the journal of the account; its token is known at the first use only."""
-        if self._journal is not None:
-            return self._journal
-        async with self._opening:
-            # Calls that come together share one: what it could not write yet is kept in it.
-            if self._journal is not None:
-                return self._journal
-            token = await to_thread.run_sync(self._token)
-            account = await self._find_account(token) if token else ""
-            journal = Journal(
-                self._database,
-                api_url=self.settings.api_url,
-                account=account,
-                # A daily limit cannot be kept without a journal.
-                is_required=self.settings.journal == "required"
-                or self.settings.max_spend_per_day is not None,
-            )
-            if account:
-                self._journal = journal
-            return journal
-
-    async def _find_account(self, token: str) -> str:
-        """Return the account of the token; empty while the journal cannot say.
-
-        Raises:
-            LayerError: Layer cannot be asked for the workspaces of a new token.
-        """
-        try:
-            return await find_account(
-                self._database, self.settings.api_url, token, self._list_workspaces
-            )
-        except DatabaseError as error:
-            logger.warning("The journal cannot be used: %s", error)
-            return ""
-
-    async def _list_workspaces(self) -> Sequence[str] | None:
-        try:
-            return [one.workspace_id for one in await self.client.list_workspaces()]
-        except LayerError as error:
-            if error.transient:
-                raise
-            return None
-
-    async def _resolve(
-        self, drafts: Sequence[Draft], budget: CallBudget, on_upload: OnUpload | None
-    ) -> Sequence[RunRequest]:
-        workspace_id = await self.client.workspace_id(drafts[0].workspace_id)
-        return await resolve_drafts(
-            drafts,
-            workspace_id,
-            self._uploads,
-            self.client,
-            seconds=budget.upload_seconds,
-            on_upload=on_upload,
-        )
-
-    async def _estimate(self, request: RunRequest) -> PriceEstimate:
-        try:
-            return await estimate_price(self.client, request)
-        except LayerError as error:
-            await self._uploads.forget_lost_files(error, request)
-            raise
-
-    async def _get_quote(self, requests: Sequence[RunRequest], seconds: float) -> Quote:
-        answers: dict[int, PriceEstimate | LayerError] = {}
-
-        async def estimate(number: int) -> None:
-            try:
-                answers[number] = await self._estimate(requests[number])
-            except LayerError as error:
-                error.parts = (requests[number].label, *error.parts)
-                answers[number] = error
-
-        with anyio.move_on_after(seconds):
-            await for_each_limited(range(len(requests)), estimate)
-        found = [answers.get(number) or _late_price() for number in range(len(requests))]
-        return rules.make_quote(found, requests[0].workspace_id)
-
-    async def _name(self, request: RunRequest) -> str:
-        if request.kind == "workflow":
-            return request.subject_name or request.subject_id
-        return (await self._models.find(request.subject_id, request.workspace_id)).name
-
-    async def _find_duplicate(
+    async def list(
         self,
-        request: RunRequest,
-        options: SubmitOptions,
-        deadline: float,
-        awaited: Run | None = None,
-    ) -> Run | None:
-        """Return the run that already covers a request, or None when it may be sent.
+        wanted: RunFilter | None = None,
+        limit: int = 20,
+        **filters: Unpack[RunFilters],
+    ) -> list[Run]:
+        """List the matching runs that were started here, newest first.
 
-        Waits until `deadline` for the answer to one that is just being sent, unless it is for a
-        batch. A running one is looked at, because it may have ended unseen. `awaited` is one that
-        was being sent a moment ago.
+        Pass the fields of `RunFilter` as keywords, or a filter as a value.
+
+        Raises:
+            SubmissionError: the journal can't be used.
         """
-        journal = await self._open_journal()
-        pause_seconds = FIRST_PAUSE_SECONDS
-        while True:
-            run = await journal.find_duplicate(request, repeat=options.repeat)
-            if run is None and awaited is not None and options.repeat:
-                # Once answered it covers no later repeat, but this one.
-                answered = await journal.reload(awaited)
-                return None if answered.state == NOT_SENT else answered
-            if run is None:
-                return None
-            can_wait = run.is_being_sent and not options.is_batch
-            if can_wait and anyio.current_time() + pause_seconds < deadline:
-                awaited = run
-                await anyio.sleep(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
-                continue
-            if not run.is_running or rules.age_seconds(run) < rules.DUPLICATE_SECONDS:
-                return run
-            with anyio.move_on_after(deadline - anyio.current_time()):
-                if (await self.refresh(run)).has_ended:
-                    continue
-            return run
+        wanted = _with_filters(wanted, filters)
+        return await (await self._open_journal()).list_runs(wanted, limit)
 
     async def _follow(
         self, run: Run, seconds: float, on_progress: OnProgress[RunSnapshot] | None
     ) -> Run:
+        deadline = anyio.current_time() + seconds
+        await self._account.check_owned(run)
+        if run.run_id is None:
+            run = await self._wait_for_id(run, deadline)
+            if run.run_id is None:
+                return run
+            seconds = max(deadline - anyio.current_time(), 0.0)
         if run.has_ended and not run.is_duplicate:
-            # With its files or its reason, which the answer to a submission does not have.
+            # Fetch its files or its error, which the response to a submission doesn't have.
             state = await wait_for_run(self.client, run, 0)
         else:
             known = None if run.is_duplicate else state_of(run)
@@ -718,6 +831,18 @@ class Runs:
             await (await self._open_journal()).mark_ended(updated)
         return updated
 
+    async def _wait_for_id(self, run: Run, deadline: float) -> Run:
+        """Return a queued run once Layer has it or won't get it, or when time runs out."""
+        journal = await self._open_journal()
+        known = await journal.reload(run)
+        while known.is_being_sent and known.is_in_journal:
+            left_seconds = deadline - anyio.current_time()
+            if left_seconds <= 0:
+                break
+            await anyio.sleep(min(LONGEST_PAUSE_SECONDS, left_seconds))
+            known = await journal.reload(run)
+        return replace(known, is_duplicate=run.is_duplicate, warnings=run.warnings)
+
     async def _wait(
         self,
         run: Run,
@@ -725,19 +850,27 @@ class Runs:
         known: Inference | WorkflowRun | None,
         on_progress: OnProgress[RunSnapshot] | None,
     ) -> Inference | WorkflowRun:
-        """Return the last state after a wait that may be ended before its time."""
+        """Return the last state after a wait that can be stopped early."""
         run_id = (run.run_id or "").lower()
         state: Inference | WorkflowRun | None = None
+
+        async def note(read: RunSnapshot, waited_seconds: float) -> None:
+            interval = read.poll_interval_seconds
+            self.polls.note(run_id, interval, margin_seconds=FOLLOWED_MARGIN_SECONDS)
+            if on_progress is not None:
+                await on_progress(read, waited_seconds)
+
+        if known is not None and seconds > 0:
+            interval = known.poll_interval_seconds
+            self.polls.note(run_id, interval, margin_seconds=FOLLOWED_MARGIN_SECONDS)
         with self._waits.register(run_id):
-            state = await wait_for_run(
-                self.client, run, seconds, known=known, on_progress=on_progress
-            )
+            state = await wait_for_run(self.client, run, seconds, known=known, on_progress=note)
         state = state or await wait_for_run(self.client, run, 0)
         self.polls.note(run_id, state.poll_interval_seconds)
         return state
 
     async def _unsaved(self, wanted: RunFilter, tried: set[str]) -> Sequence[Run]:
-        """Return the finished runs that the settings want saved and that were not tried before."""
+        """Return the finished runs to save according to the settings, except those tried before."""
         if self.settings.output_dir is None:
             return []
         complete = await self.list(wanted, MAX_WATCHED)
@@ -750,66 +883,24 @@ class Runs:
             and run.outputs
         ]
 
-    async def _save_missing(
-        self, run: Run, folder: Path | None, on_bytes: OnBytes | None
-    ) -> SavedOutputs:
-        folder = await self._folder(run, folder)
-        private = self.folders.private()
-        earlier = await to_thread.run_sync(find_saved, folder, run.run_id or "", private)
-        known = {file.number for file in earlier.files} if earlier else set[int]()
-        missing = set(range(1, len(run.outputs) + 1)) - known
-        if earlier is not None and not missing:
-            return earlier
-        return await self.save(run, folder, numbers=missing, on_bytes=on_bytes)
 
-    async def _folder(self, run: Run, wanted: Path | None) -> Path:
-        """Return the real path of the folder for a run's files.
+def _with_filters(wanted: RunFilter | None, filters: RunFilters) -> RunFilter:
+    """Return a filter with these fields.
 
-        It is by default where they are, if that is below the output folder; else that folder.
-        """
-        if wanted is not None:
-            return await to_thread.run_sync(resolve_output, wanted, self.folders.output)
-        root = self.folders.output_root()
-        if run.folder is None:
-            return root
-        return await to_thread.run_sync(resolve_below, root, run.folder) or root
+    Raises:
+        LayerError: INVALID_ARGUMENTS.
+    """
+    if wanted is not None:
+        check_type(wanted, RunFilter, "wanted")
+    try:
+        return replace(wanted or RunFilter(), **filters)
+    except TypeError:
+        known = ", ".join(RunFilters.__annotations__)
+        sentence = f"The filters of runs are {known}."
+        raise LayerError("INVALID_ARGUMENTS", sentence) from None
 
 
 def is_missing(run: Run, error: LayerError) -> bool:
-    """Return whether Layer does not have a run any more; a new one may not be everywhere yet."""
-    is_old = time.time() - run.created_at > NOT_FOUND_AFTER_SECONDS
+    """Return whether Layer no longer has a run; a new one may not be available everywhere yet."""
+    is_old = rules.age_seconds(run) > NOT_FOUND_AFTER_SECONDS
     return is_old and error.code in NOT_FOUND_CODES
-
-
-def _number_requests(requests: Sequence[RunRequest], *, repeat: bool) -> Sequence[RunRequest]:
-    """Label the requests of a batch, and tell equal ones apart where they are wanted."""
-    if not repeat:
-        rules.refuse_equal_requests(requests)
-    seen: dict[str, int] = {}
-    numbered: list[RunRequest] = []
-    for number, request in enumerate(requests, 1):
-        copy_number = seen.setdefault(request.fingerprint, 0)
-        seen[request.fingerprint] += 1
-        label = f"request {number}: "
-        numbered.append(replace(request, label=label, copy_number=copy_number))
-    return numbered
-
-
-def _late_price() -> LayerError:
-    return LayerError("TIMEOUT", "Layer did not send the price in time.", transient=True)
-
-
-def _price_warning(plan: Plan) -> str | None:
-    return rules.unpriced_references(plan.quote.references_refused if plan.quote else None)
-
-
-def _describe(requests: Sequence[RunRequest]) -> str:
-    """Return how many outputs of how many runs would be started, for a person."""
-    counts = [one.output_count for one in requests if one.output_count is not None]
-    outputs = _count(sum(counts), "output") if counts else "a run"
-    runs = f" in {_count(len(requests), 'run')}" if len(requests) > 1 else ""
-    return f"{outputs}{runs}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,12 +1,13 @@
-"""The values that runs are described with: plain data that can be stored, compared and sent."""
+"""The values that describe runs: plain data that can be stored, compared, and sent."""
 
 import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 import anyio
 
@@ -20,20 +21,37 @@ from ..api.models import (
     WorkflowRunRequest,
     WorkflowStep,
 )
-from ..api.polling import TERMINAL_STATUSES
+from ..api.polling import LONGEST_WAIT_SECONDS, TERMINAL_STATUSES
 from ..api.retry import Limits
 from ..errors import one_sentence
 from ..text.plain_text import remove_controls
+from .owners import Owner
 
 RunKind = Literal["inference", "workflow"]
 StatusFilter = Literal["running", "complete", "failed", "stopped", "unknown", "not_sent"]
-"""The groups of states that a list of runs can be narrowed to; each run is in exactly one."""
+"""Groups of states to filter runs by; each run is in exactly one group."""
+WaitFor = Literal["none", "any", "all"]
+RunState = Literal[
+    "queued",
+    "sending",
+    "in_progress",
+    "complete",
+    "failed",
+    "cancelled",
+    "deleted",
+    "unknown",
+    "not_sent",
+    "not_found",
+]
+"""The state of a run: a `RunStatus` once Layer has it. Unknown states stay as text."""
 
-QUEUED, SENDING = "queued", "sending"
-IN_PROGRESS = "in_progress"
-UNKNOWN, NOT_SENT = "unknown", "not_sent"
-# Layer says that it has no such run.
-NOT_FOUND = "not_found"
+QUEUED: Final = "queued"
+SENDING: Final = "sending"
+IN_PROGRESS: Final = "in_progress"
+UNKNOWN: Final = "unknown"
+NOT_SENT: Final = "not_sent"
+# Layer reports no such run.
+NOT_FOUND: Final = "not_found"
 ENDED_STATES = (*sorted(TERMINAL_STATUSES), NOT_FOUND, NOT_SENT)
 
 RANDOM_SEED = -1
@@ -46,12 +64,14 @@ MAX_PREPARING_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that can be paid for, as plain data: any process can send it from its journal row.
+    """A run to pay for, as plain data: any process can send it from its journal row.
 
-    `body` is the JSON for Layer with its defaults, `given` the names in it that the caller gave.
-    `files` has the SHA-256 of uploaded local files by their ids. `subject_id` is the model or the
-    workflow, `subject_name` what people call a workflow. `label` names one request of several.
-    `copy_number` tells equal requests of one batch apart.
+    `body` is the JSON for Layer with its defaults, and `given` holds the names of the fields that
+    the caller set. `files` maps the IDs of uploaded local files to their SHA-256. `subject_id` is
+    the model or the workflow, and `subject_name` is a workflow's name. `label` identifies one of
+    several requests. `copy_number` distinguishes equal requests in a batch. `name` is used for the
+    saved files. `ignored` are the given arguments that the model ignores; a journal row doesn't
+    have them.
     """
 
     kind: RunKind
@@ -64,6 +84,8 @@ class RunRequest:
     subject_name: str | None = None
     label: str = ""
     copy_number: int = 0
+    name: str | None = None
+    ignored: tuple[str, ...] = ()
 
     @classmethod
     def inference(
@@ -97,7 +119,7 @@ class RunRequest:
 
     @property
     def fingerprint(self) -> str:
-        """The same text for requests that ask Layer for the same, in any order and spelling."""
+        """A digest that's the same for equal requests, in any order and spelling."""
         return fingerprint(self.kind, self.workspace_id, self.subject_id, self.body, self.files)
 
     @property
@@ -107,7 +129,7 @@ class RunRequest:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What was asked for: the whole body of an inference, the inputs of a workflow."""
+        """What was requested: the whole body of an inference, or the inputs of a workflow."""
         return self.body if self.kind == "inference" else self.body.get("inputs", {})
 
     @property
@@ -117,7 +139,7 @@ class RunRequest:
         return prompt if isinstance(prompt, str) else None
 
     def facts(self) -> dict[str, Any]:
-        """Return what a run's record says of its request, without nulls."""
+        """Return a run's record of its request, without nulls."""
         if self.kind == "workflow":
             given = {"workflow_id": self.subject_id or None, "asked": self.inputs or None}
             return {"workspace_id": self.workspace_id} | without_nulls(given)
@@ -134,7 +156,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunError:
-    """Why a run failed or was not sent."""
+    """Why a run failed or wasn't sent."""
 
     code: str
     message: str
@@ -142,17 +164,17 @@ class RunError:
 
 @dataclass(frozen=True)
 class Run:
-    """One submission, from its journal row to the answer about it.
+    """One submission, from its journal row to the final answer.
 
-    `key` is the journal's own id, empty for a run that no journal holds. `run_id` is Layer's.
+    `key` is the journal's own ID, empty for a run that isn't in a journal. `run_id` is Layer's.
     `state` is `queued`, `sending`, `unknown` or `not_sent` until Layer has confirmed the run, and
-    then Layer's status. Times are seconds since 1970. `start` is what only Layer's answer to the
-    submission says, as plain JSON.
+    then Layer's status. `start` holds the facts that only Layer's response to the submission has,
+    as plain JSON.
     """
 
     request: RunRequest
-    state: str
-    created_at: float
+    state: RunState
+    created_at: datetime
     key: str = ""
     run_id: str | None = None
     batch_id: str | None = None
@@ -160,7 +182,7 @@ class Run:
     estimated_price_creative_units: float | None = None
     actual_price_creative_units: float | None = None
     poll_interval_seconds: float | None = None
-    completed_at: str | None = None
+    completed_at: datetime | None = None
     outputs: tuple[Output, ...] = ()
     steps: tuple[WorkflowStep, ...] = ()
     error: RunError | None = None
@@ -171,46 +193,46 @@ class Run:
 
     @property
     def is_in_journal(self) -> bool:
-        """Whether a journal holds it; the settings may allow runs without one."""
+        """Whether the run is in a journal; the settings may allow runs without one."""
         return bool(self.key)
 
     @property
     def is_being_sent(self) -> bool:
-        """Whether a live process is about to send it or waits for Layer's answer."""
+        """Whether a live process is about to send the run or is waiting for Layer's response."""
         return self.state in (QUEUED, SENDING)
 
     @property
     def is_running(self) -> bool:
-        """Whether Layer has it and its end was not seen."""
+        """Whether Layer has the run and it isn't known to have ended."""
         return not self.has_ended and not self.is_being_sent and self.state != UNKNOWN
 
     @property
     def has_ended(self) -> bool:
-        """Whether its state is final."""
+        """Whether the state is final."""
         return self.state in ENDED_STATES
 
     @property
     def session_id(self) -> str | None:
-        """Layer's session that the run was filed in."""
+        """The ID of the run's session in Layer."""
         return self.start.get("session_id")
 
     @property
     def changed_parameters(self) -> list[str] | None:
-        """What the model runs differently from what was asked."""
+        """The parameters that the model changed."""
         return self.start.get("changed")
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known from the request and the start, as the run's record says it."""
+        """Return what the request and the start say, as in the run's record."""
         facts = self.request.facts() | dict(self.start)
         estimate = self.estimated_price_creative_units
         return facts | without_nulls({"estimated_price_creative_units": estimate})
 
     def with_warnings(self, *sentences: str | None) -> "Run":
-        """Return the run with more warnings beside it."""
+        """Return the run with additional warnings."""
         return replace(self, warnings=(*self.warnings, *(text for text in sentences if text)))
 
     def confirm(self, started: StartedInference | StartedWorkflowRun) -> "Run":
-        """Return the run as Layer's answer to its submission describes it."""
+        """Return the run with the facts from Layer's response to its submission."""
         run_id = started.inference_id if isinstance(started, StartedInference) else started.run_id
         price = started.estimated_price_creative_units
         return replace(
@@ -225,7 +247,7 @@ class Run:
         )
 
     def update(self, state: Inference | WorkflowRun) -> "Run":
-        """Return the run in the state that Layer just gave."""
+        """Return the run in a state that Layer just reported."""
         run_id = state.run_id if isinstance(state, WorkflowRun) else state.inference_id
         estimate = state.estimated_price_creative_units if isinstance(state, WorkflowRun) else None
         return replace(
@@ -249,10 +271,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Quote:
-    """The price of a call's runs and the money there is; None where Layer gave no price.
+    """The price of a call's runs and the available balance; None where Layer gave no price.
 
-    `reason_unknown` says why a price is missing. `is_covered` is what Layer says of the balance,
-    `references_refused` what it said instead of pricing references.
+    `reason_unknown` says why a price is missing. `is_covered` is Layer's verdict on the balance.
+    `references_refused` is Layer's message if it didn't price the references.
     """
 
     prices: Sequence[float | None]
@@ -264,14 +286,14 @@ class Quote:
 
     @property
     def total(self) -> float | None:
-        """The price of all runs in Creative Units; None when one is unknown."""
+        """The price of all runs in Creative Units; None if any price is unknown."""
         known = [price for price in self.prices if price is not None]
         return round(math.fsum(known), 4) if len(known) == len(self.prices) else None
 
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """What a caller says about paying; `is_batch` leaves runs without a slot in the queue."""
+    """A caller's options for paying; `is_batch` leaves runs without a slot in the queue."""
 
     max_price_creative_units: float | None = None
     repeat: bool = False
@@ -282,47 +304,55 @@ class SubmitOptions:
 class CallBudget:
     """The time that one call may take, from its start on anyio's clock.
 
-    Hosts give up on a call as a whole, so looking up, uploading and submitting count too. A
-    submission must not start so late that the host gives up before the answer: the run would be
-    paid for, and the agent would not have its id.
+    Hosts time out a call as a whole, so lookups, uploads, and the submission count too. A
+    submission must not start so late that the host times out before the response: the run would be
+    paid for, but the agent wouldn't have its ID.
     """
 
     start: float
     limit_seconds: float
+    queue_seconds: float = MAX_PREPARING_SECONDS
 
     @classmethod
-    def begin(cls, limit_seconds: float) -> "CallBudget":
-        """Start the clock for a call."""
-        return cls(anyio.current_time(), limit_seconds)
+    def begin(
+        cls, limit_seconds: float, *, queue_seconds: float = MAX_PREPARING_SECONDS
+    ) -> "CallBudget":
+        """Start the clock for a call that waits at most `queue_seconds` for a slot."""
+        return cls(anyio.current_time(), limit_seconds, queue_seconds)
+
+    @classmethod
+    def of_a_program(cls) -> "CallBudget":
+        """Start the clock for a call without a host's timeout, which waits for a slot."""
+        return cls.begin(LONGEST_WAIT_SECONDS, queue_seconds=LONGEST_WAIT_SECONDS)
 
     @property
     def seconds_left(self) -> float:
-        """The time that is left, never negative."""
+        """The remaining time, never negative."""
         return max(self.limit_seconds - (anyio.current_time() - self.start), 0.0)
 
     @property
     def upload_seconds(self) -> float:
-        """The time that local files may take, so that the call they are for still fits."""
+        """How long uploads may take, so that there's time for the submission."""
         return max(self.seconds_left - SUBMISSION_SECONDS, MIN_UPLOAD_SECONDS)
 
     @property
     def submit_by(self) -> float:
-        """When waiting and pricing must end, on anyio's clock, so that a submission still fits.
+        """When waiting and pricing must end, on anyio's clock, to leave time for the submission.
 
-        Uploads may have used up the call; a little time is left all the same.
+        Even if uploads used up the call's time, this leaves a few seconds.
         """
         left_seconds = self.seconds_left - SUBMISSION_SECONDS
-        prepare_seconds = min(max(left_seconds, MIN_PREPARING_SECONDS), MAX_PREPARING_SECONDS)
+        prepare_seconds = min(max(left_seconds, MIN_PREPARING_SECONDS), self.queue_seconds)
         return anyio.current_time() + prepare_seconds
 
     def cap(self, seconds: float) -> float:
-        """Return a wait that fits into what is left of the call."""
+        """Limit a wait to the remaining time of the call."""
         return max(min(seconds, self.seconds_left), 0.0)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a call would start: its requests, the runs that already cover some, the others' price.
+    """What a call would start: its requests, the runs that already cover some, and a quote.
 
     Planning is free and can be repeated: a question to a person takes the same call twice.
     """
@@ -335,32 +365,43 @@ class Plan:
 
     @property
     def new(self) -> list[RunRequest]:
-        """The requests that no earlier run covers."""
+        """The requests that aren't covered by an earlier run."""
         pairs = zip(self.requests, self.duplicates, strict=True)
         return [request for request, duplicate in pairs if duplicate is None]
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The arguments of the new requests that a model ignores."""
+        return tuple(dict.fromkeys(name for one in self.new for name in one.ignored))
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a person has to agree to: `subject` would be started, such as "4 outputs in 2 runs".
+    """What a person has to approve: `subject` would start, such as "4 outputs in 2 runs".
 
-    `names` are what Layer calls the first models or the workflow, and `more_names` counts the rest.
-    They are Layer's words, so show them last and quoted.
+    `ignored` are the arguments that a model ignores. `names` are Layer's names for the first models
+    or the workflow, and `more_names` counts the rest. They come from Layer, so show them last and
+    quoted.
     """
 
     subject: str
     quote: Quote
     names: tuple[str, ...] = ()
     more_names: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SpendLimits:
-    """The price limits of the settings in Creative Units; None is no limit."""
+    """The price limits of the settings in Creative Units; None means no limit.
+
+    The `owner` of the runs may have limits too, and must not learn what others spend.
+    """
 
     confirm_above: float
     max_price: float | None = None
     max_spend_per_day: float | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True)
@@ -374,7 +415,7 @@ class RateLimits:
 
 @dataclass(frozen=True)
 class Reservation:
-    """A journal row for a request: a new one, or that of the run that already covers it."""
+    """A request's journal row: a new one, or that of the run that already covers it."""
 
     run: Run
     created: bool
@@ -383,19 +424,20 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Spending:
-    """What counts against the limits in Creative Units.
+    """What counts toward the limits, in Creative Units.
 
-    `day` is the last 24 hours with the estimates of unfinished runs. `in_flight` holds, for each
-    workspace, the runs that Layer may not have charged yet.
+    `day` is the last 24 hours with the estimates of unfinished runs, and `own_day` is the owner's
+    part of it. `in_flight` holds, for each workspace, the runs that Layer may not have charged yet.
     """
 
     day: float = 0.0
     in_flight: Mapping[str, float] = field(default_factory=dict[str, float])
+    own_day: float = 0.0
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A submission of the last minute: what it runs, and its age in seconds."""
+    """A submission in the last minute: its model or workflow, and its age in seconds."""
 
     kind: RunKind
     subject_id: str
@@ -404,7 +446,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Usage:
-    """What counts against Layer's limits: the workspace's active runs, the last minute's starts."""
+    """What counts toward Layer's limits: active runs in the workspace, and starts per minute."""
 
     active: Sequence[Run]
     last_minute: Sequence[Submitted]
@@ -412,19 +454,34 @@ class Usage:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs to list; None is no condition. `before` is the (time, key) a page ended at."""
+    """Which runs to list; None means no condition. `before` is the key of a page's last run.
+
+    `id_prefix` is the beginning of an ID in lower case, or empty for any run that has an ID.
+    """
 
     status: StatusFilter | None = None
-    since: float | None = None
+    since: datetime | None = None
     workspace_id: str | None = None
     batch_id: str | None = None
     run_ids: tuple[str, ...] | None = None
-    before: tuple[float, str] | None = None
+    id_prefix: str | None = None
+    before: str | None = None
+
+
+class RunFilters(TypedDict, total=False):
+    """The fields of a `RunFilter` as keyword arguments."""
+
+    status: StatusFilter | None
+    since: datetime | None
+    workspace_id: str | None
+    batch_id: str | None
+    run_ids: tuple[str, ...] | None
+    id_prefix: str | None
 
 
 @dataclass(frozen=True)
 class RunTotals:
-    """The number of runs that a filter finds, and their prices in Creative Units."""
+    """The number of matching runs, and their total prices in Creative Units."""
 
     count: int
     running: int
@@ -434,7 +491,7 @@ class RunTotals:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A local file that Layer has; `reused` when its content was uploaded before."""
+    """A local file in Layer; `reused` if its content was uploaded before."""
 
     path: str
     file_id: str
@@ -447,12 +504,12 @@ class UploadedFile:
 def start_facts(
     request: RunRequest, started: StartedInference | StartedWorkflowRun
 ) -> dict[str, Any]:
-    """Return what only the answer to a submission says, as plain JSON without nulls."""
+    """Return the facts that only the response to a submission has, as plain JSON without nulls."""
     if isinstance(started, StartedWorkflowRun):
         return without_nulls({"session_id": started.session_id})
     return without_nulls(
         {
-            "created_at": started.created_at,
+            "created_at": time_as_text(started.created_at),
             "session_id": started.session_id,
             "normalized": started.normalized_parameters,
             "changed": changed_parameters(request, started.normalized_parameters) or None,
@@ -461,7 +518,7 @@ def start_facts(
 
 
 def changed_parameters(request: RunRequest, normalized: Mapping[str, Any] | None) -> list[str]:
-    """List what was asked for and will run otherwise, by Layer's echo of the request."""
+    """List the parameters that differ from the request, according to Layer's echo of it."""
     echo = normalized or {}
     asked = {name: value for name, value in request.body.items() if name in request.given}
     if asked.get("seed") == RANDOM_SEED:
@@ -481,10 +538,10 @@ def fingerprint(
     body: Mapping[str, Any],
     files: Mapping[str, str],
 ) -> str:
-    """Return the same digest for requests that ask Layer for the same.
+    """Return a digest that's the same for requests that ask Layer for the same.
 
-    `body` is what goes to Layer, with its defaults written out. `files` has the SHA-256 of files
-    by their ids: a file that is uploaded again stays the same.
+    `body` is sent to Layer, with its defaults written out. `files` maps file IDs to SHA-256, so a
+    file that's uploaded again counts as the same file.
     """
     asked = [kind, workspace_id.lower(), subject_id.lower(), _normalize(body, files)]
     text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
@@ -492,8 +549,13 @@ def fingerprint(
 
 
 def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is not None."""
+    """Return the items that aren't None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def time_as_text(when: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None
 
 
 def outputs_as_json(outputs: Sequence[Output]) -> list[dict[str, Any]]:
@@ -521,7 +583,7 @@ def _normalize(value: Any, files: Mapping[str, str]) -> Any:
 
 
 def _is_same(asked: Any, echoed: Any) -> bool:
-    """Return whether the echo is what was asked, also when it comes as text."""
+    """Return whether the echo matches the request, even if it's text."""
     # The echo was cleaned.
     asked = remove_controls(asked) if isinstance(asked, str) else asked
     return asked == echoed or _short(asked) == _short(echoed)

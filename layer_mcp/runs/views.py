@@ -1,9 +1,8 @@
-"""Runs, prices and models as programs and people read them: JSON, words and times."""
+"""Runs, prices, and models as JSON for programs and as text for people."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ..api.model_arguments import argument_use
@@ -13,7 +12,8 @@ from ..files.folders import PrivateFolders
 from ..text.plain_text import one_line
 from ..text.plain_text import quote as quote_name
 from .outputs import FilesOnDisk, find_saved
-from .rules import unpriced_references
+from .outputs.remarks import list_remarks, remark_on_count
+from .rules import ignored_arguments, unpriced_references
 from .types import Confirmation, Run, error_as_json, without_nulls
 
 SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
@@ -22,7 +22,7 @@ TOLERANCE = 1e-6
 NOTICEABLE_SHARE = 0.1
 MAX_ROW_TEXT = 100
 MAX_ROW_FILES = 4
-# A longer one is downloaded, but costs an agent too much to read.
+# A longer URL is used for the download, but costs an agent too much to read.
 MAX_SHOWN_URL_LENGTH = 2000
 MAX_MODEL_TEXT = 1000
 OUTPUT_FIELDS = {
@@ -32,6 +32,8 @@ OUTPUT_FIELDS = {
     "duration_seconds",
     "file_size_bytes",
 }
+# What the journal calls each kind of run.
+KEY = re.compile(r"[0-9a-f]{32}")
 AGO = re.compile(r"(\d{1,6})\s*([mhd])")
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 
@@ -44,8 +46,7 @@ def run_as_json(run: Run, files: FilesOnDisk | None = None) -> dict[str, Any]:
         "status": run.state,
         "error": error_as_json(run.error),
         "outputs": [
-            _output_as_json(output, files.paths.get(number))
-            for number, output in enumerate(run.outputs, 1)
+            _output_as_json(run, number, files) for number in range(1, len(run.outputs) + 1)
         ]
         or None,
         "record": str(files.record) if files.record else None,
@@ -60,17 +61,19 @@ def run_as_json(run: Run, files: FilesOnDisk | None = None) -> dict[str, Any]:
 
 
 def list_warnings(run: Run, files: FilesOnDisk | None = None) -> list[str]:
-    """Return what differs from what was expected of a run, and what went wrong beside it."""
+    """Return the differences from the request, and what went wrong apart from the run itself."""
     estimate, actual = run.estimated_price_creative_units, run.actual_price_creative_units
     difference = price_difference(estimate, actual)
     about_price = [difference] if difference else []
-    return [*about_price, *(files.warnings if files else ()), *run.warnings]
+    count = remark_on_count(run)
+    about_files = [*files.warnings, *describe_arriving(files)] if files else []
+    return [*about_price, *([count] if count else []), *about_files, *run.warnings]
 
 
 def row_as_json(run: Run, private: PrivateFolders) -> dict[str, Any]:
-    """Return a run as the short row of a list, without nulls; reads the record of its files.
+    """Return a run as a short list row, without nulls; this reads the record of its files.
 
-    Files in `private` are not opened.
+    Files in `private` folders aren't opened.
     """
     is_inference = run.request.kind == "inference"
     urls = (_shown_url(output) for output in run.outputs)
@@ -96,13 +99,13 @@ def row_as_json(run: Run, private: PrivateFolders) -> dict[str, Any]:
 
 def estimate_as_json(estimate: PriceEstimate) -> dict[str, Any]:
     """Return the price of a run and the balance as JSON without nulls."""
-    values = estimate.model_dump(exclude={"references_refused"}, exclude_none=True)
-    warning = unpriced_references(estimate.references_refused)
-    return values | without_nulls({"warning": warning})
+    values = estimate.model_dump(exclude={"references_refused", "remarks"}, exclude_none=True)
+    warnings = [unpriced_references(estimate.references_refused), *estimate.remarks]
+    return values | without_nulls({"warning": " ".join(filter(None, warnings)) or None})
 
 
 def model_row_as_json(model: ModelSummary) -> dict[str, Any]:
-    """Return a model as the short row of a list, without nulls."""
+    """Return a model as a short list row, without nulls."""
     return without_nulls(
         {
             "model_id": model.model_id,
@@ -115,9 +118,9 @@ def model_row_as_json(model: ModelSummary) -> dict[str, Any]:
 
 
 def model_as_json(model: ModelDetail, name_of: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return what a model is and which arguments it uses, as JSON without nulls.
+    """Return a model's facts and the arguments it uses, as JSON without nulls.
 
-    `name_of` gives the names that a caller has for the arguments.
+    `name_of` returns the caller's name for an argument.
     """
     use = argument_use(model, name_of)
     return without_nulls(
@@ -137,18 +140,20 @@ def model_as_json(model: ModelDetail, name_of: Callable[[str], str] = str) -> di
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:
-    """Return the question for a person who has to agree to a price.
+    """Return the question for a person who has to approve a price.
 
-    What Layer says stands last and in quotes, so that it can't name another price.
+    Text from Layer comes last and in quotes, so it can't suggest another price.
     """
     quote = confirmation.quote
     price = f" for {quote.total:g} CU" if quote.total is not None else ""
     unknown = "" if price else " Layer didn't give a price."
-    excluded = " References are not in the price." if quote.references_refused else ""
+    excluded = " The price doesn't include the references." if quote.references_refused else ""
+    ignored = f" {sentence}" if (sentence := ignored_arguments(confirmation.ignored)) else ""
     balance = f"{quote.balance:g} CU" if quote.balance is not None else "unknown"
     names = _quote_names(confirmation)
     return (
-        f"Start {confirmation.subject}{price}?{unknown}{excluded} The balance is {balance}.{names}"
+        f"Start {confirmation.subject}{price}?{unknown}{excluded}{ignored} The balance is "
+        f"{balance}.{names}"
     )
 
 
@@ -160,7 +165,7 @@ def _quote_names(confirmation: Confirmation) -> str:
 
 
 def describe_estimate(estimate: Mapping[str, Any]) -> list[str]:
-    """Return a line for the price, and one for the balance; `estimate` is its JSON."""
+    """Return one line for the price and one for the balance; `estimate` is its JSON."""
     lines = [f"Price {estimate['estimated_price_creative_units']:g} CU (estimated)."]
     balance = estimate.get("workspace_balance_creative_units")
     remaining = estimate.get("estimated_remaining_balance_creative_units")
@@ -171,7 +176,7 @@ def describe_estimate(estimate: Mapping[str, Any]) -> list[str]:
 
 
 def describe_state(run: Mapping[str, Any]) -> str:
-    """Return which run it is, its state, its steps and its price; `run` is its JSON."""
+    """Describe a run with its state, steps, and price; `run` is its JSON."""
     price = describe_price(
         run.get("estimated_price_creative_units"), run.get("actual_price_creative_units")
     )
@@ -185,7 +190,7 @@ def describe_state(run: Mapping[str, Any]) -> str:
 
 
 def price_difference(estimate: float | None, actual: float | None) -> str | None:
-    """Return a sentence when a run cost noticeably other than estimated, or None."""
+    """Return a sentence if a run's price noticeably differs from the estimate, or None."""
     if estimate is None or actual is None:
         return None
     if abs(actual - estimate) <= NOTICEABLE_SHARE * estimate + TOLERANCE:
@@ -195,7 +200,7 @@ def price_difference(estimate: float | None, actual: float | None) -> str | None
 
 
 def describe_price(estimate: float | None, actual: float | None) -> str:
-    """Return the price of a run as a sentence after a space, or nothing."""
+    """Return a run's price as a sentence after a space, or an empty string."""
     if actual is not None:
         estimated = f" (estimated {estimate:g})" if estimate not in (None, actual) else ""
         return f" Price {actual:g} CU{estimated}."
@@ -203,7 +208,7 @@ def describe_price(estimate: float | None, actual: float | None) -> str:
 
 
 def describe_size(size_bytes: int) -> str:
-    """Return a file's size for people."""
+    """Format a file's size for people."""
     for unit, factor in (("MB", 1_000_000), ("KB", 1_000)):
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"
@@ -211,7 +216,7 @@ def describe_size(size_bytes: int) -> str:
 
 
 def shorten(text: str | None) -> str | None:
-    """Return foreign text as one line for a row."""
+    """Return text from outside as one line for a row."""
     return one_line(text or "", MAX_ROW_TEXT) or None
 
 
@@ -220,48 +225,47 @@ def count_noun(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def parse_since(text: str, now: float) -> float:
-    """Return the time that is meant by "30m", "24h" or "7d" ago, or by an ISO 8601 date or time.
+def parse_since(text: str, now: float) -> datetime:
+    """Parse "30m", "24h" or "7d" ago, or an ISO 8601 date or time.
 
-    Times are seconds since 1970; a time without a zone is UTC.
+    `now` is in seconds since 1970. A time without a zone is in UTC.
 
     Raises:
         LayerError: INVALID_ARGUMENTS.
     """
     ago = AGO.fullmatch(text.strip().lower())
     if ago is not None:
-        return now - int(ago[1]) * SECONDS[ago[2]]
+        seconds = max(now - int(ago[1]) * SECONDS[ago[2]], 0)
+        return datetime.fromtimestamp(seconds, UTC)
     try:
         when = datetime.fromisoformat(text.strip())
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         sentence = "since must be like 30m, 24h or 7d, or a date such as 2026-01-31."
         raise LayerError("INVALID_ARGUMENTS", sentence) from None
 
 
-def iso_time(seconds: float) -> str:
-    """Return seconds since 1970 as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def iso_time(when: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, to the second."""
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def page_cursor(run: Run) -> str:
     """Return the cursor of the page that follows a run."""
-    return f"{run.created_at!r}-{run.key}"
+    return run.key
 
 
-def parse_cursor(cursor: str | None) -> tuple[float, str] | None:
-    """Return the (time, key) that a page ended at.
+def parse_cursor(cursor: str | None) -> str | None:
+    """Return the key of the last run on the previous page.
 
     Raises:
         LayerError: INVALID_ARGUMENTS.
     """
     if cursor is None:
         return None
-    created_at, _, key = cursor.partition("-")
-    try:
-        return float(created_at), key
-    except ValueError:
-        raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.") from None
+    if not KEY.fullmatch(cursor):
+        raise LayerError("INVALID_ARGUMENTS", "cursor must be a next_cursor.")
+    return cursor
 
 
 def _ids_of_inference(run: Run) -> dict[str, Any]:
@@ -280,10 +284,32 @@ def _workflow_run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _output_as_json(output: Output, path: Path | None) -> dict[str, Any]:
-    place = without_nulls({"file_id": output.file_id, "path": str(path) if path else None})
-    facts = output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
-    return place | without_nulls({"url": _shown_url(output)}) | facts
+def describe_arriving(files: FilesOnDisk) -> list[str]:
+    """Return a sentence about the outputs that are still downloading."""
+    if not files.arriving:
+        return []
+    arrived = describe_size(sum(one.arrived_bytes for one in files.arriving))
+    sizes = [one.size_bytes for one in files.arriving]
+    known = [size for size in sizes if size is not None]
+    total = f" of {describe_size(sum(known))}" if len(known) == len(sizes) else ""
+    what = f"{count_noun(len(sizes), 'file')} {'is' if len(sizes) == 1 else 'are'}"
+    return [f"{what} still downloading in the background: {arrived}{total} so far."]
+
+
+def _output_as_json(run: Run, number: int, files: FilesOnDisk) -> dict[str, Any]:
+    output, path = run.outputs[number - 1], files.paths.get(number)
+    measured = files.measured.get(number)
+    place = {"file_id": output.file_id, "path": str(path) if path else None}
+    place |= {"url": _shown_url(output)}
+    declared = output.model_dump(include=OUTPUT_FIELDS, exclude_none=True)
+    facts = dict(measured.facts) if measured else {}
+    # Measured facts replace declared ones, so that nothing is listed twice.
+    seen = {name: facts.pop(name, None) for name in OUTPUT_FIELDS}
+    seen = {name: value for name, value in seen.items() if isinstance(value, int | float)}
+    if measured:
+        seen |= {"content_type": measured.content_type, "file_size_bytes": measured.size_bytes}
+    more = {"facts": facts or None, "remarks": list_remarks(run, number, measured) or None}
+    return without_nulls(place) | declared | without_nulls(seen | more)
 
 
 def _shown_url(output: Output) -> str | None:

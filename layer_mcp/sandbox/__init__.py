@@ -1,4 +1,4 @@
-"""An embedded Layer on loopback: real HTTP and small real files, simulated runs and prices."""
+"""An embedded Layer on loopback: real HTTP, small real files, and simulated runs and prices."""
 
 from .knobs import Effect, Fault, Knobs, Operation
 from .server import RunningSandbox, running_sandbox

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -10,8 +11,6 @@ from starlette.responses import JSONResponse, Response
 
 from .catalog import SandboxModel
 from .state import Run, SandboxState, SandboxWorkspace, StoredFile
-
-CREATED_AT = "2026-01-01T00:00:00Z"
 
 Entry = TypeVar("Entry")
 
@@ -145,7 +144,7 @@ def started_run_json(state: SandboxState, run: Run) -> dict[str, Any]:
         "inference_id": run.inference_id,
         "status": spell_status(state, "in_progress"),
         "poll_interval_seconds": state.knobs.poll_interval_seconds,
-        "created_at": CREATED_AT,
+        "created_at": format_time(run.submitted_at),
         "estimated_price_creative_units": run.price_creative_units,
         "session_id": None,
         "normalized_parameters": run.normalized_parameters,
@@ -161,7 +160,7 @@ def run_json(state: SandboxState, run: Run) -> dict[str, Any]:
     if run.status == "in_progress":
         answer["poll_interval_seconds"] = state.knobs.poll_interval_seconds
     elif run.status == "complete":
-        answer["completed_at"] = CREATED_AT
+        answer["completed_at"] = format_time(run.submitted_at + state.knobs.run_seconds)
         answer["actual_price_creative_units"] = state.actual_price(run)
         answer["outputs"] = [output_json(state, output) for output in run.outputs]
     elif run.error is not None:
@@ -174,7 +173,7 @@ def output_json(state: SandboxState, file: StoredFile) -> dict[str, Any]:
     return {
         "file_id": file.file_id,
         **(_file_urls(state, file) if state.knobs.output_urls else {}),
-        "content_type": file.content_type,
+        "content_type": state.knobs.declared_type or file.content_type,
         "width": file.width,
         "height": file.height,
         "duration_seconds": file.duration_seconds,
@@ -188,6 +187,11 @@ def _file_urls(state: SandboxState, file: StoredFile) -> dict[str, str]:
     if state.knobs.previews and file.has_preview:
         urls["preview_url"] = f"{state.media_url}/previews/{path}.jpg"
     return urls
+
+
+def format_time(seconds: float) -> str:
+    """Return seconds since 1970 as Layer writes a time."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def spell_status(state: SandboxState, status: str) -> str:

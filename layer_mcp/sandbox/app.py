@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..api.models import ModelQuery, WorkflowQuery
-from .answers import ProblemError, model_json, page, problem_response, workspace_json
+from .answers import model_json, page, problem_response, workspace_json
 from .catalog import SandboxModel
 from .faults import Connections
 from .inferences import estimate_price, execute_inference, get_inference
@@ -18,6 +18,7 @@ from .requests import (
     make_endpoint,
     parse_query,
     route,
+    visible_workspaces,
     workspace_in_path,
 )
 from .state import SandboxState
@@ -69,7 +70,8 @@ def sandbox_app(state: SandboxState, connections: Connections) -> Starlette:
 async def list_workspaces(state: SandboxState, request: Request) -> Response:
     """Handle GET /v1/workspaces."""
     query = parse_query(state, request, WorkflowQuery)
-    workspaces, pagination = page(state.workspaces, limit=query.limit, cursor=query.cursor)
+    visible = visible_workspaces(state, request)
+    workspaces, pagination = page(visible, limit=query.limit, cursor=query.cursor)
     return JSONResponse(
         {"workspaces": [workspace_json(state, w) for w in workspaces], "pagination": pagination}
     )
@@ -121,8 +123,7 @@ def _filter_values(model: SandboxModel) -> dict[str, bool]:
 
 def _require_token(handler: Handler) -> Handler:
     async def authenticate(state: SandboxState, request: Request) -> Response:
-        if request.headers.get("authorization") != f"Bearer {state.token}":
-            raise ProblemError(401, "UNAUTHENTICATED", "The token is missing or wrong.")
+        visible_workspaces(state, request)
         state.advance_runs()
         return await handler(state, request)
 

@@ -1,4 +1,4 @@
-"""The models and workflows that the sandbox offers, and the prices of their runs."""
+"""The sandbox's models and workflows, and the prices of their runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ FILE_SCHEMA = {"type": "string", "format": "uuid"}
 
 @dataclass(frozen=True)
 class SandboxModel:
-    """A model: its name, the kind of file that it makes, and its capabilities."""
+    """A model: its name, the kind of file it makes, and its capabilities."""
 
     model_id: str
     name: str
@@ -41,7 +41,7 @@ class SandboxModel:
 
     @property
     def upscales(self) -> bool:
-        """Return whether the model enlarges a picture instead of drawing one."""
+        """Return whether the model enlarges an image instead of drawing one."""
         return "upscale" in self.capabilities.get("session_modes", [])
 
 
@@ -163,7 +163,7 @@ def sandbox_models() -> tuple[SandboxModel, ...]:
             name="Sandbox Upscale",
             modality="image",
             kind="png",
-            description="A picture of yours, enlarged. Needs a guidance file of type init.",
+            description="Enlarges your picture. Needs a guidance file of type init.",
             inference_timing="3-5s",
             capabilities={"session_modes": ["upscale"], "guidance_file_types": ["init"]},
         ),
@@ -223,7 +223,7 @@ def sandbox_workflows() -> tuple[SandboxWorkflow, ...]:
 
 
 def models_in_words(models: Iterable[SandboxModel]) -> str:
-    """Return the models as one line for an agent or a person."""
+    """Describe the models in one line for an agent or a person."""
     return "; ".join(f"{model.model_id} {model.modality}" for model in models)
 
 

@@ -33,7 +33,7 @@ def apply_fault(
     connection = connections.get((client.host, client.port)) if client else None
     if fault.effect == "drop":
         return NoResponse(connection)
-    # An empty body is announced as one byte, so that it can be cut.
+    # Announce an empty body as one byte, so that it can be cut.
     headers["content-length"] = str(len(body) or 1)
     return CutResponse(connection, body[: len(body) * 2 // 3], response.status_code, headers)
 
@@ -72,7 +72,7 @@ def tracking_protocol(connections: Connections) -> type[H11Protocol]:
 
 
 class NoResponse(Response):
-    """Nothing: the connection is closed without a response."""
+    """No response: the connection is closed without one."""
 
     def __init__(self, connection: asyncio.Transport | None) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class NoResponse(Response):
 
 
 class CutResponse(Response):
-    """A response whose connection is closed before all of its body is sent."""
+    """A response whose connection is closed before its whole body is sent."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 import anyio
 from PIL import Image
@@ -70,9 +70,9 @@ async def execute_inference(state: SandboxState, request: Request) -> Response:
 async def get_inference(state: SandboxState, request: Request) -> Response:
     """Handle GET /v1/workspaces/{workspace_id}/inferences/{inference_id}."""
     workspace = workspace_in_path(state, request)
-    run = state.runs.get(id_in_path(request, "inference_id"))
-    if run is None or run.workspace_id != workspace.workspace_id:
-        raise ProblemError(404, "INFERENCE_NOT_FOUND", "There is no such inference here.")
+    run = state.find_run(workspace.workspace_id, id_in_path(request, "inference_id"))
+    if run is None:
+        raise ProblemError(404, "INFERENCE_NOT_FOUND", "The sandbox has no such run.")
     if run.status == "complete":
         await make_outputs_once(state, run, _make_outputs)
     return JSONResponse(run_json(state, run))
@@ -85,8 +85,13 @@ async def make_outputs_once(
     if run.outputs:
         return
     made = await anyio.to_thread.run_sync(make, run)
-    # If another request made them at the same time, the first ones count.
+    # If another request made them at the same time, keep the first ones.
     run.outputs = run.outputs or state.store_files(made)
+
+
+def output_id(run_id: str, index: int) -> str:
+    """Return the file ID of an output, the same one whenever it's made."""
+    return str(uuid5(NAMESPACE_URL, f"{run_id}/{index}"))
 
 
 def output_name(prompt: str, index: int, extension: str) -> str:
@@ -97,7 +102,7 @@ def output_name(prompt: str, index: int, extension: str) -> str:
 
 
 def _apply_reference_knobs(state: SandboxState, value: object) -> object:
-    """Return the body of an estimate, without its references if they're to be ignored."""
+    """Return the body of an estimate, without its references if the sandbox ignores them."""
     if not isinstance(value, dict):
         return value
     body = cast("dict[str, object]", value)
@@ -121,7 +126,7 @@ def _make_output(run: Run, index: int, hue: float | None) -> StoredFile:
     if hue is not None:
         item = replace(item, hue=hue)
     file = StoredFile(
-        file_id=str(uuid4()),
+        file_id=output_id(run.inference_id, index),
         workspace_id=run.workspace_id,
         name=output_name(prompt, index, kind),
         content_type=CONTENT_TYPES[kind],

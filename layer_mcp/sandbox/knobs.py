@@ -69,6 +69,9 @@ class Knobs:
     `estimate_refuses_references` or `estimate_ignores_references`, an estimate whose body has
     `guidance_files` or `mask` is refused or priced without them, even if they're empty. A run costs
     `actual_price_factor` times its estimate. Without `output_urls`, outputs have no URL.
+    `declared_type` is the media type declared for outputs, regardless of their content. Files are
+    sent at `media_bytes_a_second`, and always from the start without `media_ranges`. Changing
+    `media_version` changes the version of every file.
     """
 
     run_seconds: float = 4.0
@@ -84,6 +87,10 @@ class Knobs:
     actual_price_factor: float = 1.0
     previews: bool = True
     output_urls: bool = True
+    declared_type: str | None = None
+    media_bytes_a_second: float | None = None
+    media_ranges: bool = True
+    media_version: int = 1
     upload_url_seconds: float = 900.0
     max_upload_bytes: int = MAX_UPLOAD_BYTES
     faults: dict[Operation, deque[Fault]] = field(default_factory=dict[Operation, deque[Fault]])

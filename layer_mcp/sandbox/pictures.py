@@ -69,9 +69,10 @@ def draw_picture(
     side = int(min(width, height) * 0.72)
     sprite = _sprite(item).resize((side, side), Image.Resampling.NEAREST)
     image.alpha_composite(sprite, ((width - side) // 2, max((height - side) // 2 - side // 20, 0)))
-    if not transparent:
-        _write_caption(image, caption)
-    return image
+    if transparent:
+        return image
+    _write_caption(image, caption)
+    return image.convert("RGB")
 
 
 def encode_picture(image: Image.Image, kind: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Requests: serve one operation, look up what its request names, and check Layer's limits."""
+"""Handle requests: call an operation, look up what its request names, and check Layer's limits."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -53,7 +53,7 @@ def make_endpoint(
         if fault is None:
             return await respond(request)
         await anyio.sleep(fault.delay_seconds)
-        # Another thread sets it, which no event of anyio's allows.
+        # It's set by another thread, and anyio's events don't allow that.
         while fault.held_until is not None and not fault.held_until.is_set():  # noqa: ASYNC110
             await anyio.sleep(HOLD_PAUSE_SECONDS)
         if fault.effect == "slow":
@@ -106,6 +106,19 @@ def id_in_path(request: Request, name: str) -> str:
     return value.lower()
 
 
+def visible_workspaces(state: SandboxState, request: Request) -> list[SandboxWorkspace]:
+    """Return the workspaces that the token of a request sees.
+
+    Raises:
+        ProblemError: there is no account with this token.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    workspaces = state.workspaces_of(token) if scheme == "Bearer" else None
+    if workspaces is None:
+        raise ProblemError(401, "UNAUTHENTICATED", "The token is missing or wrong.")
+    return workspaces
+
+
 def workspace_in_path(state: SandboxState, request: Request) -> SandboxWorkspace:
     """Return the workspace that the path names.
 
@@ -113,7 +126,7 @@ def workspace_in_path(state: SandboxState, request: Request) -> SandboxWorkspace
         ProblemError: the workspace doesn't exist.
     """
     workspace_id = id_in_path(request, "workspace_id")
-    for workspace in state.workspaces:
+    for workspace in visible_workspaces(state, request):
         if workspace.workspace_id == workspace_id:
             return workspace
     raise ProblemError(404, "WORKSPACE_NOT_FOUND", "There is no such workspace for this token.")
@@ -201,19 +214,18 @@ def check_limits(
     """
     limit = state.knobs.max_runs_at_once
     if len(state.active_runs(workspace.workspace_id)) >= limit:
-        raise ProblemError(429, "RATE_LIMITED", f"At most {limit} runs at once.")
-    _check_minute(state, is_video=is_video)
+        raise ProblemError(429, "RATE_LIMITED", f"At most {limit} runs at a time.")
+    _check_minute(state, workspace, is_video=is_video)
     if price_creative_units > state.available_creative_units(workspace):
         detail = (
-            f"{price_creative_units:g} Creative Units are needed, which the workspace does not "
-            "have."
+            f"The run needs {price_creative_units:g} Creative Units, more than the workspace has."
         )
         raise ProblemError(402, "INSUFFICIENT_BALANCE", detail)
 
 
-def _check_minute(state: SandboxState, *, is_video: bool) -> None:
-    # These are limits per user, so the runs of all workspaces count. A video counts in both.
-    started = state.runs_started_within(MINUTE_SECONDS)
+def _check_minute(state: SandboxState, workspace: SandboxWorkspace, *, is_video: bool) -> None:
+    # These limits are per user, so the runs of all workspaces count. A video counts toward both.
+    started = state.runs_started_within(MINUTE_SECONDS, workspace)
     if len(started) >= state.knobs.max_runs_a_minute:
         detail = f"At most {state.knobs.max_runs_a_minute} runs a minute."
         raise ProblemError(429, "RATE_LIMITED", detail)

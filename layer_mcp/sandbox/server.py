@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,11 +16,14 @@ from starlette.applications import Starlette
 from ..network import listen
 from .app import sandbox_app
 from .faults import Connections, tracking_protocol
-from .state import SandboxState
+from .state import MEDIA_URL_FILE, SandboxState
 from .storage import storage_app
 
 HOST = "127.0.0.1"
 START_SECONDS = 10
+# Longer than clients keep an idle connection. A paid request that is sent while its connection is
+# being closed has an unknown outcome.
+KEEP_ALIVE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,27 @@ def running_sandbox(
 ) -> Generator[RunningSandbox]:
     """Serve a sandbox on a loopback port (0 for any free port) until the block ends.
 
-    Files and uploads have a separate host, which always uses any free port.
+    Files and uploads have a separate host on any free port. With a folder, it's the port of the
+    sandbox that wrote there last if that is free, so that recorded URLs of outputs stay valid.
 
     Raises:
         OSError: the port is in use.
     """
     state = state or SandboxState()
-    with listen(HOST, port) as api, listen(HOST, 0) as storage:
+    with listen(HOST, port) as api, _listen_again(state.folder) as storage:
         state.media_url = _address(storage)
         running = RunningSandbox(f"{_address(api)}/api", state.media_url, state)
         with _serving([(_server(state, sandbox_app), api), (_server(state, storage_app), storage)]):
             yield running
+
+
+def _listen_again(folder: Path | None) -> socket.socket:
+    if folder is None:
+        return listen(HOST, 0)
+    try:
+        return listen(HOST, urlsplit((folder / MEDIA_URL_FILE).read_text()).port or 0)
+    except (OSError, ValueError):
+        return listen(HOST, 0)
 
 
 def _address(listener: socket.socket) -> str:
@@ -74,6 +89,7 @@ def _server(
             log_config=None,
             access_log=False,
             lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=1,
         )
     )

@@ -1,13 +1,20 @@
-"""What the sandbox stores, and the rules by which its runs advance and are charged."""
+"""What the sandbox stores, and how its runs advance and are charged."""
 
+import logging
+import os
 import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
+from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
+
+from ..api.fields import is_uuid
 from ..api.models import InferenceRequest
 from .catalog import (
     SandboxModel,
@@ -24,11 +31,15 @@ from .pictures import Item
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  (gives access to nothing)
 WORKSPACE_ID = "00000000-0000-4000-8000-0000000000aa"
 MAX_STORED_ARRIVALS = 20_000
+MEDIA_URL_FILE = "media-url"
 FAILING_STEP = 1
 PENDING_SHARE = 0.1
 """The share of a workflow run's time that passes before its first step starts."""
 
 StepStatus = Literal["pending", "running", "success", "failure", "cancelled"]
+Record = TypeVar("Record", "Run", "WorkflowRun", "StoredFile")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,13 @@ class Arrival:
 
 @dataclass
 class SandboxWorkspace:
-    """A workspace and its balance."""
+    """A workspace and its balance. With a `token`, only the account with that token sees it."""
 
     workspace_id: str
     slug: str
     name: str
     balance_creative_units: float = 1000.0
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -155,8 +167,9 @@ def _default_workspaces() -> list[SandboxWorkspace]:
 
 @dataclass
 class SandboxState:
-    """The simulated Layer. You can change it at any time, also while it serves requests.
+    """The simulated Layer. You can change it at any time, even while it serves requests.
 
+    With a `folder`, runs and files are written there and shared with other sandboxes that use it.
     `media_url` is set when the servers start.
     """
 
@@ -173,8 +186,23 @@ class SandboxState:
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     arrived: Counter[Operation] = field(default_factory=Counter[Operation])
     arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=MAX_STORED_ARRIVALS))
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
+    started_at: float = field(default_factory=time.time)
+    folder: Path | None = None
     media_url: str = ""
+
+    def add_account(self, name: str) -> SandboxWorkspace:
+        """Add an account with a new token and a workspace that only this token sees."""
+        token = f"sandbox-{secrets.token_hex(16)}"
+        workspace = SandboxWorkspace(str(uuid4()), name.lower(), name, token=token)
+        self.workspaces.append(workspace)
+        return workspace
+
+    def workspaces_of(self, token: str) -> list[SandboxWorkspace] | None:
+        """Return the workspaces that a token sees; None if no account has this token."""
+        own = None if token == self.token else token
+        visible = [workspace for workspace in self.workspaces if workspace.token == own]
+        return visible if visible or own is None else None
 
     def record(self, arrival: Arrival) -> None:
         """Count and store a request."""
@@ -205,6 +233,7 @@ class SandboxState:
             submitted_at=self.clock(),
         )
         self.runs[run.inference_id] = run
+        self._write(run.inference_id, run)
         return run
 
     def submit_workflow(
@@ -228,10 +257,11 @@ class SandboxState:
             steps=step_statuses(0, len(workflow.steps)),
         )
         self.workflow_runs[run.run_id] = run
+        self._write(run.run_id, run)
         return run
 
     def advance_runs(self) -> None:
-        """Bring all runs up to date with the clock, and charge those that have completed."""
+        """Bring all runs up to date, and charge those that have completed."""
         for run in self.runs.values():
             if run.is_active and self._elapsed_share(run.submitted_at) >= 1:
                 run.error = self.knobs.run_error
@@ -247,11 +277,14 @@ class SandboxState:
         runs = [*self.runs.values(), *self.workflow_runs.values()]
         return [run for run in runs if run.workspace_id == workspace_id and run.is_active]
 
-    def runs_started_within(self, seconds: float) -> list[Run | WorkflowRun]:
-        """Return the runs of all workspaces that were started in the last seconds."""
+    def runs_started_within(
+        self, seconds: float, account: SandboxWorkspace
+    ) -> list[Run | WorkflowRun]:
+        """Return the runs that the account of a workspace started in the last seconds."""
         oldest = self.clock() - seconds
+        same = {one.workspace_id for one in self.workspaces if one.token == account.token}
         runs = [*self.runs.values(), *self.workflow_runs.values()]
-        return [run for run in runs if run.submitted_at > oldest]
+        return [run for run in runs if run.submitted_at > oldest and run.workspace_id in same]
 
     def actual_price(self, run: Run | WorkflowRun) -> float:
         """Return what a completed run is charged."""
@@ -268,12 +301,21 @@ class SandboxState:
 
     def find_file(self, workspace_id: str, file_id: str) -> StoredFile | None:
         """Return a complete file of a workspace, if it exists."""
-        file = self.files.get(file_id.lower())
-        return file if file is not None and file.workspace_id == workspace_id else None
+        return self._find(self.files, workspace_id, file_id, StoredFile)
+
+    def find_run(self, workspace_id: str, inference_id: str) -> Run | None:
+        """Return a run of a workspace, if it exists."""
+        return self._find(self.runs, workspace_id, inference_id, Run)
+
+    def find_workflow_run(self, workspace_id: str, run_id: str) -> WorkflowRun | None:
+        """Return a run of a workflow, if it exists."""
+        return self._find(self.workflow_runs, workspace_id, run_id, WorkflowRun)
 
     def store_files(self, files: list[StoredFile]) -> list[StoredFile]:
         """Store complete files and return them."""
-        self.files.update({file.file_id: file for file in files})
+        for file in files:
+            self.files[file.file_id] = file
+            self._write(file.file_id, file)
         return files
 
     def store_upload(self, session: UploadSession) -> None:
@@ -298,8 +340,52 @@ class SandboxState:
         elif run.status == "success":
             self._charge(run)
 
+    def _find(
+        self, known: dict[str, Record], workspace_id: str, record_id: str, kind: type[Record]
+    ) -> Record | None:
+        """Return the record with an ID from memory or the folder, if it's in the workspace."""
+        record_id = record_id.lower()
+        if record_id not in known and (found := self._read(record_id, kind)) is not None:
+            known[record_id] = found
+            self.advance_runs()
+        record = known.get(record_id)
+        return record if record is not None and record.workspace_id == workspace_id else None
+
+    def _write(self, record_id: str, record: Run | WorkflowRun | StoredFile) -> None:
+        if self.folder is None:
+            return
+        path = self.folder / f"{record_id}.json"
+        part = path.with_suffix(f".{secrets.token_hex(4)}.part")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if isinstance(record, StoredFile):
+                path.with_suffix(".data").write_bytes(record.data)
+            part.write_bytes(_encode(record))
+            os.replace(part, path)
+            (self.folder / MEDIA_URL_FILE).write_text(self.media_url)
+        except OSError as error:
+            logger.warning("The sandbox forgets %s when it stops: %s", record_id, error.strerror)
+
+    def _read(self, record_id: str, kind: type[Record]) -> Record | None:
+        """Return a record from the folder; None if it's missing, incomplete, or of another kind."""
+        if self.folder is None or not is_uuid(record_id):
+            return None
+        path = self.folder / f"{record_id}.json"
+        try:
+            values = from_json(path.read_bytes())
+            if kind is StoredFile:
+                values["data"] = path.with_suffix(".data").read_bytes()
+            else:
+                workspace_id = values["workspace_id"]
+                files = [self.find_file(workspace_id, one) for one in values["references"]]
+                values["references"] = files
+            return TypeAdapter(kind).validate_python(values)
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     def _elapsed_share(self, submitted_at: float) -> float:
-        elapsed_seconds = self.clock() - submitted_at
+        # The clock may be set back.
+        elapsed_seconds = max(self.clock() - submitted_at, 0.0)
         if elapsed_seconds >= self.knobs.run_seconds:
             return 1.0
         return elapsed_seconds / self.knobs.run_seconds
@@ -308,6 +394,15 @@ class SandboxState:
         for workspace in self.workspaces:
             if workspace.workspace_id == run.workspace_id:
                 workspace.balance_creative_units -= self.actual_price(run)
+
+
+def _encode(record: Run | WorkflowRun | StoredFile) -> bytes:
+    """Encode a record as JSON: a file without its data, a run with its references' IDs."""
+    excluded = {"data", "references", "outputs"}
+    values = TypeAdapter(type(record)).dump_python(record, mode="json", exclude=excluded)
+    if not isinstance(record, StoredFile):
+        values["references"] = [file.file_id for file in record.references]
+    return to_json(values)
 
 
 def step_statuses(

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..api.fields import Id
 from ..api.models import WorkflowQuery, WorkflowRunRequest
-from .answers import CREATED_AT, ProblemError, output_json, page, price_json, spell_status
+from .answers import ProblemError, format_time, output_json, page, price_json, spell_status
 from .catalog import (
     CLIP_SECONDS,
     CONTENT_TYPES,
@@ -19,7 +19,7 @@ from .catalog import (
     output_count,
     workflow_price_creative_units,
 )
-from .inferences import make_outputs_once, output_name
+from .inferences import make_outputs_once, output_id, output_name
 from .pictures import Item, draw_picture, encode_picture, item_for, read_clip, reference_hue
 from .requests import (
     check_limits,
@@ -50,7 +50,7 @@ async def list_workflows(state: SandboxState, request: Request) -> Response:
     matching = [w for w in state.workflows if search in f"{w.name} {w.description}".lower()]
     workflows, pagination = page(matching, limit=query.limit, cursor=query.cursor)
     return JSONResponse(
-        {"workflows": [_workflow_json(w) for w in workflows], "pagination": pagination}
+        {"workflows": [_workflow_json(state, w) for w in workflows], "pagination": pagination}
     )
 
 
@@ -81,9 +81,9 @@ async def get_workflow_run(state: SandboxState, request: Request) -> Response:
     """Handle GET /v1/workspaces/{workspace_id}/workflows/{workflow_id}/runs/{run_id}."""
     workspace = workspace_in_path(state, request)
     workflow = _workflow_in_path(state, request)
-    run = state.workflow_runs.get(id_in_path(request, "run_id"))
-    if run is None or (run.workspace_id, run.workflow) != (workspace.workspace_id, workflow):
-        raise ProblemError(404, "WORKFLOW_RUN_NOT_FOUND", "There is no such run here.")
+    run = state.find_workflow_run(workspace.workspace_id, id_in_path(request, "run_id"))
+    if run is None or run.workflow != workflow:
+        raise ProblemError(404, "WORKFLOW_RUN_NOT_FOUND", "The sandbox has no such run.")
     if run.status == "success":
         await make_outputs_once(state, run, _make_outputs)
     return JSONResponse(_run_json(state, run))
@@ -149,15 +149,15 @@ def _find_input_files(
     return find_files(state, workspace, (inputs[name] for name in names if name in inputs))
 
 
-def _workflow_json(workflow: SandboxWorkflow) -> dict[str, Any]:
+def _workflow_json(state: SandboxState, workflow: SandboxWorkflow) -> dict[str, Any]:
     """Return a workflow as lists show it (WorkflowSummary)."""
     return {
         "workflow_id": workflow.workflow_id,
         "name": workflow.name,
         "description": workflow.description,
         "modality": workflow.modality,
-        "created_at": CREATED_AT,
-        "published_at": CREATED_AT,
+        "created_at": format_time(state.started_at),
+        "published_at": format_time(state.started_at),
         "inputs": [_input_json(item) for item in workflow.inputs],
         "outputs": [_output_parameter_json(workflow)],
     }
@@ -203,7 +203,7 @@ def _started_run_json(state: SandboxState, run: WorkflowRun) -> dict[str, Any]:
         "status": spell_status(state, run.status),
         "estimated_price_creative_units": run.price_creative_units,
         "poll_interval_seconds": state.knobs.poll_interval_seconds,
-        "created_at": CREATED_AT,
+        "created_at": format_time(run.submitted_at),
         "session_id": run.session_id,
     }
 
@@ -222,7 +222,7 @@ def _run_json(state: SandboxState, run: WorkflowRun) -> dict[str, Any]:
     if run.is_active:
         answer["poll_interval_seconds"] = state.knobs.poll_interval_seconds
     elif run.status == "success":
-        answer["completed_at"] = CREATED_AT
+        answer["completed_at"] = format_time(run.submitted_at + state.knobs.run_seconds)
         answer["actual_price_creative_units"] = state.actual_price(run)
         answer["outputs"] = [_asset_json(state, output) for output in run.outputs]
     elif run.error is not None:
@@ -255,7 +255,7 @@ def _make_output(run: WorkflowRun, index: int, hue: float | None) -> StoredFile:
         item = replace(item, hue=hue)
     kind = "mp4" if run.workflow.modality == "video" else "png"
     file = StoredFile(
-        file_id=str(uuid4()),
+        file_id=output_id(run.run_id, index),
         workspace_id=run.workspace_id,
         name=output_name(prompt, index, kind),
         content_type=CONTENT_TYPES[kind],

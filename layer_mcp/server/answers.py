@@ -1,9 +1,9 @@
-"""What a tool answers: the facts, the next step, at most one small picture, then links."""
+"""What tools answer: the facts, the next step, at most one small picture, then links."""
 
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from mcp.types import (
     CallToolResult,
@@ -13,37 +13,50 @@ from mcp.types import (
     TextContent,
     ToolAnnotations,
 )
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from ..errors import LayerError
 from ..runs.views import SIMULATED_LINE
 from ..text.plain_text import remove_controls
 
 PICTURE_TYPE = "image/jpeg"
-# The first revision of the protocol that has links in results.
+# The first protocol revision with links in results.
 LINKS_SINCE = "2025-06-18"
 MAX_LIST_BYTES = 9_000
 
 WORKSPACE: Any = Field(default=None, max_length=255, description="Default: as configured.")
-PREVIEW: Any = Field(default=True, description="false omits the small preview image.")
+PREVIEW: Any = Field(
+    default="true",
+    description="tile repeats each image 3x3 to show its seams; false omits the image.",
+)
+
+
+def _preview_word(value: object) -> str:
+    """Return a boolean as a word, in any form that agents send."""
+    word = str(value).strip().lower()
+    return {"1": "true", "yes": "true", "0": "false", "no": "false"}.get(word, word)
+
+
+# The portable dialect has no type that is a boolean or a word.
+Preview = Annotated[Literal["true", "false", "tile"], BeforeValidator(_preview_word)]
 
 RowT = TypeVar("RowT", bound=BaseModel)
 
 
 class Answer(BaseModel):
-    """What every tool answers. Absent fields are left out, never null."""
+    """The fields of every tool's answer. Absent fields are left out, never null."""
 
     simulated: bool | None = None
     next_step: str
 
     def facts(self) -> list[str]:
-        """Return the lines that a person reads before the next step."""
+        """Return the lines that come before the next step."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class ToolOutput:
-    """An answer with one small JPEG for the model's eyes, and links for the host."""
+    """An answer with one small JPEG for the model, and links for the host."""
 
     answer: Answer
     picture: bytes | None = None
@@ -53,7 +66,7 @@ class ToolOutput:
 def success_result(
     output: ToolOutput, *, simulated: bool, protocol_version: str | None
 ) -> CallToolResult:
-    """Return the result of a call that did what it was asked; the run itself may have failed."""
+    """Return the result of a successful call; the run itself may have failed."""
     answer = output.answer
     facts = answer.model_dump(mode="json", exclude={"next_step"}, exclude_none=True)
     more: list[ContentBlock] = []
@@ -66,7 +79,7 @@ def success_result(
 
 
 def error_result(error: LayerError, *, simulated: bool, hint: str = "") -> CallToolResult:
-    """Return the result of a call that failed: its code, a sentence, a next step, the run's id.
+    """Return the result of a failed call: its code, a sentence, a next step, and the run's ID.
 
     `hint` continues the next step.
     """
@@ -90,12 +103,12 @@ def paid() -> ToolAnnotations:
 
 
 def additive() -> ToolAnnotations:
-    """Return the hints of a tool that adds something once, however often it is called."""
+    """Return the hints of a tool that adds something once, no matter how often it's called."""
     return ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
 
 
 def fit_rows(rows: Sequence[RowT]) -> list[RowT]:
-    """Return the first rows, as many as an answer has room for; at least one."""
+    """Return as many of the first rows as an answer has room for, at least one."""
     room_bytes = MAX_LIST_BYTES
     kept: list[RowT] = []
     for row in rows:
@@ -115,7 +128,7 @@ def _result(
 ) -> CallToolResult:
     mark = {"simulated": True} if simulated else {}
     lines = [*lines, *([SIMULATED_LINE] if simulated else []), f"Next: {next_step}"]
-    # Foreign text must not begin a line that looks like ours.
+    # Text from outside must not begin a line that looks like ours.
     text = [remove_controls(" ".join(line.splitlines())) for line in lines]
     return CallToolResult(
         content=[TextContent(type="text", text="\n".join(text)), *more],

@@ -1,14 +1,16 @@
 """The two resolvers that the paid tools share: make a plan, and ask a person about its price.
 
-The SDK asks in both protocol eras: with a request of its own while the call waits, or, from
-2026-07-28 on, by answering the call with the question and taking the same call again.
+The SDK can ask in both protocol eras: with a separate request while the call waits, or, since
+2026-07-28, by answering the call with the question and accepting the call again.
 """
 
+import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol, cast
 
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -21,35 +23,41 @@ from ..runs import rules
 from ..runs.references import Draft
 from ..runs.types import Confirmation, Plan, SubmitOptions
 from ..runs.views import describe_confirmation
-from .answers import PREVIEW
-from .context import ToolContext, app_of, begin_call, report_upload, runs_for
+from .answers import PREVIEW, Preview
+from .context import (
+    App,
+    Asking,
+    Question,
+    ToolContext,
+    app_of,
+    begin_call,
+    report_upload,
+    runs_for,
+)
 
 ERA_OF_ROUNDS = "2026-07-28"
-MAX_ASKED = 100
-UNREADABLE = "The user's answer to the price could not be read. Nothing was sent."
+UNREADABLE = "The user's answer about the price can't be read. Nothing was sent."
 
 logger = logging.getLogger(__name__)
 
 
 class PayingArguments(Request, ArgModelBase):
-    """What a call says about paying."""
+    """A call's arguments about paying."""
 
     max_price_creative_units: NonNegativeNumber | None = Field(
         default=None,
-        description="Refuse if it costs more. After the user's yes to a price: that price.",
+        description="Maximum price. After the user agrees to a price, pass that price.",
     )
-    repeat: bool = Field(
-        default=False, description="true pays again for a call that was made before."
-    )
+    repeat: bool = Field(default=False, description="true starts and pays for the same call again.")
 
 
 class SingleRunArguments(PayingArguments):
-    """What a call for one run says about paying and waiting, in addition to what it runs."""
+    """A single run's arguments about paying and waiting, in addition to what it runs."""
 
     wait_seconds: NonNegativeNumber = Field(
         default=0, description="Wait up to this long for the files."
     )
-    preview: bool = PREVIEW
+    preview: Preview = PREVIEW
 
     @property
     def is_batch(self) -> bool:
@@ -57,12 +65,12 @@ class SingleRunArguments(PayingArguments):
         return False
 
     def drafts(self) -> list[Draft]:
-        """Return the one run that is asked for: the arguments are a draft too."""
+        """Return the requested run: the arguments are also its draft."""
         return [cast("Draft", self)]
 
 
 class PaidCall(Protocol):
-    """The arguments of a paid tool: what they would start, and what they say about paying."""
+    """The arguments of a paid tool: what to start, and how to pay for it."""
 
     @property
     def is_batch(self) -> bool:
@@ -71,16 +79,16 @@ class PaidCall(Protocol):
 
     @property
     def max_price_creative_units(self) -> float | None:
-        """What the call may cost."""
+        """The most that the call may cost."""
         ...
 
     @property
     def repeat(self) -> bool:
-        """Whether to pay again for a call that was made before."""
+        """Whether to pay again for a repeated call."""
         ...
 
     def drafts(self) -> Sequence[Draft]:
-        """Return the runs that are asked for.
+        """Return the requested runs.
 
         Raises:
             LayerError: INVALID_ARGUMENTS.
@@ -89,27 +97,27 @@ class PaidCall(Protocol):
 
 
 def _remove_wording(schema: dict[str, Any]) -> None:
-    """Leave `type`, `properties` and `required`: the protocol has no more, Codex takes no more."""
+    """Keep `type`, `properties`, and `required`: the protocol has, and Codex accepts, no others."""
     for word in ("title", "description"):
         schema.pop(word, None)
 
 
 class Approval(BaseModel):
-    """What a person answers."""
+    """A person's answer."""
 
     model_config = ConfigDict(json_schema_extra=_remove_wording)
 
-    # Preset to yes, but required: a form that was answered otherwise is no yes.
+    # Preset to yes, but required, so any other form of answer doesn't count as a yes.
     approve: bool = Field(
         title="Start it",
-        description="The Creative Units are then spent.",
+        description="This spends the Creative Units.",
         json_schema_extra={"default": True},
     )
 
 
 @dataclass(frozen=True)
 class NotAsked:
-    """Nobody had to be asked, or nobody could be."""
+    """Approval wasn't needed, or nobody could be asked."""
 
 
 Answer = ElicitationResult[Approval] | NotAsked
@@ -133,8 +141,8 @@ async def ask_approval(
     """Ask a person about the price, if it needs their approval.
 
     Raises:
-        LayerError: a limit does not allow the plan, whatever the person says;
-            CONFIRMATION_REQUIRED or PRICE_UNKNOWN, when nobody can be asked; NOT_ANSWERED.
+        LayerError: a limit blocks the plan even with approval; CONFIRMATION_REQUIRED or
+            PRICE_UNKNOWN, if nobody can be asked; NOT_ANSWERED.
     """
     can_ask = _can_ask(context)
     confirmation = await runs_for(context).confirmation(plan, names=can_ask)
@@ -150,13 +158,13 @@ async def ask_approval(
 
 
 def is_approved(result: ElicitationResult[Any]) -> bool:
-    """Return whether a person said yes; False when nobody was asked.
+    """Return whether a person approved the price; False if nobody was asked.
 
     Raises:
-        LayerError: DECLINED or NOT_ANSWERED: a person said no, or nothing.
+        LayerError: DECLINED or NOT_ANSWERED: a person declined, or didn't answer.
     """
     answer: Any = result
-    # What a resolver returns by itself comes wrapped once more.
+    # The SDK wraps a resolver's own return value once more.
     while isinstance(answer, AcceptedElicitation):
         answer = cast("AcceptedElicitation[Any]", answer).data
     if isinstance(answer, NotAsked):
@@ -169,7 +177,7 @@ def is_approved(result: ElicitationResult[Any]) -> bool:
 async def _ask(
     confirmation: Confirmation, context: ToolContext
 ) -> Elicit[Approval] | ElicitationResult[Approval] | None:
-    """Return a person's answer, or the question that the SDK sends to the client in a round.
+    """Return a person's answer, or the question for the SDK to send to the client.
 
     None when the client could not ask.
     """
@@ -200,16 +208,47 @@ def _asks_in_rounds(context: ToolContext) -> bool:
 
 
 def _question(confirmation: Confirmation, context: ToolContext) -> Elicit[Approval]:
-    """Return the question; in a second round that of the first, if the price is the same.
+    """Return the question, or the earlier question if the price hasn't changed.
 
-    The SDK takes an answer only for the very same words, and the balance changes by itself.
+    The SDK accepts an answer only for exactly the same text, and the balance may have changed.
     """
     quote = confirmation.quote
-    asked = app_of(context).asked
-    subject = (confirmation.subject, confirmation.names)
-    key = (subject, quote.total, quote.references_refused is None)
-    if context.request_state is None or key not in asked:
-        asked[key] = describe_confirmation(confirmation)
-        while len(asked) > MAX_ASKED:
-            asked.pop(next(iter(asked)))
-    return Elicit(asked[key], Approval)
+    about = (confirmation.subject, quote.total, quote.references_refused is None)
+    asking = app_of(context).asking
+    question = asking.earlier
+    if question is None or question.about != about:
+        question = Question(describe_confirmation(confirmation), about)
+    asking.now = question
+    return Elicit(question.text, Approval)
+
+
+async def carry_question(ctx: ServerRequestContext[App, Any], call_next: CallNext) -> HandlerResult:
+    """Keep a call's question in its sealed state, so that any replica can ask it again.
+
+    This is middleware. The state of the SDK is passed on unchanged.
+    """
+    asking = Asking()
+    params = ctx.params
+    if params is not None and isinstance(state := params.get("requestState"), str):
+        state, asking.earlier = _open_state(state)
+        ctx = replace(ctx, params={**params, "requestState": state})
+    app = replace(ctx.lifespan_context, asking=asking)
+    result = await call_next(replace(ctx, lifespan_context=app))
+    if asking.now is None or not isinstance(result, Mapping):
+        return result
+    if not isinstance(state := result.get("requestState"), str):
+        return result
+    return {**result, "requestState": _wrap_state(state, asking.now)}
+
+
+def _wrap_state(state: str, question: Question) -> str:
+    return json.dumps({"state": state, "text": question.text, "about": question.about})
+
+
+def _open_state(wrapped: str) -> tuple[str, Question | None]:
+    """Return the SDK's state and the question; a state without one is the SDK's own."""
+    try:
+        value = json.loads(wrapped)
+        return value["state"], Question(value["text"], tuple(value["about"]))
+    except (ValueError, LookupError, TypeError):
+        return wrapped, None

@@ -1,9 +1,9 @@
-"""Adaptations for clients that don't use the protocol as it is meant."""
+"""Adaptations for clients that don't follow the protocol."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types import CallToolResult, TextContent
@@ -11,12 +11,78 @@ from mcp.types import CallToolResult, TextContent
 from ..schema import JsonObject
 from .context import ToolContext
 
+# These hosts add their own arguments to a model's call, and the model can't correct them.
+HOST_ARGUMENTS = frozenset(
+    {
+        # n8n
+        "action",
+        "chatInput",
+        "sessionId",
+        "tool",
+        "toolCallId",
+        # Gemini CLI
+        "wait_for_previous",
+        # Amazon Q and its successor Kiro
+        "explanation",
+        "__tool_use_purpose",
+    }
+)
 # If a result has structured content, these clients show their model nothing else.
 STRUCTURED_CONTENT_ONLY = frozenset({"codex-mcp-client"})
+# Clients known to show resource links. Others report such a result as an error, or show noise.
+SHOWING_LINKS = frozenset(
+    {
+        "claude-code",
+        "gemini-cli-mcp-client",
+        "mcp-inspector",
+        "Visual Studio Code",
+        "Visual Studio Code - Insiders",
+    }
+)
+# These clients pass images to their models as tens of thousands of characters of base64 text.
+IMAGE_AS_TEXT = frozenset({"google-adk"})
+# How long these clients can wait over stdio, where they cut off calls after 5 s.
+SHORT_WAIT_SECONDS = {"google-adk": 2.0}
+
+
+class WaitArguments(Protocol):
+    """The arguments of a call that can wait for a run."""
+
+    wait_seconds: float
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The names of the given arguments."""
+        ...
+
+
+def remove_host_arguments(arguments: JsonObject, schema: JsonObject) -> JsonObject:
+    """Remove the arguments that a host added, unless the tool has an argument with that name."""
+    added = HOST_ARGUMENTS - schema.get("properties", {}).keys()
+    return {name: value for name, value in arguments.items() if name not in added}
+
+
+def shows_links(context: ToolContext) -> bool:
+    """Return whether the client is known to show resource links."""
+    return _client_name(context) in SHOWING_LINKS
+
+
+def shows_images(context: ToolContext) -> bool:
+    """Return whether the client may show its model an image as an image."""
+    return _client_name(context) not in IMAGE_AS_TEXT
+
+
+def choose_wait(arguments: WaitArguments, context: ToolContext) -> float:
+    """Return the requested wait, or a default that the client can handle."""
+    is_stdio = context.request_context.request is None
+    if "wait_seconds" in arguments.model_fields_set or not is_stdio:
+        return arguments.wait_seconds
+    longest_seconds = SHORT_WAIT_SECONDS.get(_client_name(context) or "", arguments.wait_seconds)
+    return min(arguments.wait_seconds, longest_seconds)
 
 
 def adapt_result(result: CallToolResult, context: ToolContext) -> CallToolResult:
-    """Move the structured content into the text if it would hide a picture from the model."""
+    """Move the structured content into the text if it would hide an image from the model."""
     others = [block for block in result.content if block.type != "text"]
     has_picture = any(block.type == "image" for block in others)
     if not has_picture or _client_name(context) not in STRUCTURED_CONTENT_ONLY:
@@ -33,7 +99,7 @@ def _client_name(context: ToolContext) -> str | None:
 async def normalize_prompt_params(
     ctx: ServerRequestContext[Any, Any], call_next: CallNext
 ) -> HandlerResult:
-    """Convert the arguments of prompts and completions to text, as the protocol wants them.
+    """Convert the arguments of prompts and completions to text, as the protocol requires.
 
     Some clients send null for an omitted argument, numbers as numbers, or all arguments as one JSON
     string. This is middleware; it passes other requests on unchanged.
@@ -67,7 +133,7 @@ def _to_texts(arguments: Any) -> Any:
         except (ValueError, RecursionError):
             return arguments
     if not isinstance(arguments, dict):
-        # The protocol's own validation refuses it.
+        # The protocol's own validation rejects it.
         return arguments
     texts = {name: _to_text(value) for name, value in cast("JsonObject", arguments).items()}
     return {name: text for name, text in texts.items() if text is not None}

@@ -92,6 +92,13 @@ class Choices:
         names = {name.casefold() for item in self.items for name in (item.value, *item.names)}
         return not self.is_complete or wanted.casefold() in names
 
+    def named(self, name: str) -> list[Choice]:
+        """Return the items with this name in any case, or else those whose name starts with it."""
+        wanted = name.strip().casefold()
+        names = [(item, known.casefold()) for item in self.items for known in item.names]
+        same = [item for item, known in names if known == wanted]
+        return same or [item for item, known in names if wanted and known.startswith(wanted)]
+
     def matching(self, typed: str) -> list[str]:
         """Return the values that fit, prefix matches first, otherwise in Layer's order."""
         ranked = [(choice.rank(typed), choice.value) for choice in self.items]

@@ -1,8 +1,8 @@
-"""What a tool gets of the running server, and what its host is told while a call goes on.
+"""The running server as its tools see it, and the progress that a call reports to its host.
 
-Progress must only grow within one call (basic/utilities/progress of the specification). Uploads
-count as the first unit of a call, the wait for the run as one unit a second after it. The SDK sends
-nothing when the host gave no token.
+Progress must never decrease within a call (basic/utilities/progress of the specification). Uploads
+count as one unit, and each second of the wait after them as another one. If the host sends no
+progress token, the SDK sends nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,33 +13,66 @@ from mcp.server.mcpserver import Context
 
 from ..api.models import RunSnapshot
 from ..api.polling import OnProgress
-from ..files.media_files import MEGABYTE
+from ..errors import LayerError
+from ..files.local_files import MEGABYTE
 from ..runs.references import OnUpload
 from ..runs.service import Runs
 from ..runs.types import CallBudget
-from ..settings import Settings
+from ..settings import Settings, Toolset
+from .callers.caller import SEND_KEY, Caller
 from .completion import CompletionCache
 
 UPLOAD_UNITS = 1.0
 
 
 @dataclass(frozen=True)
-class App:
-    """A running server: its settings, its runs, its cache of completions.
+class Question:
+    """A question about a price: its text, and what it's `about`, without what may change."""
 
-    `asked` holds the questions about prices that were asked last, by what was to start and its
-    price.
+    text: str
+    about: tuple[object, ...]
+
+
+@dataclass
+class Asking:
+    """The question that a call asked in its `earlier` round, and the one that it asks `now`."""
+
+    earlier: Question | None = None
+    now: Question | None = None
+
+
+@dataclass(frozen=True)
+class App:
+    """A running server as a request sees it: its settings, and the caller's runs and caches.
+
+    `needs_key` says that each caller pays with its own Layer key.
     """
 
     settings: Settings
     runs: Runs
     completions: CompletionCache
-    asked: dict[tuple[object, ...], str] = field(default_factory=dict[tuple[object, ...], str])
+    needs_key: bool = False
+    caller: Caller = field(default_factory=Caller)
+    asking: Asking = field(default_factory=Asking)
+
+    @property
+    def toolsets(self) -> tuple[Toolset, ...]:
+        """The groups of tools that the caller sees."""
+        wanted = self.caller.toolsets
+        offered = self.settings.toolsets
+        return offered if wanted is None else tuple(one for one in offered if one in wanted)
 
     @property
     def can_save(self) -> bool:
-        """Whether agents have save_outputs."""
-        return "files" in self.settings.toolsets
+        """Whether the caller has save_outputs."""
+        has_tool = "files" in self.toolsets and not self.caller.is_read_only
+        return has_tool and self.settings.uses_disk
+
+    def explain(self, error: LayerError) -> LayerError:
+        """Return an error with a next step that the caller can take."""
+        if error.code == "UNAUTHENTICATED" and self.needs_key:
+            error.next_step = SEND_KEY
+        return error
 
 
 ToolContext = Context[App, Any]
@@ -51,21 +84,21 @@ def app_of(context: ToolContext) -> App:
 
 
 def runs_for(context: ToolContext) -> Runs:
-    """Return the runs of the account that a call is for."""
+    """Return the runs of the account that a call uses."""
     return app_of(context).runs
 
 
 def begin_call(context: ToolContext) -> CallBudget:
-    """Start the clock of a call, which ends by the server's limit."""
+    """Start the clock of a call, which has to end within the server's limit."""
     return CallBudget.begin(app_of(context).settings.max_wait_seconds)
 
 
 def report_wait(
     context: ToolContext, wait_seconds: float, units_before: float = 0.0
 ) -> OnProgress[RunSnapshot]:
-    """Return a callback that tells the host each new state of a run.
+    """Return a callback that reports each new state of a run to the host.
 
-    `units_before` is the progress that the call has reported already, such as 1 for uploads.
+    `units_before` is the progress that the call has already reported, such as 1 for uploads.
     """
 
     async def report(state: RunSnapshot, waited_seconds: float) -> None:
@@ -78,7 +111,7 @@ def report_wait(
 
 
 def report_ended(context: ToolContext) -> Callable[[int, int], Awaitable[None]]:
-    """Return a callback that tells the host how many of several runs have ended."""
+    """Return a callback that reports how many of several runs have ended."""
     reported = 0
 
     async def report(ended: int, count: int) -> None:
@@ -91,7 +124,7 @@ def report_ended(context: ToolContext) -> Callable[[int, int], Awaitable[None]]:
 
 
 def report_upload(context: ToolContext, total_units: float | None = None) -> OnUpload:
-    """Return a callback that tells the host how much of the local files was sent."""
+    """Return a callback that reports how much of the local files was sent."""
 
     async def report(sent_bytes: int, total_bytes: int) -> None:
         message = f"{sent_bytes / MEGABYTE:.1f} of {total_bytes / MEGABYTE:.1f} MB sent"

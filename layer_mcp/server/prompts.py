@@ -1,4 +1,4 @@
-"""The prompts: jobs that people ask for by name, as instructions that an agent follows."""
+"""The prompts: jobs that people start by name, as instructions that an agent follows."""
 
 import difflib
 import json
@@ -47,7 +47,7 @@ TOOLS = frozenset(
 class Argument:
     """An argument of a prompt.
 
-    The `default` applies if a person leaves the argument out; a host may offer the `choices`. An
+    The `default` applies if a person leaves the argument out; a host can offer the `choices`. An
     image is the path of a local file, or a file_id.
     """
 
@@ -61,7 +61,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Job:
-    """A job that a person asks for by name.
+    """A job that a person starts by name.
 
     `models` is the filter of list_models that finds suitable models. `steps` come after finding a
     model; they name tools and arguments in backticks, and `$references` becomes guidance_files with
@@ -79,6 +79,11 @@ class Job:
     reference: str = ""
 
     @property
+    def takes_image(self) -> bool:
+        """Whether a person gives an image."""
+        return any(argument.kind == "image" for argument in self.arguments)
+
+    @property
     def tools(self) -> frozenset[str]:
         """The tools that the job needs."""
         text = "\n".join((_find_model_step(self, has_model=False), *self.steps))
@@ -90,8 +95,16 @@ def select_jobs(tools: Collection[str], *, saves_by_itself: bool) -> dict[str, J
 
     `saves_by_itself` says that finished runs are saved without save_outputs.
     """
+    upload = [step for tool, step in UPLOADS.items() if tool in tools]
     jobs = [
-        replace(job, steps=(*job.steps, _save_step(job, tools, saves_by_itself=saves_by_itself)))
+        replace(
+            job,
+            steps=(
+                *(upload if job.takes_image else ()),
+                *job.steps,
+                _save_step(job, tools, saves_by_itself=saves_by_itself),
+            ),
+        )
         for job in JOBS
     ]
     return {job.name: job for job in jobs if job.tools <= set(tools)}
@@ -126,7 +139,7 @@ def get_prompt(jobs: Mapping[str, Job], name: str, given: Mapping[str, str]) -> 
     job = jobs.get(name)
     if job is None:
         shown = " ".join(name[:MAX_NAME_LENGTH].split())
-        sentence = f"There is no prompt {shown}. There are: {', '.join(jobs) or 'none'}."
+        sentence = f"Unknown prompt {shown}. Available: {', '.join(jobs) or 'none'}."
         raise MCPError(code=INVALID_PARAMS, message=sentence)
     try:
         text = _render(job, given)
@@ -144,13 +157,16 @@ def _render(job: Job, given: Mapping[str, str]) -> str:
         if argument.name in values and argument.kind == "text"
     ]
     if "workspace_id" in values:
-        asked.append(f"Give each call `workspace_id` {_quote(values['workspace_id'])}.")
-    steps = (_find_model_step(job, has_model="model_id" in values), *job.steps)
+        asked.append(f"Pass `workspace_id` {_quote(values['workspace_id'])} in each call.")
+    image = next((values[a.name] for a in job.arguments if a.kind == "image"), "")
+    # A file_id is a file that Layer already has.
+    job_steps = [step for step in job.steps if step not in UPLOADS.values() or not is_uuid(image)]
+    steps = (_find_model_step(job, has_model="model_id" in values), *job_steps)
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-    images = [values[a.name] for a in job.arguments if a.kind == "image"]
     # Only the steps are a template: a person's text may contain a placeholder.
     filled = Template(numbered).substitute(
-        references=_references(images[0], job.reference) if images else "",
+        references=_references(image, job.reference) if image else "",
+        image=_quote(image),
         model_id=_quote(values.get("model_id", "")),
     )
     return "\n".join([job.goal, *asked, "", filled])
@@ -158,9 +174,9 @@ def _render(job: Job, given: Mapping[str, str]) -> str:
 
 def _find_model_step(job: Job, *, has_model: bool) -> str:
     if has_model:
-        return "Model: call `get_model` with `model_id` $model_id for what it uses."
+        return "Model: call `get_model` with `model_id` $model_id to see what it uses."
     wanted = " and ".join(f"`{name}` {json.dumps(value)}" for name, value in job.models.items())
-    return f"Model: call `list_models` with {wanted}, then `get_model` for what the model uses."
+    return f"Model: call `list_models` with {wanted}, then `get_model` to see what it uses."
 
 
 def _save_step(job: Job, tools: Collection[str], *, saves_by_itself: bool) -> str:
@@ -216,7 +232,7 @@ def _value(argument: Argument, given: Mapping[str, str]) -> str | None:
 
 
 def _clean(text: str) -> str:
-    """Replace invisible characters by spaces, then remove extra spaces and empty lines."""
+    """Replace invisible characters with spaces, then remove extra spaces and empty lines."""
     visible = "".join(
         " " if category(char) in INVISIBLE_CATEGORIES and char not in KEPT_CHARACTERS else char
         for char in text
@@ -226,13 +242,20 @@ def _clean(text: str) -> str:
 
 
 def _refusal(sentence: str) -> LayerError:
-    return LayerError("INVALID_ARGUMENTS", sentence, next_step="Correct it and ask again.")
+    return LayerError("INVALID_ARGUMENTS", sentence, next_step="Correct it and try again.")
 
 
-MODEL = Argument("model_id", "Model to use. Left out, one is found.", kind="model")
-WORKSPACE = Argument("workspace_id", "Id, slug or name of the workspace.", kind="workspace")
+MODEL = Argument("model_id", "ID of the model. Default: the agent finds one.", kind="model")
+WORKSPACE = Argument("workspace_id", "ID, slug, or name of the workspace.", kind="workspace")
 A_FILE = "path of a local file, or file_id of an output or upload."
 GENERATE = "Generate: call `execute_inference` with the same arguments."
+
+# By tool; a server has one of them.
+UPLOADS = {
+    "upload_file": "Upload: call `upload_file` with `path` $image, so that the price includes it.",
+    "create_upload": "Upload: call `create_upload` for $image, and send the file to its URL. Use "
+    "the `file_id` from the response in place of the path.",
+}
 
 # In the order in which people see them.
 JOBS = (
@@ -243,7 +266,7 @@ JOBS = (
         goal="Make a set of game icons in one style with Layer.",
         arguments=(
             Argument("subjects", "What the icons show, e.g. sword, shield.", is_required=True),
-            Argument("style", "The look of all of them, e.g. pixel art, dark outline."),
+            Argument("style", "Style of all icons, e.g. pixel art, dark outline."),
             MODEL,
             WORKSPACE,
         ),
@@ -252,11 +275,11 @@ JOBS = (
             "Price: call `estimate_price` for one icon, with its `prompt`, `width` 512, `height` "
             "512 and `batch_size` 1. Tell the user the price of all.",
             "Generate: call `execute_batch` with the size, `batch_size` 1 and `seed` 7 in "
-            "`defaults`, and a `prompt` for each subject in `requests`. Give every prompt the same "
-            "words for style, view, light and a plain background.",
+            "`defaults`, and a `prompt` for each subject in `requests`. Describe style, view, "
+            "light and a plain background in the same words each time.",
             'Check: call `list_runs` with its `batch_id` and `wait_for` "all", then `get_status` '
-            "for a picture of each. Compare style, size and centring. Make only those again that "
-            "do not fit.",
+            "for a picture of each. Compare style, size and centering. Make again only those that "
+            "don't fit.",
         ),
         folder="icons",
     ),
@@ -264,7 +287,7 @@ JOBS = (
         name="character_sheet",
         title="A character sheet from one picture",
         description="The same character in several views, from one anchor picture.",
-        goal="Make a character sheet with Layer: one picture is the anchor of all views.",
+        goal="Make a character sheet with Layer. One picture is the anchor for all views.",
         arguments=(
             Argument("anchor", f"The character: {A_FILE}", kind="image", is_required=True),
             Argument("views", "Views or poses.", default="front, three-quarter, side, back"),
@@ -279,8 +302,8 @@ JOBS = (
             "`defaults`, and a `prompt` for each view in `requests`. Describe face, clothes and "
             "colors in the same words each time, on a plain background.",
             'Check: call `list_runs` with its `batch_id` and `wait_for` "all", then `get_status` '
-            "for a picture of each. Compare each with the anchor. Make only those again that do "
-            "not match.",
+            "for a picture of each. Compare each with the anchor. Make again only those that "
+            "don't match.",
         ),
         folder="characters",
         reference="reference_image",
@@ -292,7 +315,7 @@ JOBS = (
         goal="Make a texture with Layer that repeats without visible seams.",
         arguments=(
             Argument("material", "What it shows, e.g. mossy cobblestone.", is_required=True),
-            Argument("size", "Pixels of an edge.", default="1024", choices=("512", "1024")),
+            Argument("size", "Size in pixels.", default="1024", choices=("512", "1024")),
             MODEL,
             WORKSPACE,
         ),
@@ -300,17 +323,19 @@ JOBS = (
         steps=(
             "Price: call `estimate_price` with a `prompt`, the size as `width` and `height`, and "
             "`batch_size` 2. Ask for a seamless tiling texture, seen from straight above, in even "
-            "light, without shadows, border or single eye-catcher. Tell the user the price.",
+            "light, without shadows, a border or a single eye-catching detail. Tell the user the "
+            "price.",
             GENERATE,
-            "Check: call `get_status` and look at the edges of both: left must go on at right, top "
-            "at bottom. If neither does, call `execute_inference` once more with another `seed`.",
+            "Check: call `get_status` and look at the edges of both. The left edge must continue "
+            "at the right, and the top at the bottom. If neither picture tiles, call "
+            "`execute_inference` once more with another `seed`.",
         ),
         folder="textures",
     ),
     Job(
         name="image_to_3d",
         title="A 3D model from a picture",
-        description="A mesh of what a picture shows.",
+        description="A mesh of a picture's subject.",
         goal="Make a 3D model from one picture with Layer.",
         arguments=(
             Argument("image", f"The picture: {A_FILE}", kind="image", is_required=True),
@@ -321,11 +346,11 @@ JOBS = (
         models={"image_to_3d": True},
         steps=(
             "Price: call `estimate_price` with $references and `batch_size` 1, and with "
-            "`include_textures`, `pbr_materials`, `low_poly` or `face_limit` where the use wants "
-            "them and the model uses them. Tell the user the price.",
+            "`include_textures`, `pbr_materials`, `low_poly` or `face_limit` if the use needs them "
+            "and the model uses them. Tell the user the price.",
             GENERATE,
-            "Check: call `get_status` until it has ended. Tell the user the type and size of the "
-            "file: the answer may have no picture of it.",
+            "Check: call `get_status` until the run ends. Tell the user the type and size of the "
+            "file, because the answer may not include a picture.",
         ),
         folder="meshes",
         reference="reference_image",
@@ -336,7 +361,7 @@ JOBS = (
         description="A short sound for a game.",
         goal="Make a sound effect with Layer.",
         arguments=(
-            Argument("sound", "What is heard, e.g. a heavy door closes.", is_required=True),
+            Argument("sound", "What it sounds like, e.g. a heavy door closing.", is_required=True),
             Argument("seconds", "How long it lasts.", default="2", choices=("1", "2", "5")),
             MODEL,
             WORKSPACE,
@@ -344,17 +369,17 @@ JOBS = (
         models={"sound_effect": True},
         steps=(
             "Price: call `estimate_price` with a `prompt`, the seconds as `duration_seconds`, and "
-            "`batch_size` 2. Name source, material, room and ending of the sound; no music, no "
-            "voice. Tell the user the price.",
+            "`batch_size` 2. Describe the sound's source, material, room and ending, with no music "
+            "and no voice. Tell the user the price.",
             GENERATE,
-            "Check: call `get_status` and compare the length. Let the user choose by ear.",
+            "Check: call `get_status` and compare the length. Let the user listen and choose.",
         ),
         folder="sounds",
     ),
     Job(
         name="upscale_and_cut_out",
         title="Enlarge and cut out a picture",
-        description="A picture made larger, its background taken away.",
+        description="A larger picture without its background.",
         goal="Enlarge a picture with Layer and cut out its subject.",
         arguments=(
             Argument("image", f"The picture: {A_FILE}", kind="image", is_required=True),
@@ -369,7 +394,7 @@ JOBS = (
             GENERATE,
             "Check: call `get_status` and look at the size and the background. If the background "
             'is still there, call `list_models` with `search` "background", and give the output\'s '
-            "`file_id` to a model that cuts out.",
+            "`file_id` to a model that removes it.",
         ),
         folder="cut-outs",
         reference="init",

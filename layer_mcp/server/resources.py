@@ -29,7 +29,8 @@ from ..api.models import Output
 from ..arguments import parse_arguments
 from ..errors import LayerError
 from ..files.folders import read_file
-from ..files.media_files import EXTENSION_BY_TYPE, MEDIA_TYPES, sniff
+from ..media.sniff import HEAD_BYTES, sniff
+from ..media.types import MEDIA_TYPES, extension_of
 from ..runs.outputs import SavedFile, find_saved
 from ..runs.types import Run, RunFilter, outputs_as_json
 from ..runs.views import describe_size, row_as_json
@@ -50,7 +51,7 @@ MAX_READ_SECONDS = 25
 MAX_SHOWN_LENGTH = 200
 MAX_SHOWN_ID_LENGTH = 60
 MAX_RUNS = 50
-# Hosts cut results at 1 MB, and base64 makes four bytes of three.
+# Hosts cut off results at 1 MB, and base64 makes 3 bytes into 4.
 MAX_FILE_BYTES = 700_000
 MODEL_TTL_MS = 300_000
 # The outputs of a run never change.
@@ -148,17 +149,17 @@ async def _read(
         with anyio.fail_after(MAX_READ_SECONDS):
             return await resource.read(context, values)
     except LayerError as error:
-        raise _protocol_error(error, uri) from None
+        raise _protocol_error(app_of(context).explain(error), uri) from None
     except TimeoutError:
         raise _protocol_error(LayerError("TIMEOUT", "It took too long."), uri) from None
     except Exception:
         logger.exception("Reading %s crashed", resource.name)
-        failure = LayerError("READ_FAILED", "The server could not read it.", next_step="Try again.")
+        failure = LayerError("READ_FAILED", "The server couldn't read it.", next_step="Try again.")
         raise _protocol_error(failure, uri) from None
 
 
 def _protocol_error(error: LayerError, uri: str) -> MCPError:
-    logger.info("A resource could not be read: %s", error)
+    logger.info("A resource couldn't be read: %s", error)
     is_wrong_request = error.code.endswith("_NOT_FOUND") or error.code == "INVALID_ARGUMENTS"
     return MCPError(
         code=INVALID_PARAMS if is_wrong_request else INTERNAL_ERROR,
@@ -189,8 +190,8 @@ async def _read_run(context: ToolContext, values: Mapping[str, str]) -> Reading:
     run_id = values["inference_id"]
     runs = await runs_for(context).list(RunFilter(run_ids=(run_id.lower(),)), 1)
     if not runs:
-        sentence = f"No run {run_id[:MAX_SHOWN_ID_LENGTH]} was started from here."
-        step = f"Read {RUNS_URI} for those that were."
+        sentence = f"No run {run_id[:MAX_SHOWN_ID_LENGTH]} was started on this machine."
+        step = f"Read {RUNS_URI} to list the runs."
         raise LayerError("RUN_NOT_FOUND", sentence, next_step=step)
     private = runs_for(context).folders.private()
     row = await to_thread.run_sync(row_as_json, runs[0], private)
@@ -251,8 +252,8 @@ async def _find_output(app: App, file_id: str) -> tuple[Run, Output]:
         if run is not None and (output.file_id or "").lower() == file_id.lower():
             return run, output
     shown_id = file_id[:MAX_SHOWN_ID_LENGTH]
-    sentence = f"No run that was started from here is known to have made {shown_id}."
-    step = f"Read {RUNS_URI} for the runs, and look at one that has ended with get_status first."
+    sentence = f"No run of this machine is known to have made {shown_id}."
+    step = f"Find the run in {RUNS_URI}, and call get_status once it has ended."
     raise LayerError("OUTPUT_NOT_FOUND", sentence, next_step=step)
 
 
@@ -290,7 +291,7 @@ def _is_large(output: Output, saved: SavedOutput | None) -> bool:
 async def _download(app: App, output: Output) -> bytes | None:
     """Download an output from the media host; return None if it is too large."""
     if not output.url:
-        raise LayerError("OUTPUT_GONE", "Layer gave no address for this output.")
+        raise LayerError("OUTPUT_GONE", "Layer gave no URL for this output.")
     sink = io.BytesIO()
     try:
         await app.runs.client.download(output.url, sink, max_bytes=MAX_FILE_BYTES)
@@ -308,11 +309,11 @@ async def _download(app: App, output: Output) -> bytes | None:
 
 
 def _media_type(data: bytes, output: Output) -> str:
-    """Detect the type from the bytes; trust Layer's only where the bytes cannot show it."""
-    detected, declared = sniff(data), _declared_type(output)
-    if detected is not None:
+    """Detect the type from the bytes; use Layer's type only if the bytes don't reveal it."""
+    detected, declared = sniff(data[:HEAD_BYTES], len(data)), _declared_type(output)
+    if detected in MEDIA_TYPES:
         return detected
-    is_undetectable = declared in EXTENSION_BY_TYPE and declared not in MEDIA_TYPES
+    is_undetectable = extension_of(declared) is not None and declared not in MEDIA_TYPES
     return declared if is_undetectable else OTHER_TYPE
 
 
@@ -328,7 +329,7 @@ def _describe_large(run: Run, output: Output, saved: SavedOutput | None) -> dict
     return {
         **file.model_dump(exclude_none=True),
         id_name: run.run_id,
-        "why": f"It is larger than {describe_size(MAX_FILE_BYTES)}, which hosts cannot take.",
+        "why": f"It's larger than {describe_size(MAX_FILE_BYTES)}, more than clients accept.",
         "next_step": f"Read it {place}.",
     }
 
@@ -338,7 +339,7 @@ RESOURCES = (
     LayerResource(
         name="runs",
         title="Runs started from this machine",
-        description="The newest first, with status, price and files.",
+        description="Newest first, with status, price and files.",
         read=_read_runs,
         uri=RUNS_URI,
         template=RUNS_URI + "{?limit}",
@@ -346,14 +347,14 @@ RESOURCES = (
     LayerResource(
         name="run",
         title="One run",
-        description="What was asked, what it cost, what it made; also for a workflow's run_id.",
+        description="Its request, price and outputs. A workflow's run_id works too.",
         read=_read_run,
         template=RUNS_URI + "/{inference_id}",
     ),
     LayerResource(
         name="output",
         title="One output",
-        description="A file that a run made; above 700 KB, where it is.",
+        description="A file that a run made, or its location if it's larger than 700 KB.",
         read=_read_output,
         template=OUTPUT_TEMPLATE,
         mime_type=None,
@@ -361,14 +362,14 @@ RESOURCES = (
     LayerResource(
         name="model",
         title="One model",
-        description="Which arguments of a generation it uses and ignores.",
+        description="The generation arguments that it uses and ignores.",
         read=_read_model,
         template=MODEL_TEMPLATE,
     ),
     LayerResource(
         name="workspaces",
         title="Workspaces and balance",
-        description="The workspaces of the account with their balance in Creative Units (CU).",
+        description="The account's workspaces, with their balances in Creative Units (CU).",
         read=_read_workspaces,
         uri=WORKSPACES_URI,
     ),

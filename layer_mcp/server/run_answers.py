@@ -1,6 +1,8 @@
-"""What a tool answers about runs: state, price, files, what to do next."""
+"""What tools answer about runs: state, price, files, and the next step."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 from mcp.types import ResourceLink
@@ -10,13 +12,14 @@ from ..next_steps import after_run
 from ..runs.outputs import FilesOnDisk
 from ..runs.types import CallBudget, Run
 from ..runs.views import describe_size, describe_state, run_as_json
-from .answers import Answer, ToolOutput, fit_rows
+from .answers import Answer, Preview, ToolOutput, fit_rows
+from .client_quirks import shows_images, shows_links
 from .context import ToolContext, app_of
 
 OUTPUT_TEMPLATE = "layer://outputs/{file_id}"
 MAX_OUTPUTS = 20
 MIN_FINISHING_SECONDS = 5
-UNFINISHED = "The time of one call was up before all files were saved; the next call goes on."
+MIN_PREVIEW_SECONDS = 2
 
 
 class ErrorInfo(BaseModel):
@@ -37,19 +40,24 @@ class OutputFile(BaseModel):
     height: int | None = None
     duration_seconds: float | None = None
     file_size_bytes: int | None = None
+    facts: dict[str, Any] | None = Field(default=None, description="Measured on the file.")
+    remarks: list[str] | None = Field(
+        default=None, description="Problems to check before using it."
+    )
 
     def line(self) -> str:
-        """Return type, size and place, for people."""
+        """Return the type, size, and location, for people."""
         size = f"{self.width}x{self.height}" if self.width and self.height else None
         length = f"{self.duration_seconds:g} s" if self.duration_seconds else None
         weight = describe_size(self.file_size_bytes) if self.file_size_bytes is not None else None
         facts = [self.content_type or "unknown type", size, length, weight]
-        place = self.path or self.url or "no URL given"
-        return f"{', '.join(fact for fact in facts if fact)}: {place}"
+        place = self.path or self.url or "no URL"
+        remarks = f" (note: {'; '.join(self.remarks)})" if self.remarks else ""
+        return f"{', '.join(fact for fact in facts if fact)}: {place}{remarks}"
 
 
 class RunAnswer(Answer):
-    """What is known of any run, of a model or of a workflow."""
+    """The answer about any run, of a model or a workflow."""
 
     workspace_id: str | None = None
     status: str | None = None
@@ -60,25 +68,25 @@ class RunAnswer(Answer):
     estimated_price_creative_units: float | None = None
     actual_price_creative_units: float | None = None
     session_id: str | None = None
-    duplicate: bool | None = Field(default=None, description="An earlier call's run.")
+    duplicate: bool | None = Field(default=None, description="True for the run of an earlier call.")
     warning: str | None = None
 
     def facts(self) -> list[str]:
-        """Return state and price, each output, then what differs from the request."""
+        """Return the state and price, each output, then differences from the request."""
         lines = [describe_state(dict(self))]
         if self.error:
             lines.append(f"{self.error.code}: {self.error.message}")
         lines += [f"{n}. {file.line()}" for n, file in enumerate(self.outputs or [], 1)]
-        lines += [f"{self.more_outputs} more outputs are not listed."] if self.more_outputs else []
+        lines += [f"{self.more_outputs} more outputs aren't listed."] if self.more_outputs else []
         lines += self.remarks()
         return [*lines, self.warning] if self.warning else lines
 
     def remarks(self) -> list[str]:
-        """Return what else is worth a line."""
+        """Return the lines for other facts worth mentioning."""
         return []
 
     def links(self) -> list[ResourceLink]:
-        """Return a link to each output that has an id."""
+        """Return a link to each output that has an ID."""
         files = enumerate(self.outputs or [], 1)
         return [_link(number, file, file.file_id) for number, file in files if file.file_id]
 
@@ -96,7 +104,7 @@ class InferenceAnswer(RunAnswer):
     )
 
     def remarks(self) -> list[str]:
-        """Return what the model changed."""
+        """Return the arguments that the model changed."""
         changed = self.changed_parameters
         return [f"Changed by the model: {'; '.join(changed)}."] if changed else []
 
@@ -112,7 +120,7 @@ class WorkflowRunAnswer(RunAnswer):
 
 
 class RunRow(BaseModel):
-    """One run, short."""
+    """A run as a short row."""
 
     inference_id: str | None = None
     run_id: str | None = None
@@ -145,33 +153,36 @@ class RunRow(BaseModel):
 
 
 async def run_output(
-    run: Run, context: ToolContext, budget: CallBudget, *, preview: bool
+    run: Run, context: ToolContext, budget: CallBudget, *, preview: Preview
 ) -> ToolOutput:
-    """Return the answer about a run, a finished one with its files and a picture of them.
+    """Return the answer about a run. For a finished run, include its files and a preview image.
 
-    Files are saved only when LAYER_OUTPUT_DIR is set, and once. Nothing here turns a finished run
-    into an error: what goes wrong is a warning in the answer.
+    Files are saved only if LAYER_OUTPUT_DIR is set, and only once. A failure here never turns a
+    finished run into an error; it's reported as a warning in the answer.
     """
     app = app_of(context)
     files = FilesOnDisk()
     picture: bytes | None = None
     if run.state == "complete" and run.outputs:
-        saves = app.settings.output_dir is not None
-        with anyio.move_on_after(max(budget.seconds_left, MIN_FINISHING_SECONDS)) as scope:
-            if saves:
-                files = await app.runs.save_once(run)
-            if preview and app.settings.preview:
-                picture = await app.runs.preview(run, files.paths)
-        if scope.cancelled_caught and saves and files.record is None:
-            files = FilesOnDisk(warnings=[UNFINISHED])
+        seconds = max(budget.seconds_left, MIN_FINISHING_SECONDS)
+        deadline = anyio.current_time() + seconds
+        if app.settings.output_dir is not None:
+            files = await app.runs.save_once(run, seconds=seconds)
+        if preview != "false" and app.settings.preview and shows_images(context):
+            # Make the preview even if saving the files took all of the time.
+            with anyio.move_on_after(max(deadline - anyio.current_time(), MIN_PREVIEW_SECONDS)):
+                seen = await app.runs.preview(run, files, tile=preview == "tile")
+                picture = seen.picture
+                files = replace(files, measured={**seen.measured, **files.measured})
     answer = run_answer(run, files, can_save=app.can_save)
-    # Only what the journal knows can be read by its link.
-    links = answer.links() if run.is_in_journal and run.has_ended else []
+    # Links can only be read for runs in the journal.
+    can_read = run.is_in_journal and run.has_ended
+    links = answer.links() if can_read and shows_links(context) else []
     return ToolOutput(answer, picture, links)
 
 
 def run_answer(run: Run, files: FilesOnDisk | None = None, *, can_save: bool) -> RunAnswer:
-    """Return a run as an answer, with as many outputs as there is room for."""
+    """Return a run as an answer, with as many outputs as fit."""
     files = files or FilesOnDisk()
     values = run_as_json(run, files)
     shown = fit_rows([OutputFile(**output) for output in values.pop("outputs", [])[:MAX_OUTPUTS]])

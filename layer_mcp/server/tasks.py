@@ -1,8 +1,8 @@
 """The tasks extension: a long call returns a task, which the client polls (SEP-2663).
 
-The extension serves connections of 2026-07-28 alone: older ones can't carry the result, even if
-their client declares the extension. Nothing is stored here; a source, such as the runs, knows the
-tasks.
+The extension serves only connections that use 2026-07-28: older ones can't carry the result, even
+if their client declares the extension. Nothing is stored here; a source, such as the runs, knows
+the tasks.
 """
 
 import math
@@ -44,7 +44,7 @@ EXTENSION_ID = "io.modelcontextprotocol/tasks"
 PROTOCOL_VERSIONS = frozenset({"2026-07-28"})
 
 RUN_TOOLS = ("execute_inference", "execute_workflow")
-# Layer's codes for an ID that it does not have, or that is not an ID.
+# Layer's codes for an ID that it doesn't know, or that isn't an ID.
 UNKNOWN_ID_CODES = (*NOT_FOUND_CODES, "NOT_FOUND", "INVALID_INPUTS")
 CANCELLED_STATES = ("cancelled", "deleted")
 
@@ -183,7 +183,7 @@ def _check_request(context: RequestContext, params: TaskParams) -> None:
     headers: Mapping[str, str] = getattr(context.request, "headers", {})
     name = headers.get(MCP_NAME_HEADER)
     if name is not None and decode_header_value(name) != params.task_id:
-        raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} does not name the task.")
+        raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} doesn't name the task.")
     require_client_extension(context, EXTENSION_ID)
 
 
@@ -218,7 +218,7 @@ def _timestamp(seconds: float) -> str:
 
 
 def _unknown_task(params: TaskParams) -> MCPError:
-    return MCPError(code=INVALID_PARAMS, message=f"No task {params.task_id[:60]} is known here.")
+    return MCPError(code=INVALID_PARAMS, message=f"Unknown task {params.task_id[:60]}.")
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class RunTasks:
             return None
         app: App = context.lifespan_context
         run = await app.runs.find(run_id)
-        created_at = run.created_at if run else time.time()
+        created_at = run.created_at.timestamp() if run else time.time()
         return _working(app, run_id, created_at, _describe(answer))
 
     async def get(self, context: RequestContext, task_id: str) -> Task | None:
@@ -250,7 +250,7 @@ class RunTasks:
         run_id = task_id.lower()
         run = await app.runs.find(run_id)
         if run is not None and run.is_running and not app.runs.polls.claim(run_id):
-            return _working(app, run_id, run.created_at)
+            return _working(app, run_id, run.created_at.timestamp())
         try:
             return await _read(context, run_id, run)
         except LayerError as error:
@@ -286,12 +286,12 @@ async def _read(context: RequestContext, run_id: str, known: Run | None) -> Task
         workflow_id=known.request.subject_id if known and is_workflow else None,
         workspace=known.request.workspace_id if known else None,
     )
-    output = await run_output(run, tool_context, budget, preview=True)
+    output = await run_output(run, tool_context, budget, preview="true")
     answer = success_result(
         output, simulated=app.settings.sandbox, protocol_version=context.protocol_version
     )
     now = time.time()
-    created_at = known.created_at if known else now
+    created_at = known.created_at.timestamp() if known else now
     if not run.has_ended:
         return _working(app, run_id, created_at, _describe(answer))
     if run.state in CANCELLED_STATES:
@@ -302,20 +302,21 @@ async def _read(context: RequestContext, run_id: str, known: Run | None) -> Task
 
 
 def _without_state(app: App, run_id: str, run: Run | None, error: LayerError) -> Task | None:
-    """Build the task of a run whose state Layer does not give.
+    """Build the task of a run whose state Layer doesn't give.
 
     Raises:
         MCPError: The run may exist, but asking again won't help.
     """
+    error = app.explain(error)
     if run is None and error.code in UNKNOWN_ID_CODES:
         return None
     if run is not None and is_missing(run, error):
         result = error_result(error, simulated=app.settings.sandbox)
-        return Task(run_id, "completed", run.created_at, time.time(), result=result)
+        return Task(run_id, "completed", run.created_at.timestamp(), time.time(), result=result)
     if run is not None and (error.transient or error.code in NOT_FOUND_CODES):
         app.runs.polls.note(run_id, error.retry_after_seconds)
-        message = f"Layer could not be asked: {error.message}"
-        return _working(app, run_id, run.created_at, message)
+        message = f"Layer couldn't be asked: {error.message}"
+        return _working(app, run_id, run.created_at.timestamp(), message)
     raise MCPError(code=INTERNAL_ERROR, message=str(error))
 
 
@@ -326,6 +327,6 @@ def _working(app: App, run_id: str, created_at: float, message: str = "") -> Tas
 
 
 def _describe(answer: CallToolResult) -> str:
-    """Return an answer's text without the next step, which a task's client takes by itself."""
+    """Return an answer's text without the next step, because a task's client polls anyway."""
     texts = [block.text for block in answer.content if isinstance(block, TextContent)]
     return " ".join("\n".join(texts).partition("\nNext: ")[0].splitlines())

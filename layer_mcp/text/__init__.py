@@ -1,1 +1,1 @@
-"""Text from outside: cleaned of controls, without the token, bounded."""
+"""Clean text from outside: remove the token and control characters, and limit its length."""

@@ -1,7 +1,7 @@
-"""Cleans what a host answered, before anything is read from it.
+"""Clean a host's response before anything is read from it.
 
-This is the one place that each answer of Layer's API passes: afterwards no text in it has the
-token or unsafe characters, and no number is beyond what can be counted with.
+Every response from Layer's API passes through here. Afterwards, its text contains neither the token
+nor unsafe characters, and its numbers aren't too large to calculate with.
 """
 
 import math
@@ -13,23 +13,24 @@ from pydantic_core import from_json, to_json
 from .plain_text import remove_controls
 from .redact import Redactor
 
-# Larger whole numbers fit neither into a database nor into other programs' JSON.
+# Larger integers don't fit into a database or other programs' JSON.
 MAX_INTEGER = 2**63 - 1
 MAX_NUMBER = 1e15
 # Ten times the longest text in a request.
 MAX_CLEANED_LENGTH = 1_000_000
 
-# Anything but printable ASCII, what may begin an encoded character, and large numbers. A body
-# without these has nothing to clean except a token that is not encoded, which is looked for.
+# Anything but printable ASCII, starts of encoded characters, and large numbers. A body without
+# these can only need cleaning if it contains the plain token, which is checked.
 SUSPICIOUS = re.compile(
     rb"[^\t\n\r -~]|[\\%&]|NaN|Infinity|[0-9]{16}|[:\[,][ \t\r\n]*-?[0-9.]+[eE]"
 )
 
 
 def clean_body(body: bytes, redactor: Redactor) -> bytes:
-    """Return the body of an answer without the token, unsafe characters, and endless numbers.
+    """Return the body of a response without the token, unsafe characters, and huge numbers.
 
-    A body that isn't JSON, or was cut, is cleaned as text. A number that is too large is null.
+    A body that isn't JSON, or is truncated, is cleaned as text. Numbers that are too large become
+    null.
     """
     if not SUSPICIOUS.search(body) and not redactor.may_hold(body.decode()):
         return body
@@ -44,7 +45,7 @@ def clean_text(text: str, redactor: Redactor) -> str:
     """Return text from a host without the token and unsafe characters."""
     cleaned = remove_controls(text[:MAX_CLEANED_LENGTH])
     redacted = redactor.redact(cleaned)
-    # What was encoded may be unsafe too.
+    # Decoded text may be unsafe too.
     return redacted if redacted is cleaned else remove_controls(redacted)
 
 

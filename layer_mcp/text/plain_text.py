@@ -1,4 +1,4 @@
-"""Text from outside without characters that control a terminal, hide, or change direction."""
+"""Remove characters that control a terminal, are invisible, or change direction."""
 
 import re
 
@@ -12,7 +12,7 @@ UNSAFE = re.compile(
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
 )
 LINE_BREAK = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# More than one in a row joins or selects nothing, and can carry hidden text.
+# More than one in a row has no effect, and can carry hidden text.
 REPEATED_MARK = re.compile(
     r"(?<=[\u200c\u200d])[\u200c\u200d]+"
     r"|(?<=[\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]+"
@@ -21,7 +21,7 @@ QUOTE = re.compile(r'["\u00ab\u00bb\u201c-\u201f\u301d-\u301f\uff02]')
 
 
 def remove_controls(text: str) -> str:
-    """Return text without unsafe characters. Tabs stay; line breaks become line feeds."""
+    """Return text without unsafe characters, keeping tabs and normalizing line breaks."""
     if text.isascii() and text.isprintable():
         return text
     return REPEATED_MARK.sub("", UNSAFE.sub("", LINE_BREAK.sub("\n", text)))
@@ -36,6 +36,6 @@ def one_line(text: str, max_length: int | None = None) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a name in double quotes, as one short line that can't end them."""
+    """Return a name in double quotes, as one short line that can't close them."""
     inside = QUOTE.sub("'", one_line(text, MAX_QUOTED_LENGTH))
     return f'"{inside}"'

@@ -1,4 +1,4 @@
-"""Removes the access token from text, in every form in which a host may repeat it."""
+"""Remove the access token from text, in every form that a host may repeat it in."""
 
 import re
 from base64 import b64encode
@@ -13,20 +13,20 @@ MAX_ENCODINGS = 8
 
 REPEATED_PERCENT = re.compile("%(?:25)+")
 ESCAPE = re.compile(r"""\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["'/\\]))""", re.IGNORECASE)
-# It may be broken into lines.
+# The token may be split across lines.
 REST_OF_BASE64 = r"[A-Za-z0-9+/_=\r\n-]*"
 
 
 @dataclass(frozen=True)
 class Redactor:
-    """Removes one token; without a token it changes nothing."""
+    """Removes a token from text; without a token, text is unchanged."""
 
     token: str | None = field(default=None, repr=False)
 
     def redact(self, text: str) -> str:
-        """Return text without the token, plain, escaped, or in percent, base64, or hex form.
+        """Return text without the token, whether plain, escaped, or in percent, base64, or hex.
 
-        If the token was escaped, the rest of the text comes without escapes too.
+        If the token was escaped, the rest of the text is unescaped too.
         """
         if self._secret is None or len(text) < len(self._secret):
             return text
@@ -38,11 +38,11 @@ class Redactor:
             without = self._remove(decoded)
             if without != decoded:
                 text = decoded = without
-        # Nothing honest is encoded this often, and what is inside is unknown.
+        # Honest text is never encoded this often, so its content can't be trusted.
         return REPLACEMENT
 
     def may_hold(self, text: str) -> bool:
-        """Return whether text has the token in a form without escapes."""
+        """Return whether text contains the token in an unescaped form."""
         if self._secret is None:
             return False
         lower = text.lower()
@@ -57,18 +57,18 @@ class Redactor:
 
     @cached_property
     def _plain_forms(self) -> tuple[str, ...]:
-        """The forms in lower case that are found in any case."""
+        """Return the lowercase forms that are matched in any case."""
         secret = self._secret or ""
         return secret.lower(), secret.encode().hex()
 
     @cached_property
     def _base64_forms(self) -> tuple[str, ...]:
-        """What any base64 of a text with the token has, by the token's place in it."""
+        """Return what the base64 of any text with the token contains, by the token's position."""
         forms: list[str] = []
         secret = (self._secret or "").encode()
         for before in range(3):
             encoded = b64encode(bytes(before) + secret).decode()
-            # Only characters that have no bits of what is before and after the token.
+            # Only characters that depend on nothing before or after the token.
             form = encoded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
             forms += [form, form.replace("+", "-").replace("/", "_")]
         return tuple(dict.fromkeys(forms))
@@ -83,7 +83,7 @@ class Redactor:
         return self._pattern.sub(REPLACEMENT, text) if self.may_hold(text) else text
 
     def _is_broken_up(self, text: str) -> bool:
-        """Return whether the token is there with blanks or line breaks in it."""
+        """Return whether the text contains the token with spaces or line breaks in it."""
         parts = text.split()
         return len(parts) > 1 and self.may_hold("".join(parts))
 

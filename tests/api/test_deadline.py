@@ -77,7 +77,7 @@ def test_an_answer_that_arrives_while_the_process_is_stopped_is_read(
     assert printed.split() == list(sandbox.state.runs)
 
 
-async def test_an_answer_that_never_comes_is_still_given_up(sandbox: RunningSandbox) -> None:
+async def test_still_times_out_if_no_answer_arrives(sandbox: RunningSandbox) -> None:
     limits = Limits(submit_total_seconds=SHORT_SECONDS)
     sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=5))
     async with LayerClient(

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from layer_mcp import LayerError
-from layer_mcp.api.file_transport import MAX_PARALLEL_FILES, FileTransport
+from layer_mcp.api.file_transport import FileTransport
 from layer_mcp.api.host_rules import HostRules, host_rules, parse_storage_url
 
 from ..support.raw_servers import Recorder, http_answer, raw_server, tls_of
@@ -104,6 +104,16 @@ async def test_this_machine_is_reached_without_a_proxy(
         assert await status(local, port_url(server)) == 200
 
 
+async def test_plain_http_needs_no_certificates(
+    local: FileTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with raw_server(http_answer("200 OK")) as server:
+        assert await status(local, port_url(server)) == 200
+        with pytest.raises(LayerError, match="SSL_CERT_FILE has no usable certificates"):
+            await status(local, port_url(server).replace("http:", "https:"))
+
+
 async def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "carrier-pigeon://x")
     with pytest.raises(LayerError, match="NETWORK_SETTINGS"):
@@ -181,8 +191,8 @@ async def test_a_closed_transport_can_be_used_again(local: FileTransport) -> Non
         assert await status(local, port_url(server)) == 200
 
 
-async def test_four_files_are_transferred_at_the_same_time(local: FileTransport) -> None:
-    assert (MAX_PARALLEL_FILES, local.slots.value) == (4, 4)
+async def test_sends_four_and_receives_eight_files_at_the_same_time(local: FileTransport) -> None:
+    assert (local.upload_slots.value, local.download_slots.value) == (4, 8)
 
 
 @pytest.fixture
@@ -204,7 +214,7 @@ def kept_alive(connection: socket.socket) -> None:
             connection.sendall(answer)
 
 
-async def test_the_connection_goes_to_the_address_that_was_checked_and_the_rest_is_the_name(
+async def test_connects_to_the_checked_address_and_sends_the_host_name(
     local: FileTransport, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answers_with(monkeypatch, "127.0.0.1")

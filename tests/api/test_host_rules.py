@@ -22,7 +22,7 @@ def test_outputs_come_from_layer_the_api_host_and_the_configured_hosts(host: str
     assert parse_media_url(f"https://{host}/a.png", RULES).hostname == host
 
 
-def test_a_configured_host_is_known_in_any_case() -> None:
+def test_a_configured_host_matches_in_any_case() -> None:
     rules = host_rules("https://api.layer.test/api", ["Media.X.Test"])
     assert parse_media_url("https://media.x.test/a.png", rules).hostname
 
@@ -49,7 +49,7 @@ def test_the_setting_is_not_named_where_it_would_not_help(url: str) -> None:
     assert "LAYER_MEDIA_HOSTS" not in refusal(url).next_step
 
 
-def test_a_host_is_known_in_any_case() -> None:
+def test_a_host_matches_in_any_case() -> None:
     assert parse_media_url("HTTPS://Media.App.Layer.AI/a.png", RULES).hostname
 
 
@@ -70,7 +70,7 @@ def test_a_host_is_known_in_any_case() -> None:
         "0x7f.1",
     ],
 )
-def test_no_other_host_gives_outputs(host: str) -> None:
+def test_rejects_outputs_from_other_hosts(host: str) -> None:
     error = refusal(f"https://{host}/a.png")
     assert error.code == "HOST_NOT_ALLOWED"
     assert "not one of Layer's hosts" in error.message
@@ -101,7 +101,7 @@ def test_no_other_host_gives_outputs(host: str) -> None:
 def test_an_address_that_is_not_plain_https_is_refused_in_one_sentence(url: str) -> None:
     error = refusal(url)
     assert error.code == "HOST_NOT_ALLOWED"
-    assert error.message.endswith("Nothing was sent there.")
+    assert error.message.endswith("Nothing was sent to it.")
     assert "\n" not in error.message
 
 
@@ -133,7 +133,7 @@ def test_files_may_go_to_any_https_host_that_layer_signs() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://storage.test/x", "https://u:p@storage.test/x"])
-def test_files_go_nowhere_in_plain_or_with_credentials(url: str) -> None:
+def test_never_sends_files_over_plain_http_or_with_credentials(url: str) -> None:
     with pytest.raises(LayerError, match="HOST_NOT_ALLOWED"):
         to_storage(url, RULES)
 

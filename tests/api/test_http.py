@@ -1,4 +1,4 @@
-"""Below HTTP: where the token goes, whom the client trusts, how long it waits."""
+"""Below HTTP: where the token is sent, which hosts the client trusts, and how long it waits."""
 
 import socket
 import time
@@ -64,7 +64,7 @@ async def test_a_refused_connection_is_never_delivered_and_tried_again_until_it_
     assert state.arrived == {"execute_inference": 1}
 
 
-async def test_a_host_that_refuses_connections_is_named_as_such() -> None:
+async def test_reports_a_host_that_refuses_connections() -> None:
     async with client(f"http://127.0.0.1:{free_port()}/api") as layer:
         with pytest.raises(LayerError) as caught:
             await layer.execute_inference(REQUEST)
@@ -138,7 +138,7 @@ async def test_a_refusal_whose_text_is_cut_is_still_a_refusal(
     ],
 )
 @pytest.mark.parametrize("length", [None, 1000], ids=["whole", "cut"])
-async def test_a_429_or_503_that_is_not_surely_layers_own_is_never_sent_again(
+async def test_a_429_or_503_that_may_not_be_layers_is_never_retried(
     length: int | None, header: str, body: bytes, status: str
 ) -> None:
     with raw_server(answer_with(f"{status}\r\n{header}", body, length)) as api:
@@ -151,7 +151,7 @@ async def test_a_429_or_503_that_is_not_surely_layers_own_is_never_sent_again(
 async def test_a_silent_host_is_an_unknown_outcome_for_a_submission() -> None:
     with raw_server(lambda _connection: time.sleep(1)) as api:
         async with client(f"http://127.0.0.1:{api.port}/api") as layer:
-            with pytest.raises(LayerError, match="did not answer in time") as caught:
+            with pytest.raises(LayerError, match="didn't respond in time") as caught:
                 await layer.execute_inference(REQUEST)
     assert caught.value.code == "OUTCOME_UNKNOWN"
     assert len(api.heads) == 1
@@ -226,7 +226,7 @@ async def test_a_certificate_for_another_name_is_refused(
                 await layer.list_workspaces()
 
 
-async def test_the_environments_proxy_is_used_and_never_sees_the_token(
+async def test_uses_the_environments_proxy_without_revealing_the_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with raw_server(http_answer("403 Forbidden")) as proxy:

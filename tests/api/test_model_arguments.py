@@ -1,4 +1,4 @@
-"""What of a request a model uses."""
+"""Which parts of a request a model uses."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def test_every_argument_is_in_exactly_one_group(
 
 
 @given(st.sampled_from(MODALITIES), any_capabilities())
-def test_the_arguments_stand_in_the_order_of_the_request(
+def test_the_arguments_are_in_the_order_of_the_request(
     modality: str, capabilities: dict[str, Any]
 ) -> None:
     sorted_use = use(modality, **capabilities)
@@ -173,7 +173,7 @@ def test_a_model_that_only_works_on_files_says_that_it_needs_one(modes: list[str
 
 
 @pytest.mark.parametrize("modes", [[], ["create", "prompt_edit_image"], ["something_new"]])
-def test_a_need_of_a_file_is_not_guessed(modes: list[str]) -> None:
+def test_does_not_guess_whether_a_file_is_needed(modes: list[str]) -> None:
     assert not any("Needs" in note for note in use("image", session_modes=modes).notes)
 
 

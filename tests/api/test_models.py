@@ -61,13 +61,13 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "PaginationOutput": Pagination,
     "WorkspaceInfo": Workspace,
 }
-# What nobody reads here, and the one field that is ours.
+# Fields that aren't read here, and the one field that is ours.
 NOT_READ = {
     "WorkflowSummary": {"created_at", "published_at"},
     "ExecuteWorkflowOutput": {"created_at"},
     "WorkspaceInfo": {"last_active_at"},
 }
-OURS = {"references_refused"}
+OURS = {"references_refused", "remarks"}
 # Layer adds names to these lists: any name is passed on. A blur below 0 is ours.
 OPEN_LISTS = {("ForgeGuidanceFileInput", "type"), ("ForgeVideoEffectInput", "type")}
 STRICTER = {
@@ -138,7 +138,7 @@ def test_each_filter_of_a_list_is_in_its_query(path: str, model: type[BaseModel]
     assert list(model.model_fields) == list(query_of(path))
 
 
-def test_a_query_holds_only_what_was_given_and_flags_in_lower_case() -> None:
+def test_a_query_has_only_the_given_fields_and_lowercase_booleans() -> None:
     query = ModelQuery(search="cats", inpainting=True, outpainting=False)
     assert query.params() == {
         "search": "cats",
@@ -193,7 +193,7 @@ def test_a_workflow_step_has_the_statuses_of_a_run_and_pending(spelled: str, mea
 @pytest.mark.parametrize(
     "wire", ["pending", "running", "success", "failure", "cancelled", "dreaming"]
 )
-def test_a_workflow_run_and_an_inference_say_the_same_for_the_same_status(wire: str) -> None:
+def test_workflow_runs_and_inferences_describe_a_status_the_same_way(wire: str) -> None:
     run = WorkflowRun.model_validate({"run_id": "r", "status": wire})
     inference = Inference.model_validate({"inference_id": "i", "status": wire})
     assert run.status == inference.status == canonical_status(wire)
@@ -241,14 +241,14 @@ def test_a_value_outside_its_limits_is_refused(wrong: dict[str, Any]) -> None:
         InferenceRequest.model_validate({"model_id": ID, **wrong})
 
 
-def test_a_type_name_of_tomorrow_is_passed_on_in_lower_case() -> None:
+def test_passes_on_an_unknown_type_name_in_lowercase() -> None:
     request = InferenceRequest.model_validate(
         {"model_id": ID, "guidance_files": [{"file_id": ID, "type": "Reference_Smell"}]}
     )
     assert request.body()["guidance_files"] == [{"file_id": ID, "type": "reference_smell"}]
 
 
-def test_what_goes_to_layer_holds_no_nulls() -> None:
+def test_requests_to_layer_contain_no_nulls() -> None:
     request = InferenceRequest.model_validate(
         {"model_id": ID, "prompt": None, "mask": {"file_id": ID, "for_transparency": None}}
     )

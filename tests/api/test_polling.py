@@ -25,11 +25,13 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def state(status: str = "in_progress", interval: float | None = 10) -> Inference:
-    return Inference(inference_id="run", status=status, poll_interval_seconds=interval)
+    return Inference.model_validate(
+        {"inference_id": "run", "status": status, "poll_interval_seconds": interval}
+    )
 
 
 def answers(*replies: Inference | LayerError) -> tuple[Poll[Inference], list[float]]:
-    """A poll that gives the replies in turn, the last for ever; and when it was asked."""
+    """A poll that returns the replies, then repeats the last, and the times of its calls."""
     start = anyio.current_time()
     asked: list[float] = []
     left: Iterator[Inference | LayerError] = iter(replies)
@@ -70,7 +72,7 @@ def test_retry_after_makes_the_pause_longer_and_never_shorter() -> None:
     assert pause_before_poll(state(interval=10), busy(3), 60) == 10
 
 
-def test_a_poll_that_would_fall_past_the_deadline_is_not_made() -> None:
+def test_does_not_poll_past_the_deadline() -> None:
     assert pause_before_poll(state(interval=10), None, 10) is None
 
 
@@ -86,7 +88,7 @@ async def test_the_newest_interval_counts() -> None:
     assert asked == [0, 1, 21]
 
 
-async def test_the_deadline_returns_the_last_state_and_is_kept_exactly() -> None:
+async def test_returns_the_last_state_exactly_at_the_deadline() -> None:
     poll, asked = answers(state())
     start = anyio.current_time()
     run = await wait_for_end(poll, timeout_seconds=25)
@@ -100,7 +102,7 @@ async def test_a_known_state_delays_the_first_poll_by_one_interval() -> None:
     assert asked == [4]
 
 
-async def test_a_known_end_needs_no_poll() -> None:
+async def test_an_ended_run_needs_no_poll() -> None:
     poll, asked = answers(state())
     assert (await wait_for_end(poll, timeout_seconds=25, known=state("failed"))).status == "failed"
     assert asked == []

@@ -1,4 +1,4 @@
-"""From Layer's error answers to a code, a sentence and a next step."""
+"""How Layer's error responses become a code, a sentence, and a next step."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_the_code_is_the_last_segment_of_the_type() -> None:
     assert "model" in error.next_step
 
 
-def test_a_code_that_layer_adds_later_is_passed_on_with_a_next_step() -> None:
+def test_passes_on_an_unknown_code_with_a_next_step() -> None:
     error = error_from_response(403, JSON, problem("SUBSCRIPTION_PAUSED"))
     assert error.code == "SUBSCRIPTION_PAUSED"
     assert error.next_step
@@ -43,7 +43,7 @@ def test_a_new_code_gets_the_next_step_of_its_status(status: int) -> None:
     assert error.next_step == ERROR_CODES[CODE_BY_STATUS[status]].next_step
 
 
-def test_only_a_busy_layer_is_waited_for() -> None:
+def test_waits_only_for_a_busy_layer() -> None:
     assert "7 s" in error_from_response(429, JSON, b"", 7).next_step
     assert "7 s" not in error_from_response(402, JSON, b"", 7).next_step
 
@@ -79,7 +79,7 @@ def test_the_fields_that_a_422_names_are_marked() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 502])
-def test_a_web_page_is_named_as_such_and_not_quoted(status: int) -> None:
+def test_reports_a_web_page_without_quoting_it(status: int) -> None:
     error = error_from_response(status, "text/html; charset=utf-8", b"<h1>secret</h1>")
     assert error.code == "UNEXPECTED_RESPONSE"
     assert "secret" not in str(error)

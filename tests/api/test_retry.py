@@ -38,25 +38,27 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (504, "outcome_unknown"),
     ],
 )
-def test_a_status_says_what_came_of_a_submission(status: int, delivery: Delivery) -> None:
+def test_a_status_reports_the_outcome_of_a_submission(status: int, delivery: Delivery) -> None:
     assert delivery_of(sent=True, status=status, is_layers=True) == delivery
 
 
-def test_what_never_left_was_never_delivered() -> None:
+def test_an_unsent_request_was_never_delivered() -> None:
     assert delivery_of(sent=False) == "never_delivered"
 
 
-def test_what_was_sent_and_not_answered_has_an_unknown_outcome() -> None:
+def test_a_sent_but_unanswered_run_has_an_unknown_outcome() -> None:
     assert delivery_of(sent=True, status=None) == "outcome_unknown"
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_limit_that_is_not_surely_layers_own_leaves_the_outcome_unknown(status: int) -> None:
+def test_a_rate_limit_that_may_not_be_layers_leaves_the_outcome_unknown(status: int) -> None:
     assert delivery_of(sent=True, status=status) == "outcome_unknown"
 
 
 @pytest.mark.parametrize(("status", "delivery"), [(422, "refused"), (202, "accepted")])
-def test_other_statuses_mean_the_same_whoever_answers(status: int, delivery: Delivery) -> None:
+def test_other_statuses_have_the_same_meaning_from_any_host(
+    status: int, delivery: Delivery
+) -> None:
     assert delivery_of(sent=True, status=status) == delivery
 
 
@@ -70,17 +72,15 @@ def test_other_statuses_mean_the_same_whoever_answers(status: int, delivery: Del
         ("refused", False),
     ],
 )
-def test_only_what_was_surely_not_accepted_is_submitted_again(
-    delivery: Delivery, again: bool
-) -> None:
+def test_resubmits_only_definitely_rejected_requests(delivery: Delivery, again: bool) -> None:
     assert may_submit_again(delivery) is again
 
 
-def test_the_pause_doubles_with_each_attempt_until_there_are_no_more() -> None:
+def test_the_pause_doubles_with_each_attempt_until_the_last() -> None:
     assert [retry_delay_seconds(n, None, 60) for n in (1, 2, 3, 4)] == [0.5, 1, 2, None]
 
 
-def test_retry_after_is_kept_exactly_within_the_budget() -> None:
+def test_waits_exactly_as_long_as_retry_after_within_the_budget() -> None:
     assert retry_delay_seconds(1, 3, 5) == 3
 
 

@@ -38,7 +38,7 @@ def stub() -> Iterator[StubLayer]:
 
 @pytest.mark.parametrize("is_stored", [False, True], ids=["argument", "keyring"])
 @pytest.mark.parametrize("pasted", PASTED)
-async def test_what_was_pasted_with_a_token_is_not_sent(
+async def test_does_not_send_text_pasted_with_a_token(
     pasted: str, is_stored: bool, stub: StubLayer
 ) -> None:
     token = StoredToken(lambda: pasted) if is_stored else pasted
@@ -49,7 +49,7 @@ async def test_what_was_pasted_with_a_token_is_not_sent(
 
 @pytest.mark.parametrize("is_stored", [False, True], ids=["argument", "keyring"])
 @pytest.mark.parametrize("unusable", UNUSABLE)
-async def test_a_text_that_is_no_token_is_not_sent_logged_or_shown(
+async def test_text_that_is_not_a_token_is_never_sent_logged_or_shown(
     unusable: str, is_stored: bool, stub: StubLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

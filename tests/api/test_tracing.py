@@ -256,7 +256,7 @@ async def test_spans_hold_no_token_no_prompt_and_no_signed_address(
     assert SIGNATURE not in text
 
 
-async def test_what_goes_wrong_brings_no_prompt_and_no_token_into_a_span(
+async def test_errors_put_no_prompt_and_no_token_into_a_span(
     signed: StubLayer, tmp_path: Path, spans: RecordedSpans
 ) -> None:
     echo = Reply({"detail": f"Bad {TOKEN}: {PROMPT}"}, status=500)

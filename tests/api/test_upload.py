@@ -1,4 +1,4 @@
-"""Sending files to Layer: three steps, no token on the storage host, no byte sent twice."""
+"""Uploading files to Layer: three steps, no token on the storage host, no byte sent twice."""
 
 import json
 import os
@@ -72,7 +72,7 @@ async def test_an_upload_takes_three_requests(
     assert sandbox.state.arrived == {"request_upload_url": 1, "start_upload": 1, "upload": 1}
 
 
-async def test_the_header_that_the_published_text_misses_goes_along(
+async def test_sends_the_header_that_the_published_contract_omits(
     layer: LayerClient, sandbox: RunningSandbox, picture: Path
 ) -> None:
     await layer.upload_file(picture)
@@ -99,7 +99,7 @@ async def test_the_storage_host_never_gets_the_token(
         assert sandbox.token not in str(step)
 
 
-async def test_a_name_with_bytes_that_are_no_text_is_sent_without_them(
+async def test_replaces_bytes_that_are_not_text_in_a_name(
     layer: LayerClient, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     path = written(tmp_path / "in" / os.fsdecode(b"a\xff.png"), png("red"))
@@ -119,7 +119,7 @@ async def test_a_large_file_is_streamed_and_its_progress_is_reported(
     assert sandbox.state.files[file_id].data == LARGE
 
 
-async def test_a_broken_put_resumes_from_what_arrived(
+async def test_an_interrupted_put_resumes_from_the_received_bytes(
     layer: LayerClient, sandbox: RunningSandbox, large: Path
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("drop", after_bytes=1_000_000))
@@ -132,7 +132,7 @@ async def test_a_broken_put_resumes_from_what_arrived(
     assert second.headers["content-range"] == f"bytes {arrived}-{len(LARGE) - 1}/{len(LARGE)}"
 
 
-async def test_a_put_that_breaks_often_but_makes_progress_each_time_succeeds(
+async def test_a_put_that_breaks_often_but_makes_progress_succeeds(
     layer: LayerClient, sandbox: RunningSandbox, large: Path
 ) -> None:
     faults = [Fault("drop", after_bytes=500_000)] * 4
@@ -142,7 +142,7 @@ async def test_a_put_that_breaks_often_but_makes_progress_each_time_succeeds(
     assert put_bytes(sandbox) == [len(LARGE) - n * 500_000 for n in range(5)]
 
 
-async def test_an_answer_that_was_lost_is_asked_for_and_no_byte_is_sent_again(
+async def test_a_lost_answer_is_requested_without_resending_bytes(
     layer: LayerClient, sandbox: RunningSandbox, picture: Path
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("drop", accepted=True))
@@ -156,7 +156,7 @@ async def test_two_breaks_without_progress_are_an_error(
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("drop"), Fault("drop"))
     error = await failure(layer, picture)
-    assert (error.code, "broke twice" in error.message) == ("UPLOAD_FAILED", True)
+    assert (error.code, "failed twice" in error.message) == ("UPLOAD_FAILED", True)
     assert "resume" in error.next_step
     assert len(put_bytes(sandbox)) == 2
 
@@ -214,7 +214,7 @@ async def test_an_expired_address_is_renewed_once(
     assert sandbox.state.arrived["request_upload_url"] == 2
 
 
-async def test_an_address_that_is_expired_again_is_an_error(
+async def test_a_url_that_expires_again_is_an_error(
     layer: LayerClient, sandbox: RunningSandbox, picture: Path
 ) -> None:
     sandbox.state.knobs.upload_url_seconds = 0
@@ -288,5 +288,5 @@ async def test_two_calls_do_not_resume_the_same_upload(
     ("header", "count"),
     [("bytes=0-0", 1), (" bytes=0-99 ", 100), ("", 0), ("bytes=5-99", 0), ("0-99", 0), ("x", 0)],
 )
-def test_what_arrived_is_read_from_the_range(header: str, count: int) -> None:
+def test_reads_the_received_bytes_from_the_range_header(header: str, count: int) -> None:
     assert parse_range(header) == count

@@ -1,4 +1,4 @@
-"""Storage hosts that want what they must not get, or that answer otherwise than they should."""
+"""Storage hosts that request what they must not get, or that respond incorrectly."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from layer_mcp.api.models import UploadUrl
 from layer_mcp.api.upload import open_session
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.files.folders import PrivateFolders
-from layer_mcp.files.media_files import open_media_file
+from layer_mcp.files.local_files import open_media_file
 
 from ..support.local_uploads import written
 from ..support.raw_servers import Answer, Recorder, http_answer, raw_server
@@ -71,9 +71,7 @@ async def sent_to(upload_url: str, path: Path) -> LayerError:
         "https://[::1",
     ],
 )
-async def test_nothing_is_sent_to_an_address_that_no_file_may_go_to(
-    host: str, picture: Path
-) -> None:
+async def test_sends_nothing_to_a_forbidden_address(host: str, picture: Path) -> None:
     error = await sent_to(f"{host}/upload?sig=1", picture)
     assert error.code == "HOST_NOT_ALLOWED"
     assert "secret" not in str(error)
@@ -112,9 +110,7 @@ async def stored(*answers: Answer, path: Path) -> tuple[LayerError, Recorder]:
     "location",
     ["https://10.0.0.1/session", "http://evil.test/session", "file:///etc/passwd", "https://a@b/"],
 )
-async def test_a_session_at_an_address_that_no_file_may_go_to_is_refused(
-    location: str, picture: Path
-) -> None:
+async def test_rejects_a_session_at_a_forbidden_address(location: str, picture: Path) -> None:
     session = http_answer("201 Created", b"", f"Location: {location}")
     error, host = await stored(session, path=picture)
     assert (error.code, len(host.heads)) == ("HOST_NOT_ALLOWED", 1)
@@ -128,7 +124,7 @@ async def test_a_session_without_a_usable_address_is_an_error(
     assert error.code == "UPLOAD_REFUSED"
 
 
-async def test_a_storage_host_that_redirects_gets_no_more(picture: Path) -> None:
+async def test_sends_nothing_more_to_a_storage_host_that_redirects(picture: Path) -> None:
     with raw_server(http_answer("200 OK")) as other:
         location = f"Location: http://127.0.0.1:{other.port}/"
         error, host = await stored(http_answer("307 Moved", b"", location), path=picture)
@@ -136,7 +132,9 @@ async def test_a_storage_host_that_redirects_gets_no_more(picture: Path) -> None
     assert (len(host.heads), other.heads) == (1, [])
 
 
-async def test_all_bytes_without_a_complete_session_are_no_success(picture: Path) -> None:
+async def test_sending_all_bytes_without_completing_the_session_is_not_a_success(
+    picture: Path,
+) -> None:
     size = picture.stat().st_size
     partly = http_answer("308 Resume Incomplete", b"", f"Range: bytes=0-{size - 1}")
     session = http_answer("201 Created", b"", "Location: /session")
@@ -158,7 +156,7 @@ async def test_a_recording_storage_host_sees_neither_the_token_nor_credentials(
         assert secret not in sent
 
 
-async def test_the_storages_reason_is_shown_and_its_page_is_not(picture: Path) -> None:
+async def test_shows_the_storage_hosts_reason_but_not_its_page(picture: Path) -> None:
     page = b"<Error><Code>EntityTooLarge</Code><Message>secret words</Message></Error>"
     session = http_answer("201 Created", b"", "Location: /session")
     error, _ = await stored(session, http_answer("400 Bad Request", page), path=picture)

@@ -1,4 +1,4 @@
-"""Which workspace is meant."""
+"""How a workspace is chosen."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_several_workspaces_are_listed_when_none_is_named() -> None:
     assert caught.value.code == "WORKSPACE_REQUIRED"
 
 
-def test_an_unknown_workspace_lists_those_there_are() -> None:
+def test_an_unknown_workspace_lists_the_available_ones() -> None:
     with pytest.raises(LayerError, match=r'called "nope".*Art Team') as caught:
         choose_workspace("nope", [ART])
     assert caught.value.code == "WORKSPACE_NOT_FOUND"
@@ -53,7 +53,7 @@ def test_long_names_stay_short_in_the_answer() -> None:
     assert len(caught.value.message) < 300
 
 
-def test_only_a_uuid_needs_no_look_up() -> None:
+def test_only_a_uuid_needs_no_lookup() -> None:
     assert is_uuid(ART.workspace_id)
     assert not is_uuid("art")
     assert not is_uuid(ART.workspace_id + "\n")

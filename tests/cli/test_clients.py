@@ -203,11 +203,78 @@ def test_without_a_token_and_a_terminal_it_says_how_to_give_one(home: ClientHome
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 def test_at_a_terminal_it_asks_for_the_token_without_echo(home: ClientHome) -> None:
+    shown = _answer(home, "hidden): ", " pat_hush", "install", "cursor")
+    assert "hush" not in shown
+    assert home.entry("cursor")["env"] == {"LAYER_API_KEY": "pat_hush"}
+
+
+HOSTED = {
+    "url": "https://mcp.app.layer.ai/mcp",
+    "headers": {"Authorization": "Bearer pat_hush_hush"},
+}
+
+
+def write_hosted(home: ClientHome) -> str:
+    """Write the entry that Layer documents for its hosted server, and return the file's text."""
+    text = json.dumps({"mcpServers": {"layer": HOSTED}}, indent=2)
+    home.file("cursor").parent.mkdir()
+    home.file("cursor").write_text(text)
+    return text
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_another_programs_entry_of_the_same_name_is_not_touched(
+    home: ClientHome, command: str
+) -> None:
+    text = write_hosted(home)
+    options = ["--sandbox"] if command == "install" else []
+    said = home.run_failing(command, "cursor", *options)
+    assert "a server at mcp.app.layer.ai" in said
+    assert "--name" in said
+    assert "hush" not in said
+    assert home.file("cursor").read_text() == text
+
+
+def test_another_name_adds_an_entry_next_to_it(home: ClientHome) -> None:
+    write_hosted(home)
+    home.run_ok("install", "cursor", "--sandbox", "--name", "layer-local")
+    assert home.entry("cursor") == HOSTED
+    assert home.entry("cursor", "layer-local")["env"] == {"LAYER_SANDBOX": "1"}
+
+
+@pytest.mark.slow
+def test_replacing_another_programs_entry_saves_a_backup_that_uninstall_restores(
+    home: ClientHome,
+) -> None:
+    text = write_hosted(home)
+    shown = home.run_ok("install", "cursor", "--sandbox", "--replace", "--dry-run")
+    assert "hush" not in shown
+    printed = home.run_ok("install", "cursor", "--sandbox", "--replace")
+    assert "replaced the entry layer" in printed
+    assert f"{home.file('cursor')}.layer-mcp-backup" in printed
+    assert set(home.entry("cursor")) == {"type", "command", "args", "env"}
+    home.run_ok("uninstall", "cursor")
+    assert home.file("cursor").read_text() == text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
+@pytest.mark.parametrize(("answer", "is_replaced"), [("y", True), ("", False)])
+def test_at_a_terminal_it_asks_before_it_replaces_another_programs_entry(
+    home: ClientHome, answer: str, is_replaced: bool
+) -> None:
+    write_hosted(home)
+    shown = _answer(home, "[y/N] ", answer, "install", "cursor", "--sandbox")
+    assert "for a server at mcp.app.layer.ai. Replace it?" in shown
+    assert ("command" in home.entry("cursor")) is is_replaced
+
+
+def _answer(home: ClientHome, question: str, answer: str, *arguments: str) -> str:
+    """Run a command at a terminal, answer its question, and return what it shows."""
     import pty
 
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [SCRIPT, "install", "cursor"],
+        [SCRIPT, *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -215,13 +282,12 @@ def test_at_a_terminal_it_asks_for_the_token_without_echo(home: ClientHome) -> N
         start_new_session=True,
     ) as process:
         os.close(theirs)
-        shown = _read_until(ours, "hidden): ")
-        os.write(ours, b" pat_hush\n")
+        shown = _read_until(ours, question)
+        os.write(ours, f"{answer}\n".encode())
         shown += _read_until(ours, None)
-        assert process.wait(60) == 0
+        process.wait(60)
     os.close(ours)
-    assert "hush" not in shown
-    assert home.entry("cursor")["env"] == {"LAYER_API_KEY": "pat_hush"}
+    return shown
 
 
 def _read_until(terminal: int, end: str | None) -> str:
@@ -271,7 +337,7 @@ def test_a_full_disk_leaves_the_folder_unchanged(
         timeout=60,
         check=True,
     )
-    assert "cannot be written" in done.stdout
+    assert "can't be written" in done.stdout
     assert [(one.name, one.read_text()) for one in file.parent.iterdir()] == [("mcp.json", "{}")]
 
 
@@ -280,7 +346,7 @@ def test_a_placeholder_in_an_old_entry_is_not_used_as_a_token(
     home: ClientHome, placeholder: str
 ) -> None:
     home.file("cursor").parent.mkdir()
-    entry = {"command": "old", "env": {"LAYER_API_KEY": placeholder}}
+    entry = {"command": "/old/layer-mcp", "env": {"LAYER_API_KEY": placeholder}}
     home.file("cursor").write_text(json.dumps({"mcpServers": {"layer": entry}}))
     assert "There is no token" in home.run_failing("install", "cursor")
 

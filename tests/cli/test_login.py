@@ -1,5 +1,6 @@
 """layer-mcp login and logout as a person runs them, in a home folder with a keyring."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from layer_mcp.sandbox import RunningSandbox
 
 from ..support.client_home import ClientHome, make_keyring_home
+from ..support.hosts import SCRIPT
+from ..support.terminal import terminal
 
 pytestmark = pytest.mark.process
 
@@ -95,6 +98,16 @@ def test_logout_deletes_the_token_and_says_when_there_was_none(
     home: ClientHome, sandbox: RunningSandbox
 ) -> None:
     home.run_ok("login", piped=sandbox.token)
-    assert home.run_ok("logout") == "The token is no longer stored.\n"
+    assert home.run_ok("logout") == "Removed the stored token.\n"
     assert home.keyring_content() == {}
     assert home.run_ok("logout") == "No token was stored.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there are no ptys")
+def test_asks_again_at_a_terminal_for_text_that_is_not_a_token(home: ClientHome) -> None:
+    asked = terminal(answers={b"input is hidden): ": b"you@example.com\n"})
+    seen = asked.run([SCRIPT, "login"], home.folder, {"TERM": "xterm", **home.environment()})
+    assert seen.exit_code == 1
+    assert seen.text.count("an email address") == 3
+    assert "Nothing was stored." in seen.text

@@ -13,7 +13,7 @@ from ..support.terminal import Person
 @pytest.mark.process
 def test_a_pipe_gets_the_models_with_their_whole_ids_and_descriptions(person: Person) -> None:
     rows = person.run("models").stdout.splitlines()[1:]
-    assert [row[:36] for row in rows] == [model.model_id for model in sandbox_models()]
+    assert [row[-36:] for row in rows] == [model.model_id for model in sandbox_models()]
     assert all(model.description in row for model, row in zip(sandbox_models(), rows, strict=True))
 
 
@@ -22,7 +22,7 @@ def test_models_are_filtered_by_what_they_make_and_can_do(person: Person) -> Non
     assert [model["name"] for model in found["models"]] == ["Sandbox Image"]
 
 
-def test_a_model_is_shown_with_the_options_that_it_uses(person: Person) -> None:
+def test_shows_a_model_with_the_options_it_uses(person: Person) -> None:
     printed = person.done("model", "SANDBOX 3D")
     uses = printed.partition("Uses:")[2].partition("May use")[0]
     assert "--include-textures" in uses
@@ -42,4 +42,4 @@ def test_a_name_of_two_models_is_refused_with_their_ids(
 def test_an_unknown_model_is_refused_with_the_nearest_name(person: Person) -> None:
     said = person.failed("generate", "x", "--model", "Sandbox Imag")
     assert "No model is called Sandbox Imag. Did you mean Sandbox Image" in said
-    assert said.endswith("layer-mcp models lists the models.\n")
+    assert said.endswith("Run layer-mcp models to see which models are available.\n")

@@ -80,7 +80,7 @@ def test_a_signal_while_the_request_is_out_records_the_run_and_prints_how_to_res
         said = stderr.read()
     [run_id] = sandbox.state.runs
     assert process.returncode == 128 + ending
-    assert said.endswith(f"The run goes on. To wait for it: layer-mcp status {run_id} --wait\n")
+    assert said.endswith(f"The run continues. To wait for it: layer-mcp status {run_id} --wait\n")
     assert recorded_state(dict(person.environment)) == ("in_progress", run_id)
 
 
@@ -95,7 +95,7 @@ def test_another_ctrl_c_ends_a_command_that_waits_for_the_answer(
         process.send_signal(signal.SIGINT)
         said = stderr.read()
     assert process.returncode == 130
-    assert said.endswith("If it was sent, the run goes on: layer-mcp runs lists it.\n")
+    assert said.endswith("If it was sent, the run continues. To find it, run layer-mcp runs.\n")
     assert recorded_state(dict(person.environment)) == ("sending", None)
 
 

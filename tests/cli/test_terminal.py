@@ -70,7 +70,7 @@ def test_text_typed_ahead_is_left_for_the_shell(person: Person) -> None:
 @pytest.mark.parametrize(
     ("answer", "runs", "code"), [(b"y\n", 1, 0), (b"\n", 0, 1), (b"\x04", 0, 1)], ids=str
 )
-def test_an_expensive_run_starts_only_after_a_yes(
+def test_an_expensive_run_starts_only_after_approval(
     answer: bytes, runs: int, code: int, person: Person, sandbox: RunningSandbox
 ) -> None:
     asked = terminal(answers={QUESTION: answer})
@@ -89,12 +89,22 @@ def test_ctrl_c_at_the_price_question_sends_nothing(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
+def test_runs_show_their_file_and_a_short_id_in_80_columns(person: Person) -> None:
+    ended = person.json("generate", "a red potion in a round bottle", *SMALL, "--out", "art")
+    lines = person.at(terminal(), "runs").text.splitlines()
+    [row] = [line for line in lines if "complete" in line]
+    short_id = ended["inference_id"][:8]
+    assert row.startswith("a red potion")
+    assert row.endswith(f"{short_id}-1.png  {short_id}")
+    assert cell_len(row) <= 80
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_list_fits_the_terminal_and_has_no_colors_with_no_color_set(
     columns: int, person: Person
 ) -> None:
     seen = person.at(terminal(columns=columns), "models", NO_COLOR="1")
-    lines = [line for line in seen.text.splitlines() if line.startswith("0000")]
+    lines = [line for line in seen.text.splitlines() if line.startswith("Sandbox")]
     assert len(lines) == 7
     assert max(map(cell_len, lines)) <= columns
     assert b"\x1b[3" not in seen.sent

@@ -111,5 +111,5 @@ def test_an_unknown_client_is_an_error_with_the_nearest_name(typed: str, nearest
 
 
 def test_an_unknown_client_is_named_without_control_characters() -> None:
-    with pytest.raises(UnknownClientError, match=r"There is no client \[31mcursor\."):
+    with pytest.raises(UnknownClientError, match=r"Unknown client \[31mcursor\."):
         find_client("\x1b[31mcursor")

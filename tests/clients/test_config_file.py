@@ -35,14 +35,14 @@ def test_a_file_that_grows_as_it_is_opened_is_read_up_to_the_limit(
         replace_config(file, b"{}", backup=False)
 
 
-def test_a_backup_of_a_terabyte_is_no_backup(tmp_path: Path) -> None:
+def test_ignores_a_backup_of_a_terabyte(tmp_path: Path) -> None:
     (tmp_path / "mcp.json").write_text("{}")
     file = read_config(tmp_path / "mcp.json")
     sparse(file.backup)
     assert read_backup(file) is None
 
 
-def test_a_large_file_that_appeared_meanwhile_is_kept(
+def test_keeps_a_large_file_created_in_the_meantime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config_file, "MAX_BYTES", 3)

@@ -10,8 +10,9 @@ import pytest
 
 from layer_mcp.clients.catalog import Platform, System, find_client
 from layer_mcp.clients.command import ServerCommand
-from layer_mcp.clients.errors import ClientConfigError
+from layer_mcp.clients.errors import ClientConfigError, ForeignEntryError
 from layer_mcp.clients.install import plan_install, plan_uninstall
+from layer_mcp.clients.redact import redacted_diff
 
 from ..support.client_home import CLIENT_IDS, parse_servers
 
@@ -144,12 +145,12 @@ def test_updating_keeps_the_limits_in_the_entry_but_not_its_token(
     install(
         client,
         path,
-        ServerCommand("/old", (), {"LAYER_MAX_PRICE": "5", "LAYER_API_KEY": "pat_old"}),
+        ServerCommand("/old/layer-mcp", (), {"LAYER_MAX_PRICE": "5", "LAYER_API_KEY": "pat_old"}),
     )
     change = plan_install(row, path, "layer", COMMAND)
     assert change.new is not None
     assert change.new[row.env_key] == {"LAYER_MAX_PRICE": "5", "LAYER_SANDBOX": "1"}
-    path.write_text(path.read_text().replace("/old", "/older"))
+    path.write_text(path.read_text().replace("/old/", "/older/"))
     install(client, path)
     assert servers(client, path)["layer"][row.env_key] == change.new[row.env_key]
 
@@ -260,7 +261,7 @@ def test_a_file_that_is_not_utf_8_is_unchanged(encoding: str, tmp_path: Path) ->
     path = tmp_path / "config"
     raw = '{"a": "grün"}'.encode(encoding)
     path.write_bytes(raw)
-    with pytest.raises(ClientConfigError, match="not UTF-8"):
+    with pytest.raises(ClientConfigError, match="isn't UTF-8"):
         install("cursor", path)
     assert path.read_bytes() == raw
 
@@ -288,21 +289,21 @@ def test_a_read_only_folder_is_unchanged(tmp_path: Path) -> None:
 
 
 def test_rejects_a_folder_at_the_path_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(ClientConfigError, match="is not a file"):
+    with pytest.raises(ClientConfigError, match="isn't a file"):
         install("cursor", tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
 def test_rejects_a_pipe_at_the_path_of_the_file_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config")
-    with pytest.raises(ClientConfigError, match="is not a file"):
+    with pytest.raises(ClientConfigError, match="isn't a file"):
         install("cursor", tmp_path / "config")
 
 
 def test_rejects_links_that_form_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    with pytest.raises(ClientConfigError, match=r"cannot be read|is not a file"):
+    with pytest.raises(ClientConfigError, match=r"can't be read|isn't a file"):
         install("cursor", tmp_path / "a")
 
 
@@ -336,19 +337,87 @@ def test_a_file_that_changes_between_reading_and_writing_is_not_overwritten(tmp_
     path.write_text("{}")
     change = plan_install(find_client("cursor"), path, "layer", COMMAND)
     path.write_text('{"a": 1}')
-    with pytest.raises(ClientConfigError, match="changed meanwhile"):
+    with pytest.raises(ClientConfigError, match="changed in the meantime"):
         change.apply()
     assert path.read_text() == '{"a": 1}'
 
 
-def test_a_file_that_gets_another_server_before_it_is_deleted_is_kept(tmp_path: Path) -> None:
+def test_keeps_a_file_that_gains_another_server_before_it_is_deleted(tmp_path: Path) -> None:
     path = tmp_path / "config"
     install("cursor", path)
     change = plan_uninstall(find_client("cursor"), path, "layer")
     path.write_text(with_other_server("cursor"))
-    with pytest.raises(ClientConfigError, match="changed meanwhile"):
+    with pytest.raises(ClientConfigError, match="changed in the meantime"):
         change.apply()
     assert path.read_text() == with_other_server("cursor")
+
+
+FOREIGN: list[dict[str, Any]] = [
+    {"url": "https://hosted.test/mcp?key=hush", "headers": {"Authorization": "Bearer hush"}},
+    {"serverUrl": "https://hosted.test/layer-mcp"},
+    {"command": "npx", "args": ["mcp-remote", "https://hosted.test/layer-mcp", "--h", "hush"]},
+    {"command": "/opt/other/server", "env": {"LAYER_API_KEY": "pat_hush"}},
+    {},
+]
+
+
+def write_foreign(path: Path, entry: dict[str, Any]) -> str:
+    text = json.dumps({"mcpServers": {"layer": entry}}, indent=4)
+    path.write_text(text)
+    return text
+
+
+@pytest.mark.parametrize("entry", FOREIGN)
+def test_an_entry_that_does_not_start_layer_mcp_is_not_ours(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "config"
+    text = write_foreign(path, entry)
+    for plan in (install, uninstall):
+        with pytest.raises(ForeignEntryError) as caught:
+            plan("cursor", path)
+        assert "hush" not in f"{caught.value}"
+    assert [file.read_text() for file in tmp_path.iterdir()] == [text]
+
+
+OURS: list[dict[str, Any]] = [
+    {"command": "layer-mcp"},
+    {"command": "/opt/venv/bin/python", "args": ["-m", "layer_mcp"]},
+    {"command": "uvx", "args": ["--from", "git+https://git.test/layer-mcp", "layer-mcp"]},
+    {"command": "wsl", "args": ["/home/you/bin/layer-mcp"]},
+]
+
+
+@pytest.mark.parametrize("entry", OURS)
+def test_an_entry_that_starts_layer_mcp_is_ours(entry: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    write_foreign(path, entry)
+    uninstall("cursor", path)
+    assert servers("cursor", path) == {}
+
+
+@pytest.mark.parametrize("entry", FOREIGN)
+def test_replacing_another_programs_entry_keeps_nothing_of_it_but_a_backup(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "config"
+    text = write_foreign(path, entry)
+    change = plan_install(find_client("cursor"), path, "layer", COMMAND, replace_foreign=True)
+    assert "hush" not in change.diff()
+    change.apply()
+    assert servers("cursor", path)["layer"] == find_client("cursor").entry(COMMAND)
+    assert (tmp_path / "config.layer-mcp-backup").read_text() == text
+    uninstall("cursor", path)
+    assert [file.read_text() for file in tmp_path.iterdir()] == [text]
+
+
+def test_updating_an_entry_that_was_pasted_saves_a_backup(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    text = write_foreign(path, {"command": "/old/layer-mcp"})
+    install("cursor", path)
+    assert (tmp_path / "config.layer-mcp-backup").read_text() == text
+    uninstall("cursor", path)
+    assert servers("cursor", path) == {}
 
 
 SECRETS = {
@@ -357,6 +426,44 @@ SECRETS = {
     "codex": "[mcp_servers.x.env]\nK = 'hush'\nL = '''\nhush'''",
     "goose": "extensions: {x: {envs: {K: hush hush, L: 'hush', N: 4711}}}\n",
 }
+# Changed lines of every form, each with secrets and with keys that are shown.
+LINES = [
+    ("K: a,hush", "K: ...,..."),
+    ("K: it's hush", "K: ..."),
+    ("  - name: hush", "  - name: ..."),
+    ("    aHVzaA==", "    ..."),
+    ("url: https://u:hush@h/?hush=b", "url: ..."),
+    ('  "args": ["hush", 4711],', '  "args": [..., ...],'),
+    ('"K": "hush \\" hush", "N": {"M": null}', '"K": ..., "N": {"M": ...}'),
+    ("K = 'hush' # hush", "K = ... ..."),
+    ('"hush', "..."),
+]
+
+
+@pytest.mark.parametrize(("line", "shown"), LINES)
+def test_a_changed_line_shows_its_keys_and_no_values(line: str, shown: str) -> None:
+    diff = redacted_diff("config", line, "", "")
+    assert diff.splitlines()[-1].removeprefix("-") == shown
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"env": {"LAYER_API_KEY_OLD": "hush", "LAYER_PAT": "hush", "OTHER": "hush"}},
+        {"env": {"LAYER_WORKSPACE_ID": "pat_hush"}},
+        {"args": ["--header", "pat_hush"]},
+        {"headers": {"Authorization": "hush"}, "envFile": "hush"},
+    ],
+)
+def test_a_diff_hides_secrets_that_were_added_to_our_entry(
+    entry: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "config"
+    write_foreign(path, {"command": "/old/layer-mcp", **entry})
+    change = plan_install(find_client("cursor"), path, "layer", COMMAND)
+    assert "hush" not in change.diff()
+    assert "/old/layer-mcp" in change.diff()
+    assert "hush" not in plan_uninstall(find_client("cursor"), path, "layer").diff()
 
 
 @pytest.mark.parametrize("client", SECRETS)

@@ -89,7 +89,7 @@ def test_an_entry_gets_a_trailing_comma_where_the_file_uses_them() -> None:
     )
 
 
-def test_of_two_entries_with_our_name_the_last_is_replaced_because_it_counts() -> None:
+def test_replaces_the_last_of_two_entries_with_our_name() -> None:
     text = '{"mcpServers": {"layer": 1, "layer": 2}}'
     assert set_layer(text, {}) == '{"mcpServers": {"layer": 1, "layer": {}}}'
 

@@ -80,7 +80,7 @@ def test_comments_after_an_array_of_tables_in_an_entry_are_kept() -> None:
 
 
 @given(ENTRIES)
-def test_an_entry_is_parsed_as_it_was_given(entry: dict[str, Any]) -> None:
+def test_an_entry_is_parsed_unchanged(entry: dict[str, Any]) -> None:
     text = set_layer("x = 1\n", entry)
     assert toml.parse(text)[KEY]["layer"] == entry
 
@@ -93,7 +93,7 @@ def test_an_entry_is_parsed_as_it_was_given(entry: dict[str, Any]) -> None:
         "[mcp_servers]\nlayer.command = 'x'\n",
     ],
 )
-def test_an_entry_that_is_no_table_is_not_removed(text: str) -> None:
+def test_does_not_remove_an_entry_that_is_not_a_table(text: str) -> None:
     with pytest.raises(NotEditableError):
         remove_layer(text)
 
@@ -111,4 +111,4 @@ def test_a_syntax_error_has_a_line_and_a_column(text: str, line: int, column: in
 def test_a_syntax_error_does_not_quote_the_file(text: str) -> None:
     with pytest.raises(ConfigSyntaxError) as caught:
         toml.parse(text)
-    assert str(caught.value) == "It is not valid TOML"
+    assert str(caught.value) == "It isn't valid TOML"

@@ -61,7 +61,7 @@ def test_adding_an_entry_keeps_the_comments(text: str) -> None:
 
 
 @given(ENTRIES)
-def test_an_entry_is_parsed_as_it_was_given(entry: dict[str, Any]) -> None:
+def test_an_entry_is_parsed_unchanged(entry: dict[str, Any]) -> None:
     text = set_layer("x: 1\n", entry)
     assert pyyaml.safe_load(text)[KEY]["layer"] == entry
 

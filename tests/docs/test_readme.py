@@ -1,4 +1,4 @@
-"""The commands and the session of the README run."""
+"""The commands of the README and the program of docs/session.md run."""
 
 import json
 import os
@@ -31,7 +31,7 @@ from ..support.samples import ROOT, programs, without_what_differs
 pytestmark = pytest.mark.process
 
 BIN = Path(sys.executable).parent
-[SESSION] = [sample for sample in programs() if sample.block.page == "README.md"]
+[SESSION] = [sample for sample in programs() if sample.block.page == "docs/session.md"]
 INSPECTOR = ROOT / "interop" / "node" / "inspector"
 DEMO, INSTALL_HERE = "make demo", "make install"
 LOGIN = ".venv/bin/layer-mcp login"
@@ -120,7 +120,9 @@ def test_the_inspector_lists_the_tools() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) -> None:
+def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(
+    era: str, tmp_path: Path
+) -> None:
     server = f"npx @modelcontextprotocol/inspector@2.12 --cli {SCRIPT} --sandbox"
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     shell(f"{server} --protocol-era {era} --method tools/list --strict", INSPECTOR, PATH=path)
@@ -130,15 +132,16 @@ def test_the_inspector_finds_the_schemas_portable_and_makes_a_picture(era: str) 
         f"{call} --tool-arg wait_seconds=20",
         INSPECTOR,
         PATH=path,
+        HOME=str(tmp_path),
     )
     assert json.loads(answer)["structuredContent"]["status"] == "complete"
 
 
 @pytest.mark.slow
-def test_the_inspector_drives_a_task_to_its_picture() -> None:
+def test_the_inspector_drives_a_task_to_its_picture(tmp_path: Path) -> None:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     command = INSPECT_TASK.replace("$PWD", str(ROOT))
-    answer = json.loads(shell(command, INSPECTOR, PATH=path))
+    answer = json.loads(shell(command, INSPECTOR, PATH=path, HOME=str(tmp_path)))
     assert answer["structuredContent"]["status"] == "complete"
     assert "image" in [block["type"] for block in answer["content"]]
 
@@ -160,7 +163,7 @@ def test_the_sandbox_answers_at_the_address_in_the_readme() -> None:
 
 @pytest.fixture(scope="module")
 def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the README's session prints, with the small picture of its last answer in a file."""
+    """What the session prints, with the small picture of its last answer in a file."""
     picture = tmp_path_factory.mktemp("session") / "session.jpg"
     keep = (
         "for block in (one for one in result.content if one.type == 'image'):\n"
@@ -173,6 +176,7 @@ def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     printed = subprocess.run(
         [".venv/bin/python", "-c", sample],
         cwd=ROOT,
+        env=os.environ | {"HOME": str(picture.parent)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -181,12 +185,12 @@ def session_printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{picture}\n{printed}"
 
 
-def test_the_session_prints_what_the_readme_shows(session_printed: str) -> None:
+def test_the_session_prints_what_its_page_shows(session_printed: str) -> None:
     printed = session_printed.partition("\n")[2]
     assert without_what_differs(printed) == without_what_differs(SESSION.printed or "")
 
 
-def test_the_session_makes_the_pictures_that_the_readme_shows(session_printed: str) -> None:
+def test_the_session_makes_the_pictures_that_its_page_shows(session_printed: str) -> None:
     with (
         Image.open(session_printed.partition("\n")[0]) as made,
         Image.open(ROOT / "docs" / "session.jpg") as shown,

@@ -33,7 +33,7 @@ def test_a_check_that_raises_does_not_stop_the_others(monkeypatch: pytest.Monkey
     monkeypatch.setattr(FIND_TOKEN, broken)
     results = {result.id: result for result in run_checks(Setup(OFFLINE))}
     assert results["token"].state == "failed"
-    assert results["token"].fact == "the check broke (RuntimeError)"
+    assert results["token"].fact == "the check crashed (RuntimeError)"
     assert results["journal"].state == "ok"
 
 
@@ -48,7 +48,7 @@ def test_a_check_that_hangs_is_stopped_at_its_limit(monkeypatch: pytest.MonkeyPa
     results = {result.id: result for result in run_checks(Setup(OFFLINE))}
     released.set()
     assert (results["token"].state, results["clients"].state) == ("failed", "ok")
-    assert results["token"].fact == "it did not come to an end"
+    assert results["token"].fact == "it didn't finish"
 
 
 def test_skips_the_checks_that_are_left_when_the_total_time_is_over(
@@ -57,4 +57,4 @@ def test_skips_the_checks_that_are_left_when_the_total_time_is_over(
     monkeypatch.setattr("layer_mcp.doctor.checks.TOTAL_SECONDS", 0)
     results = list(run_checks(Setup(Settings())))
     assert {result.state for result in results} == {"skipped"}
-    assert results[0].fact == "not checked: 0 s are over"
+    assert results[0].fact == "not checked: the limit of 0 s was reached"

@@ -155,7 +155,7 @@ def test_reports_a_proxy_without_its_credentials(tmp_path: Path) -> None:
 
 
 def test_reports_a_proxy_that_is_not_used_for_the_api(home: DoctorHome) -> None:
-    assert home.json_report().fact("proxy") == "none is used for the API, though HTTPS_PROXY is set"
+    assert home.json_report().fact("proxy") == "not used for the API, although HTTPS_PROXY is set"
 
 
 def test_a_skipped_check_names_the_check_that_failed(home: DoctorHome) -> None:
@@ -208,7 +208,7 @@ def test_without_a_home_folder_only_the_folders_fail(served: RunningSandbox) -> 
     report = done.stdout.partition("---")[2]
     assert "There is no home folder for outputs." in report
     assert '"fact": "there is no home folder; set LAYER_STATE_DIR"' in report
-    assert '"fact": "it opens 1 workspace"' in report
+    assert '"fact": "gives access to 1 workspace"' in report
     assert done.returncode == 1
 
 

@@ -41,6 +41,16 @@ def test_a_fix_is_below_its_fact() -> None:
     ]
 
 
+def test_in_a_narrow_terminal_the_fact_is_below_its_title() -> None:
+    result = CheckResult("a", "Packages", "warning", "12345678 " * 6, "upgrade")
+    assert printed_lines(result, columns=40) == [
+        "! Packages",
+        "  12345678 12345678 12345678 12345678",
+        "  12345678 12345678",
+        "  Fix: upgrade",
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(

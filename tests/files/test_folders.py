@@ -76,7 +76,7 @@ def test_a_file_of_the_journal_is_refused_without_proc(
     assert is_locked(state / "journal.sqlite3")
 
 
-def test_what_a_linked_database_has_next_to_it_is_refused(
+def test_rejects_files_next_to_a_linked_database(
     state: Path, tmp_path: Path, private: PrivateFolders
 ) -> None:
     (tmp_path / "disk").mkdir()
@@ -112,7 +112,7 @@ def test_a_private_folder_is_refused_even_if_it_is_named(
 
 
 @pytest.mark.parametrize("is_walked", [True, False])
-def test_a_link_on_the_way_is_not_followed(
+def test_does_not_follow_a_link_in_a_parent_folder(
     is_walked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "IS_WALKED", is_walked and folders.IS_WALKED)
@@ -126,9 +126,7 @@ def test_a_link_on_the_way_is_not_followed(
     assert read_file(tmp_path / "real" / "below" / "a.png", 10, NOTHING_PRIVATE) == b"a"
 
 
-def test_a_folder_that_is_exchanged_for_a_link_while_it_is_open_is_still_the_same(
-    tmp_path: Path,
-) -> None:
+def test_replacing_an_open_folder_with_a_link_does_not_change_it(tmp_path: Path) -> None:
     with open_folder(tmp_path / "out" / "icons", NOTHING_PRIVATE, make=True) as folder:
         (tmp_path / "out").rename(tmp_path / "moved")
         (tmp_path / "outside" / "icons").mkdir(parents=True)
@@ -142,7 +140,7 @@ def test_a_folder_that_is_exchanged_for_a_link_while_it_is_open_is_still_the_sam
     assert (tmp_path / "moved" / "icons" / "a.png").read_bytes() == b"a"
 
 
-def test_a_file_that_is_exchanged_as_it_is_opened_is_not_read(
+def test_does_not_read_a_file_replaced_while_it_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "PATH_ONLY", 0)
@@ -157,7 +155,7 @@ def test_a_file_that_is_exchanged_as_it_is_opened_is_not_read(
         open_file(tmp_path / "a.png", NOTHING_PRIVATE)
 
 
-def test_where_paths_are_not_walked_a_folder_is_checked_again_after_a_file_is_open(
+def test_without_path_walking_a_folder_is_checked_again_after_opening_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "IS_WALKED", False)
@@ -174,7 +172,7 @@ def test_where_paths_are_not_walked_a_folder_is_checked_again_after_a_file_is_op
         open_file(tmp_path / "in" / "a.png", NOTHING_PRIVATE)
 
 
-def test_a_folder_on_the_way_that_may_not_be_listed_is_walked_through(tmp_path: Path) -> None:
+def test_opens_files_below_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
     (tmp_path / "closed" / "in").mkdir(parents=True)
     (tmp_path / "closed" / "in" / "a.png").write_bytes(b"a")
     (tmp_path / "closed").chmod(0o311)

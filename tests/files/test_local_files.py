@@ -12,7 +12,7 @@ import pytest
 from layer_mcp import LayerError
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.files.folders import PrivateFolders
-from layer_mcp.files.media_files import LocalFile, open_media_file
+from layer_mcp.files.local_files import LocalFile, open_media_file
 
 from ..support.sandbox_calls import png, png_with
 
@@ -23,7 +23,7 @@ import os, sys
 from pathlib import Path
 from layer_mcp import LayerError
 from layer_mcp.files.folders import PrivateFolders
-from layer_mcp.files.media_files import open_media_file
+from layer_mcp.files.local_files import open_media_file
 os.seteuid(65534)
 try:
     with open_media_file(Path(sys.argv[1]), private=PrivateFolders()):
@@ -69,7 +69,7 @@ def test_type_size_and_hash_are_those_of_the_content(tmp_path: Path) -> None:
         assert file.sha256() == hashlib.sha256(PNG).hexdigest()
 
 
-def test_a_file_is_read_in_bounded_pieces_from_anywhere(tmp_path: Path) -> None:
+def test_reads_bounded_parts_of_a_file_from_any_offset(tmp_path: Path) -> None:
     content = png_with(os.urandom(2_500_000))
     with open_media_file(written(tmp_path / "a.png", content), private=PrivateFolders()) as file:
         assert all_of(file) == content
@@ -82,11 +82,11 @@ def test_a_name_may_have_any_letters_and_spaces(name: str, tmp_path: Path) -> No
         assert file.path.name == name
 
 
-def test_there_is_no_such_file(tmp_path: Path) -> None:
+def test_reports_a_missing_file(tmp_path: Path) -> None:
     assert failure(tmp_path / "a.png").code == "FILE_NOT_FOUND"
 
 
-def test_a_file_is_no_folder_to_look_into(tmp_path: Path) -> None:
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     written(tmp_path / "a.png", PNG)
     assert failure(tmp_path / "a.png" / "b.png").code == "FILE_NOT_FOUND"
 
@@ -104,14 +104,14 @@ def test_a_path_of_thousands_of_folders_is_not_found(tmp_path: Path) -> None:
     assert failure(tmp_path / ("a/" * 3000)).code == "FILE_NOT_FOUND"
 
 
-def test_a_folder_is_no_file_and_leaves_nothing_open(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file_and_leaves_nothing_open(tmp_path: Path) -> None:
     before = descriptors()
     assert failure(tmp_path).code == "NOT_A_FILE"
     assert descriptors() == before
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
-def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_file_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     assert failure(tmp_path / "a.png").code == "NOT_A_FILE"
 
@@ -131,7 +131,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     [b"PRIVATE KEY\n" * 20, b"\x89PNG\r\n\x1a\n", b"<svg/>", b"GIF89a" + bytes(60), b"%PDF-1.7\n"],
     ids=["text", "head of a PNG", "SVG", "GIF", "PDF"],
 )
-def test_a_name_does_not_make_a_picture(content: bytes, tmp_path: Path) -> None:
+def test_a_file_name_does_not_make_a_picture(content: bytes, tmp_path: Path) -> None:
     error = failure(written(tmp_path / "a.png", content))
     assert error.code == "FILE_TYPE_NOT_SUPPORTED"
 
@@ -141,7 +141,7 @@ def test_an_error_shows_nothing_of_the_content(tmp_path: Path) -> None:
     assert "hunter2" not in str(error)
 
 
-def test_the_largest_size_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> None:
+def test_accepts_the_largest_size_and_rejects_one_more_byte(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
     with open_media_file(path, max_bytes=len(PNG), private=PrivateFolders()) as file:
         assert file.size_bytes == len(PNG)
@@ -151,7 +151,7 @@ def test_the_largest_size_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> N
     assert "LAYER_MAX_UPLOAD_MB" in error.next_step
 
 
-def test_by_itself_the_limit_is_64_mb(tmp_path: Path) -> None:
+def test_the_default_limit_is_64_mb(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
     os.truncate(path, 64 * 1024 * 1024 + 1)
     with (
@@ -196,14 +196,14 @@ def test_a_file_that_changes_after_it_was_checked_is_not_read_on(
             file.read_from(0)
 
 
-def test_what_was_checked_is_read_even_when_another_file_takes_its_name(tmp_path: Path) -> None:
+def test_reads_the_checked_file_even_if_another_takes_its_name(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
     with open_media_file(path, private=PrivateFolders()) as file:
         written(tmp_path / "b.png", png("blue")).replace(path)
         assert all_of(file) == PNG
 
 
-def test_what_goes_wrong_while_it_is_open_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+def test_an_error_while_a_file_is_open_is_not_attributed_to_it(tmp_path: Path) -> None:
     path = written(tmp_path / "a.png", PNG)
     with pytest.raises(TimeoutError), open_media_file(path, private=PrivateFolders()):
         raise TimeoutError

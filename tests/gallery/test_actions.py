@@ -39,7 +39,7 @@ UNTIL_RELEASED = """{
 
 
 def again(gallery: GalleryHost) -> Locator:
-    return gallery.app.get_by_role("button", name="Again with another seed")
+    return gallery.app.get_by_role("button", name="Run again with a new seed")
 
 
 async def repeat(gallery: GalleryHost) -> None:
@@ -79,6 +79,8 @@ async def test_the_agent_learns_what_was_saved(gallery: GalleryHost) -> None:
     run = await gallery.call("execute_inference", READY)
     await gallery.app.get_by_role("button", name="Save files").press("Enter")
     await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
+    while not gallery.shown.contexts:
+        await gallery.page.wait_for_timeout(20)
     [[told]] = gallery.shown.contexts
     assert run["inference_id"] in told["text"]
 
@@ -96,7 +98,7 @@ async def test_a_failed_save_says_why_and_can_be_tried_again(
     await expect(gallery.app.get_by_text("2 files saved", exact=True)).to_be_visible()
 
 
-async def test_what_is_saved_by_itself_is_named_without_a_button(
+async def test_automatically_saved_files_have_no_save_button(
     browser: Browser, environment: dict[str, str], tmp_path: Path
 ) -> None:
     environment |= {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}
@@ -106,7 +108,7 @@ async def test_what_is_saved_by_itself_is_named_without_a_button(
         await expect(gallery.app.get_by_role("button", name="Save files")).to_have_count(0)
 
 
-async def test_again_shows_the_price_and_starts_nothing_yet(
+async def test_repeat_button_shows_the_price_and_starts_nothing(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
@@ -131,7 +133,7 @@ async def test_a_confirmed_price_starts_exactly_one_run_with_another_seed(
     assert paid["max_price_creative_units"] == pytest.approx(0.01, abs=0.01)
 
 
-async def test_the_new_run_asks_for_all_that_the_first_asked_for(
+async def test_the_new_run_repeats_the_whole_request(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
@@ -142,7 +144,7 @@ async def test_the_new_run_asks_for_all_that_the_first_asked_for(
     assert second.model_copy(update={"seed": first.seed}).body() == first.body()
 
 
-async def test_a_yes_in_the_page_is_a_yes_for_the_server(
+async def test_approval_on_the_page_counts_for_the_server(
     browser: Browser, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     environment |= {"LAYER_CONFIRM_ABOVE": "0.001"}
@@ -154,7 +156,7 @@ async def test_a_yes_in_the_page_is_a_yes_for_the_server(
     assert sandbox.state.arrived["execute_inference"] == 2
 
 
-async def test_the_limit_of_a_run_holds_in_the_page(
+async def test_the_limit_per_run_applies_on_the_page(
     browser: Browser, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with gallery_host(browser, environment) as gallery:
@@ -168,7 +170,7 @@ async def test_the_limit_of_a_run_holds_in_the_page(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_a_run_that_is_free_can_be_started_again(
+async def test_a_free_run_can_be_started_again(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY | {"width": 64, "height": 64})
@@ -191,13 +193,13 @@ async def test_a_cancelled_price_gives_the_focus_back(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_a_balance_too_low_leaves_nothing_to_start(
+async def test_a_low_balance_hides_the_start_button(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
     sandbox.state.workspaces[0].balance_creative_units = 0
     await repeat(gallery)
-    await expect(gallery.app.get_by_text("CU are missing.")).to_be_visible()
+    await expect(gallery.app.get_by_text("CU short.")).to_be_visible()
     await expect(start(gallery)).to_have_count(0)
 
 
@@ -213,7 +215,7 @@ async def test_without_a_price_nothing_can_be_started(
     await expect(start(gallery)).to_have_count(0)
 
 
-async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice(
+async def test_repeating_a_call_with_an_unknown_outcome_never_pays_twice(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
@@ -230,7 +232,7 @@ async def test_after_an_unknown_outcome_the_same_call_is_made_and_not_paid_twice
     assert one["seed"] == other["seed"]
 
 
-async def test_a_paid_call_that_the_host_brings_no_answer_to_may_have_been_paid(
+async def test_a_paid_call_without_an_answer_from_the_host_may_have_been_paid(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
@@ -238,12 +240,12 @@ async def test_a_paid_call_that_the_host_brings_no_answer_to_may_have_been_paid(
     await repeat(gallery)
     await start(gallery).press("Enter")
     alert = gallery.app.get_by_role("alert")
-    await expect(alert).to_contain_text("The run may have been started and paid for.")
+    await expect(alert).to_contain_text("the run may have been started")
     await expect(alert).to_contain_text("OUTCOME_UNKNOWN")
     assert len(seeds(sandbox)) == 2
 
 
-async def test_what_is_being_paid_cannot_be_cancelled(gallery: GalleryHost) -> None:
+async def test_a_payment_in_progress_cannot_be_cancelled(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
     await gallery.page.evaluate(AND_THEN.replace("WHAT", "await new Promise(() => {})"))
     await repeat(gallery)
@@ -252,25 +254,23 @@ async def test_what_is_being_paid_cannot_be_cancelled(gallery: GalleryHost) -> N
     await expect(gallery.app.get_by_role("button", name="Cancel")).to_be_disabled()
 
 
-async def test_while_a_payment_is_out_its_panel_stays(gallery: GalleryHost) -> None:
+async def test_the_panel_stays_open_during_a_payment(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
     await gallery.page.evaluate(AND_THEN.replace("WHAT", UNTIL_RELEASED))
     await repeat(gallery)
     await start(gallery).press("Enter")
     await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     await expect(gallery.app.get_by_text("A run is being started.")).to_be_attached()
     await expect(gallery.app.get_by_role("form")).to_have_count(0)
     await expect(again(gallery)).to_be_disabled()
     await gallery.page.evaluate("window.release()")
     await expect(gallery.app.get_by_role("alert")).to_contain_text("OUTCOME_UNKNOWN")
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     await expect(gallery.app.get_by_role("form")).to_be_visible()
 
 
-async def test_a_payment_that_fails_behind_another_answer_is_still_told(
-    gallery: GalleryHost,
-) -> None:
+async def test_reports_a_failed_payment_after_another_answer(gallery: GalleryHost) -> None:
     run = await gallery.client.call_tool("execute_inference", READY)
     await gallery.show(as_json(run))
     await gallery.page.evaluate(AND_THEN.replace("WHAT", UNTIL_RELEASED))
@@ -287,8 +287,8 @@ async def test_a_picture_becomes_the_reference_of_a_new_run(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     run = await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 2 as reference").press("Enter")
-    form = gallery.app.get_by_role("form", name="Use file 2 as reference")
+    await gallery.app.get_by_role("button", name="Use file 2 as a reference").press("Enter")
+    form = gallery.app.get_by_role("form", name="Use file 2 as a reference")
     await expect(form.get_by_label("Prompt")).to_be_focused()
     await form.get_by_label("Prompt").fill("the same in blue")
     await expect(form.get_by_label("Use it as")).to_have_value("reference_image")
@@ -304,7 +304,7 @@ async def test_a_picture_becomes_the_reference_of_another_model(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     form = gallery.app.get_by_role("form")
     await form.get_by_label("Model").select_option(MESH)
     await form.get_by_label("Prompt").fill("as a mesh")
@@ -317,17 +317,15 @@ async def test_a_picture_becomes_the_reference_of_another_model(
 
 async def test_a_reference_is_used_only_as_its_model_takes_it(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     form = gallery.app.get_by_role("form")
     await form.get_by_label("Model").select_option(UPSCALE)
     await expect(form.get_by_label("Use it as")).to_have_value("init")
 
 
-async def test_there_is_no_price_before_it_is_known_what_a_model_takes(
-    gallery: GalleryHost,
-) -> None:
+async def test_shows_no_price_before_the_models_arguments_are_known(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     form = gallery.app.get_by_role("form")
     price = form.get_by_role("button", name="See the price")
     await expect(price).to_be_enabled()
@@ -340,8 +338,8 @@ async def test_there_is_no_price_before_it_is_known_what_a_model_takes(
 @pytest.mark.parametrize(
     ("answered", "words"),
     [
-        ("return { content: [], structuredContent: { models: [] } }", "No model of this workspace"),
-        ("throw new Error('no')", "The models cannot be listed."),
+        ("return { content: [], structuredContent: { models: [] } }", "No model in this workspace"),
+        ("throw new Error('no')", "The models can't be listed."),
     ],
     ids=["none", "refused"],
 )
@@ -353,15 +351,15 @@ async def test_a_form_without_a_model_says_why(
     await gallery.show({"content": [], "structuredContent": unknown})
     listing = AND_THEN.replace("execute_inference", "list_models")
     await gallery.page.evaluate(listing.replace("WHAT", answered))
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     form = gallery.app.get_by_role("form")
     await expect(form.get_by_role("alert")).to_contain_text(words)
     await expect(form.get_by_role("button", name="See the price")).to_have_count(0)
 
 
-async def test_a_form_without_words_asks_for_no_price(gallery: GalleryHost) -> None:
+async def test_a_form_without_a_prompt_requests_no_price(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", READY)
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     await see_the_price(gallery)
     await expect(gallery.app.get_by_label("Prompt")).to_be_focused()
     assert gallery.shown.calls_of("estimate_price") == []

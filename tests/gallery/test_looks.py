@@ -56,7 +56,7 @@ async def test_a_host_without_a_theme_leaves_it_to_the_system(
         assert await background(gallery) == "rgb(28, 28, 30)"
 
 
-async def test_the_hosts_colours_are_used(gallery: GalleryHost) -> None:
+async def test_uses_the_hosts_colors(gallery: GalleryHost) -> None:
     variables = {"--color-background-primary": "rgb(250, 240, 230)"}
     await gallery.call("execute_inference", PICTURES, context={"styles": {"variables": variables}})
     await expect(gallery.app.get_by_text("Complete", exact=True)).to_be_visible()
@@ -72,7 +72,7 @@ async def test_a_run_fits_its_width(
         await gallery.call("execute_inference", given)
         await expect(gallery.app.get_by_role("img", name="Picture 4")).to_be_visible()
         await gallery.app.get_by_text("Parameters").press("Enter")
-        await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+        await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
         await expect(gallery.app.get_by_label("Prompt")).to_be_visible()
         assert await overflow(gallery) <= 0
         await gallery.app.get_by_role("button", name="Zoom picture 1").press("Enter")
@@ -93,21 +93,17 @@ async def test_a_list_fits_its_width(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_a_run_has_names_contrast_and_order_for_everyone(
-    gallery: GalleryHost, theme: str
-) -> None:
+async def test_a_run_meets_accessibility_requirements(gallery: GalleryHost, theme: str) -> None:
     await gallery.call("execute_inference", PICTURES, context={"theme": theme})
     await expect(gallery.app.get_by_role("img", name="Picture 4")).to_be_visible()
     await gallery.app.get_by_text("Parameters").press("Enter")
-    await gallery.app.get_by_role("button", name="Use file 1 as reference").press("Enter")
+    await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     await expect(gallery.app.get_by_label("Use it as")).to_have_value("reference_image")
     assert await faults_by_axe(gallery) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_a_list_has_names_contrast_and_order_for_everyone(
-    gallery: GalleryHost, theme: str
-) -> None:
+async def test_a_list_meets_accessibility_requirements(gallery: GalleryHost, theme: str) -> None:
     for model_id in (PICTURES["model_id"], SOUND):
         request = PICTURES | {"model_id": model_id}
         await gallery.client.call_tool("execute_inference", request)
@@ -117,7 +113,7 @@ async def test_a_list_has_names_contrast_and_order_for_everyone(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_trouble_has_names_and_contrast_for_everyone(
+async def test_errors_meet_accessibility_requirements(
     gallery: GalleryHost, sandbox: RunningSandbox, theme: str
 ) -> None:
     sandbox.state.knobs.run_error = ("NO_MEDIA_GENERATED", "Nothing came of it")
@@ -126,7 +122,20 @@ async def test_trouble_has_names_and_contrast_for_everyone(
     assert await faults_by_axe(gallery) == []
 
 
-async def test_the_dialog_and_the_mesh_have_names_for_everyone(gallery: GalleryHost) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_labels_and_remarks_meet_contrast_requirements(
+    gallery: GalleryHost, theme: str
+) -> None:
+    measured = {"facts": {"alpha": "none"}, "remarks": ["the subject is cut at the left edge"]}
+    output = {"content_type": "image/png", **measured}
+    content = {"inference_id": "run", "status": "complete", "outputs": [output]}
+    answer: dict[str, Any] = {"content": [], "structuredContent": content}
+    await gallery.show(answer, context={"theme": theme})
+    await expect(gallery.app.get_by_text("cut at the left edge")).to_be_visible()
+    assert await faults_by_axe(gallery) == []
+
+
+async def test_the_dialog_and_the_mesh_have_accessible_names(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", PICTURES | {"model_id": MESH, "batch_size": 2})
     await expect(gallery.app.get_by_role("img", name="3D model 1")).to_be_visible()
     assert await faults_by_axe(gallery) == []
@@ -138,9 +147,9 @@ async def test_the_dialog_and_the_mesh_have_names_for_everyone(gallery: GalleryH
 
 async def test_every_control_is_reached_by_tab_and_shows_its_focus(gallery: GalleryHost) -> None:
     await gallery.call("execute_inference", SMALL_IMAGE | {"wait_seconds": 20})
-    again = gallery.app.get_by_role("button", name="Again with another seed")
+    again = gallery.app.get_by_role("button", name="Run again with a new seed")
     await expect(again).to_be_enabled()
-    await gallery.app.get_by_role("button", name="Zoom picture 1").focus()
+    await gallery.app.get_by_role("button", name="Save files").focus()
     order: list[str] = []
     for _ in range(5):
         await gallery.page.keyboard.press("Tab")
@@ -149,15 +158,15 @@ async def test_every_control_is_reached_by_tab_and_shows_its_focus(gallery: Gall
         assert width == "2px"
         order.append((await active.get_attribute("aria-label")) or await active.inner_text())
     assert order == [
-        "Use file 1 as reference",
+        "Zoom picture 1",
+        "Use file 1 as a reference",
         "Open file 1 in the browser",
-        "Save files",
-        "Again with another seed",
+        "Run again with a new seed",
         "Parameters",
     ]
 
 
-async def test_the_end_of_a_run_is_said_aloud(
+async def test_announces_the_end_of_a_run_to_screen_readers(
     gallery: GalleryHost, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 3_600

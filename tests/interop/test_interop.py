@@ -1,4 +1,4 @@
-"""The frame that runs other people's clients: what it commits, and what it would not let pass."""
+"""The runner for third-party clients: its committed results, and the problems it detects."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from interop.programs import (
     miscounted,
     problems_of,
 )
-from interop.report import PAGE, committed, table_in, table_of, written
+from interop.report import PAGE, committed, differ, table_in, table_of, written
 from interop.servers import REQUESTS, Place, place_for
 from layer_mcp import InferenceRequest
 from layer_mcp.server.tools import tools_of
@@ -80,7 +80,21 @@ def test_results_are_written_in_one_order() -> None:
     assert written(reversed(REPORTS)) == committed()
 
 
-def test_results_name_no_place_of_the_machine_that_wrote_them() -> None:
+def test_a_step_with_another_result_makes_the_results_differ() -> None:
+    first, *others = REPORTS
+    changed = first | {"steps": first["steps"] | {"cancel": "failed: it went on"}}
+    assert differ([changed, *others])
+    assert not differ(REPORTS)
+
+
+def test_ignores_the_protocol_of_a_host_that_chooses_it_by_speed() -> None:
+    assert not differ(
+        report | {"protocol": "2025-11-25"} if report["client"] == "Claude Code" else report
+        for report in REPORTS
+    )
+
+
+def test_results_contain_no_paths_of_the_machine_that_wrote_them() -> None:
     assert "/tmp" not in committed()
     assert str(FOLDER) not in committed()
 
@@ -98,7 +112,7 @@ def test_every_committed_report_has_the_whole_job(report: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.folder)
-def test_what_a_client_needs_is_pinned_with_hashes_and_without_addresses(client: Client) -> None:
+def test_client_requirements_are_pinned_with_hashes_and_without_urls(client: Client) -> None:
     pinned = required_by(client).read_text(encoding="utf-8")
     assert "sha256:" in pinned or '"integrity": "sha512-' in pinned
     assert "resolved" not in pinned
@@ -122,7 +136,7 @@ def test_progress_need_not_be_offered() -> None:
     assert problems_of(steps(progress=NOT_OFFERED), Client("any")) == []
 
 
-def test_a_step_that_nobody_knows_is_a_problem() -> None:
+def test_an_unknown_step_is_a_problem() -> None:
     assert problems_of(steps(dance=WORKED), Client("any")) == ["dance is no step"]
 
 
@@ -131,7 +145,7 @@ def test_a_check_of_the_clients_own_must_be_in_its_report() -> None:
     assert problems_of(REPORT, client) == ["schema_gemini is missing"]
 
 
-def test_each_run_once_is_as_it_should_be(place: Place) -> None:
+def test_submitting_each_run_once_is_not_a_problem(place: Place) -> None:
     submit(place, *PAID)
     assert miscounted(REPORT, place) == []
 
@@ -141,7 +155,7 @@ def test_a_run_that_was_submitted_twice_is_a_problem(place: Place) -> None:
     assert miscounted(REPORT, place) != []
 
 
-def test_a_run_that_a_person_said_no_to_is_a_problem(place: Place) -> None:
+def test_submitting_a_declined_run_is_a_problem(place: Place) -> None:
     submit(place, *PAID, "confirmation_no")
     assert miscounted(REPORT, place) != []
 
@@ -150,12 +164,12 @@ def test_a_report_of_runs_that_never_arrived_is_a_problem(place: Place) -> None:
     assert len(miscounted(REPORT, place)) == 2
 
 
-def test_a_schema_that_stays_as_it_is_has_no_differences() -> None:
+def test_an_unchanged_schema_has_no_differences() -> None:
     for tool in tools_of(TOOLSETS, saves_by_itself=False):
         assert differences(tool.parameters, tool.parameters) == []
 
 
-def test_a_lost_inner_argument_is_found() -> None:
+def test_finds_a_lost_nested_argument() -> None:
     after = json.loads(json.dumps(SCHEMA).replace('"weight"', '"strength"'))
     assert differences(SCHEMA, after) == [
         "guidance_files[].weight is lost",
@@ -163,7 +177,7 @@ def test_a_lost_inner_argument_is_found() -> None:
     ]
 
 
-def test_a_lost_choice_is_found() -> None:
+def test_finds_a_lost_choice() -> None:
     after = json.loads(json.dumps(SCHEMA).replace('["low", "high"]', '["low"]'))
     assert differences(SCHEMA, after) == ["quality has ['low'], had ['high', 'low']"]
 
@@ -171,7 +185,7 @@ def test_a_lost_choice_is_found() -> None:
 @pytest.mark.parametrize(
     ("requirement", "path"), [("model_id", "model_id"), ("type", "guidance_files[].type")]
 )
-def test_a_requirement_that_is_dropped_is_found(requirement: str, path: str) -> None:
+def test_finds_a_dropped_requirement(requirement: str, path: str) -> None:
     after = json.loads(
         json.dumps(SCHEMA).replace(f'"required": ["{requirement}"]', '"required": []')
     )
@@ -185,12 +199,12 @@ def test_a_service_may_require_more_and_write_alternatives() -> None:
     assert differences(SCHEMA, after) == []
 
 
-def test_another_type_is_found() -> None:
+def test_finds_a_changed_type() -> None:
     after = json.loads(json.dumps(SCHEMA).replace("number", "string"))
     assert differences(SCHEMA, after) == ["guidance_files[].weight is ['string'], was ['number']"]
 
 
-def test_an_object_that_takes_nothing_any_more_is_found() -> None:
+def test_finds_an_object_that_no_longer_accepts_properties() -> None:
     before: dict[str, Any] = {"properties": {"inputs": {"type": "object"}}}
     after: dict[str, Any] = {
         "properties": {"inputs": {"type": "object", "additionalProperties": False}}

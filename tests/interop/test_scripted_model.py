@@ -1,4 +1,4 @@
-"""The model that drives hosts in their tests: what it reads, what it asks for, what it refuses."""
+"""The scripted model for testing hosts: what it reads, what it calls, and what it refuses."""
 
 import asyncio
 import subprocess
@@ -79,7 +79,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 @pytest.mark.parametrize(("wire", "path", "body", "tool"), WIRES)
-def test_a_turn_has_the_tools_and_what_the_model_gets(
+def test_a_turn_has_the_tools_and_the_models_input(
     wire: Wire, path: str, body: JsonObject, tool: str
 ) -> None:
     turn = wire.turn_of(path, body)
@@ -92,7 +92,7 @@ def test_a_turn_has_the_tools_and_what_the_model_gets(
 
 
 @pytest.mark.parametrize(("wire", "path", "body", "tool"), WIRES)
-def test_what_is_no_request_to_the_model_is_no_turn(
+def test_a_request_that_is_not_for_the_model_is_not_a_turn(
     wire: Wire, path: str, body: JsonObject, tool: str
 ) -> None:
     assert wire.turn_of("/v1/models", body) is None
@@ -136,7 +136,7 @@ def test_a_call_fails_when_the_host_has_ended(asked_before: bool) -> None:
         run(work())
 
 
-def test_what_a_host_would_send_to_another_machine_is_refused_and_remembered() -> None:
+def test_refuses_and_records_a_hosts_requests_to_other_machines() -> None:
     async def work() -> tuple[int, set[str]]:
         async with ScriptedModel(anthropic_messages) as model:
             async with httpx.AsyncClient(proxy=model.url) as host:
@@ -156,7 +156,7 @@ def test_what_a_host_would_send_to_another_machine_is_refused_and_remembered() -
         '{"params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2025-06-18"}}}',
     ],
 )
-def test_the_version_that_is_spoken_is_overheard(said: str, tmp_path: Path) -> None:
+def test_records_the_protocol_version(said: str, tmp_path: Path) -> None:
     note = tmp_path / "spoken"
     command = [sys.executable, str(home.OVERHEARD), str(note), "cat"]
     done = subprocess.run(

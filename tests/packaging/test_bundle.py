@@ -50,7 +50,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Desktop:
     return Desktop(folder, scratch / "home")
 
 
-def test_the_bundle_has_the_package_and_what_starts_it_and_nothing_else(desktop: Desktop) -> None:
+def test_the_bundle_has_only_the_package_and_its_launcher(desktop: Desktop) -> None:
     files = _files(desktop.folder)
     package = {f"layer_mcp/{path}" for path in _files(ROOT / "layer_mcp")}
     assert files >= package
@@ -81,7 +81,7 @@ async def test_it_makes_a_picture_in_the_folder_that_the_user_chose(
 async def test_only_files_below_the_folders_that_the_user_named_are_read(
     desktop: Desktop, tmp_path: Path
 ) -> None:
-    """Several folders at once, one with what separates folders in a variable."""
+    """Several folders, one with the separator of a path variable in its name."""
     named = [tmp_path / "a:b;c", tmp_path / "my pictures"]
     for folder in [*named, tmp_path / "private"]:
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""Wheel and sdist: what is in them, and what the wheel does in an environment of its own."""
+"""Wheel and sdist: their contents, and the wheel in a separate environment."""
 
 import re
 import subprocess
@@ -94,7 +94,7 @@ def test_the_sdist_has_what_builds_and_tests_the_package(built: Built) -> None:
     assert not [name for name in names if re.search(r"node_modules|\.venv|__pycache__", name)]
 
 
-def test_a_package_index_gets_a_page_without_what_lies_beside_the_readme(built: Built) -> None:
+def test_the_package_index_page_omits_files_next_to_the_readme(built: Built) -> None:
     metadata = built.metadata()
     page = metadata.get_payload()
     assert isinstance(page, str)

@@ -17,7 +17,7 @@ CONTENT: dict[str, Any] = read_json(MANIFEST)
 OPTIONS: dict[str, dict[str, Any]] = CONTENT["user_config"]
 VARIABLES: dict[str, str] = CONTENT["server"]["mcp_config"]["env"]
 NAMED = re.compile(r"\$\{user_config\.(\w+)\}")
-OUTPUT_FOLDER = "C:\\Users\\Ada Löv\\Layer; new"
+OUTPUT_FOLDER = "/home/Ada Löv/Layer; new\\old"
 INPUT_FOLDERS = ["/home/ada/my pictures", "/srv/a:b"]
 UNTOUCHED: UserConfig = {}
 EMPTIED: UserConfig = {
@@ -47,7 +47,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Settings, l
     return [(Settings.from_env(launch.env), launch.args) for launch in cases]
 
 
-def test_what_is_generated_is_as_the_server_has_it() -> None:
+def test_the_generated_manifest_matches_the_server() -> None:
     assert MANIFEST.read_text(encoding="utf-8") == as_text(manifest()), "run python -m bundle write"
 
 
@@ -63,7 +63,7 @@ def test_every_variable_is_a_setting_but_the_one_by_which_uv_trusts_the_machine(
     assert set(VARIABLES) - names == {"UV_NATIVE_TLS"}
 
 
-def test_the_default_price_that_needs_a_yes_is_the_servers() -> None:
+def test_the_default_approval_threshold_is_the_servers() -> None:
     assert OPTIONS["confirm_above"]["default"] == Settings().confirm_above
 
 
@@ -75,7 +75,7 @@ def test_a_message_that_names_a_setting_leads_to_its_field() -> None:
         assert OPTIONS[name]["description"].endswith(f" ({variable})")
 
 
-def test_a_list_stands_in_the_arguments_because_no_variable_can_hold_it() -> None:
+def test_a_list_is_passed_in_the_arguments_instead_of_a_variable() -> None:
     lists = {name for name, option in OPTIONS.items() if option.get("multiple")}
     in_variables = NAMED.findall(" ".join(VARIABLES.values()))
     assert lists == {"input_folders"}
@@ -88,7 +88,7 @@ def test_only_the_token_is_secret_and_nothing_is_required() -> None:
 
 
 @pytest.mark.build
-def test_what_nobody_touched_is_unset_but_for_the_output_folder(
+def test_untouched_settings_are_unset_except_the_output_folder(
     launched: list[tuple[Settings, list[str]]],
 ) -> None:
     settings, _ = launched[0]
@@ -96,15 +96,13 @@ def test_what_nobody_touched_is_unset_but_for_the_output_folder(
 
 
 @pytest.mark.build
-def test_what_was_emptied_is_unset(launched: list[tuple[Settings, list[str]]]) -> None:
+def test_emptied_settings_are_unset(launched: list[tuple[Settings, list[str]]]) -> None:
     settings, _ = launched[1]
     assert settings == Settings()
 
 
 @pytest.mark.build
-def test_what_was_filled_in_arrives_as_it_was_written(
-    launched: list[tuple[Settings, list[str]]],
-) -> None:
+def test_settings_arrive_exactly_as_entered(launched: list[tuple[Settings, list[str]]]) -> None:
     settings, arguments = launched[2]
     assert settings == Settings(
         api_token="pat_1",
@@ -115,11 +113,11 @@ def test_what_was_filled_in_arrives_as_it_was_written(
         max_spend_per_day=0,
         sandbox=True,
     )
-    named = arguments[arguments.index("--input-dirs") + 1 :]
+    named = arguments[arguments.index("--input-dir") + 1 :]
     assert named == [*INPUT_FOLDERS, OUTPUT_FOLDER]
 
 
-def test_the_icon_is_a_square_of_512_in_the_servers_colour() -> None:
+def test_the_icon_is_a_512_pixel_square_in_the_servers_color() -> None:
     from PIL import Image
 
     from layer_mcp.server.app import ICON_SVG

@@ -16,17 +16,17 @@ TAG, OWNER = f"v{__version__}", "layer-mcp"
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}|\./\.github/workflows/[\w.-]+")
 
 
-def test_the_tag_of_the_version_may_be_released() -> None:
+def test_the_versions_tag_can_be_released() -> None:
     assert find_mistakes(TAG, OWNER) == []
 
 
 @pytest.mark.parametrize("tag", ["v9.9.9", __version__, f"{TAG}rc1"])
-def test_another_tag_may_not(tag: str) -> None:
+def test_another_tag_cannot_be_released(tag: str) -> None:
     (mistake,) = find_mistakes(tag, OWNER)
     assert f"tag it {TAG}" in mistake
 
 
-def test_another_owner_is_told_where_the_name_stands() -> None:
+def test_tells_another_owner_where_to_change_the_name() -> None:
     (mistake,) = find_mistakes(TAG, "somebody")
     assert "may publish io.github.somebody" in mistake
 
@@ -36,7 +36,7 @@ def jobs(workflow: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
-def test_what_a_workflow_uses_is_pinned_to_a_commit(workflow: Path) -> None:
+def test_workflow_actions_are_pinned_to_a_commit(workflow: Path) -> None:
     steps = [step for job in jobs(workflow).values() for step in [job, *job.get("steps", [])]]
     used = [step["uses"] for step in steps if "uses" in step]
     assert used

@@ -26,7 +26,7 @@ ENTRY: dict[str, Any] = read_json(SERVER_JSON)
 VARIABLES: list[dict[str, Any]] = PACKAGE["environmentVariables"]
 
 
-def test_it_is_as_the_code_has_it() -> None:
+def test_it_matches_the_code() -> None:
     assert SERVER_JSON.read_text(encoding="utf-8") == as_text(registry_entry()), (
         "run python -m bundle write"
     )
@@ -36,11 +36,11 @@ def test_both_versions_are_the_packages() -> None:
     assert (ENTRY["version"], PACKAGE["version"]) == (__version__, __version__)
 
 
-def test_every_setting_is_a_variable_and_only_the_token_is_secret() -> None:
+def test_every_setting_is_a_variable_and_only_secrets_are_secret() -> None:
     names = [setting.metadata["names"][0] for setting in fields(Settings)]
     assert [variable["name"] for variable in VARIABLES] == names
     secret = [variable["name"] for variable in VARIABLES if variable.get("isSecret")]
-    assert secret == ["LAYER_API_KEY"]
+    assert secret == ["LAYER_API_KEY", "LAYER_DATABASE_URL"]
 
 
 def test_every_default_is_read_as_the_default() -> None:
@@ -82,7 +82,7 @@ def test_the_schema_refuses_what_the_registry_would(wrong: dict[str, str]) -> No
         jsonschema.validate(ENTRY | wrong, published_schema(), Draft7Validator)
 
 
-def test_no_address_of_a_registry_is_in_it() -> None:
+def test_it_contains_no_registry_url() -> None:
     assert "registryBaseUrl" not in PACKAGE
     assert re.findall(r"https?://[^\"\s]+", SERVER_JSON.read_text(encoding="utf-8")) == [
         ENTRY["$schema"],

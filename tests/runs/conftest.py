@@ -1,4 +1,4 @@
-"""Journals in a folder of the test's own, as several processes have them; a media host."""
+"""Journals of the test's own, as several processes have them; a media host."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator
@@ -13,7 +13,9 @@ from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.service import open_runs
 
 from ..support.media_host import Media, media_host
+from ..support.postgres_server import PostgresServer
 from ..support.recorded_runs import ACCOUNT, API, Clock, MakeJournal
+from ..support.storages import PostgresStorage, SqliteStorage, Storage
 
 
 @pytest.fixture
@@ -26,20 +28,49 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def shared_database(postgres_server: PostgresServer) -> str:
+    """The URL of a database whose rows each test deletes."""
+    return postgres_server.create_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest, state_folder: Path) -> Storage:
+    """Where the test's journals are kept."""
+    if request.param == "sqlite":
+        return SqliteStorage(state_folder)
+    server = request.getfixturevalue("postgres_server")
+    storage = PostgresStorage(server, request.getfixturevalue("shared_database"), state_folder)
+    storage.empty()
+    return storage
+
+
+@pytest.fixture
+def empty_database(postgres_server: PostgresServer) -> str:
+    """The URL of a database without tables, which a test may change as it likes."""
+    return postgres_server.create_database()
+
+
 @pytest.fixture
 def make_journal(state_folder: Path, clock: Clock) -> Iterator[MakeJournal]:
-    """Journals in one folder, each over a database of its own."""
+    """Journals in one folder, each with its own database."""
     made: list[SqliteDatabase] = []
 
     def make(
         api_url: str = API,
         account: str = ACCOUNT,
         *,
+        layer_account: str | None = None,
         is_required: bool = True,
     ) -> Journal:
         made.append(SqliteDatabase(lambda: state_folder))
         return Journal(
-            made[-1], api_url=api_url, account=account, is_required=is_required, clock=clock
+            made[-1],
+            api_url=api_url,
+            account=account,
+            layer_account=layer_account,
+            is_required=is_required,
+            clock=clock,
         )
 
     yield make

@@ -68,7 +68,7 @@ def test_null_within_an_object_is_the_same_as_absent(
 
 
 @given(parameters)
-def test_what_is_asked_survives_a_round_as_json(asked: dict[str, Any]) -> None:
+def test_a_question_survives_a_round_trip_as_json(asked: dict[str, Any]) -> None:
     assert digest(json.loads(json.dumps(asked))) == digest(asked)
 
 
@@ -96,7 +96,9 @@ def test_a_whole_number_is_the_same_with_a_point(number: int) -> None:
     ],
     ids=str,
 )
-def test_what_differs_for_layer_differs(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_requests_that_differ_for_layer_have_different_fingerprints(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert digest(one) != digest(other)
 
 
@@ -109,7 +111,7 @@ def test_what_differs_for_layer_differs(one: dict[str, Any], other: dict[str, An
     ],
     ids=["kind", "workspace", "model"],
 )
-def test_kind_workspace_and_model_are_part_of_it(place: tuple[str, str, str]) -> None:
+def test_the_fingerprint_includes_kind_workspace_and_model(place: tuple[str, str, str]) -> None:
     assert fingerprint(*place, {"a": 1}, {}) != digest({"a": 1})
 
 
@@ -118,7 +120,7 @@ def test_ids_are_the_same_in_any_case() -> None:
     assert upper == digest({"a": 1})
 
 
-def test_a_default_that_is_written_out_is_the_same_as_one_that_is_not() -> None:
+def test_an_explicit_default_equals_an_omitted_one() -> None:
     assert request_digest(prompt="x", batch_size=4) == request_digest(prompt="x")
 
 
@@ -126,7 +128,7 @@ def test_a_request_with_another_prompt_differs() -> None:
     assert request_digest(prompt="x") != request_digest(prompt="y")
 
 
-def test_a_file_that_was_uploaded_again_is_the_same() -> None:
+def test_a_file_uploaded_again_counts_as_the_same() -> None:
     first, second = (
         inference({file_id: "ab" * 32}, guidance_files=[{"file_id": file_id, "type": "init"}])
         for file_id in (f"1234abcd-0000-4000-8000-00000000000{number}" for number in (1, 2))
@@ -142,7 +144,7 @@ def test_files_of_unknown_content_differ_by_their_ids() -> None:
     assert first.fingerprint != second.fingerprint
 
 
-def test_what_people_call_a_request_does_not_matter() -> None:
+def test_a_requests_label_and_name_do_not_matter() -> None:
     body = WorkflowRunRequest(inputs={"count": 2})
     named = RunRequest.workflow("flow", body, WORKSPACE, {}, "Potions")
     labeled = replace(named, subject_name=None, label="request 2: ", copy_number=3)

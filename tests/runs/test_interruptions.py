@@ -1,11 +1,10 @@
-"""Layer answers just when the journal cannot be written, and then the process ends.
+"""Layer answers while the journal can't be written, and then the process ends.
 
 Each way in which the journal is out of reach is combined with each way in which the process ends.
 """
 
-import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -20,6 +19,7 @@ from layer_mcp.sandbox import Fault, RunningSandbox
 from ..support.hosts import SMALL_IMAGE
 from ..support.journals import list_runs
 from ..support.library import submit, until_sent
+from ..support.storages import PostgresStorage, Storage
 from ..support.submitting_process import SubmittingProcess, submitting_process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process, pytest.mark.slow]
@@ -28,18 +28,40 @@ WAIT_SECONDS = 30
 
 
 @contextmanager
-def locked(folder: Path, _child: SubmittingProcess) -> Generator[None]:
+def locked(storage: Storage, _child: SubmittingProcess) -> Generator[None]:
     """Hold the journal, as another process does that writes to it."""
-    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with storage.hold():
         yield
 
 
 @contextmanager
-def full(folder: Path, child: SubmittingProcess) -> Generator[None]:
+def full(storage: Storage, child: SubmittingProcess) -> Generator[None]:
     """Let the journal not grow any more."""
-    child.limit_files((folder / f"{FILE_NAME}-wal").stat().st_size)
+    child.limit_files((storage.folder / f"{FILE_NAME}-wal").stat().st_size)
     yield
+
+
+@contextmanager
+def stopped(storage: Storage, _child: SubmittingProcess) -> Generator[None]:
+    """Stop the database, as a power failure does."""
+    assert isinstance(storage, PostgresStorage)
+    storage.stop()
+    try:
+        yield
+    finally:
+        storage.start()
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    """The folder in the settings."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], storage: Storage) -> dict[str, str]:
+    """The settings, with the journal in either database."""
+    return {**environment, **storage.environment}
 
 
 async def until_set_aside(folder: Path) -> None:
@@ -49,24 +71,28 @@ async def until_set_aside(folder: Path) -> None:
             await anyio.sleep(0.05)
 
 
-@pytest.mark.parametrize("out_of_reach", [locked, full])
+@pytest.mark.parametrize(
+    ("storage", "out_of_reach"),
+    [("sqlite", locked), ("sqlite", full), ("postgres", locked), ("postgres", stopped)],
+    indirect=["storage"],
+)
 @pytest.mark.parametrize("end", [SubmittingProcess.kill, SubmittingProcess.interrupt])
 @pytest.mark.parametrize("is_over", [True, False], ids=["free again", "still out of reach"])
-async def test_a_run_is_known_and_never_paid_again(
-    out_of_reach: Callable[[Path, SubmittingProcess], AbstractContextManager[None]],
+async def test_a_run_is_recorded_and_never_paid_again(
+    storage: Storage,
+    out_of_reach: Callable[[Storage, SubmittingProcess], AbstractContextManager[None]],
     end: Callable[[SubmittingProcess], None],
     is_over: bool,
     environment: dict[str, str],
     sandbox: RunningSandbox,
 ) -> None:
-    folder = Path(environment["LAYER_STATE_DIR"])
     sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=0.5))
     with submitting_process(environment, "each", [SMALL_IMAGE]) as child:
         child.wait_until_ready()
         child.go()
         await until_sent(sandbox)
-        with out_of_reach(folder, child):
-            await until_set_aside(folder / FOLDER_NAME)
+        with out_of_reach(storage, child):
+            await until_set_aside(storage.folder / FOLDER_NAME)
             if not is_over:
                 end(child)
         if is_over:

@@ -1,6 +1,7 @@
 """Several processes of one account: one request, one sender, and nothing forgotten."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,12 +16,25 @@ from layer_mcp.sandbox import Fault, RunningSandbox
 from ..support.hosts import SMALL_IMAGE
 from ..support.journals import list_runs, open_journal
 from ..support.library import prompts, submit, submit_batch, until_sent
+from ..support.storages import Storage
 from ..support.submitting_process import SubmittingProcess, submitting_process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process]
 
 PROCESSES = 4
 SUBMISSIONS = 50
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    """The folder in the settings."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], storage: Storage) -> dict[str, str]:
+    """The settings, with the journal in either database."""
+    return {**environment, **storage.environment}
 
 
 def potions(count: int) -> list[dict[str, Any]]:
@@ -78,7 +92,7 @@ async def test_a_queued_row_is_enough_for_another_process_to_send_the_run_once(
 
 
 async def until_ended(environment: dict[str, str]) -> None:
-    """Wait until all runs have ended and whoever waits for a slot has had its chance."""
+    """Wait until all runs have ended and every waiting call has had its chance."""
     async with open_runs(Settings.from_env(environment)) as runs:
         await runs.wait_many(RunFilter(), "all", 30)
     await anyio.sleep(2)
@@ -110,12 +124,13 @@ async def test_two_processes_that_send_the_same_row_send_it_once(
 
 
 async def test_the_queued_runs_of_a_killed_process_are_not_sent_and_the_same_call_starts_them(
-    environment: dict[str, str], sandbox: RunningSandbox
+    environment: dict[str, str], sandbox: RunningSandbox, storage: Storage
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
     with submitting_process(environment, "batch", potions(7)) as child:
         assert start_batch(child) == ["in_progress"] * 5 + ["queued"] * 2
         child.kill()
+    storage.expire()
     found = (await list_runs(environment))[::-1]
     assert [run.state for run in found] == ["in_progress"] * 5 + ["not_sent"] * 2
     assert {run.error.code for run in found if run.error} == {"SERVER_STOPPED"}
@@ -127,8 +142,8 @@ async def test_the_queued_runs_of_a_killed_process_are_not_sent_and_the_same_cal
     assert sorted(prompts(sandbox)) == [f"potion {number}" for number in range(7)]
 
 
-async def test_what_a_killed_process_was_sending_is_never_sent_again(
-    environment: dict[str, str], sandbox: RunningSandbox
+async def test_never_resends_a_run_that_a_killed_process_was_sending(
+    environment: dict[str, str], sandbox: RunningSandbox, storage: Storage
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", Fault("slow", delay_seconds=5))
     with submitting_process(environment, "each", [SMALL_IMAGE]) as child:
@@ -136,6 +151,7 @@ async def test_what_a_killed_process_was_sending_is_never_sent_again(
         child.go()
         await until_sent(sandbox)
         child.kill()
+    storage.expire()
     [run] = await list_runs(environment)
     assert run.state == "unknown"
     async with open_runs(Settings.from_env(environment)) as runs:

@@ -52,7 +52,7 @@ async def upload(uploads: Uploads, sandbox: RunningSandbox, *paths: str) -> list
     return await uploads.upload(paths, sandbox.workspace_id, seconds=20)
 
 
-async def test_the_same_content_is_uploaded_once_whatever_its_name(
+async def test_uploads_the_same_content_once_under_any_name(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path
 ) -> None:
     written(picture.with_name("copy.png"), picture.read_bytes())
@@ -115,7 +115,7 @@ async def test_files_are_answered_in_the_order_of_their_paths(
     assert [file.size_bytes for file in files] == [len(LARGE), picture.stat().st_size]
 
 
-async def test_one_bad_path_keeps_all_files_from_being_sent(
+async def test_one_invalid_path_prevents_all_uploads(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path
 ) -> None:
     with pytest.raises(LayerError, match="PATH_NOT_ALLOWED"):
@@ -188,7 +188,7 @@ async def test_the_progress_of_several_files_ends_at_all_of_their_bytes(
     assert reported[-1] == (total_bytes, total_bytes)
 
 
-async def test_when_the_time_is_up_the_next_call_resumes(
+async def test_the_next_call_resumes_after_a_timeout(
     uploads: Uploads, sandbox: RunningSandbox, large: Path
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=30))
@@ -200,7 +200,7 @@ async def test_when_the_time_is_up_the_next_call_resumes(
     assert sandbox.state.arrived["request_upload_url"] == 1
 
 
-async def test_an_upload_that_fails_leaves_nothing_in_the_journal(
+async def test_a_failed_upload_leaves_nothing_in_the_journal(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path
 ) -> None:
     sandbox.state.knobs.fail_next("upload", Fault("status", status=403))
@@ -212,7 +212,7 @@ async def test_an_upload_that_fails_leaves_nothing_in_the_journal(
 async def test_more_files_than_a_call_may_have_are_refused(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path
 ) -> None:
-    with pytest.raises(LayerError, match="At most 60 local files"):
+    with pytest.raises(LayerError, match="at most 60 local files"):
         await upload(uploads, sandbox, *[str(picture)] * 61)
     assert not sandbox.state.arrived
 

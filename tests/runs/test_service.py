@@ -2,18 +2,17 @@
 
 import subprocess
 import sys
-from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from layer_mcp import LayerClient, LayerError, Settings, SettingsError
+from layer_mcp import LayerError, Settings, SettingsError
 from layer_mcp.runs.activity import Submissions
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.references import InferenceDraft, WorkflowRunDraft
-from layer_mcp.runs.service import Runs, open_runs
+from layer_mcp.runs.service import Runs, open_account, open_runs, open_shared
 from layer_mcp.runs.types import CallBudget, RunFilter, SubmitOptions
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models, sandbox_workflows
@@ -34,6 +33,27 @@ WORKFLOW = sandbox_workflows()[0].workflow_id
 UNKNOWN_ID = "99999999-0000-4000-8000-000000000000"
 
 
+@pytest.mark.parametrize("prompt", [None, "", "  "])
+async def test_does_not_pay_for_a_run_without_a_prompt_or_file(
+    prompt: str | None, runs: Runs, sandbox: RunningSandbox
+) -> None:
+    call: dict[str, Any] = PICTURE | {"prompt": prompt}
+    with pytest.raises(LayerError, match="nothing says what to make") as caught:
+        await runs.generate(**call)
+    assert caught.value.code == "INVALID_ARGUMENTS"
+    assert sandbox.state.arrived["execute_inference"] == 0
+
+
+async def test_a_model_that_takes_no_prompt_runs_without_one(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    first, *others = sandbox.state.models
+    sandbox.state.models = (replace(first, capabilities={"text_prompt": False}), *others)
+    call: dict[str, Any] = PICTURE | {"prompt": None}
+    run = await runs.generate(**call)
+    assert run.state == "complete"
+
+
 async def test_a_generation_takes_one_line(runs: Runs, sandbox: RunningSandbox) -> None:
     run = await runs.generate(**PICTURE)
     assert run.state == "complete"
@@ -44,7 +64,7 @@ async def test_a_generation_takes_one_line(runs: Runs, sandbox: RunningSandbox) 
     assert run.warnings == ()
 
 
-async def test_the_same_generation_again_is_the_same_run(
+async def test_repeating_a_generation_returns_the_same_run(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     first = await runs.generate(**SMALL_IMAGE)
@@ -89,7 +109,7 @@ async def test_an_expensive_generation_needs_a_price_that_the_caller_allows(
     assert (await runs.generate(max_price=22, **EXPENSIVE)).state == "complete"
 
 
-async def test_a_plan_is_free_and_can_be_made_again(runs: Runs, sandbox: RunningSandbox) -> None:
+async def test_planning_is_free_and_repeatable(runs: Runs, sandbox: RunningSandbox) -> None:
     first, second = await prepare(runs, draft(**PICTURE)), await prepare(runs, draft(**PICTURE))
     assert first.requests == second.requests
     assert first.quote is not None
@@ -98,7 +118,7 @@ async def test_a_plan_is_free_and_can_be_made_again(runs: Runs, sandbox: Running
     assert await runs.list() == []
 
 
-async def test_the_plan_of_a_known_call_has_its_run_and_no_price(
+async def test_the_plan_of_a_repeated_call_has_its_run_and_no_price(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     run = await submit(runs)
@@ -124,9 +144,7 @@ async def test_a_confirmation_says_what_a_person_agrees_to(
     assert confirmation.quote.total == 22
 
 
-async def test_a_plan_that_a_person_agreed_to_is_submitted(
-    runs: Runs, sandbox: RunningSandbox
-) -> None:
+async def test_submits_an_approved_plan(runs: Runs, sandbox: RunningSandbox) -> None:
     plan = await prepare(runs, InferenceDraft.model_validate(EXPENSIVE))
     with pytest.raises(LayerError, match="CONFIRMATION_REQUIRED"):
         await runs.submit(plan, approved=False)
@@ -135,7 +153,7 @@ async def test_a_plan_that_a_person_agreed_to_is_submitted(
     assert [run.run_id] == list(sandbox.state.runs)
 
 
-async def test_a_limit_is_named_before_anybody_is_asked(environment: dict[str, str]) -> None:
+async def test_reports_a_limit_before_asking_for_approval(environment: dict[str, str]) -> None:
     limits = {"LAYER_CONFIRM_ABOVE": "0", "LAYER_MAX_SPEND_PER_DAY": "0.15"}
     async with open_runs(Settings.from_env(environment | limits)) as runs:
         await runs.submit(await prepare(runs, draft(**PICTURE)), approved=True)
@@ -204,7 +222,7 @@ async def test_a_failed_run_says_why_and_what_it_cost(runs: Runs, sandbox: Runni
     assert (run.error.code, run.error.message) == ("NO_MEDIA_GENERATED", "Nothing came of it.")
 
 
-async def test_what_fails_while_waiting_is_a_warning_with_the_paid_run(
+async def test_a_failure_while_waiting_is_a_warning_on_the_paid_run(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     run = await submit(runs)
@@ -215,7 +233,7 @@ async def test_what_fails_while_waiting_is_a_warning_with_the_paid_run(
     assert "The run was started, but then" in followed.warnings[0]
 
 
-async def test_what_fails_while_waiting_for_a_duplicate_is_an_error(
+async def test_a_failure_while_waiting_for_a_duplicate_is_an_error(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     await submit(runs)
@@ -260,7 +278,7 @@ async def test_a_renewed_token_knows_the_runs_and_duplicates_of_the_one_before(
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_calls_that_come_together_open_one_journal(
+async def test_simultaneous_calls_open_one_journal(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     settings = Settings.from_env(environment)
@@ -270,14 +288,13 @@ async def test_calls_that_come_together_open_one_journal(
         reads.append("token")
         return "sandbox-token"
 
-    with closing(SqliteDatabase(lambda: tmp_path / "state")) as database:
-        async with LayerClient.from_settings(settings) as client, anyio.create_task_group() as own:
-            runs = Runs(
-                settings, client, database, read_token, background=own, submissions=Submissions()
-            )
-            async with anyio.create_task_group() as tasks:
-                for _ in range(5):
-                    tasks.start_soon(runs.list)
+    async with (
+        open_shared(settings) as shared,
+        open_account(settings, shared, Submissions(), token=read_token) as runs,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(5):
+            tasks.start_soon(runs.list)
     assert reads == ["token"]
 
 
@@ -293,7 +310,7 @@ async def test_the_token_of_another_persons_workspace_knows_nothing(
         assert not (await submit(others)).is_duplicate
 
 
-async def test_many_runs_are_waited_for_together(runs: Runs, sandbox: RunningSandbox) -> None:
+async def test_waits_for_many_runs_together(runs: Runs, sandbox: RunningSandbox) -> None:
     sandbox.state.knobs.run_seconds = 0.3
     for prompt in "abc":
         await submit(runs, prompt=prompt)
@@ -325,15 +342,13 @@ async def test_the_run_that_made_a_file_is_found(runs: Runs) -> None:
     assert maker.run_id == run.run_id
 
 
-async def test_a_price_is_asked_for_without_starting_anything(
-    runs: Runs, sandbox: RunningSandbox
-) -> None:
-    price = await runs.estimate(draft(**PICTURE), CallBudget.begin(CALL_SECONDS))
+async def test_getting_a_price_starts_nothing(runs: Runs, sandbox: RunningSandbox) -> None:
+    price = await runs.estimate(draft(**PICTURE))
     assert price.estimated_price_creative_units == 0.1
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-async def test_nothing_is_paid_for_that_cannot_be_recorded(
+async def test_never_pays_for_a_run_that_cannot_be_recorded(
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("a file in the way")
@@ -344,7 +359,7 @@ async def test_nothing_is_paid_for_that_cannot_be_recorded(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-async def test_a_run_goes_without_a_journal_where_the_settings_allow_it(
+async def test_runs_without_a_journal_if_the_settings_allow_it(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("a file in the way")
@@ -354,7 +369,7 @@ async def test_a_run_goes_without_a_journal_where_the_settings_allow_it(
 
 
 @pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
-async def test_an_error_leaves_the_block_as_itself(
+async def test_an_error_leaves_the_block_unwrapped(
     error: type[BaseException], environment: dict[str, str]
 ) -> None:
     with pytest.raises(error, match="of the caller"):
@@ -368,7 +383,7 @@ async def fail_while_a_batch_waits(environment: dict[str, str]) -> None:
         raise LookupError("of the caller")
 
 
-async def test_an_error_leaves_the_block_as_itself_while_a_batch_waits(
+async def test_an_error_leaves_the_block_unwrapped_while_a_batch_waits(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -376,7 +391,7 @@ async def test_an_error_leaves_the_block_as_itself_while_a_batch_waits(
         await fail_while_a_batch_waits(environment)
 
 
-async def test_a_sandbox_that_is_none_is_refused(environment: dict[str, str]) -> None:
+async def test_rejects_an_address_that_is_not_a_sandbox(environment: dict[str, str]) -> None:
     paid = environment | {"LAYER_SANDBOX": "1", "LAYER_API_URL": "https://api.layer.test/api"}
     with pytest.raises(SettingsError, match="LAYER_SANDBOX"):
         async with open_runs(Settings.from_env(paid)):

@@ -1,4 +1,4 @@
-"""A run is submitted at most once, whatever becomes of the call."""
+"""A run is submitted at most once, no matter how the call ends."""
 
 import asyncio
 import sqlite3
@@ -63,7 +63,7 @@ async def test_a_repeated_call_gets_the_existing_run_and_says_so(
 ) -> None:
     first, again = await submit(runs), await submit(runs)
     assert (again.run_id, again.key) == (first.run_id, first.key)
-    assert "nothing was charged again" in again.warnings[0]
+    assert "you weren't charged again" in again.warnings[0]
     assert sent(sandbox) == 1
 
 
@@ -76,7 +76,7 @@ async def test_two_repeats_at_the_same_time_are_paid_once(
     assert sent(sandbox) == 1
 
 
-async def test_a_repeat_that_was_too_late_gets_the_run_although_it_is_answered_by_then(
+async def test_a_late_repeat_gets_the_run_that_has_since_been_answered(
     runs: Runs, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reserve = Journal.reserve
@@ -159,7 +159,7 @@ async def test_a_caller_that_is_cancelled_in_the_queue_pays_nothing(
     assert sent(sandbox) == 5
 
 
-async def test_a_run_of_unknown_outcome_is_never_sent_again(
+async def test_never_resends_a_run_with_an_unknown_outcome(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", UNANSWERED)
@@ -170,7 +170,7 @@ async def test_a_run_of_unknown_outcome_is_never_sent_again(
     assert (len(sandbox.state.runs), sent(sandbox)) == (1, 1)
 
 
-async def test_a_run_of_unknown_outcome_can_be_paid_again_on_purpose(
+async def test_a_run_with_an_unknown_outcome_can_be_repeated_on_purpose(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", UNANSWERED)
@@ -203,7 +203,7 @@ async def test_a_request_that_never_left_is_sent_again_within_the_call(
     assert (found.run_id, found.attempt) == (run.run_id, 2)
 
 
-async def test_a_call_that_finds_no_slot_in_time_was_not_sent(
+async def test_a_call_without_a_slot_at_the_deadline_is_not_sent(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -216,7 +216,7 @@ async def test_a_call_that_finds_no_slot_in_time_was_not_sent(
     assert sent(sandbox) == 5
 
 
-async def test_the_end_of_an_active_run_that_nobody_saw_makes_room(
+async def test_the_unseen_end_of_an_active_run_frees_a_slot(
     runs: Runs, sandbox: RunningSandbox
 ) -> None:
     for number in range(5):
@@ -234,7 +234,7 @@ async def test_the_end_of_an_active_run_that_nobody_saw_makes_room(
     ],
     ids=["refused", "unknown", "started"],
 )
-async def test_what_came_of_a_call_is_recorded_later_if_it_cannot_be_now(
+async def test_records_a_calls_outcome_later_if_it_cannot_be_recorded_now(
     fault: Fault,
     state: str,
     runs: Runs,
@@ -250,7 +250,7 @@ async def test_what_came_of_a_call_is_recorded_later_if_it_cannot_be_now(
     await until_states(runs, state)
 
 
-async def test_a_process_that_stops_writes_what_it_could_not_write_before(
+async def test_a_stopping_process_writes_pending_outcomes(
     sandbox: RunningSandbox, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_runs(Settings.from_env(environment)) as runs:
@@ -325,3 +325,14 @@ async def test_a_run_that_layer_ends_at_its_start_has_its_files_and_its_price(
     assert (run.state, run.actual_price_creative_units, len(run.outputs)) == ("complete", 0.5, 1)
     assert (found.state, found.outputs) == ("complete", run.outputs)
     assert found.actual_price_creative_units == 0.5
+
+
+async def test_a_duplicate_that_layer_deleted_says_how_to_start_another(
+    runs: Runs, sandbox: RunningSandbox
+) -> None:
+    await submit(runs)
+    sandbox.state.runs.clear()
+    with pytest.raises(LayerError) as caught:
+        await runs.follow(await submit(runs), 0)
+    assert caught.value.code == "INFERENCE_NOT_FOUND"
+    assert "set repeat to true" in caught.value.next_step

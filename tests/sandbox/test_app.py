@@ -60,7 +60,7 @@ def test_an_invalid_body_is_a_422(body: bytes, api: httpx.Client) -> None:
     [
         ("modality=audio", ["Sandbox Sound", "Sandbox Speech"]),
         ("modality=text", []),
-        ("search=ENLARGED", ["Sandbox Upscale"]),
+        ("search=ENLARGES", ["Sandbox Upscale"]),
         ("search=webp", ["Sandbox Image Fast"]),
         ("inpainting=true", ["Sandbox Image"]),
         ("outpainting=1", ["Sandbox Image"]),

@@ -16,6 +16,7 @@ from schemathesis.specs.openapi import checks
 from layer_mcp.api.fields import is_uuid
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
+from layer_mcp.text.foreign_json import MAX_NUMBER
 
 from ..support.contract import OPENAPI
 from ..support.hosts import IMAGE_MODEL
@@ -93,7 +94,8 @@ def with_known_ids(value: Any, known: dict[str, str]) -> Any:
 def make_acceptable(case: Any) -> None:
     """Replace values for which the contract is less strict than Layer.
 
-    These are cursors, the inputs of a workflow, and the type and size of an upload.
+    These are cursors, the inputs of a workflow, the type and size of an upload, and numbers that
+    JSON can't carry exactly.
     """
     if case.query:
         case.query.pop("cursor", None)
@@ -101,7 +103,14 @@ def make_acceptable(case: Any) -> None:
     if isinstance(body, dict):
         accepted = {"inputs": INPUTS, **UPLOAD}
         given = cast("dict[str, Any]", body)
-        case.body = {name: accepted.get(name, part) for name, part in given.items()}
+        case.body = {name: accepted.get(name, bounded(part)) for name, part in given.items()}
+
+
+def bounded(value: Any) -> Any:
+    """Return a number within what a request may carry, and any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return max(-MAX_NUMBER, min(MAX_NUMBER, value))
 
 
 def waived_checks(case: Any) -> list[Any]:

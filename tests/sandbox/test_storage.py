@@ -80,3 +80,51 @@ def test_a_cut_file_has_its_content_type_and_its_full_content_length(
         with pytest.raises(httpx.RemoteProtocolError):
             answer.read()
     assert sandbox.state.arrived[operation] == 1
+
+
+def get(url: str, **headers: str) -> httpx.Response:
+    sent = {name.replace("_", "-"): text for name, text in headers.items()}
+    return httpx.get(url, headers=sent, trust_env=False)
+
+
+def test_the_rest_of_a_file_can_be_requested(api: httpx.Client) -> None:
+    url = output(api)["url"]
+    whole = get(url)
+    rest = get(url, range="bytes=100-", if_range=whole.headers["etag"])
+    size_bytes = len(whole.content)
+    assert (rest.status_code, rest.content) == (206, whole.content[100:])
+    assert rest.headers["content-range"] == f"bytes 100-{size_bytes - 1}/{size_bytes}"
+
+
+def test_rejects_a_part_beyond_the_end(api: httpx.Client) -> None:
+    url = output(api)["url"]
+    assert get(url, range="bytes=9999999-").status_code == 416
+
+
+@pytest.mark.parametrize("knob", [{"media_version": 2}, {"media_ranges": False}], ids=str)
+def test_a_file_that_changed_or_a_host_without_ranges_sends_everything(
+    knob: dict[str, int], api: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    url = output(api)["url"]
+    tag = get(url).headers["etag"]
+    for name, value in knob.items():
+        setattr(sandbox.state.knobs, name, value)
+    assert get(url, range="bytes=100-", if_range=tag).status_code == 200
+
+
+def test_outputs_can_declare_a_wrong_type(api: httpx.Client, sandbox: RunningSandbox) -> None:
+    sandbox.state.knobs.declared_type = "audio/wav"
+    made = output(api)
+    answer = get(made["url"])
+    assert (made["content_type"], answer.headers["content-type"]) == ("audio/wav", "audio/wav")
+    assert answer.content.startswith(b"\x89PNG")
+
+
+def test_files_can_be_sent_slowly(api: httpx.Client, sandbox: RunningSandbox) -> None:
+    url = output(api)["url"]
+    whole = get(url)
+    sandbox.state.knobs.media_bytes_a_second = 20_000
+    with httpx.stream("GET", url, trust_env=False) as answer:
+        parts = list(answer.iter_raw())
+    assert b"".join(parts) == whole.content
+    assert len(parts) > 1

@@ -164,7 +164,7 @@ def test_icons_open_and_have_the_color_of_the_reference(api: httpx.Client) -> No
     assert green > max(red, blue)
 
 
-def test_a_clip_is_an_mp4_with_a_preview(api: httpx.Client) -> None:
+def test_a_video_is_an_mp4_with_a_preview(api: httpx.Client) -> None:
     [output] = start_and_get(api, CLIP, **PROMPT, image=upload(api, png("blue")))["outputs"]
     assert httpx.get(output["url"], trust_env=False).content[4:8] == b"ftyp"
     preview = httpx.get(output["preview_url"], trust_env=False)

@@ -34,10 +34,10 @@ def priced(number: str) -> Reply:
 
 
 @pytest.mark.parametrize("number", ABSURD)
-async def test_an_absurd_price_is_no_price_and_over_every_limit(
+async def test_an_absurd_price_counts_as_over_every_limit(
     number: str, stub: StubLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A price that can't be read is asked for again, for seconds.
+    # A price that can't be read is requested again for several seconds.
     monkeypatch.setattr(retry, "MAX_ATTEMPTS", 1)
     stub.answers["/estimate"] = priced(number)
     async with MEMORY.connect(stub.environment(tmp_path)) as client:

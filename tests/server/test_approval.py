@@ -1,4 +1,4 @@
-"""A person's yes to a price, over every transport and both protocol eras."""
+"""A person's approval of a price, over every transport and both protocol eras."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ BROKEN = Person(ErrorData(code=INTERNAL_ERROR, message="The form is broken."))
 
 @pytest.fixture
 def strict(environment: dict[str, str]) -> dict[str, str]:
-    """Settings with which every price needs a yes."""
+    """Settings with which every price needs approval."""
     return environment | {"LAYER_CONFIRM_ABOVE": "0", "LAYER_TOOLSETS": "all"}
 
 
@@ -63,7 +63,7 @@ def stub() -> Iterator[StubLayer]:
         yield server
 
 
-async def test_a_price_up_to_the_threshold_is_nobodys_question(
+async def test_does_not_ask_about_a_price_up_to_the_threshold(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -76,7 +76,7 @@ async def test_a_price_up_to_the_threshold_is_nobodys_question(
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_the_form_says_only_what_the_protocol_has_for_forms(
+async def test_the_form_uses_only_what_the_protocol_defines(
     host: Host, strict: dict[str, str]
 ) -> None:
     person = Person(YES)
@@ -87,7 +87,7 @@ async def test_the_form_says_only_what_the_protocol_has_for_forms(
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_after_a_yes_a_run_is_submitted_once(
+async def test_submits_an_approved_run_once(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -111,6 +111,18 @@ async def test_the_question_names_the_model_the_outputs_the_price_and_the_balanc
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
+async def test_the_question_and_the_answer_name_arguments_that_the_model_ignores(
+    host: Host, strict: dict[str, str]
+) -> None:
+    person = Person(YES)
+    async with host.connect(strict, elicitation_callback=person) as client:
+        result = await client.call_tool("execute_inference", IMAGES | {"fps": 24})
+    [question] = person.questions
+    assert "Ignored by the model: fps." in question
+    assert text_of(result).count("fps") == 1
+
+
+@pytest.mark.parametrize("host", ASKING, ids=str)
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -120,7 +132,7 @@ async def test_the_question_names_the_model_the_outputs_the_price_and_the_balanc
     ],
     ids=["a form with no", "decline", "cancel"],
 )
-async def test_without_a_yes_nothing_is_sent(
+async def test_nothing_is_sent_without_approval(
     answer: ElicitResult, code: str, host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(answer)
@@ -132,7 +144,7 @@ async def test_without_a_yes_nothing_is_sent(
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_after_a_no_the_same_call_is_asked_about_again(
+async def test_asks_again_about_a_declined_call(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(ElicitResult(action="decline"))
@@ -146,7 +158,7 @@ async def test_after_a_no_the_same_call_is_asked_about_again(
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_a_call_that_was_made_before_is_not_asked_about(
+async def test_a_repeated_call_needs_no_approval(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -172,7 +184,7 @@ async def test_a_repeat_is_asked_about_and_paid_again(
 
 
 @pytest.mark.smoke
-async def test_a_client_that_cannot_ask_is_told_to_ask_and_then_to_pass_the_price(
+async def test_if_the_client_cannot_ask_the_agent_asks_and_passes_the_price(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with host.connect(strict) as client:
@@ -189,7 +201,7 @@ async def test_a_client_that_cannot_ask_is_told_to_ask_and_then_to_pass_the_pric
 
 @pytest.mark.slow
 @pytest.mark.process
-async def test_a_client_over_a_connection_without_questions_counts_as_one_that_cannot_ask(
+async def test_a_client_on_a_connection_without_elicitation_counts_as_one_that_cannot_ask(
     strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -204,7 +216,7 @@ async def test_a_client_over_a_connection_without_questions_counts_as_one_that_c
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_a_person_who_can_be_asked_is_asked_although_the_call_allows_the_price(
+async def test_asks_a_person_even_if_the_call_allows_the_price(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(ElicitResult(action="decline"))
@@ -225,7 +237,7 @@ async def test_a_person_who_can_be_asked_is_asked_although_the_call_allows_the_p
     ],
     ids=["by the call", "by the settings", "whatever the call says"],
 )
-async def test_a_price_above_a_limit_is_refused_without_a_question(
+async def test_rejects_a_price_above_a_limit_without_asking(
     setting: dict[str, str],
     argument: dict[str, Any],
     code: str,
@@ -244,7 +256,7 @@ async def test_a_price_above_a_limit_is_refused_without_a_question(
 @pytest.mark.parametrize(
     ("call", "submitted"), [(SMALL_IMAGE, 1), (IMAGES, 0)], ids=["free", "not"]
 )
-async def test_a_call_that_may_cost_nothing_is_sent_if_it_is_free(
+async def test_a_call_with_max_price_0_is_sent_if_it_is_free(
     call: dict[str, Any], submitted: int, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(environment) as client:
@@ -252,7 +264,7 @@ async def test_a_call_that_may_cost_nothing_is_sent_if_it_is_free(
     assert sandbox.state.arrived["execute_inference"] == submitted
 
 
-async def test_a_price_above_the_limit_of_a_day_is_refused_without_a_question(
+async def test_rejects_a_price_above_the_daily_limit_without_asking(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -264,7 +276,7 @@ async def test_a_price_above_the_limit_of_a_day_is_refused_without_a_question(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-async def test_a_price_above_what_is_left_of_a_day_is_refused_without_a_question(
+async def test_rejects_a_price_above_the_days_remaining_limit_without_asking(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(YES)
@@ -278,7 +290,7 @@ async def test_a_price_above_what_is_left_of_a_day_is_refused_without_a_question
     assert sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_the_runs_of_a_day_add_up_to_its_limit(
+async def test_a_days_runs_add_up_toward_its_limit(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     settings = environment | {"LAYER_MAX_SPEND_PER_DAY": str(1.5 * PRICE)}
@@ -299,7 +311,7 @@ async def test_a_balance_that_is_too_low_is_refused_with_the_missing_amount(
     async with host.connect(strict, elicitation_callback=person) as client:
         result = await client.call_tool("execute_inference", IMAGES)
     assert error_code(result) == "INSUFFICIENT_BALANCE"
-    assert "0.1 CU are missing" in text_of(result)
+    assert "You need 0.1 more CU." in text_of(result)
     assert person.questions == []
     assert sandbox.state.arrived == {"estimate_price": 1}
 
@@ -310,7 +322,7 @@ def break_estimates(sandbox: RunningSandbox) -> None:
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_a_person_is_told_that_a_price_could_not_be_had(
+async def test_tells_a_person_that_the_price_is_unknown(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     break_estimates(sandbox)
@@ -324,7 +336,7 @@ async def test_a_person_is_told_that_a_price_could_not_be_had(
 
 
 @pytest.mark.parametrize("argument", [{}, {"max_price_creative_units": 1000}], ids=str)
-async def test_without_a_price_and_a_person_nothing_is_sent(
+async def test_sends_nothing_without_a_price_and_a_person(
     argument: dict[str, Any], host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     break_estimates(sandbox)
@@ -335,7 +347,7 @@ async def test_without_a_price_and_a_person_nothing_is_sent(
 
 
 @pytest.mark.parametrize("host", ROUNDS, ids=str)
-async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
+async def test_asks_again_if_the_price_changed_before_the_answer(
     host: Host, stub: StubLayer, tmp_path: Path
 ) -> None:
     prices = iter([30, 40])
@@ -358,7 +370,7 @@ async def test_a_price_that_changed_before_the_answer_is_asked_about_again(
 
 
 @pytest.mark.parametrize("host", ROUNDS, ids=str)
-async def test_a_balance_that_changed_before_the_answer_is_not_asked_about_again(
+async def test_a_changed_balance_does_not_repeat_the_question(
     host: Host, stub: StubLayer, tmp_path: Path
 ) -> None:
     balances = iter(range(1000, 0, -1))
@@ -384,7 +396,7 @@ async def test_a_balance_that_changed_before_the_answer_is_not_asked_about_again
     [{"approve": "perhaps"}, {"approve": ["yes"]}, {"answer": "no"}, None],
     ids=["no flag", "a list", "another form", "nothing"],
 )
-async def test_an_answer_of_another_shape_is_no_yes(
+async def test_an_answer_of_another_shape_is_not_approval(
     content: Any, host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(ElicitResult(action="accept", content=content))
@@ -402,7 +414,7 @@ async def crash(context: ClientRequestContext, params: ElicitRequestParams) -> E
 @pytest.mark.slow
 @pytest.mark.parametrize("host", LIVE, ids=str)
 @pytest.mark.parametrize("callback", [BROKEN, crash], ids=["error", "crash"])
-async def test_a_client_that_fails_over_the_question_counts_as_one_that_cannot_ask(
+async def test_a_client_that_fails_to_ask_counts_as_one_that_cannot_ask(
     callback: ElicitationFnT, host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with host.connect(strict, elicitation_callback=callback) as client:
@@ -441,7 +453,7 @@ async def test_a_workflow_is_asked_about_by_its_name(
 
 
 @pytest.mark.parametrize("host", ASKING, ids=str)
-async def test_without_a_yes_no_workflow_is_started(
+async def test_no_workflow_starts_without_approval(
     host: Host, strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     person = Person(ElicitResult(action="decline"))
@@ -451,7 +463,7 @@ async def test_without_a_yes_no_workflow_is_started(
     assert sandbox.state.arrived["execute_workflow"] == 0
 
 
-async def test_a_client_that_cannot_ask_about_a_workflow_is_told_to_ask(
+async def test_if_the_client_cannot_ask_about_a_workflow_the_agent_asks(
     strict: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(strict) as client:

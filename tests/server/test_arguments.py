@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.arguments import normalize, parse_arguments
+from layer_mcp.arguments import NAMES_ELSEWHERE, normalize, parse_arguments
 from layer_mcp.schema import portable_schema
+from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -33,6 +34,16 @@ def test_null_and_empty_mean_not_given(absent: object) -> None:
 def test_null_inside_an_object_means_not_given() -> None:
     guidance = {"file_id": ID, "type": "init", "weight": "null"}
     assert parse(guidance_files=[guidance]).guidance_files[0].weight is None
+
+
+@pytest.mark.parametrize("empty", [{}, "{}", {"file_id": None, "path": "null"}], ids=str)
+def test_an_object_without_anything_in_it_means_not_given(empty: object) -> None:
+    assert parse(mask=empty).mask is None
+
+
+@pytest.mark.parametrize("absent", [None, "null", ""])
+def test_an_absent_item_of_a_list_means_not_given(absent: object) -> None:
+    assert parse(guidance_files=[absent], video_effects=[absent]).guidance_files == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,7 @@ def test_accepts_numbers_and_booleans_as_text() -> None:
         ({"mask": [1]}, "mask must be an object."),
         ({"guidance_files": 3}, "guidance_files must be a list, not 3."),
         ({"quality": "best"}, "quality must be 'low', 'medium' or 'high'."),
-        ({"model_id": "flux"}, "model_id must be a UUID."),
+        ({"model_id": "flux"}, "model_id must be an ID such as 0f8fad5b-"),
         ({"prompt": ["a"]}, "prompt must be text."),
         ({"session_name": "x" * 256}, "session_name must have at most 255 characters."),
         (
@@ -116,6 +127,66 @@ def test_an_error_stays_short_and_does_not_repeat_long_values() -> None:
 
 
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 50_000, "1" * 10_000])
-def test_text_that_is_not_json_is_left_to_validation(deep: str) -> None:
+def test_leaves_text_that_is_not_json_to_validation(deep: str) -> None:
     assert normalize(deep, {"type": "array", "items": {}}) == deep or deep.isdigit()
     assert "guidance_files" in refusal(guidance_files=deep)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("n", '"batch_size"'),
+        ("num_images", '"batch_size"'),
+        ("count", '"batch_size"'),
+        ("size", '"width" and "height"'),
+        ("aspect_ratio", '"width" and "height"'),
+        ("steps", '"num_inference_steps"'),
+        ("image", '"guidance_files"'),
+        ("images", '"guidance_files"'),
+        ("reference_images", '"guidance_files"'),
+        ("imageUrl", '"guidance_files"'),
+        ("upscale_factor", '"upscale_ratio"'),
+        ("timeout", '"wait_seconds"'),
+        ("cfg_scale", '"guidance_scale"'),
+        ("duration", '"duration_seconds"'),
+        ("Frame-Rate", '"fps"'),
+        ("widht", '"width"'),
+    ],
+)
+def test_suggests_the_argument_for_another_services_name(name: str, meant: str) -> None:
+    assert f"(did you mean {meant}?)" in refusal(**{name: 1})
+
+
+def test_a_negative_prompt_is_not_suggested_as_the_prompt() -> None:
+    assert refusal(negative_prompt="blurry") == (
+        'negative_prompt is not an argument (describe what to avoid in "prompt").'
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "meant"),
+    [
+        ("get_status", "run_id", "inference_id"),
+        ("get_status", "id", "inference_id"),
+        ("list_models", "query", "search"),
+        ("upload_file", "file_path", "path"),
+        ("save_outputs", "output_dir", "folder"),
+    ],
+)
+def test_a_translation_is_an_argument_of_the_tool(tool: str, name: str, meant: str) -> None:
+    [found] = [one for one in tools_of() if one.name == tool]
+    with pytest.raises(LayerError) as caught:
+        parse_arguments(found.fn_metadata.arg_model, found.parameters, {name: "x"})
+    assert f'{name} is not an argument (did you mean "{meant}"?)' in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["scheduler", "lora", "webhook", "xyz"])
+def test_a_name_unlike_any_other_gets_no_suggestion(name: str) -> None:
+    assert "did you mean" not in refusal(**{name: 1})
+
+
+def test_every_translation_is_an_argument() -> None:
+    references = SCHEMA["properties"]["guidance_files"]["items"]["properties"].keys()
+    known = {name for tool in tools_of() for name in tool.parameters["properties"]} | references
+    assert {name for names in NAMES_ELSEWHERE.values() for name in names} <= known
+    assert not any("_" in name or name != name.lower() for name in NAMES_ELSEWHERE)

@@ -38,7 +38,7 @@ async def test_a_run_goes_from_submission_to_a_picture_that_opens(
     }
 
 
-async def test_submitting_answers_at_once_with_the_id_and_the_next_step(
+async def test_submitting_returns_the_id_and_the_next_step_immediately(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with host.connect(environment) as client:
@@ -78,7 +78,7 @@ async def test_the_deadline_is_a_normal_answer(
     assert sandbox.state.arrived["get_inference"] == 2
 
 
-async def test_cancelling_a_wait_leaves_the_run_and_the_server_alone(
+async def test_cancelling_a_wait_does_not_affect_the_run_or_the_server(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -105,7 +105,7 @@ async def test_a_wait_is_capped_by_the_setting(
     assert content_of(result)["status"] == "in_progress"
 
 
-async def test_what_the_model_changes_is_named(
+async def test_names_the_parameters_that_the_model_changes(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with host.connect(environment) as client:
@@ -152,7 +152,7 @@ async def test_a_dropped_answer_is_never_submitted_again(
     assert sandbox.state.arrived == {"estimate_price": 1, "execute_inference": 1}
 
 
-async def test_a_failed_run_is_data_and_not_a_failed_call(
+async def test_a_failed_run_is_not_a_failed_call(
     host: Host, environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_error = ("CONTENT_POLICY_VIOLATION", "The prompt is not allowed.")
@@ -236,7 +236,7 @@ async def test_structured_content_holds_no_nulls(
     assert "null" not in json.dumps(content_of(result))
 
 
-async def test_a_call_to_an_unknown_tool_is_an_error_and_the_server_goes_on(
+async def test_the_server_survives_a_call_to_an_unknown_tool(
     host: Host, environment: dict[str, str]
 ) -> None:
     async with host.connect(environment) as client:

@@ -1,4 +1,4 @@
-"""Local files in, outputs home, one small picture: over every transport and both eras."""
+"""Uploads, saved outputs, and previews, over every transport and both eras."""
 
 import base64
 import io
@@ -107,13 +107,38 @@ async def test_a_local_reference_steers_the_picture_and_its_price(
     call = SINGLE | {"guidance_files": [{"path": "red.png", "type": "reference_image"}]}
     async with host.connect(reading) as client:
         price = {name: value for name, value in call.items() if name != "wait_seconds"}
+        await client.call_tool("upload_file", {"path": "red.png"})
         estimate = content_of(await client.call_tool("estimate_price", price))
         run = content_of(await client.call_tool("execute_inference", call))
     assert run["status"] == "complete"
+    assert "warning" not in estimate
     assert estimate["estimated_price_creative_units"] == run["actual_price_creative_units"]
     [sent] = sandbox.state.runs.values()
     assert sent.request.guidance_files[0].file_id in sandbox.state.uploads
     assert sandbox.state.arrived["upload"] == 1
+
+
+async def test_a_price_uploads_nothing_and_says_what_it_leaves_out(
+    host: Host, reading: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    call = SMALL_IMAGE | {"guidance_files": [{"path": "red.png", "type": "reference_image"}]}
+    async with host.connect(reading) as client:
+        estimate = content_of(await client.call_tool("estimate_price", call))
+    assert estimate["warning"] == "The price leaves out red.png, which isn't uploaded yet."
+    assert not sandbox.state.arrived["request_upload_url"]
+
+
+async def test_a_refused_price_names_the_file_that_it_leaves_out(
+    reading: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    fault = Fault("status", status=400, code="INVALID_INPUTS", detail="The model needs an init.")
+    sandbox.state.knobs.fail_next("estimate_price", fault)
+    call = SMALL_IMAGE | {"guidance_files": [{"path": "red.png", "type": "init"}]}
+    async with MEMORY.connect(reading) as client:
+        refused = await client.call_tool("estimate_price", call)
+    assert error_code(refused) == "INVALID_INPUTS"
+    assert "The model needs an init. The price leaves out red.png" in text_of(refused)
+    assert "call upload_file first" in text_of(refused)
 
 
 async def test_a_local_mask_is_uploaded_too(
@@ -159,7 +184,7 @@ async def test_a_reference_has_one_source(
         ("https://example.test/a.png", "PATH_NOT_ALLOWED"),
     ],
 )
-async def test_a_file_that_cannot_be_sent_stops_the_run_before_anything_is_sent(
+async def test_a_file_that_cannot_be_sent_stops_the_run_before_anything_is_uploaded(
     path: str, code: str, reading: dict[str, str], inputs: Path, sandbox: RunningSandbox
 ) -> None:
     (inputs / "empty.png").touch()
@@ -172,10 +197,10 @@ async def test_a_file_that_cannot_be_sent_stops_the_run_before_anything_is_sent(
     async with MEMORY.connect(reading | {"LAYER_MAX_UPLOAD_MB": "1"}) as client:
         result = await client.call_tool("execute_inference", call)
     assert error_code(result) == code
-    assert not sandbox.state.arrived
+    assert not sandbox.state.arrived.keys() - {"get_model"}
 
 
-async def test_a_file_that_layer_has_no_more_is_uploaded_anew_the_next_time(
+async def test_a_file_that_layer_deleted_is_uploaded_again_next_time(
     reading: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     call = SMALL_IMAGE | {"guidance_files": [{"path": "red.png", "type": "init"}]}
@@ -217,7 +242,7 @@ async def test_a_saved_file_is_named_to_the_next_process_too(
     assert sandbox.state.arrived["media"] == 1
 
 
-async def test_a_run_of_which_nothing_is_known_is_saved_under_the_name_in_its_address(
+async def test_an_unknown_run_is_saved_under_the_name_in_its_url(
     saving: dict[str, str], outputs: Path, tmp_path: Path
 ) -> None:
     async with MEMORY.connect(saving) as client:
@@ -229,7 +254,7 @@ async def test_a_run_of_which_nothing_is_known_is_saved_under_the_name_in_its_ad
     assert names_in(outputs) == [f"{stem}-1.png", f"{stem}.json"]
 
 
-async def test_a_file_that_was_taken_away_is_not_saved_by_itself_again(
+async def test_a_removed_file_is_not_automatically_saved_again(
     saving: dict[str, str], outputs: Path
 ) -> None:
     async with MEMORY.connect(saving) as client:
@@ -310,7 +335,7 @@ async def test_no_folder_leads_out_of_the_output_folder(
     assert names_in(outputs) == ["link"]
 
 
-async def test_a_run_that_goes_on_has_nothing_to_save(
+async def test_a_running_run_has_nothing_to_save(
     saving: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -331,11 +356,11 @@ async def test_a_failed_download_leaves_the_run_complete_and_says_so(
     run = content_of(result)
     assert run["status"] == "complete"
     assert sum("path" in output for output in run["outputs"]) == 2
-    assert "was not saved: The media host answered HTTP 404." in run["warning"]
+    assert "was not saved: The media host returned HTTP 404." in run["warning"]
     assert not [name for name in names_in(outputs) if name.endswith(".part")]
 
 
-async def test_what_failed_is_saved_at_the_next_look(
+async def test_the_next_status_call_saves_failed_downloads(
     saving: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("media", Fault("status", status=404))
@@ -354,10 +379,10 @@ async def test_outputs_without_addresses_are_a_warning(
     async with MEMORY.connect(saving) as client:
         result = await client.call_tool("execute_inference", SINGLE)
     assert not result.is_error
-    assert "Layer gave no address for this output." in content_of(result)["warning"]
+    assert "Layer didn't provide a URL for this output." in content_of(result)["warning"]
 
 
-async def test_a_folder_that_cannot_be_made_is_a_warning_that_names_the_setting(
+async def test_warns_with_the_setting_of_a_folder_that_cannot_be_created(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -394,20 +419,20 @@ async def test_a_finished_picture_run_shows_one_small_picture(
 
 
 @pytest.mark.parametrize(
-    ("model", "count"),
-    [("3", 1), ("4", 1), ("5", 0)],
+    "model",
+    ["3", "4", "5"],
     ids=["video", "mesh", "sound"],
 )
-async def test_a_video_and_a_mesh_show_what_layer_gives_and_a_sound_shows_nothing(
-    model: str, count: int, environment: dict[str, str]
+async def test_a_video_and_a_mesh_show_what_layer_gives_and_a_sound_its_waveform(
+    model: str, environment: dict[str, str]
 ) -> None:
     call = SINGLE | {"model_id": f"00000000-0000-4000-8000-00000000000{model}"}
     async with MEMORY.connect(environment) as client:
         result = await client.call_tool("execute_inference", call)
-    assert len(pictures_of(result)) == count
+    assert len(pictures_of(result)) == 1
 
 
-async def test_without_a_preview_of_layers_the_picture_itself_is_made_small(
+async def test_scales_down_the_picture_itself_without_a_preview_from_layer(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.previews = False
@@ -417,12 +442,34 @@ async def test_without_a_preview_of_layers_the_picture_itself_is_made_small(
     assert picture.size == (512, 32)
 
 
+@pytest.mark.parametrize("saves", [True, False])
+async def test_a_tile_is_drawn_from_the_output_itself(
+    saves: bool, environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    saving = {"LAYER_OUTPUT_DIR": str(tmp_path / "out")} if saves else {}
+    async with MEMORY.connect(environment | saving) as client:
+        call = SINGLE | {"width": 512, "height": 512, "preview": "tile"}
+        result = await client.call_tool("execute_inference", call)
+    [picture] = pictures_of(result)
+    assert picture.size == (510, 510)
+    assert sandbox.state.arrived["preview"] == 0
+    assert sandbox.state.arrived["media"] == 1
+
+
 @pytest.mark.parametrize(
-    ("settings", "arguments"), [({"LAYER_PREVIEW": "0"}, {}), ({}, {"preview": False})], ids=str
+    ("settings", "arguments"),
+    [
+        ({"LAYER_PREVIEW": "0"}, {}),
+        ({"LAYER_PREVIEW": "0"}, {"preview": "tile"}),
+        ({}, {"preview": False}),
+        ({}, {"preview": "false"}),
+        ({}, {"preview": 0}),
+    ],
+    ids=str,
 )
 async def test_the_picture_can_be_switched_off(
     settings: dict[str, str],
-    arguments: dict[str, bool],
+    arguments: dict[str, Any],
     environment: dict[str, str],
     sandbox: RunningSandbox,
 ) -> None:
@@ -432,7 +479,22 @@ async def test_the_picture_can_be_switched_off(
     assert sandbox.state.arrived["preview"] == 0
 
 
-async def test_a_preview_that_fails_leaves_the_answer_alone(
+@pytest.mark.parametrize("given", [True, "true", "True", 1, None, ""], ids=repr)
+async def test_the_picture_can_be_requested_in_any_form(
+    given: object, environment: dict[str, str]
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SINGLE | {"preview": given})
+    assert len(pictures_of(result)) == 1
+
+
+async def test_an_unknown_kind_of_picture_is_refused(environment: dict[str, str]) -> None:
+    async with MEMORY.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SINGLE | {"preview": "large"})
+    assert "preview must be 'true', 'false' or 'tile'" in text_of(result)
+
+
+async def test_a_failed_preview_does_not_change_the_answer(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("preview", Fault("status", status=404))
@@ -442,7 +504,7 @@ async def test_a_preview_that_fails_leaves_the_answer_alone(
     assert pictures_of(result) == []
 
 
-async def test_two_looks_at_once_save_the_files_once(
+async def test_two_simultaneous_status_calls_save_the_files_once(
     saving: dict[str, str], outputs: Path, sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(saving) as client:
@@ -473,7 +535,7 @@ async def test_the_token_goes_to_the_api_only(
     assert not [arrival for arrival in arrivals if sandbox.token in str(arrival)]
 
 
-async def test_saving_ends_with_the_time_of_the_call_and_leaves_nothing_half_written(
+async def test_a_call_stops_waiting_for_files_at_its_time_limit(
     saving: dict[str, str], outputs: Path, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("media", Fault("slow", delay_seconds=20))
@@ -481,11 +543,12 @@ async def test_saving_ends_with_the_time_of_the_call_and_leaves_nothing_half_wri
         with anyio.fail_after(15):
             result = await client.call_tool("execute_inference", SINGLE)
     assert content_of(result)["status"] == "complete"
-    assert "the next call goes on" in content_of(result)["warning"]
+    assert "1 file is still downloading in the background" in content_of(result)["warning"]
+    assert "again for the remaining files" in content_of(result)["next_step"]
     assert names_in(outputs) == []
 
 
-async def test_an_upload_that_takes_too_long_goes_on_in_the_next_call(
+async def test_an_upload_that_takes_too_long_continues_in_the_next_call(
     reading: dict[str, str], inputs: Path, sandbox: RunningSandbox
 ) -> None:
     (inputs / "big.png").write_bytes(png_with(bytes(3_000_000)))

@@ -23,7 +23,7 @@ async def test_workspaces_come_with_their_balance(host: Host, environment: dict[
     assert "1000 CU available" in text_of(result)
 
 
-async def test_one_workspace_can_be_asked_for_by_its_name(
+async def test_one_workspace_can_be_requested_by_name(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.workspaces.append(SandboxWorkspace(OTHER_WORKSPACE, "other", "Other", 5))
@@ -64,7 +64,7 @@ async def test_models_are_found_by_what_they_can_do(
     assert len(names) < len(content_of(everything)["models"])
 
 
-async def test_a_cursor_leads_through_all_models_once(environment: dict[str, str]) -> None:
+async def test_paging_lists_every_model_once(environment: dict[str, str]) -> None:
     seen: list[str] = []
     call: dict[str, Any] = {"limit": 2}
     async with MEMORY.connect(environment) as client:
@@ -81,7 +81,7 @@ async def test_a_cursor_leads_through_all_models_once(environment: dict[str, str
 async def test_a_search_without_a_match_says_what_to_try(environment: dict[str, str]) -> None:
     async with MEMORY.connect(environment) as client:
         result = await client.call_tool("list_models", {"search": "spaceship-nine"})
-    assert "No model matches." in text_of(result)
+    assert "No models match." in text_of(result)
 
 
 async def test_a_model_says_which_arguments_it_uses_and_ignores(
@@ -139,7 +139,7 @@ async def test_a_price_without_the_references_says_so(
     assert estimate["estimated_price_creative_units"] < 0.1
 
 
-async def test_what_is_wrong_beside_the_references_is_still_refused(
+async def test_still_rejects_errors_unrelated_to_the_references(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.estimate_refuses_references = True
@@ -148,14 +148,15 @@ async def test_what_is_wrong_beside_the_references_is_still_refused(
 
 
 async def test_a_price_above_20_units_asks_the_user_first(environment: dict[str, str]) -> None:
-    dear = {"model_id": "00000000-0000-4000-8000-000000000003", "batch_size": 16}
+    video = "00000000-0000-4000-8000-000000000003"
+    dear = {"model_id": video, "prompt": "a waterfall", "batch_size": 16}
     async with MEMORY.connect(environment) as client:
         estimate = content_of(await client.call_tool("estimate_price", dear))
     assert estimate["estimated_price_creative_units"] > 20
     assert estimate["next_step"].startswith("Ask the user first")
 
 
-async def test_a_price_above_the_balance_says_what_is_missing(
+async def test_a_price_above_the_balance_states_the_missing_amount(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.workspaces[0].balance_creative_units = 0.1
@@ -163,10 +164,10 @@ async def test_a_price_above_the_balance_says_what_is_missing(
     async with MEMORY.connect(environment) as client:
         estimate = content_of(await client.call_tool("estimate_price", big))
     assert estimate["has_sufficient_creative_units"] is False
-    assert "0.3 CU are missing." in estimate["next_step"]
+    assert "You need 0.3 more CU." in estimate["next_step"]
 
 
-async def test_a_price_is_asked_for_again_after_a_fault(
+async def test_retries_a_price_request_after_a_fault(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("estimate_price", Fault("drop"))
@@ -174,3 +175,60 @@ async def test_a_price_is_asked_for_again_after_a_fault(
         result = await client.call_tool("estimate_price", SMALL_IMAGE)
     assert not result.is_error
     assert sandbox.state.arrived == {"estimate_price": 2}
+
+
+@pytest.mark.parametrize("name", ["Sandbox Image", " sandbox IMAGE ", "sandbox image F"])
+@pytest.mark.parametrize("tool", ["execute_inference", "get_model", "execute_batch"])
+async def test_a_models_name_in_place_of_its_id_is_answered_with_the_id(
+    name: str, tool: str, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    call: dict[str, Any] = {"model_id": name}
+    if tool == "execute_batch":
+        call = {"defaults": call, "requests": [{"prompt": "a potion"}]}
+    async with MEMORY.connect(environment) as client:
+        answer = await client.call_tool(tool, call)
+    assert error_code(answer) == "INVALID_ARGUMENTS"
+    [model] = [
+        model
+        for model in sandbox.state.models
+        if model.name == ("Sandbox Image Fast" if name.endswith("F") else "Sandbox Image")
+    ]
+    assert f'"{model.name}" is {model.model_id}.' in text_of(answer)
+    assert not sandbox.state.runs
+
+
+async def test_the_start_of_several_names_is_answered_with_the_first_models(
+    environment: dict[str, str],
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        answer = await client.call_tool("get_model", {"model_id": "sandbox"})
+    assert text_of(answer).count(" is 00000000-") == 3
+    assert "more." in text_of(answer)
+
+
+@pytest.mark.parametrize("name", ["Flux", "", "null", 7])
+async def test_text_that_is_not_a_models_name_gets_the_plain_error(
+    name: object, environment: dict[str, str]
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        answer = await client.call_tool("get_model", {"model_id": name})
+    assert error_code(answer) == "INVALID_ARGUMENTS"
+    assert " is 00000000-" not in text_of(answer)
+
+
+async def test_a_list_of_models_that_fails_leaves_the_plain_error(
+    environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    sandbox.state.knobs.fail_next("list_models", *[Fault("status", status=403)] * 10)
+    async with MEMORY.connect(environment) as client:
+        answer = await client.call_tool("get_model", {"model_id": "Sandbox Image"})
+    assert error_code(answer) == "INVALID_ARGUMENTS"
+    assert IMAGE_MODEL not in text_of(answer)
+
+
+async def test_a_price_names_the_arguments_that_the_model_ignores(
+    environment: dict[str, str],
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        answer = await client.call_tool("estimate_price", SMALL_IMAGE | {"fps": 24})
+    assert content_of(answer)["warning"] == "Ignored by the model: fps."

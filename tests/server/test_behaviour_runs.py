@@ -60,7 +60,7 @@ async def test_a_list_without_runs_says_so(environment: dict[str, str]) -> None:
     assert (found["runs"], found["total"]) == ([], 0)
 
 
-async def test_ten_pictures_are_started_and_waited_for_in_two_calls(
+async def test_two_calls_start_and_await_ten_pictures(
     environment: dict[str, str], sandbox: RunningSandbox, host: Host
 ) -> None:
     sandbox.state.knobs.run_seconds = 0.3
@@ -74,7 +74,7 @@ async def test_ten_pictures_are_started_and_waited_for_in_two_calls(
     assert all(row["files"] for row in found["runs"])
 
 
-async def test_a_wait_for_several_tells_how_many_have_ended(
+async def test_a_wait_for_several_runs_reports_how_many_have_ended(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 0.3
@@ -142,14 +142,14 @@ async def test_waiting_for_any_ends_with_the_first(
     assert [row["status"] for row in found["runs"]] == ["complete", "in_progress"]
 
 
-async def test_a_wait_that_is_over_says_how_to_go_on(
+async def test_a_wait_that_timed_out_says_how_to_continue(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 60
     async with connected(environment) as client:
         await start(client, "slow")
         found = await listed(client, wait_for="all", wait_seconds=1)
-    assert found["next_step"] == "1 still run: call list_runs again with wait_for all."
+    assert found["next_step"] == "1 run still in progress: call list_runs again with wait_for all."
 
 
 async def test_waiting_polls_no_tighter_than_layer_asks(
@@ -215,7 +215,7 @@ async def test_a_time_that_cannot_be_read_is_refused(environment: dict[str, str]
 
 
 @pytest.mark.parametrize("cursor", ["x", "1.5", "1.5-", "nan-abc"])
-async def test_a_cursor_that_is_none_is_refused_or_empty(
+async def test_rejects_or_ignores_an_invalid_cursor(
     environment: dict[str, str], cursor: str
 ) -> None:
     async with connected(environment) as client:
@@ -266,6 +266,36 @@ async def test_a_folder_that_cannot_be_written_does_not_hide_the_runs(
     assert row["files"][0].startswith("http://127.0.0.1")
 
 
+@pytest.mark.parametrize("absent", [None, "", "null"])
+async def test_an_argument_that_a_request_leaves_empty_is_that_of_the_defaults(
+    absent: str | None, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    request = {"prompt": "a red potion", "width": absent}
+    async with MEMORY.connect(environment) as client:
+        await client.call_tool("execute_batch", {"defaults": PRICED, "requests": [request]})
+        await client.call_tool("list_runs", {"wait_for": "all"})
+    [run] = sandbox.state.runs.values()
+    assert run.request.width == PRICED["width"]
+
+
+@pytest.mark.parametrize("absent", [None, "", "null"])
+async def test_a_client_may_fill_in_every_key_of_a_batch(
+    absent: str | None, environment: dict[str, str], sandbox: RunningSandbox
+) -> None:
+    async with MEMORY.connect(environment) as client:
+        listed_tools = (await client.list_tools()).tools
+        [schema] = [tool.input_schema for tool in listed_tools if tool.name == "execute_batch"]
+        keys = schema["properties"]["defaults"]["properties"]
+        empty: dict[str, Any] = dict.fromkeys(keys, absent)
+        empty["mask"] = dict.fromkeys(("file_id", "path", "for_transparency"), absent)
+        empty["guidance_files"] = [absent]
+        batch = {"defaults": empty | PRICED, "requests": [empty | {"prompt": "a red potion"}]}
+        answer = await client.call_tool("execute_batch", batch | {"workspace_id": absent})
+    assert not answer.is_error, text_of(answer)
+    [run] = sandbox.state.runs.values()
+    assert (run.request.prompt, run.request.mask) == ("a red potion", None)
+
+
 async def test_a_batch_takes_local_references_from_the_defaults(
     environment: dict[str, str], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
@@ -280,7 +310,7 @@ async def test_a_batch_takes_local_references_from_the_defaults(
     assert len(sandbox.state.uploads) == 1
 
 
-async def test_a_batch_waits_in_line_for_layers_limit(
+async def test_a_batch_queues_for_layers_limit(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 60
@@ -292,7 +322,7 @@ async def test_a_batch_waits_in_line_for_layers_limit(
     assert [row["status"] for row in batch["runs"]] == ["in_progress"] * 5 + ["queued"] * 2
 
 
-async def test_what_a_stopped_server_left_in_line_is_known_as_not_sent(
+async def test_queued_runs_of_a_stopped_server_are_recorded_as_not_sent(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 60
@@ -304,7 +334,7 @@ async def test_what_a_stopped_server_left_in_line_is_known_as_not_sent(
     assert sandbox.state.arrived["execute_inference"] == 5
 
 
-async def test_the_same_batch_again_starts_only_what_was_not_started(
+async def test_repeating_a_batch_starts_only_missing_runs(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with connected(environment) as client:
@@ -315,16 +345,14 @@ async def test_the_same_batch_again_starts_only_what_was_not_started(
     assert sandbox.state.arrived["execute_inference"] == 3
 
 
-async def test_a_batch_that_came_before_is_answered_with_its_batch_id(
-    environment: dict[str, str],
-) -> None:
+async def test_repeating_a_batch_returns_its_batch_id(environment: dict[str, str]) -> None:
     async with connected(environment) as client:
         first = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
         again = content_of(await client.call_tool("execute_batch", batch_of("one", "two")))
     assert again["batch_id"] == first["batch_id"]
 
 
-async def test_a_batch_pays_again_only_when_told(
+async def test_a_batch_pays_again_only_with_repeat(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with connected(environment) as client:
@@ -350,7 +378,7 @@ async def test_one_refused_run_of_a_batch_leaves_the_others(
     assert "Not started: " in batch["next_step"]
 
 
-async def test_a_limit_that_layer_reports_puts_a_batch_back_in_line(
+async def test_a_rate_limit_from_layer_requeues_a_batch(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "6"})
@@ -399,7 +427,7 @@ async def test_a_batch_is_priced_as_a_whole_before_the_first_is_sent(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-async def test_a_batch_above_the_limit_of_the_day_starts_nothing(
+async def test_a_batch_above_the_daily_limit_starts_nothing(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with connected(environment, LAYER_MAX_SPEND_PER_DAY=str(2.5 * PRICE)) as client:
@@ -432,13 +460,15 @@ async def test_one_run_is_a_resource_with_what_was_asked(environment: dict[str, 
     assert known["outputs"][0]["url"].startswith("http://")
 
 
-async def test_a_run_that_was_not_started_here_is_no_resource(environment: dict[str, str]) -> None:
+async def test_a_run_that_was_not_started_here_is_not_a_resource(
+    environment: dict[str, str],
+) -> None:
     async with connected(environment) as client:
         with pytest.raises(MCPError, match="No run"), anyio.fail_after(10):
             await client.read_resource("layer://runs/00000000-0000-4000-8000-00000000dead")
 
 
-async def test_a_run_of_a_batch_that_layer_refused_for_its_limits_keeps_its_place_and_its_price(
+async def test_a_rate_limited_run_keeps_its_place_in_the_batch_and_its_price(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     limited = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After": "600"})
@@ -479,7 +509,7 @@ async def test_a_run_of_a_batch_whose_answer_was_lost_is_not_called_not_started(
     assert "Not started" not in batch["next_step"]
 
 
-async def test_what_waits_in_line_behind_refused_runs_is_sent_before_the_answer(
+async def test_sends_runs_queued_behind_refused_ones_before_answering(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     # Slow enough that as many are out as Layer allows, and the others wait.
@@ -491,7 +521,7 @@ async def test_what_waits_in_line_behind_refused_runs_is_sent_before_the_answer(
     assert ["error" in row for row in batch["runs"]] == [True] * 8
 
 
-async def test_all_runs_of_a_batch_are_in_its_answer_however_long_their_errors(
+async def test_a_batchs_answer_has_all_runs_even_with_long_errors(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     refusal = Fault("status", status=422, code="CONTENT_POLICY_VIOLATION", detail="x" * 290)
@@ -523,7 +553,7 @@ def add_newer_runs(environment: dict[str, str], count: int) -> None:
         )
 
 
-async def test_a_run_that_is_older_than_the_newest_hundred_is_looked_at_too(
+async def test_also_refreshes_runs_older_than_the_newest_hundred(
     environment: dict[str, str],
 ) -> None:
     async with connected(environment) as client:
@@ -543,7 +573,7 @@ async def test_waiting_for_any_is_not_fooled_by_runs_that_begin_meanwhile(
 
     async def start_long_ones(client: Client) -> None:
         with anyio.fail_after(30):
-            # The sandbox is a thread of its own, so there is no event to await.
+            # The sandbox runs in a separate thread, so there is no event to await.
             while not state.arrived["get_inference"]:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         for prompt in ("long", "longer"):
@@ -572,7 +602,7 @@ def crashing_once(work: Callable[..., Awaitable[Any]], error: Exception) -> Call
     return call
 
 
-async def test_a_crash_in_line_leaves_the_other_runs_of_the_batch_and_the_server(
+async def test_a_crash_in_the_queue_does_not_affect_other_runs_or_the_server(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire_slot = crashing_once(SlotQueue.acquire_slot, PermissionError("no folder"))
@@ -586,7 +616,7 @@ async def test_a_crash_in_line_leaves_the_other_runs_of_the_batch_and_the_server
     }
 
 
-async def test_a_crash_while_one_is_sent_leaves_the_other_runs_of_the_batch_and_the_server(
+async def test_a_crash_while_sending_does_not_affect_other_runs_or_the_server(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute_inference = crashing_once(LayerClient.execute_inference, RuntimeError("a fault"))
@@ -614,7 +644,7 @@ async def test_an_id_in_capitals_of_a_failed_start_leads_to_its_run(tmp_path: Pa
     assert len(sent) == 1
 
 
-async def test_a_run_that_crashed_in_line_is_told_as_not_sent(
+async def test_a_run_that_crashed_in_the_queue_is_reported_as_not_sent(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire_slot = crashing_once(SlotQueue.acquire_slot, PermissionError("no folder"))
@@ -624,7 +654,7 @@ async def test_a_run_that_crashed_in_line_is_told_as_not_sent(
     assert [row["status"] for row in batch["runs"]] == ["not_sent"]
 
 
-async def test_a_run_in_line_whose_server_was_taken_for_dead_is_not_sent(
+async def test_a_queued_run_whose_server_is_considered_dead_is_not_sent(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600

@@ -79,7 +79,7 @@ async def test_a_workflow_runs_step_by_step_to_its_files(
     assert sandbox.state.arrived["execute_workflow"] == 1
 
 
-async def test_a_local_file_stands_where_a_file_is_wanted(
+async def test_accepts_a_local_file_for_a_file_input(
     host: Host, settings: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     call = {
@@ -176,7 +176,7 @@ async def test_the_files_of_a_workflow_are_saved_and_shown_like_those_of_a_run(
     run = content_of(result)
     assert [Path(output["path"]).parent for output in run["outputs"]] == [folder, folder]
     assert Path(run["outputs"][0]["path"]).name == f"potions-{run['run_id'][:8]}-1.png"
-    assert [block.type for block in result.content] == ["text", "image", *["resource_link"] * 2]
+    assert [block.type for block in result.content] == ["text", "image"]
 
 
 async def test_the_files_of_a_workflow_are_saved_when_asked(

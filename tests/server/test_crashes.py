@@ -1,4 +1,4 @@
-"""A server that is killed around a paid call: what the next one knows, and what it pays for."""
+"""A server that is killed during a paid call: what the next one knows, and what it pays for."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 CHUNKS = 10
-KILLS_A_CHUNK = 20
+KILLS_A_CHUNK = 10
 SCRIPT_CHUNKS = 3
 SCRIPT_KILLS_A_CHUNK = 5
 WAIT_SECONDS = 20
@@ -50,7 +50,7 @@ multiprocessing.set_forkserver_preload([call_and_wait.__module__])
 
 @dataclass(frozen=True)
 class Scene:
-    """A sandbox and a folder of its own for each crash."""
+    """A separate sandbox and folder for each crash."""
 
     sandbox: RunningSandbox
     environment: dict[str, str]
@@ -104,7 +104,7 @@ def seconds_of_a_call(scene: Scene) -> float:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Look again and again; the sandbox goes on in its own thread."""
+    """Check repeatedly while the sandbox continues in its own thread."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not happened():
         assert time.monotonic() < deadline
@@ -166,7 +166,7 @@ async def check_that_the_call_is_safe_to_repeat(
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-async def test_a_killed_server_is_told_of_by_the_journal_and_nothing_is_paid_again(
+async def test_after_a_killed_server_the_journal_prevents_paying_again(
     chunk: int, scene: Scene
 ) -> None:
     chance = random.Random(f"crash {chunk}")
@@ -202,7 +202,7 @@ def refuses(fault: Fault) -> bool:
 
 
 @pytest.mark.parametrize("chunk", range(SCRIPT_CHUNKS))
-async def test_a_killed_script_is_told_of_by_the_journal_and_nothing_is_paid_again(
+async def test_after_a_killed_script_the_journal_prevents_paying_again(
     chunk: int, scene: Scene
 ) -> None:
     chance = random.Random(f"script {chunk}")

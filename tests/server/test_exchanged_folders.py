@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from layer_mcp.files import paths
+from layer_mcp.files import input_paths
 from layer_mcp.runs import references
 from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import MEMORY, error_code
+from ..support.media_host import ONE
 from ..support.sandbox_calls import png
 from ..support.stub_layer import RUN_ID, ReceivedRequest, Reply, StubLayer, stub_layer
 
@@ -64,7 +65,7 @@ def exchange_when_asked(stub: StubLayer, end: str, folder: Path, outside: Path) 
 async def test_a_subfolder_that_becomes_a_link_while_layer_is_asked_gets_nothing(
     saving: dict[str, str], stub: StubLayer, outputs: Path, outside: Path
 ) -> None:
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     exchange_when_asked(stub, f"/inferences/{RUN_ID}", outputs / "icons", outside)
     async with MEMORY.connect(saving) as client:
         refused = await client.call_tool("save_outputs", SAVE)
@@ -75,7 +76,7 @@ async def test_a_subfolder_that_becomes_a_link_while_layer_is_asked_gets_nothing
 async def test_a_subfolder_that_becomes_a_link_during_a_download_leads_nowhere_else(
     saving: dict[str, str], stub: StubLayer, outputs: Path, outside: Path
 ) -> None:
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     exchange_when_asked(stub, "/a.png", outputs / "icons", outside)
     async with MEMORY.connect(saving) as client:
         await client.call_tool("save_outputs", SAVE)
@@ -87,7 +88,7 @@ async def test_a_subfolder_that_becomes_a_link_during_a_download_leads_nowhere_e
 async def test_an_output_folder_that_becomes_a_link_is_not_followed(
     folder: str | None, saving: dict[str, str], stub: StubLayer, outputs: Path, outside: Path
 ) -> None:
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     async with MEMORY.connect(saving) as client:
         exchange(outputs, outside)
         refused = await client.call_tool("save_outputs", SAVE | {"folder": folder})
@@ -96,11 +97,11 @@ async def test_an_output_folder_that_becomes_a_link_is_not_followed(
     assert list(outside.iterdir()) == []
 
 
-async def test_an_output_folder_that_is_a_link_at_the_start_stays_where_it_led(
+async def test_an_output_folder_that_is_a_link_keeps_its_initial_target(
     stub: StubLayer, tmp_path: Path, outputs: Path, outside: Path
 ) -> None:
     (tmp_path / "link").symlink_to(outputs)
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     settings = stub.environment(tmp_path, LAYER_OUTPUT_DIR=str(tmp_path / "link"))
     async with MEMORY.connect(settings) as client:
         (tmp_path / "link").unlink()
@@ -142,7 +143,7 @@ async def test_a_folder_that_becomes_a_link_between_check_and_use_is_not_read_th
         if inside.is_symlink():
             inside.unlink()
             inside.with_name("moved").rename(inside)
-        real = paths.resolve_input(path, *arguments)
+        real = input_paths.resolve_input(path, *arguments)
         exchange(inside, outside)
         return real
 

@@ -1,10 +1,11 @@
-"""Saved files stay where the user wants them, and no record on disk is trusted too far."""
+"""Saved files stay where the user wants them, and records on disk aren't trusted."""
 
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from layer_mcp.api.models import Output
 from layer_mcp.files.folders import OpenFolder, PrivateFolders
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
+from layer_mcp.runs.outputs.save import SaveOptions
 from layer_mcp.runs.types import Run, RunRequest
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of
+from ..support.media_host import ONE, TWO
 from ..support.sandbox_calls import png
 from ..support.stub_layer import FILE_ID, RUN_ID, WORKSPACE, Reply, StubLayer, stub_layer
 
@@ -66,14 +69,14 @@ def write_record(folder: Path, *files: dict[str, Any]) -> Path:
     return record
 
 
-async def test_a_folder_of_an_earlier_setting_is_not_written_to_again(
+async def test_does_not_write_to_a_folder_from_an_earlier_setting(
     saving: dict[str, str], stub: StubLayer, outputs: Path, tmp_path: Path
 ) -> None:
     gone = {"url": f"{stub.address}/gone.png", "content_type": "image/png"}
-    stub.finish(stub.file("/a.png", b"one"), gone)
+    stub.finish(stub.file("/a.png", ONE), gone)
     await looked(saving)
     before = names_in(outputs)
-    stub.finish(stub.file("/a.png", b"one"), stub.file("/b.png", b"two"))
+    stub.finish(stub.file("/a.png", ONE), stub.file("/b.png", TWO))
     await looked(saving | {"LAYER_OUTPUT_DIR": str(tmp_path / "today")})
     assert names_in(outputs) == before
     assert len(names_in(tmp_path / "today")) == 3
@@ -83,14 +86,14 @@ async def test_a_folder_that_became_a_link_is_not_written_through(
     saving: dict[str, str], stub: StubLayer, outputs: Path, tmp_path: Path
 ) -> None:
     gone = {"url": f"{stub.address}/gone.png", "content_type": "image/png"}
-    stub.finish(stub.file("/a.png", b"one"), gone)
+    stub.finish(stub.file("/a.png", ONE), gone)
     call = {"inference_id": RUN_ID, "folder": "icons"}
     async with MEMORY.connect(saving) as client:
         await client.call_tool("save_outputs", call)
     elsewhere = (outputs / "icons").rename(tmp_path / "elsewhere")
     (outputs / "icons").symlink_to(elsewhere)
     before = names_in(elsewhere)
-    stub.finish(stub.file("/a.png", b"one"), stub.file("/b.png", b"two"))
+    stub.finish(stub.file("/a.png", ONE), stub.file("/b.png", TWO))
     await looked(saving)
     async with MEMORY.connect(saving) as client:
         refused = await client.call_tool("save_outputs", call)
@@ -98,20 +101,20 @@ async def test_a_folder_that_became_a_link_is_not_written_through(
     assert error_code(refused) == "INVALID_FOLDER"
 
 
-async def test_a_circle_of_links_is_no_folder_to_save_to(
+async def test_rejects_circular_links_as_a_folder_to_save_to(
     saving: dict[str, str], stub: StubLayer, outputs: Path
 ) -> None:
     outputs.mkdir()
     (outputs / "a").symlink_to(outputs / "b")
     (outputs / "b").symlink_to(outputs / "a")
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     async with MEMORY.connect(saving) as client:
         for folder in ("a", "a/icons"):
             call = {"inference_id": RUN_ID, "folder": folder}
             assert error_code(await client.call_tool("save_outputs", call)) == "INVALID_FOLDER"
 
 
-async def test_a_file_that_was_taken_away_stays_away_while_others_are_still_coming(
+async def test_a_removed_file_stays_removed_while_others_download(
     environment: dict[str, str], outputs: Path, sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.fail_next("media", Fault("status", status=404))
@@ -131,24 +134,24 @@ async def test_a_file_that_was_taken_away_stays_away_while_others_are_still_comi
     assert taken.exists()
 
 
-async def test_files_are_said_to_be_saved_only_when_all_of_them_are(
+async def test_reports_files_as_saved_only_if_all_of_them_are(
     saving: dict[str, str], stub: StubLayer
 ) -> None:
-    files = [stub.file(f"/{number}.png", b"one") for number in range(24)]
+    files = [stub.file(f"/{number}.png", ONE) for number in range(24)]
     stub.finish(*files)
     del stub.answers["/23.png"]
     first = await looked(saving)
-    stub.finish(*files[:23], stub.file("/23.png", b"one"))
+    stub.finish(*files[:23], stub.file("/23.png", ONE))
     second = await looked(saving)
     assert not first["next_step"].startswith(SAVED_STEP)
     assert "Output 24 was not saved" in first["warning"]
     assert second["next_step"].startswith(SAVED_STEP)
 
 
-async def test_a_record_that_cannot_be_written_is_told_beside_files_that_are_saved(
+async def test_reports_an_unwritable_record_along_with_the_saved_files(
     saving: dict[str, str], stub: StubLayer, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
 
     replace = OpenFolder.replace
 
@@ -160,7 +163,7 @@ async def test_a_record_that_cannot_be_written_is_told_beside_files_that_are_sav
     monkeypatch.setattr(OpenFolder, "replace", replace_unless_full)
     run = await looked(saving)
     assert names_in(outputs) == [Path(run["outputs"][0]["path"]).name]
-    assert "The record beside the files was not saved" in run["warning"]
+    assert "The record next to the files was not saved" in run["warning"]
 
 
 async def test_a_name_in_a_record_that_is_a_link_is_neither_named_nor_shown(
@@ -178,13 +181,13 @@ async def test_a_name_in_a_record_that_is_a_link_is_neither_named_nor_shown(
     assert "p.png" not in text_of(looks) + text_of(saved)
 
 
-async def test_what_a_record_claims_of_a_file_does_not_enter_the_journal(
+async def test_a_records_claims_about_a_file_do_not_enter_the_journal(
     saving: dict[str, str], stub: StubLayer, outputs: Path, tmp_path: Path
 ) -> None:
     forged = hashlib.sha256(b"another file").hexdigest()
     write_record(outputs, {"name": "p.png", "sha256": forged, "file_id": FILE_ID})
     (outputs / "p.png").write_bytes(b"p")
-    stub.finish(stub.file("/a.png", b"one", file_id=FILE_ID), stub.file("/b.png", b"two"))
+    stub.finish(stub.file("/a.png", ONE, file_id=FILE_ID), stub.file("/b.png", TWO))
     await looked(saving)
     async with MEMORY.connect(saving) as client:
         await client.call_tool("save_outputs", {"inference_id": RUN_ID})
@@ -192,31 +195,31 @@ async def test_what_a_record_claims_of_a_file_does_not_enter_the_journal(
         assert database.execute("SELECT * FROM uploads").fetchall() == []
 
 
-async def test_two_runs_of_the_same_name_that_are_saved_at_once_keep_both_records(
+async def test_saving_two_runs_with_the_same_name_simultaneously_keeps_both_records(
     stub: StubLayer, outputs: Path
 ) -> None:
-    stub.file("/a.png", b"one")
-    stub.file("/b.png", b"two")
+    stub.file("/a.png", ONE)
+    stub.file("/b.png", TWO)
     ids = [RUN_ID, RUN_ID[:-1] + "2"]
     async with LayerClient(None, api_url=stub.address) as layer, anyio.create_task_group() as tasks:
         for run_id, path in zip(ids, ("/a.png", "/b.png"), strict=True):
             output = Output(url=stub.address + path, content_type="image/png")
             request = RunRequest("inference", "", WORKSPACE, {"prompt": "potion"})
-            run = Run(request, "complete", 0.0, run_id=run_id, outputs=(output,))
+            run = Run(request, "complete", datetime.now(UTC), run_id=run_id, outputs=(output,))
 
             async def save(run: Run = run) -> None:
-                await save_outputs(layer, run, outputs, max_bytes=1000, private=PrivateFolders())
+                await save_outputs(layer, run, outputs, SaveOptions(PrivateFolders(), 1000))
 
             tasks.start_soon(save)
     found = [find_saved(outputs, run_id, private=PrivateFolders()) for run_id in ids]
     contents = [one.path(one.files[0]).read_bytes() for one in found if one]
-    assert contents == [b"one", b"two"]
+    assert contents == [ONE, TWO]
 
 
 async def test_an_id_in_capital_letters_is_the_same_run(
     saving: dict[str, str], stub: StubLayer, outputs: Path
 ) -> None:
-    stub.finish(stub.file("/a.png", b"one", file_id=FILE_ID))
+    stub.finish(stub.file("/a.png", ONE, file_id=FILE_ID))
     await looked(saving)
     before = names_in(outputs)
     again = await looked(saving, inference_id=RUN_ID.upper())
@@ -233,8 +236,8 @@ async def test_an_id_that_layer_writes_in_capital_letters_is_the_same_run(
 ) -> None:
     started = {"inference_id": RUN_ID.upper(), "estimated_price_creative_units": 7}
     stub.answers["/inferences"] = Reply(started | {"status": "complete"}, status=202)
-    stub.finish(stub.file("/a.png", b"one"), run_id=RUN_ID.upper())
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE), run_id=RUN_ID.upper())
+    stub.finish(stub.file("/a.png", ONE))
     async with MEMORY.connect(saving) as client:
         await client.call_tool("execute_inference", SMALL_IMAGE)
     before = names_in(outputs)

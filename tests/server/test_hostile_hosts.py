@@ -50,7 +50,7 @@ async def assert_still_answers(raw: RawConnection) -> None:
 
 
 @pytest.mark.smoke
-async def test_a_request_id_that_is_repeated_at_once_is_paid_once(
+async def test_pays_once_for_an_immediately_repeated_request_id(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
     answers = await raw.exchange(*[call(7, "execute_inference", SMALL_IMAGE)] * 3)
@@ -60,7 +60,7 @@ async def test_a_request_id_that_is_repeated_at_once_is_paid_once(
 
 
 @pytest.mark.slow
-async def test_a_request_id_that_comes_again_later_is_paid_once(
+async def test_pays_once_for_a_request_id_reused_later(
     raw: RawConnection, sandbox: RunningSandbox
 ) -> None:
     first = await raw.ask(call(7, "execute_inference", SMALL_IMAGE))
@@ -174,7 +174,7 @@ async def test_a_handshake_of_a_future_version_is_answered_with_a_known_one_over
 
 @pytest.mark.slow
 @pytest.mark.process
-async def test_a_request_of_a_future_version_is_refused_with_those_there_are(
+async def test_rejects_a_future_version_and_lists_the_supported_ones(
     environment: dict[str, str],
 ) -> None:
     message = request(3, "tools/list")
@@ -204,7 +204,7 @@ async def test_an_http_header_of_a_future_version_is_a_bad_request_with_the_requ
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("era", ["2026-07-28", "legacy"])
-async def test_a_post_that_is_no_message_is_refused_by_its_status_and_the_server_goes_on(
+async def test_the_server_rejects_a_post_that_is_not_a_message_and_continues(
     era: Era, environment: dict[str, str]
 ) -> None:
     posts: list[tuple[bytes, dict[str, str]]] = [

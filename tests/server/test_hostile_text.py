@@ -1,4 +1,4 @@
-"""Text of Layer's that would control a screen, mislead a reader, or fill a context."""
+"""Text from Layer that could control a screen, mislead a reader, or fill a context."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -89,7 +89,7 @@ async def test_a_question_names_the_price_first_and_layers_words_last_in_quotes(
         assert len(name) <= 82
 
 
-async def test_emoji_and_every_script_reach_answers_and_questions_whole(tmp_path: Path) -> None:
+async def test_answers_and_questions_preserve_emoji_and_every_script(tmp_path: Path) -> None:
     questions: list[str] = []
     async with connected(LEGITIMATE, tmp_path, questions) as (client, picture):
         tools = dict(calls(picture))
@@ -112,9 +112,7 @@ async def test_long_texts_leave_every_answer_short(text: str, tmp_path: Path) ->
     assert all(len(question) < 300 for question in questions)
 
 
-async def test_a_run_with_an_id_is_answered_with_it_whatever_else_layer_says(
-    tmp_path: Path,
-) -> None:
+async def test_always_returns_a_runs_id_if_layer_sent_one(tmp_path: Path) -> None:
     async with connected(HOSTILE * 1000, tmp_path, []) as (client, picture):
         [arguments] = [given for tool, given in calls(picture) if tool == "execute_workflow"]
         result = await client.call_tool("execute_workflow", arguments)

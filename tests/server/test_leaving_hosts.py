@@ -1,4 +1,4 @@
-"""Hosts that leave, cancel or stop reading: their runs go on, and nothing of them stays behind."""
+"""Hosts that disconnect, cancel, or stop reading: their runs continue, and leave nothing behind."""
 
 import asyncio
 import signal
@@ -160,7 +160,9 @@ async def test_a_host_that_never_reads_can_still_end_the_server(
             assert await wire.process.wait() == -signal.SIGTERM
 
 
-async def test_an_http_host_that_never_reads_holds_nobody_up(environment: dict[str, str]) -> None:
+async def test_an_http_host_that_never_reads_does_not_block_others(
+    environment: dict[str, str],
+) -> None:
     async with (
         http_server(environment) as url,
         raw_http(url, "legacy") as wire,

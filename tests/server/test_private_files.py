@@ -13,6 +13,7 @@ from layer_mcp.runs.journal.sqlite import FILE_NAME
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, SMALL_IMAGE, content_of, error_code, text_of
 from ..support.locks import is_locked
+from ..support.media_host import ONE
 from ..support.stub_layer import FILE_ID, RUN_ID, StubLayer, stub_layer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process]
@@ -83,7 +84,7 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     ("tool", "spell"),
     [*((tool, in_place) for tool in CALLS), *(("estimate_price", one) for one in SPELLINGS[1:])],
 )
-async def test_a_tool_that_is_given_a_lock_file_leaves_the_server_alive(
+async def test_passing_a_lock_file_to_a_tool_keeps_the_server_alive(
     tool: str,
     spell: Callable[[Path, Path], Path],
     settings: dict[str, str],
@@ -98,7 +99,7 @@ async def test_a_tool_that_is_given_a_lock_file_leaves_the_server_alive(
 
 
 @pytest.mark.parametrize("spell", SPELLINGS)
-async def test_the_database_is_no_file_to_upload(
+async def test_rejects_uploading_the_database(
     spell: Callable[[Path, Path], Path], settings: dict[str, str], home: Path, state: Path
 ) -> None:
     async with MEMORY.connect(settings) as client:
@@ -110,7 +111,7 @@ async def test_the_database_is_no_file_to_upload(
 
 
 @pytest.mark.parametrize("named", [FILE_NAME, "."])
-async def test_a_file_that_a_person_names_is_none_of_the_journals(
+async def test_never_uploads_the_journal_even_if_a_person_names_it(
     named: str, environment: dict[str, str], state: Path
 ) -> None:
     settings = Settings.from_env(environment | {"LAYER_INPUT_DIRS": str(state / named)})
@@ -128,7 +129,7 @@ async def test_outputs_are_not_saved_among_the_journals_files(
     stub: StubLayer, home: Path, state: Path
 ) -> None:
     settings = stub.environment(home, LAYER_OUTPUT_DIR=str(home))
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     (home / "link").symlink_to(state)
     async with MEMORY.connect(settings) as client:
         await open_journal(client, state)
@@ -139,9 +140,11 @@ async def test_outputs_are_not_saved_among_the_journals_files(
     assert not (state / "more").exists()
 
 
-async def test_a_state_folder_is_no_output_folder(stub: StubLayer, home: Path, state: Path) -> None:
+async def test_a_state_folder_is_not_an_output_folder(
+    stub: StubLayer, home: Path, state: Path
+) -> None:
     settings = stub.environment(home, LAYER_OUTPUT_DIR=str(state))
-    stub.finish(stub.file("/a.png", b"one"))
+    stub.finish(stub.file("/a.png", ONE))
     async with MEMORY.connect(settings) as client:
         refused = await client.call_tool("save_outputs", {"inference_id": RUN_ID})
     assert error_code(refused) == "INVALID_FOLDER"
@@ -154,7 +157,7 @@ async def test_a_lock_file_under_the_name_of_a_record_or_an_output_is_not_opened
 ) -> None:
     outputs = home / "outputs"
     settings = stub.environment(home, LAYER_OUTPUT_DIR=str(outputs), LAYER_PREVIEW="1")
-    stub.finish(stub.file("/a.png", b"one", file_id=FILE_ID))
+    stub.finish(stub.file("/a.png", ONE, file_id=FILE_ID))
     async with MEMORY.connect(settings) as client:
         lock = await open_journal(client, state)
         saved = await client.call_tool("save_outputs", {"inference_id": RUN_ID})

@@ -153,7 +153,7 @@ async def test_a_prompt_names_no_disabled_tool(
 
 async def test_a_prompt_with_disabled_tools_is_unavailable(environment: dict[str, str]) -> None:
     async with MEMORY.connect(with_toolsets(environment, ("models",))) as client:
-        with pytest.raises(MCPError, match=r"There is no prompt icon_set\. There are: none\."):
+        with pytest.raises(MCPError, match=r"Unknown prompt icon_set\. Available: none\."):
             await client.get_prompt("icon_set", {"subjects": "sword"})
 
 
@@ -172,7 +172,7 @@ async def test_a_prompt_with_a_model_does_not_search_for_one(environment: dict[s
         text = await text_of_prompt(client, "icon_set", given)
     assert "list_models" not in text
     assert f'`model_id` "{IMAGE_MODEL}"' in steps_of(text)[0]
-    assert 'Give each call `workspace_id` "studio".' in text
+    assert 'Pass `workspace_id` "studio" in each call.' in text
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ async def test_an_omitted_argument_gets_its_default(
 
 
 WRONG_REQUESTS: list[tuple[str, dict[str, str], str]] = [
-    ("icons", {}, "There is no prompt icons. There are: icon_set, "),
-    ("x" * 10_000, {}, f"There is no prompt {'x' * 60}. "),
+    ("icons", {}, "Unknown prompt icons. Available: icon_set, "),
+    ("x" * 10_000, {}, f"Unknown prompt {'x' * 60}. "),
     ("icon_set", {}, "subjects is missing."),
     ("icon_set", {"subjects": "null"}, "subjects is missing."),
     (

@@ -1,4 +1,4 @@
-"""Equal calls that come at once, and calls that are given up while they are being sent."""
+"""Simultaneous equal calls, and calls that are abandoned while they're being sent."""
 
 import shutil
 import sqlite3
@@ -65,7 +65,7 @@ Connect = Callable[[], AbstractAsyncContextManager[Client]]
 async def answers_of_all(
     environment: dict[str, str], call: dict[str, Any], *, calls: int, processes: int
 ) -> list[CallToolResult]:
-    """The answers to equal calls that several server processes get at once."""
+    """Return the answers to equal calls that several server processes get simultaneously."""
     answers: list[CallToolResult] = []
     go = anyio.Event()
 
@@ -142,7 +142,7 @@ async def serving(host: Host, environment: dict[str, str]) -> AsyncGenerator[Con
 
 async def until_sent(sandbox: RunningSandbox) -> None:
     with anyio.fail_after(WAIT_SECONDS):
-        # The sandbox is a thread of its own, so there is no event to await.
+        # The sandbox runs in a separate thread, so there is no event to await.
         while not sandbox.state.arrived["execute_inference"]:  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
@@ -208,19 +208,15 @@ async def check_that_its_run_is_kept(
     assert scene.sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_a_call_that_is_cancelled_while_it_is_sent_keeps_its_run(
-    host: Host, scene: Scene
-) -> None:
+async def test_cancelling_a_call_while_it_is_sent_keeps_its_run(host: Host, scene: Scene) -> None:
     await check_that_its_run_is_kept(give_up_by_cancelling, 1.0, host, scene)
 
 
-async def test_a_call_whose_host_gives_up_while_it_is_sent_keeps_its_run(
-    host: Host, scene: Scene
-) -> None:
+async def test_a_host_timeout_while_a_call_is_sent_keeps_its_run(host: Host, scene: Scene) -> None:
     await check_that_its_run_is_kept(give_up_by_a_timeout, 4.0, host, scene)
 
 
-async def test_a_call_whose_client_closes_while_it_is_sent_keeps_its_run(
+async def test_closing_the_client_while_a_call_is_sent_keeps_its_run(
     host: Host, scene: Scene
 ) -> None:
     await check_that_its_run_is_kept(give_up_by_closing, 1.0, host, scene)
@@ -321,9 +317,7 @@ async def test_servers_agree_again_after_their_state_folder_was_deleted(scene: S
     assert scene.sandbox.state.arrived["execute_inference"] == 1
 
 
-async def test_a_run_whose_row_was_deleted_while_it_was_sent_is_told_with_a_warning(
-    scene: Scene,
-) -> None:
+async def test_deleting_a_runs_row_while_it_is_sent_adds_a_warning(scene: Scene) -> None:
     async with call_being_sent(scene, LATE) as answers:
         with closing(sqlite3.connect(journal_file(scene))) as database, database:
             database.execute("DELETE FROM runs")
@@ -333,7 +327,7 @@ async def test_a_run_whose_row_was_deleted_while_it_was_sent_is_told_with_a_warn
 
 
 @pytest.mark.parametrize("journal", ["required", "optional"])
-async def test_a_run_whose_journal_was_damaged_while_it_was_sent_is_told_with_a_warning(
+async def test_damaging_the_journal_while_a_run_is_sent_adds_a_warning(
     journal: str, scene: Scene
 ) -> None:
     scene = Scene(scene.sandbox, scene.environment | {"LAYER_JOURNAL": journal})
@@ -355,7 +349,7 @@ async def test_a_run_whose_journal_was_damaged_while_it_was_sent_is_told_with_a_
     ],
     ids=["refused", "unknown", "started"],
 )
-async def test_what_came_of_a_call_is_written_down_later_if_it_cannot_be_now(
+async def test_writes_a_calls_outcome_later_if_it_cannot_be_written_now(
     fault: Fault, state: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "RETRY_SECONDS", 0.05)

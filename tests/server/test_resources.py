@@ -261,7 +261,7 @@ async def test_a_failed_download_is_an_error_with_a_next_step(
 NOT_THERE = [
     ("layer://nothing", "Unknown resource"),
     ("layer://outputs/../../etc/passwd", "Unknown resource"),
-    ("layer://outputs/", "OUTPUT_NOT_FOUND: .* Read layer://runs"),
+    ("layer://outputs/", "OUTPUT_NOT_FOUND: .* Find the run in layer://runs"),
     ("layer://outputs/..%2F..%2Fetc%2Fpasswd", "OUTPUT_NOT_FOUND"),
     ("layer://outputs/%00", "OUTPUT_NOT_FOUND"),
     (f"layer://outputs/{NOBODY}", "OUTPUT_NOT_FOUND"),
@@ -269,7 +269,7 @@ NOT_THERE = [
     (f"layer://runs/{NOBODY}", "RUN_NOT_FOUND"),
     ("layer://runs/x'%20OR%201=1--", "RUN_NOT_FOUND"),
     ("layer://runs?limit=many", "INVALID_ARGUMENTS: limit must be a whole number"),
-    ("layer://models/sandbox", "INVALID_ARGUMENTS: model_id must be a UUID"),
+    ("layer://models/sandbox", "INVALID_ARGUMENTS: model_id must be an ID"),
     (f"layer://models/{NOBODY}", "MODEL_NOT_FOUND"),
     ("file:///etc/passwd", "Unknown resource"),
 ]
@@ -342,11 +342,11 @@ async def test_lists_are_cached_publicly_and_reads_privately(
 async def test_links_only_outputs_that_can_be_read(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    async with MEMORY.connect(environment) as client:
+    async with MEMORY.connect(environment, name="claude-code") as client:
         started = await client.call_tool("execute_inference", SMALL_IMAGE | {"wait_seconds": 20})
     elsewhere = environment | {"LAYER_STATE_DIR": str(tmp_path / "elsewhere")}
     run = {"inference_id": content_of(started)["inference_id"]}
-    async with MEMORY.connect(elsewhere) as client:
+    async with MEMORY.connect(elsewhere, name="claude-code") as client:
         unknown = await client.call_tool("get_status", run)
     linked = [
         [block.type for block in answer.content].count("resource_link")

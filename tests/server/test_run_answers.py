@@ -1,5 +1,6 @@
 """What a tool answers: facts, changes, the next step."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def answer(
     **state: Any,
 ) -> CallToolResult:
     request = RunRequest("inference", "", "ws")
-    run = Run(request, "in_progress", 0.0, estimated_price_creative_units=estimate)
+    run = Run(request, "in_progress", datetime.now(UTC), estimated_price_creative_units=estimate)
     run = run.update(Inference.model_validate({"inference_id": ID, **state}))
     answered = run_answer(run, can_save=can_save)
     output = ToolOutput(answered, links=answered.links())
@@ -72,7 +73,7 @@ def test_without_the_tool_that_saves_the_next_step_is_to_fetch() -> None:
     assert content_of(result)["next_step"].startswith("Fetch them from their URLs")
 
 
-def test_an_estimate_that_was_wrong_is_named_beside_the_price() -> None:
+def test_shows_a_wrong_estimate_next_to_the_price() -> None:
     result = answer(estimate=0.6, status="complete", actual_price_creative_units=1.4)
     assert "Price 1.4 CU (estimated 0.6)." in text_of(result)
 
@@ -83,7 +84,7 @@ def test_an_estimate_that_was_wrong_is_named_beside_the_price() -> None:
         ({"content_type": "audio/wav", "duration_seconds": 2.5}, "1. audio/wav, 2.5 s: no URL"),
         ({"url": "u", "file_size_bytes": 12}, "1. unknown type, 12 bytes: u"),
         ({"content_type": "video/mp4", "file_size_bytes": 7_500_000}, "1. video/mp4, 7.5 MB: no"),
-        ({}, "1. unknown type: no URL given"),
+        ({}, "1. unknown type: no URL"),
     ],
     ids=str,
 )
@@ -92,17 +93,17 @@ def test_an_output_with_gaps_is_still_a_line(output: dict[str, Any], line: str) 
 
 
 @pytest.mark.parametrize("status", ["in_progress", "dreaming"])
-def test_a_run_that_goes_on_says_how_to_wait_and_not_to_start_again(status: str) -> None:
+def test_a_running_run_says_to_wait_and_not_to_start_again(status: str) -> None:
     step = content_of(answer(status=status))["next_step"]
     assert step == (
         f'Call get_status with inference_id "{ID}" and workspace_id "ws". '
-        "Do not start the run again."
+        "Don't start the run again."
     )
 
 
 @pytest.mark.parametrize("status", ["cancelled", "deleted"])
 def test_a_run_that_was_ended_says_that_a_new_one_is_charged(status: str) -> None:
-    assert "charged again" in content_of(answer(status=status))["next_step"]
+    assert "the new run is charged" in content_of(answer(status=status))["next_step"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_a_run_that_was_ended_says_that_a_new_one_is_charged(status: str) -> Non
     [
         ("PROMPT_INTELLECTUAL_PROPERTY", "protected names"),
         ("INSUFFICIENT_BALANCE", "Add Creative Units"),
-        ("A_NEW_CODE", "charged again"),
-        ("TIMEOUT", "charged again"),
+        ("A_NEW_CODE", "start a new run; it is charged"),
+        ("TIMEOUT", "start a new run; it is charged"),
     ],
 )
 def test_a_failed_run_says_what_to_change(code: str, step: str) -> None:
@@ -170,7 +171,7 @@ def test_differences_between_asked_and_normalized_are_named() -> None:
 
 
 @pytest.mark.parametrize("echo", [None, {}])
-def test_without_an_echo_nothing_is_said_to_have_changed(echo: dict[str, Any] | None) -> None:
+def test_reports_no_changes_without_an_echo(echo: dict[str, Any] | None) -> None:
     request = RunRequest.inference(InferenceRequest(model_id=ID, width=1000), "ws", {})
     assert changed_parameters(request, echo) == []
 

@@ -16,8 +16,10 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from layer_mcp import Settings
 from layer_mcp.arguments import parse_arguments
-from layer_mcp.schema import outline, portable_schema
+from layer_mcp.schema import SHAPE_KEYWORDS, outline, portable_schema
 from layer_mcp.server.app import create_server
+from layer_mcp.server.http.settings import HttpSettings
+from layer_mcp.server.http.upload_links import UploadLinks
 from layer_mcp.server.tools import tools_of
 from layer_mcp.server.tools.execute_inference import ExecuteInferenceArguments
 from layer_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Toolset
@@ -35,27 +37,38 @@ BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "const", "format", "title"
 TYPES = {"string", "integer", "number", "boolean", "array", "object"}
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-TOOLS = {tool.name: tool for tool in tools_of(TOOLSETS)}
+TOOLS = {
+    tool.name: tool
+    for tool in [*tools_of(TOOLSETS), *tools_of(["files"], upload_links=UploadLinks())]
+}
 ARGUMENTS: list[type[BaseModel]] = [tool.fn_metadata.arg_model for tool in TOOLS.values()]
+FREE_FORM = {("estimate_workflow", "inputs"), ("execute_workflow", "inputs")}
+# Their contents are those of execute_inference, which describes and limits them.
+PARTS_OF_A_BATCH = ("requests", "defaults")
 # Check a field that several tools share only once.
 FIELDS = {
     (name, json.dumps(schema)): (model, name)
     for model in ARGUMENTS
     for name, schema in portable_schema(model)["properties"].items()
+    if name not in PARTS_OF_A_BATCH
 }.values()
-# The arguments of estimate_price are described in execute_inference.
-DESCRIBED = sorted(TOOLS.keys() - {"estimate_price"})
-FREE_FORM = {
-    ("estimate_workflow", "inputs"),
-    ("execute_workflow", "inputs"),
-    ("execute_batch", "defaults"),
-    ("execute_batch", "requests"),
-}
 SCHEMAS = {
     f"{name}-{kind}": schema
     for name, tool in TOOLS.items()
     for kind, schema in (("input", tool.parameters), ("output", tool.output_schema or {}))
 }
+
+
+def without_parts(name: str) -> dict[str, Any]:
+    """Return the schema of a tool's arguments without what is in a batch's requests."""
+    schema = TOOLS[name].parameters
+    if name != "execute_batch":
+        return schema
+    flat = {
+        part: {"type": "string", "description": schema["properties"][part].get("description")}
+        for part in PARTS_OF_A_BATCH
+    }
+    return {**schema, "properties": {**schema["properties"], **flat}}
 
 
 def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -89,15 +102,32 @@ def test_every_schema_is_valid_json_schema(name: str) -> None:
 def test_objects_reject_unknown_properties(name: str) -> None:
     own = [TOOLS[name].parameters["properties"].get(p) for t, p in FREE_FORM if t == name]
     free_form = [schema.get("items", schema) for schema in own]
-    for schema in subschemas(TOOLS[name].parameters):
+    for schema in subschemas(without_parts(name)):
         if schema["type"] == "object" and schema not in free_form:
             assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("name", DESCRIBED)
+# execute_inference describes the arguments of estimate_price.
+@pytest.mark.parametrize("name", sorted(TOOLS.keys() - {"estimate_price"}))
 def test_every_argument_has_a_description(name: str) -> None:
-    for schema in subschemas(TOOLS[name].parameters):
+    for schema in subschemas(without_parts(name)):
         assert all(p.get("description") for p in schema.get("properties", {}).values())
+
+
+@pytest.mark.parametrize("name", ["guidance_files", "mask", "video_effects"])
+def test_the_description_of_an_object_names_its_keys(name: str) -> None:
+    schema = TOOLS["execute_inference"].parameters["properties"][name]
+    keys = schema.get("items", schema)["properties"]
+    assert [key for key in keys if key not in schema["description"]] == []
+
+
+@pytest.mark.parametrize("part", ["requests", "defaults"])
+def test_a_batch_names_every_argument_of_a_run(part: str) -> None:
+    own = {"wait_seconds", "preview", "repeat", "max_price_creative_units", "workspace_id"}
+    generation = outline(TOOLS["execute_inference"].parameters, SHAPE_KEYWORDS)["properties"]
+    expected = {name: schema for name, schema in generation.items() if name not in own}
+    schema = TOOLS["execute_batch"].parameters["properties"][part]
+    assert schema.get("items", schema)["properties"] == expected
 
 
 def test_estimate_price_takes_the_arguments_of_a_generation() -> None:
@@ -116,10 +146,15 @@ def test_names_and_texts_stay_within_the_limits_of_clients(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 20_000), (TOOLSETS, 26_600)], ids=str
+    ("toolsets", "most_bytes"), [(DEFAULT_TOOLSETS, 22_500), (TOOLSETS, 28_500)], ids=str
 )
-async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_bytes: int) -> None:
-    async with Client(create_server(Settings(toolsets=toolsets))) as client:
+@pytest.mark.parametrize(
+    "http", [None, HttpSettings(is_insecure=True)], ids=["stdio", "http for a team"]
+)
+async def test_the_list_of_tools_is_small(
+    http: HttpSettings | None, toolsets: tuple[Toolset, ...], most_bytes: int
+) -> None:
+    async with Client(create_server(Settings(toolsets=toolsets), http=http)) as client:
         listed = (await client.list_tools()).model_dump(
             mode="json", by_alias=True, exclude_none=True
         )
@@ -130,7 +165,7 @@ async def test_the_list_of_tools_is_small(toolsets: tuple[Toolset, ...], most_by
 def test_only_tools_that_read_are_marked_read_only(name: str) -> None:
     annotations = TOOLS[name].annotations
     assert annotations is not None
-    assert annotations.read_only_hint is name.startswith(("get_", "list_"))
+    assert annotations.read_only_hint is name.startswith(("get_", "list_", "estimate_"))
 
 
 @pytest.mark.parametrize("name", ["execute_inference", "execute_workflow", "execute_batch"])
@@ -220,9 +255,9 @@ def test_the_model_accepts_what_the_schema_allows(model: type[BaseModel]) -> Non
 )
 def test_the_schema_allows_what_the_model_accepts(model: type[BaseModel], name: str) -> None:
     schema = portable_schema(model)
-    required: dict[str, object] = {
-        wanted: [{}] if schema["properties"][wanted]["type"] == "array" else SOME_ID
-        for wanted in schema.get("required", [])
+    some: dict[str, object] = {"array": [{}], "integer": 1, "string": SOME_ID}
+    required = {
+        wanted: some[schema["properties"][wanted]["type"]] for wanted in schema.get("required", [])
     }
     accepted_count = 0
 

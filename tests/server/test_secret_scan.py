@@ -1,4 +1,4 @@
-"""A token that hosts repeat is nowhere: not in answers, logs, the journal, records, or spans."""
+"""A token that hosts repeat never appears in answers, logs, the journal, records, or spans."""
 
 import logging
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def file_texts(folder: Path) -> Iterator[str]:
     "form",
     [pytest.param(form, marks=() if form in QUICK_FORMS else pytest.mark.slow) for form in FORMS],
 )
-async def test_a_token_that_hosts_repeat_is_shown_and_kept_nowhere(
+async def test_a_token_that_hosts_repeat_is_never_shown_or_stored(
     form: str, stub: StubLayer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

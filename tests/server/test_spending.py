@@ -1,4 +1,4 @@
-"""Limits on spending: no agent passes them, however many calls come from however many servers."""
+"""Spending limits: no agent exceeds them, no matter how many calls and servers there are."""
 
 import random
 import sqlite3
@@ -60,7 +60,7 @@ def random_call(chance: random.Random) -> dict[str, Any]:
 
 
 def spent(sandbox: RunningSandbox) -> float:
-    """What all runs of the sandbox come to."""
+    """Return the total price of all runs in the sandbox."""
     return round(sum(run.price_creative_units for run in sandbox.state.runs.values()), 2)
 
 
@@ -71,7 +71,7 @@ async def start(client: Client, call: dict[str, Any]) -> CallToolResult:
 async def answers_at_once(
     clients: list[Client], calls: list[dict[str, Any]], *, at_once: int
 ) -> list[CallToolResult]:
-    """The answers to calls that go to several servers in turn, some at once to each."""
+    """Return the answers to calls sent to several servers in turn, some of them simultaneously."""
     answers: list[CallToolResult] = []
     waiting = iter(list(enumerate(calls)))
 
@@ -103,7 +103,7 @@ def limited(environment: dict[str, str]) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1])
-async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_of_a_day(
+async def test_five_hundred_random_calls_to_three_servers_never_exceed_the_daily_limit(
     seed: int, sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     chance = random.Random(seed)
@@ -124,7 +124,7 @@ async def test_five_hundred_random_calls_to_three_servers_never_pass_the_limit_o
 
 @pytest.mark.slow
 @pytest.mark.process
-async def test_calls_at_once_to_two_servers_share_one_limit(
+async def test_simultaneous_calls_to_two_servers_share_one_limit(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     limited = limited | {"LAYER_MAX_SPEND_PER_DAY": "4"}
@@ -136,7 +136,7 @@ async def test_calls_at_once_to_two_servers_share_one_limit(
     assert spent(sandbox) == 4
 
 
-async def test_a_failed_run_gives_its_price_back(
+async def test_a_failed_run_releases_its_price(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     sandbox.state.knobs.run_error = ("NO_MEDIA_GENERATED", "Nothing came of it.")
@@ -149,7 +149,7 @@ async def test_a_failed_run_gives_its_price_back(
     assert not after.is_error
 
 
-async def test_a_submission_that_was_refused_gives_its_price_back(
+async def test_a_refused_submission_releases_its_price(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     refusal = Fault("status", status=422, code="CONTENT_POLICY_VIOLATION")
@@ -161,7 +161,7 @@ async def test_a_submission_that_was_refused_gives_its_price_back(
     assert not after.is_error
 
 
-async def test_a_submission_of_unknown_outcome_keeps_its_price(
+async def test_a_submission_with_an_unknown_outcome_keeps_its_price(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     sandbox.state.knobs.fail_next("execute_inference", Fault("drop"))
@@ -175,7 +175,7 @@ async def test_a_submission_of_unknown_outcome_keeps_its_price(
 @pytest.mark.parametrize(
     "more", [{}, {"max_price_creative_units": 1_000}, {"repeat": True}], ids=str
 )
-async def test_no_argument_raises_the_limit_of_a_run(
+async def test_no_argument_raises_the_limit_per_run(
     more: dict[str, Any], sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:
     async with MEMORY.connect(environment | {"LAYER_MAX_PRICE": "3"}) as client:
@@ -187,7 +187,7 @@ async def test_no_argument_raises_the_limit_of_a_run(
 
 
 @pytest.mark.parametrize("more", [{"max_price_creative_units": 1_000}, {"repeat": True}], ids=str)
-async def test_no_argument_raises_the_limit_of_a_day(
+async def test_no_argument_raises_the_daily_limit(
     more: dict[str, Any], sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     async with MEMORY.connect(limited | {"LAYER_MAX_SPEND_PER_DAY": "3"}) as client:
@@ -199,7 +199,7 @@ async def test_no_argument_raises_the_limit_of_a_day(
 
 @pytest.mark.parametrize("limit", ["LAYER_MAX_PRICE", "LAYER_MAX_SPEND_PER_DAY"])
 @pytest.mark.parametrize("effect", ["html", "truncate"])
-async def test_a_price_that_cannot_be_had_is_above_any_limit(
+async def test_an_unavailable_price_is_above_any_limit(
     limit: str, effect: Any, sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:
     sandbox.state.knobs.fail_next("estimate_price", *[Fault(effect, status=200)] * 10)
@@ -225,7 +225,7 @@ async def test_a_restart_does_not_reset_the_limit(
 @pytest.mark.parametrize(
     ("factor", "passes"), [(0.5, True), (1.0, False), (2.0, False)], ids=["less", "same", "more"]
 )
-async def test_the_actual_price_takes_the_place_of_the_estimate(
+async def test_the_actual_price_replaces_the_estimate(
     factor: float, passes: bool, sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     sandbox.state.knobs.actual_price_factor = factor
@@ -236,7 +236,7 @@ async def test_the_actual_price_takes_the_place_of_the_estimate(
     assert (not second.is_error) == passes, text_of(second)
 
 
-async def test_a_higher_actual_price_leaves_no_room_for_a_cheap_call(
+async def test_a_higher_actual_price_leaves_no_budget_for_a_cheap_call(
     sandbox: RunningSandbox, limited: dict[str, str]
 ) -> None:
     sandbox.state.knobs.actual_price_factor = 2.0
@@ -271,7 +271,7 @@ def unusable(request: pytest.FixtureRequest, environment: dict[str, str]) -> dic
     return environment
 
 
-async def test_nothing_is_spent_that_cannot_be_written_down(
+async def test_never_spends_what_cannot_be_recorded(
     unusable: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with MEMORY.connect(unusable) as client:
@@ -288,7 +288,7 @@ async def test_a_setting_lets_runs_start_without_a_journal(
     assert [started["inference_id"]] == list(sandbox.state.runs)
 
 
-async def test_a_limit_of_a_day_needs_the_journal_whatever_the_setting(
+async def test_a_daily_limit_always_requires_the_journal(
     unusable: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     limited = unusable | {"LAYER_JOURNAL": "optional", "LAYER_MAX_SPEND_PER_DAY": "100"}
@@ -319,7 +319,7 @@ async def test_nothing_is_spent_while_the_journal_is_locked(
     assert [content_of(after)["inference_id"]] == list(sandbox.state.runs)
 
 
-async def test_a_journal_that_is_damaged_while_the_server_runs_stops_the_spending(
+async def test_damaging_the_journal_while_the_server_runs_stops_the_spending(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     file = Path(environment["LAYER_STATE_DIR"]) / FILE_NAME
@@ -349,7 +349,7 @@ async def test_without_a_home_folder_nothing_is_spent(
     assert sandbox.state.arrived["execute_inference"] == 0
 
 
-async def test_a_run_without_a_journal_is_told_with_a_warning(
+async def test_a_run_without_a_journal_has_a_warning(
     locked: sqlite3.Connection,
     environment: dict[str, str],
     sandbox: RunningSandbox,
@@ -391,7 +391,7 @@ async def test_references_that_layer_does_not_price_are_above_any_limit(
 
 @pytest.mark.slow
 @pytest.mark.process
-async def test_more_calls_at_once_than_layer_allows_are_refused_here_and_not_by_layer(
+async def test_rejects_more_simultaneous_calls_than_layer_allows_before_sending(
     sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -416,7 +416,7 @@ async def test_calls_wait_for_runs_that_end_soon(
     assert sandbox.state.arrived["execute_inference"] == len(sandbox.state.runs) == 12
 
 
-async def test_a_run_that_ended_unseen_makes_room_for_another(
+async def test_a_run_that_ended_unseen_frees_a_slot_for_another(
     sandbox: RunningSandbox, environment: dict[str, str]
 ) -> None:
     sandbox.state.knobs.run_seconds = 600

@@ -22,6 +22,7 @@ from ..support.held_requests import (
     wait_until_sent,
 )
 from ..support.hosts import SCRIPT, SMALL_IMAGE, with_constant
+from ..support.media_host import ONE
 from ..support.sandbox_calls import png
 from ..support.stdio_child import Child, child
 from ..support.stub_layer import FILE_ID, RUN_ID, Reply, StubLayer, stub_layer
@@ -123,7 +124,7 @@ def test_closing_stdout_during_a_submission_ends_the_process_after_the_response_
         err = server.pipe(server.process.stderr).read().decode()
     [run_id] = sandbox.state.runs
     assert recorded_state(environment) == ("in_progress", run_id)
-    assert "the host has closed the connection" in err
+    assert "the client closed the connection" in err
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def echo(tmp_path: Path) -> Generator[StubLayer]:
             "/session": Reply(),
             f"/inferences/{RUN_ID}": Reply(run, headers=headers),
             "/inferences": Reply(b"{", status=500, headers=headers),
-            "/a.png": Reply(b"one"),
+            "/a.png": Reply(ONE),
         }
         (tmp_path / "red.png").write_bytes(png("red"))
         yield stub
@@ -278,7 +279,7 @@ def test_a_host_that_closes_stdout_is_logged_in_one_line(environment: dict[str, 
         assert server.process.poll() is not None
         err = server.pipe(server.process.stderr).read().decode()
     assert "Traceback" not in err
-    assert "the host has closed the connection" in err
+    assert "the client closed the connection" in err
 
 
 @pytest.mark.slow
@@ -301,7 +302,7 @@ def test_a_cancelled_call_logs_the_id_of_its_run(
         server.pipe(server.process.stdin).close()
         server.process.wait(5)
         err = server.pipe(server.process.stderr).read().decode()
-    assert f"run {next(iter(sandbox.state.runs))} goes on" in err
+    assert f"run {next(iter(sandbox.state.runs))} continues" in err
 
 
 @pytest.mark.slow
@@ -338,4 +339,4 @@ def test_prints_a_hint_if_started_in_a_terminal() -> None:
         process.wait(2)
     os.close(ours)
     os.close(terminal)
-    assert b"waits for an MCP host" in hint
+    assert b"is waiting for an MCP client" in hint

@@ -64,7 +64,7 @@ async def arrived(sandbox: RunningSandbox, operation: Operation) -> None:
 
 
 async def ended(client: Client, task_id: str) -> CallToolResult:
-    """What came of a task in the end."""
+    """Return the final state of a task."""
     with anyio.fail_after(20):
         task = await until_ended(client.session, task_id)
     assert (task.status, task.result is not None) == ("completed", True)
@@ -94,7 +94,7 @@ async def test_a_workflow_run_is_a_task_too(environment: dict[str, str]) -> None
     assert len(result["outputs"]) == 2
 
 
-async def test_a_run_that_goes_on_is_a_working_task_with_layers_interval(
+async def test_a_running_run_is_a_working_task_with_layers_interval(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -154,7 +154,7 @@ async def test_a_failed_run_is_a_completed_task_with_an_error_of_the_tool(
     assert error_code(result) == "NO_MEDIA_GENERATED"
 
 
-async def test_the_same_call_again_is_the_same_task(
+async def test_repeating_a_call_returns_the_same_task(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     async with taking_tasks(environment) as client:
@@ -194,7 +194,7 @@ async def test_a_person_is_asked_before_the_task_exists(
     assert content_of(result)["status"] == "complete"
 
 
-async def test_other_tools_answer_as_ever(environment: dict[str, str]) -> None:
+async def test_other_tools_answer_as_usual(environment: dict[str, str]) -> None:
     async with taking_tasks(environment) as client:
         found = await call(client, "list_models", {})
     assert isinstance(found, CallToolResult)
@@ -250,7 +250,7 @@ async def test_an_unknown_task_is_an_invalid_parameter(
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "NOT_FOUND"), (422, "INVALID_INPUTS")])
-async def test_what_layer_does_not_know_as_a_run_is_an_unknown_task(
+async def test_an_id_that_is_not_a_run_in_layer_is_an_unknown_task(
     environment: dict[str, str], sandbox: RunningSandbox, status: int, code: str
 ) -> None:
     sandbox.state.knobs.fail_next("get_inference", Fault("status", status=status, code=code))
@@ -282,7 +282,7 @@ async def test_a_run_of_the_journal_is_acknowledged_without_asking_layer(
     assert sandbox.state.arrived == before
 
 
-async def test_a_cancelled_task_ends_the_wait_and_the_run_goes_on(
+async def test_cancelling_a_task_ends_the_wait_but_not_the_run(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     sandbox.state.knobs.run_seconds = 600
@@ -313,7 +313,7 @@ async def test_layer_down_leaves_a_task_working(
     async with taking_tasks(environment) as client:
         task = await get_task(client, handle.task_id)
     assert task.status == "working"
-    assert task.status_message == "Layer could not be asked: Something broke."
+    assert task.status_message == "Layer couldn't be asked: Something broke."
 
 
 @pytest.mark.parametrize("journal", ["state", "another"])
@@ -325,7 +325,7 @@ async def test_layer_down_leaves_a_task_working(
     ],
     ids=["a wrong token", "no token"],
 )
-async def test_a_paid_run_that_may_not_be_read_is_no_unknown_task(
+async def test_a_paid_run_that_cannot_be_read_is_not_an_unknown_task(
     settings: dict[str, str],
     code: str,
     journal: str,

@@ -13,6 +13,8 @@ from mcp.types import CallToolResult, ToolAnnotations
 from layer_mcp import LayerClient, LayerError, Settings
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.server import app
+from layer_mcp.server.callers import accounts, offers
+from layer_mcp.server.callers.caller import Caller
 from layer_mcp.server.context import ToolContext
 from layer_mcp.server.run_answers import InferenceAnswer
 from layer_mcp.server.tool import make_tool
@@ -48,10 +50,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> MCPServer[app.App]:
         for function in (crash, refuse)
     ]
 
-    def tools_of(_toolsets: object, *, saves_by_itself: bool) -> list[Tool]:
-        return tools
+    def tools_by_toolset(_toolsets: object, **_served: object) -> dict[str, list[Tool]]:
+        return {"generate": tools}
 
-    monkeypatch.setattr(app, "tools_of", tools_of)
+    monkeypatch.setattr(offers, "tools_by_toolset", tools_by_toolset)
     return app.create_server(Settings())
 
 
@@ -87,12 +89,35 @@ async def test_a_client_that_disconnects_does_not_interrupt_another(
     assert [content_of(result)["inference_id"] for result in results] == list(sandbox.state.runs)
 
 
+def answer_reader(_request: object) -> Caller:
+    return Caller("reader", scopes=("layer:read",))
+
+
+async def test_a_tool_refuses_a_reader_even_if_the_http_server_does_not(
+    environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "caller_of", answer_reader)
+    async with MEMORY.connect(environment) as client:
+        result = await client.call_tool("execute_inference", SMALL_IMAGE)
+    assert error_code(result) == "INSUFFICIENT_SCOPE"
+    assert not sandbox.state.arrived
+
+
+async def test_a_reader_calls_tools_that_change_nothing(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "caller_of", answer_reader)
+    async with MEMORY.connect(environment) as client:
+        result = await client.call_tool("get_model", {"model_id": SMALL_IMAGE["model_id"]})
+    assert not result.is_error
+
+
 async def call(server: MCPServer[app.App], name: str) -> CallToolResult:
     async with Client(server) as client:
         return await client.call_tool(name, {})
 
 
-async def test_a_crash_has_its_own_code_and_keeps_its_text_in_the_log(
+async def test_a_crash_has_its_own_code_and_only_the_log_has_its_text(
     server: MCPServer[app.App], caplog: pytest.LogCaptureFixture
 ) -> None:
     result = await call(server, "crash")

@@ -74,7 +74,7 @@ async def test_the_calls_to_layer_are_exported_as_children_of_the_hosts_call(
     assert texts_of(request)["layer.inference_id"] == run_id
 
 
-async def test_what_is_exported_holds_no_prompt_and_no_token(
+async def test_exported_spans_contain_no_prompt_and_no_token(
     environment: dict[str, str], collector: SpanCollector, sandbox: RunningSandbox
 ) -> None:
     async with traced_server("stdio", environment | collector.environment) as raw:
@@ -85,7 +85,7 @@ async def test_what_is_exported_holds_no_prompt_and_no_token(
     assert SMALL_IMAGE["prompt"].encode() not in exported
 
 
-async def test_a_collector_that_is_not_there_changes_no_answer(
+async def test_a_missing_collector_does_not_change_answers(
     environment: dict[str, str], sandbox: RunningSandbox
 ) -> None:
     with span_collector() as gone:

@@ -1,4 +1,4 @@
-"""One paid call in a process that exists to be killed; forked from a server without threads."""
+"""One paid call in a process to be killed, forked from a server without threads."""
 
 import os
 from multiprocessing.connection import Connection
@@ -12,13 +12,13 @@ from layer_mcp.api import http
 from layer_mcp.server.app import create_server
 
 READY, ANSWERED = "ready", "answered"
-# What the server imports at its first call is imported before the fork instead.
+# Import everything that a first call needs before the fork.
 PRELOADED = (http,)
 
 
 def call_and_wait(environment: dict[str, str], call: dict[str, Any], parent: Connection) -> None:
-    """Say when the call begins and when it was answered, then wait for the end."""
-    # A server that is killed leaves nothing to tell, and no log to read.
+    """Print when the call begins and when it's answered, then wait for the end."""
+    # A killed server leaves no output and no log to read.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     anyio.run(_call, environment, call, parent)
 

@@ -25,7 +25,7 @@ def allowed_by(schema: Schema) -> Values:
 
 
 def near_the_limits(schema: Schema) -> Values:
-    """Generate values of any type and around the limits of a property; many are not allowed."""
+    """Generate values of any type and around a property's limits; many aren't allowed."""
     numbers = [schema[key] for key in ("minimum", "maximum") if key in schema] or [0]
     lengths = [schema[key] for key in ("minLength", "maxItems") if key in schema]
     return st.one_of(

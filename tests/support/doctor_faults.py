@@ -1,4 +1,4 @@
-"""What can be wrong with an installation: each fault sets up a home for doctor to find it in."""
+"""Possible problems with an installation: each fault sets up a home for doctor to find it in."""
 
 import json
 import ssl
@@ -34,7 +34,7 @@ CLOSED_ADDRESS = "127.0.0.1:1"
 
 @dataclass(frozen=True)
 class ExpectedResult:
-    """The check that reports a fault, its state, and words of its fact and its fix."""
+    """The check that reports a fault, its state, and parts of its fact and its fix."""
 
     check: str
     state: str
@@ -64,7 +64,7 @@ def fault(
 
 
 def healthy_home(folder: Path, state: SandboxState | None = None, **environment: str) -> Home:
-    """Yield a home in which everything works but for what is passed."""
+    """Yield a home in which everything works except for the given changes."""
     with running_sandbox(state or sandbox_state()) as sandbox:
         yield sandbox_home(sandbox, folder, **environment)
 
@@ -74,12 +74,12 @@ def _no_token(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_API_KEY="")
 
 
-@fault("wrong token", "token_accepted", "failed", "did not accept the token", "Create a new")
+@fault("wrong token", "token_accepted", "failed", "rejected the token", "Create a new")
 def _wrong_token(folder: Path) -> Home:
     yield from healthy_home(folder, sandbox_state(token="another-token"))
 
 
-@fault("rejection that repeats the token", "token_accepted", "failed", "did not accept the token")
+@fault("rejection that repeats the token", "token_accepted", "failed", "rejected the token")
 def _echo(folder: Path) -> Home:
     detail = f"The token {TOKEN[:12]}... (of {TOKEN}) is not known."
     problem = {"type": "https://layer.test/UNAUTHENTICATED", "detail": detail}
@@ -88,17 +88,17 @@ def _echo(folder: Path) -> Home:
         yield doctor_home(folder, stub.address)
 
 
-@fault("token of another service", "token", "failed", "a key of Anthropic", "Personal Access")
+@fault("token of another service", "token", "failed", "an Anthropic key", "Personal Access")
 def _foreign_token(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_API_KEY=f"sk-ant-{TOKEN}")
 
 
-@fault("token of two words", "settings", "failed", "LAYER_TOKEN must be one word", "Correct")
+@fault("token of two words", "settings", "failed", "LAYER_TOKEN must be one word", "Fix")
 def _two_words(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_API_KEY=f"{TOKEN} {TOKEN}")
 
 
-@fault("invalid setting", "settings", "failed", "LAYER_MAX_PRICE must be", "Correct")
+@fault("invalid setting", "settings", "failed", "LAYER_MAX_PRICE must be", "Fix")
 def _setting(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_MAX_PRICE="cheap")
 
@@ -113,7 +113,7 @@ def _down(folder: Path) -> Home:
     yield doctor_home(folder, f"http://{CLOSED_ADDRESS}/api")
 
 
-@fault("unknown host name", "api", "failed", "the name layer.test is not", "HTTPS_PROXY")
+@fault("unknown host name", "api", "failed", "the name layer.test isn't", "HTTPS_PROXY")
 def _unknown_name(folder: Path) -> Home:
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY="")
 
@@ -125,34 +125,34 @@ def _bad_gateway(folder: Path) -> Home:
     yield from healthy_home(folder, state)
 
 
-@fault("web page with status 200", "api", "failed", "is not Layer", "LAYER_API_URL")
+@fault("web page with status 200", "api", "failed", "isn't Layer", "LAYER_API_URL")
 def _web_page(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", *[Fault("html", status=200)] * 9)
     yield from healthy_home(folder, state)
 
 
-@fault("redirect", "api", "failed", "redirect 302", "LAYER_API_URL")
+@fault("redirect", "api", "failed", "redirects (HTTP 302)", "LAYER_API_URL")
 def _redirect(folder: Path) -> Home:
     location = f"Location: https://sign-in.test/?token={TOKEN}"
     with raw_server(http_answer("302 Found", b"", location)) as api:
         yield doctor_home(folder, f"http://127.0.0.1:{api.port}/api")
 
 
-@fault("wrong API path", "api", "failed", "does not know this address", "LAYER_API_URL")
+@fault("wrong API path", "api", "failed", "nothing at this URL", "LAYER_API_URL")
 def _other_address(folder: Path) -> Home:
     with stub_layer() as stub:
         yield doctor_home(folder, stub.address)
 
 
-@fault("API that never answers", "api", "failed", "did not answer in time", "again in a minute")
+@fault("API that never answers", "api", "failed", "didn't respond in time", "again in a minute")
 def _silent(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", *[Fault("slow", delay_seconds=60)] * 9)
     yield from healthy_home(folder, state)
 
 
-@fault("API that answers late", "api", "warning", "answers in", "Calls may run out of time")
+@fault("API that answers late", "api", "warning", "responds in", "Calls may time out")
 def _late(folder: Path) -> Home:
     state = sandbox_state()
     state.knobs.fail_next("list_workspaces", Fault("slow", delay_seconds=2.2))
@@ -161,7 +161,7 @@ def _late(folder: Path) -> Home:
 
 @fault("API with an internal error", "token_accepted", "failed", "internal error", "Wait a minute")
 def _breaks(folder: Path) -> Home:
-    # The question without a token is refused before there is a fault.
+    # The request without a token is refused before there's a fault.
     with stub_layer() as stub:
         problem = {"type": "x/UNAUTHENTICATED"}
         stub.answers["/workspaces"] = lambda question: (
@@ -172,7 +172,7 @@ def _breaks(folder: Path) -> Home:
         yield doctor_home(folder, stub.address)
 
 
-@fault("untrusted certificate", "api", "failed", "certificate is not trusted", "SSL_CERT_FILE")
+@fault("untrusted certificate", "api", "failed", "doesn't trust the API's", "SSL_CERT_FILE")
 def _untrusted(folder: Path) -> Home:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
@@ -216,13 +216,13 @@ def _no_proxy(folder: Path) -> Home:
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY=proxy)
 
 
-@fault("proxy with an invalid address", "proxy", "failed", "HTTPS_PROXY is no address", "such as")
+@fault("proxy with an invalid address", "proxy", "failed", "HTTPS_PROXY isn't the URL", "such as")
 def _odd_proxy(folder: Path) -> Home:
     home = doctor_home(folder, OUTSIDE)
     yield doctor_home(folder, OUTSIDE, HTTPS_PROXY=home.environment["HTTPS_PROXY"] + "000000")
 
 
-@fault("proxy that rejects the password", "api", "failed", "No connection", "user name")
+@fault("proxy that rejects the password", "api", "failed", "Couldn't connect", "user name")
 def _strict_proxy(folder: Path) -> Home:
     with raw_server(http_answer("407 Proxy Authentication Required")) as proxy:
         home = doctor_home(folder, OUTSIDE)
@@ -235,7 +235,7 @@ def _late_clock(folder: Path) -> Home:
     yield from _at(folder, timedelta(hours=1))
 
 
-@fault("clock that is a week ahead", "clock", "warning", "7 days before", "time server")
+@fault("clock that is a week ahead", "clock", "warning", "7 days ahead of", "time server")
 def _early_clock(folder: Path) -> Home:
     yield from _at(folder, timedelta(days=-7))
 
@@ -275,19 +275,19 @@ def _file_for_outputs(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_OUTPUT_DIR=str(folder / "out"))
 
 
-@fault("output folder on a read-only disk", "output_folder", "failed", "cannot be made in /proc")
+@fault("output folder on a read-only disk", "output_folder", "failed", "can't be created in /proc")
 def _no_outputs(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_OUTPUT_DIR="/proc/layer")
 
 
-@fault("journal in the output folder", "output_folder", "failed", "folder of the journal")
+@fault("journal in the output folder", "output_folder", "failed", "the journal's folder")
 def _state_for_outputs(folder: Path) -> Home:
     (folder / "both").mkdir()
     both = str(folder / "both")
     yield from healthy_home(folder, LAYER_OUTPUT_DIR=both, LAYER_STATE_DIR=both)
 
 
-@fault("missing output folder", "output_folder", "warning", "made when something")
+@fault("missing output folder", "output_folder", "warning", "created when something")
 def _new_outputs(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_OUTPUT_DIR=str(folder / "new" / "out"))
 
@@ -335,14 +335,14 @@ def _newer_journal(folder: Path) -> Home:
     yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
-@fault("locked journal", "journal", "failed", "another program holds it", "End the program")
+@fault("locked journal", "journal", "failed", "another program has it open", "Close the program")
 def _held_journal(folder: Path) -> Home:
     with closing(create_journal(folder)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield from healthy_home(folder, LAYER_STATE_DIR=str(folder))
 
 
-@fault("runs with an unknown outcome", "journal", "warning", "2 runs are of unknown", "list_runs")
+@fault("runs with an unknown outcome", "journal", "warning", "2 runs have an unknown", "list_runs")
 def _unknown_runs(folder: Path) -> Home:
     with running_sandbox(sandbox_state()) as sandbox:
         with closing(create_journal(folder)) as database:
@@ -365,16 +365,14 @@ def _missing_command(folder: Path) -> Home:
     "client.vscode",
     "warning",
     "layer-mcp, without",
-    "whole path",
+    "full path",
 )
 def _bare_command(folder: Path) -> Home:
     write_client_config(folder, ".config/Code/User/mcp.json", "servers", {"command": "layer-mcp"})
     yield from healthy_home(folder, PATH=str(Path(SCRIPT).parent))
 
 
-@fault(
-    "client with a syntax error", "client.cursor", "failed", "no valid JSON in line 2", "Correct"
-)
+@fault("client with a syntax error", "client.cursor", "failed", "invalid JSON at line 2", "Fix")
 def _client_syntax(folder: Path) -> Home:
     path = folder / ".cursor" / "mcp.json"
     path.parent.mkdir()
@@ -382,7 +380,7 @@ def _client_syntax(folder: Path) -> Home:
     yield from healthy_home(folder)
 
 
-@fault("other client with a syntax error", "client.codex", "warning", "no valid TOML in line 1")
+@fault("other client with a syntax error", "client.codex", "warning", "invalid TOML at line 1")
 def _other_syntax(folder: Path) -> Home:
     path = folder / ".codex" / "config.toml"
     path.parent.mkdir()

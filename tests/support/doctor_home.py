@@ -106,11 +106,13 @@ def write_client_config(folder: Path, path: str, place: str, entry: dict[str, An
     file.write_text(json.dumps({place: {"layer": entry, "other": {"command": "/gone/other"}}}))
 
 
-def printed_lines(result: CheckResult, encoding: str = "utf-8") -> list[str]:
+def printed_lines(
+    result: CheckResult, encoding: str = "utf-8", columns: int = 2 * WIDTH
+) -> list[str]:
     """Return the lines that doctor prints for a result, without colors."""
-    console = Console(file=io.StringIO(), width=2 * WIDTH, markup=False)
+    console = Console(file=io.StringIO(), width=columns, markup=False)
     with console.capture() as captured:
-        console.print(format_result(result, encoding))
+        console.print(format_result(result, encoding, columns))
     return [line.rstrip() for line in captured.get().splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""A Layer, and hosts of files, that repeat a text at every place where they can."""
+"""A Layer, and file hosts, that repeat a text everywhere they can."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ REFERENCE = {"guidance_files": [{"file_id": FILE_ID, "type": "init"}]}
 
 
 def echo_everywhere(stub: StubLayer, text: str) -> None:
-    """Let the stub answer every operation, and the hosts of files, with this text."""
+    """Make the stub answer every operation, and the file hosts, with this text."""
     # A header is one line of Latin characters.
     in_header = "".join(letter for letter in text if " " < letter < "\x7f")
     names = {"name": text, "description": text, "modality": text, text: text}
@@ -86,7 +86,7 @@ def echo_everywhere(stub: StubLayer, text: str) -> None:
 
 
 def _start(started: dict[str, Any], text: str) -> Callable[[ReceivedRequest], Reply]:
-    """Answer a start; that of one prompt is cut."""
+    """Answer a start; cut off the answer for one prompt."""
 
     def answer(request: ReceivedRequest) -> Reply:
         if CUT_PROMPT.encode() in request.body:
@@ -106,7 +106,7 @@ def _estimate(price: dict[str, Any], text: str) -> Callable[[ReceivedRequest], R
 
 
 def calls(picture: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Calls that make Layer, its storage and its media host say all they can."""
+    """Return calls that make Layer, its storage, and its media host say all they can."""
     yield "list_workspaces", {}
     yield "list_models", {}
     yield "get_model", {"model_id": MODEL_ID}

@@ -1,4 +1,4 @@
-"""Each fault of the sandbox at each moment of a paid call, and what may come of it."""
+"""Each of the sandbox's faults at each moment of a paid call, and the allowed results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ from layer_mcp.sandbox import Effect, Fault, Operation, RunningSandbox
 from .hosts import SMALL_IMAGE, content_of, text_of
 from .journals import list_runs
 
-# Slow beyond the limit is left out: how long a submission may take is no setting. Slow within the
-# limit is an answer like any other.
+# A delay past the limit is left out, because the submission timeout isn't a setting. A delay within
+# the limit is like any other response.
 LEFT_OUT: tuple[Effect, ...] = ("slow",)
 EFFECTS = [effect for effect in get_args(Effect) if effect not in LEFT_OUT]
 REFUSALS: tuple[tuple[int, str, str | None], ...] = (
@@ -43,9 +43,9 @@ OPERATIONS: dict[Moment, Operation] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen of a call that met a fault, and of the same call again.
+    """The results of a call that met a fault, and of the same call again.
 
-    `row` is what the journal said in between; `arrivals` and `runs` are those of both calls.
+    `row` is the journal's row between the calls; `arrivals` and `runs` are from both calls.
     """
 
     first: CallToolResult
@@ -57,7 +57,7 @@ class Outcome:
 
     @property
     def word(self) -> str:
-        """What came of it, in one word for the table."""
+        """The result in a word or two for the table."""
         if self.row is None:
             return "not sent"
         if self.row.state in ("queued", "sending", "unknown", "not_sent"):
@@ -66,7 +66,7 @@ class Outcome:
 
 
 def faults(moment: Moment) -> dict[str, Fault]:
-    """What can go wrong at a moment, by name; a refusal with 429 or 503 is never accepted."""
+    """Return the possible faults at a moment, by name; a 429 or 503 is never accepted."""
     named: dict[str, Fault] = {}
     for effect in EFFECTS:
         if effect == "status":
@@ -90,7 +90,7 @@ def faults(moment: Moment) -> dict[str, Fault]:
 
 
 def may_go_again(fault: Fault) -> bool:
-    """Whether a submission that met this fault was surely not accepted."""
+    """Return whether a submission with this fault definitely wasn't accepted."""
     return fault.effect == "status" and fault.status in (429, 503)
 
 
@@ -102,7 +102,7 @@ async def tried(
     name: str,
     fault: Fault,
 ) -> Outcome:
-    """One call with the fault at its moment, what follows such a call, and the call once more."""
+    """Make a call with the fault at its moment, the calls that follow, and the call again."""
     prompt = f"{moment}, {name}"
     call = SMALL_IMAGE | {"prompt": prompt}
     knobs = sandbox.state.knobs
@@ -136,13 +136,13 @@ async def tried(
 
 
 async def newest_row(environment: dict[str, str], prompt: str) -> Run | None:
-    """What the journal on disk says of a call."""
+    """Return the journal's newest row for a call."""
     rows = await list_runs(environment)
     return next((row for row in rows if row.request.prompt == prompt), None)
 
 
 def broken_promises(outcome: Outcome, moment: Moment, fault: Fault) -> list[str]:
-    """What should not have come of it; empty when every promise was kept."""
+    """Return the violated rules; empty if there are none."""
     first, again = content_of(outcome.first), content_of(outcome.again)
     row = outcome.row
     known = row is not None and row.state not in ("queued", "sending", "unknown", "not_sent")
@@ -177,7 +177,7 @@ def broken_promises(outcome: Outcome, moment: Moment, fault: Fault) -> list[str]
 
 
 def has_file(answer: CallToolResult) -> bool:
-    """Whether an answer tells where a run's file is on this machine."""
+    """Return whether an answer says where a run's file is on this machine."""
     content = content_of(answer)
     paths = content.get("paths") or [output.get("path") for output in content.get("outputs", [])]
     return len(paths) == 1 and Path(str(paths[0])).is_file()

@@ -1,4 +1,4 @@
-"""A table of the fault matrix at the end of a test run, whichever process ran its tests."""
+"""A table of the fault matrix at the end of a test run, no matter which process ran its tests."""
 
 from collections import defaultdict
 
@@ -8,11 +8,11 @@ from .fault_matrix import MOMENTS, Moment
 
 CELL = "fault matrix"
 Cell = tuple[Moment, str, str, str]
-"""The moment, the fault, the host, and one word for what came of it."""
+"""The moment, the fault, the host, and the result in a word or two."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what came of each fault at each moment, with a column for each host."""
+    """Print the result of each fault at each moment, with a column for each host."""
     cells: list[Cell] = [
         value
         for outcome in ("passed", "failed")
@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def table(cells: list[Cell]) -> list[str]:
-    """One line for each fault at each moment, in the order of a call."""
+    """Return one line for each fault at each moment, in the order of a call."""
     rows: dict[tuple[Moment, str], dict[str, str]] = defaultdict(dict)
     for moment, fault, host, word in cells:
         rows[moment, fault][host] = word

@@ -52,7 +52,7 @@ class Follower:
     def _calls(self, step: str) -> Iterator[tuple[str, str]]:
         """Yield each tool of a step with the text up to the next tool."""
         places = [match for match in MARKED.finditer(step) if match[1] in self.tools]
-        # "as `get_model` names it" is no call.
+        # "as `get_model` names it" isn't a call.
         places = [match for match in places if not step[match.end() :].startswith(" names")]
         ends = [match.start() for match in places[1:]] + [len(step)]
         for match, end in zip(places, ends, strict=True):
@@ -80,6 +80,9 @@ class Follower:
     async def _get_model(self, given: dict[str, Any]) -> None:
         self.arguments |= given
         await self._call("get_model", {"model_id": self.arguments["model_id"]})
+
+    async def _upload_file(self, given: dict[str, Any]) -> None:
+        await self._call("upload_file", given)
 
     async def _estimate_price(self, given: dict[str, Any]) -> None:
         self.arguments |= {"prompt": PROMPTS[0], **given}

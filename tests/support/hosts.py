@@ -14,7 +14,7 @@ from anyio.streams.text import TextReceiveStream
 from mcp import Client, StdioServerParameters
 from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, Implementation
 
 from layer_mcp import Settings
 from layer_mcp.sandbox.catalog import sandbox_models
@@ -51,13 +51,15 @@ class Host:
         *,
         elicitation_callback: ElicitationFnT | None = None,
         extensions: Sequence[ClientExtension] = (),
+        name: str = "test",
     ) -> AsyncGenerator[Client]:
-        """A client of a server with these settings; with a callback it can ask its user."""
+        """Connect a client to a server; with a callback, the client can ask its user."""
         connected = partial(
             Client,
             mode=self.era,
             elicitation_callback=elicitation_callback,
             extensions=extensions,
+            client_info=Implementation(name=name, version="1"),
         )
         if self.transport == "memory":
             server = create_server(Settings.from_env(environment))
@@ -72,7 +74,7 @@ class Host:
                 yield client
 
 
-# Each transport and each era, but not each with each.
+# Every transport and every era, but not every combination.
 EACH_WAY_ONCE = [Host("memory", "2026-07-28"), Host("stdio", "legacy"), Host("http", "2026-07-28")]
 ALL_HOSTS = [
     *EACH_WAY_ONCE,
@@ -85,7 +87,7 @@ MEMORY = ALL_HOSTS[0]
 
 @asynccontextmanager
 async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGenerator[str]:
-    """The address of a `layer-mcp serve --http` child process; a launcher may start it."""
+    """Start `layer-mcp serve --http` and yield its URL; a launcher may start it."""
     command = [*launcher, SCRIPT, "serve", "--http", "--port", "0"]
     async with await anyio.open_process(command, env=child_environment(environment)) as process:
         assert process.stderr is not None
@@ -102,7 +104,7 @@ async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGener
 
 
 def with_constant(module: str, name: str, value: float | str) -> tuple[str, ...]:
-    """A launcher of SCRIPT that first gives a constant of one of its modules another value."""
+    """Return a launcher of SCRIPT that first changes a constant in one of its modules."""
     code = (
         f"import sys, {module}; {module}.{name} = {value}; sys.argv = sys.argv[1:];"
         "from layer_mcp.cli.main import main; sys.exit(main())"
@@ -111,23 +113,23 @@ def with_constant(module: str, name: str, value: float | str) -> tuple[str, ...]
 
 
 def child_environment(settings: dict[str, str]) -> dict[str, str]:
-    """What a child process inherits: nothing of the caller's LAYER_ settings."""
+    """Return a child process's environment, without the caller's LAYER_ settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return kept | settings
 
 
 def text_of(result: CallToolResult) -> str:
-    """The text that an agent reads."""
+    """Return the text that an agent reads."""
     return "\n".join(block.text for block in result.content if block.type == "text")
 
 
 def content_of(result: CallToolResult) -> dict[str, Any]:
-    """The structured content of a result."""
+    """Return the structured content of a result."""
     assert result.structured_content is not None
     return result.structured_content
 
 
 def error_code(result: CallToolResult) -> str:
-    """The code of a failed call."""
+    """Return the code of a failed call."""
     assert result.is_error, text_of(result)
     return content_of(result)["error"]["code"]

@@ -1,8 +1,11 @@
-"""Processes that share a journal: one that records runs and lives on, several that start together.
+"""Processes that share a journal: one that records runs and keeps running, and several that start
+together.
 
-Run as `python -m tests.support.journal_process COMMAND FOLDER ARGUMENT...`.
+Run as `python -m tests.support.journal_process COMMAND ARGUMENT...` with the settings in the
+environment.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +16,9 @@ from pathlib import Path
 
 import anyio
 
+from layer_mcp import Settings
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.selection import select_database
 from layer_mcp.runs.types import RunFilter, RunRequest
 
 from .recorded_runs import (
@@ -29,6 +33,7 @@ from .recorded_runs import (
     running_run,
     sending_run,
 )
+from .storages import Storage
 
 ROOT = Path(__file__).parents[2]
 TOGETHER = 4
@@ -47,11 +52,13 @@ def request_for(state: str) -> RunRequest:
 
 
 @contextmanager
-def recording_process(folder: Path, *states: str) -> Generator[subprocess.Popen[str]]:
+def recording_process(storage: Storage, *states: str) -> Generator[subprocess.Popen[str]]:
     """Start a process that records runs in these states and ends when its stdin is closed."""
     pipe = subprocess.PIPE
-    command = _command("record", folder, *states)
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+    command, environment = _command("record", *states), _environment(storage)
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=environment
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -60,21 +67,29 @@ def recording_process(folder: Path, *states: str) -> Generator[subprocess.Popen[
             process.kill()
 
 
-def killed_process(folder: Path, *states: str) -> None:
-    """Record runs in a process that ends without a chance to say anything."""
-    with recording_process(folder, *states) as process:
-        process.kill()
-        process.wait(END_SECONDS)
+def killed_process(storage: Storage, *states: str) -> None:
+    """Record runs in a process that's killed without warning."""
+    with recording_process(storage, *states) as process:
+        kill(process, storage)
 
 
-def start_together(command: str, folder: Path, *arguments: str) -> list[str]:
+def kill(process: subprocess.Popen[str], storage: Storage) -> None:
+    """Kill a process without warning, and let others notice it."""
+    process.kill()
+    process.wait(END_SECONDS)
+    storage.expire()
+
+
+def start_together(command: str, storage: Storage, *arguments: str) -> list[str]:
     """Open a journal in several processes at the same moment, and return what they print."""
+    folder = storage.folder
     children = [
         subprocess.Popen(
-            _command(command, folder, str(number), *arguments),
+            _command(command, str(number), *arguments),
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env=_environment(storage),
         )
         for number in range(TOGETHER)
     ]
@@ -87,8 +102,12 @@ def start_together(command: str, folder: Path, *arguments: str) -> list[str]:
     return printed
 
 
-def _command(command: str, folder: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", __name__, command, str(folder), *arguments]
+def _command(command: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", __name__, command, *arguments]
+
+
+def _environment(storage: Storage) -> dict[str, str]:
+    return {**os.environ, **storage.environment, "LAYER_STATE_DIR": str(storage.folder)}
 
 
 def _wait_for_the_others(folder: Path, name: str) -> None:
@@ -117,12 +136,14 @@ async def _list(journal: Journal, folder: Path, name: str) -> None:
     print(*(run.key for run in runs), journal.problem)
 
 
-async def _main(command: str, folder: Path, *arguments: str) -> None:
+async def _main(command: str, *arguments: str) -> None:
     commands = {"record": _record, "note_uploads": _note_uploads, "list": _list}
-    with closing(SqliteDatabase(lambda: folder)) as database:
+    settings = Settings.from_env()
+    folder = Path(settings.state_dir or "")
+    with closing(select_database(settings)) as database:
         journal = Journal(database, api_url=API, account=ACCOUNT)
         await commands[command](journal, folder, *arguments)
 
 
 if __name__ == "__main__":
-    anyio.run(_main, sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    anyio.run(_main, sys.argv[1], *sys.argv[2:])

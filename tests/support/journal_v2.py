@@ -53,7 +53,7 @@ PRAGMA user_version = 2;
 
 
 def old_run(local_id: str, delivery: str = "confirmed", **columns: Any) -> dict[str, Any]:
-    """Return a row of the old table. The id of a confirmed run is made from that of its row."""
+    """Return a row of the old table. A confirmed run's ID is derived from its row's."""
     is_confirmed = delivery == "confirmed"
     row: dict[str, Any] = {
         "local_id": local_id,

@@ -1,5 +1,6 @@
-"""Calls of the library, as a program makes them: drafts, plans, and runs of the sandbox."""
+"""Library calls as a program makes them: drafts, plans, and runs in the sandbox."""
 
+from collections import Counter
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ WAIT_SECONDS = 30
 
 
 def draft(**fields: Any) -> InferenceDraft:
-    """Return the draft of a small picture, with these fields instead."""
+    """Return the draft of a small image, with these fields instead."""
     return InferenceDraft.model_validate(SMALL_IMAGE | fields)
 
 
@@ -27,7 +28,7 @@ async def prepare(
     repeat: bool = False,
     is_batch: bool = False,
 ) -> Plan:
-    """Plan a call, by default for one small picture."""
+    """Plan a call, by default for one small image."""
     options = SubmitOptions(repeat=repeat, is_batch=is_batch)
     return await runs.prepare(drafts or [draft()], options, CallBudget.begin(seconds))
 
@@ -49,14 +50,14 @@ async def submit_batch(
 
 
 async def until_sent(sandbox: RunningSandbox, count: int = 1) -> None:
-    """Wait until paid requests have arrived at the sandbox, which is a thread of its own."""
+    """Wait until paid requests have arrived at the sandbox, which runs in a separate thread."""
     with anyio.fail_after(WAIT_SECONDS):
         while sandbox.state.arrived["execute_inference"] < count:  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 
 async def until_states(runs: Runs, *expected: str) -> list[Run]:
-    """Wait until the runs are in these states, in the order of their submission."""
+    """Wait until the runs are in these states, in order of submission."""
     with anyio.fail_after(WAIT_SECONDS):
         while True:
             found = (await runs.list(limit=100))[::-1]
@@ -66,5 +67,15 @@ async def until_states(runs: Runs, *expected: str) -> list[Run]:
 
 
 def prompts(sandbox: RunningSandbox) -> list[str]:
-    """Return the prompts of the runs that the sandbox accepted, in their order."""
+    """Return the prompts of the runs that the sandbox accepted, in order."""
     return [run.request.prompt or "" for run in sandbox.state.runs.values()]
+
+
+async def until_counts(runs: Runs, **expected: int) -> list[Run]:
+    """Wait until this many runs are in each of these states, and none in others."""
+    with anyio.fail_after(WAIT_SECONDS):
+        while True:
+            found = list(await runs.list(limit=100))
+            if Counter(run.state for run in found) == expected:
+                return found
+            await anyio.sleep(0.02)

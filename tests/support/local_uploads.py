@@ -1,6 +1,7 @@
 """Local files to upload, and what the sandbox received of them."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from layer_mcp import LayerClient, Settings
@@ -11,7 +12,7 @@ from layer_mcp.sandbox import Arrival, RunningSandbox
 
 from .sandbox_calls import png_with
 
-# Larger than what the system buffers of a connection that nobody reads.
+# Larger than the system's buffer for a connection that nobody reads.
 LARGE = png_with(os.urandom(3_000_000))
 
 
@@ -30,13 +31,16 @@ def client_of(sandbox: RunningSandbox) -> LayerClient:
 def uploads_of(
     tmp_path: Path, client: LayerClient, journal: Journal, *, max_upload_mb: int = 64
 ) -> Uploads:
-    """Return uploads that may take files of the folder `in`."""
+    """Return uploads that can use files in the folder `in`."""
     settings = Settings(input_dirs=(str(tmp_path / "in"),), max_upload_mb=max_upload_mb)
 
     async def open_journal() -> Journal:
         return journal
 
-    return Uploads(Folders.pin(settings), client, open_journal)
+    async def allow_all(_file_ids: Collection[str]) -> None:
+        pass
+
+    return Uploads(Folders.pin(settings), client, open_journal, allow_all)
 
 
 def arrivals(sandbox: RunningSandbox, operation: str) -> list[Arrival]:

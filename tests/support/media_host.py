@@ -1,9 +1,10 @@
-"""A media host on loopback whose files a test makes up."""
+"""A media host on loopback whose files a test defines."""
 
 import json
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -11,16 +12,20 @@ from typing import Any, cast
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
 from layer_mcp.files.folders import PrivateFolders
-from layer_mcp.runs.outputs import SavedOutputs, save_outputs
+from layer_mcp.runs.outputs import OnBytes, SavedOutputs, save_outputs
+from layer_mcp.runs.outputs.save import SaveOptions
 from layer_mcp.runs.types import Run, RunRequest
+
+from .sandbox_calls import png_with
 
 RUN_ID = "1234abcd-0000-4000-8000-000000000001"
 PROMPT = "a red potion"
 MEGABYTE = 1024 * 1024
+ONE, TWO = png_with(b"one"), png_with(b"two")
 
 
 class Media(ThreadingHTTPServer):
-    """A media host on loopback with files by path; a path in `held` waits in the middle."""
+    """A media host on loopback with files by path; a path in `held` pauses in the middle."""
 
     daemon_threads = True
 
@@ -39,7 +44,7 @@ class Media(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def hold(self) -> None:
-        """Wait until the test lets go."""
+        """Wait until the test releases it."""
         with self.counting:
             self.at_same_time += 1
             self.most_at_same_time = max(self.most_at_same_time, self.at_same_time)
@@ -94,16 +99,22 @@ def run_of(*outputs: Output, prompt: str | None = PROMPT, run_id: str = RUN_ID) 
     """Return a finished run with these outputs."""
     body = {"prompt": prompt} if prompt is not None else {}
     request = RunRequest("inference", "m", "w1", body)
-    return Run(request, "complete", 0.0, run_id=run_id, outputs=outputs)
+    return Run(request, "complete", datetime.now(UTC), run_id=run_id, outputs=outputs)
 
 
 async def save(
-    layer: LayerClient, run: Run, folder: Path, numbers: set[int] | None = None
+    layer: LayerClient,
+    run: Run,
+    folder: Path,
+    numbers: set[int] | None = None,
+    *,
+    max_bytes: int = 100 * MEGABYTE,
+    on_bytes: OnBytes | None = None,
+    **options: Any,
 ) -> SavedOutputs:
-    """Save outputs without a limit that matters."""
-    return await save_outputs(
-        layer, run, folder, numbers=numbers, max_bytes=100 * MEGABYTE, private=PrivateFolders()
-    )
+    """Save outputs, by default without a limit."""
+    chosen = SaveOptions(PrivateFolders(), max_bytes, **options)
+    return await save_outputs(layer, run, folder, chosen, numbers=numbers, on_bytes=on_bytes)
 
 
 def names_in(folder: Path) -> list[str]:

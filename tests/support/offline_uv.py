@@ -1,7 +1,7 @@
-"""uv without network: everything that the bundle needs, fetched beforehand into a cache.
+"""uv without a network: everything that the bundle needs, downloaded beforehand into a cache.
 
-`python -m tests.offline_uv` fetches it. uv does not read pip's configuration, which is where this
-machine says what it installs from: so it is handed over here.
+`python -m tests.offline_uv` downloads it. uv doesn't read pip's configuration, which defines this
+machine's package indexes, so this module passes it on.
 """
 
 import os
@@ -15,7 +15,7 @@ from bundle.packing import ROOT, pins, project, stage
 CACHE = ROOT / ".venv" / "uv-cache"
 UV = Path(sys.executable).with_name("uv")
 LIMIT_SECONDS = 300
-# What pip calls it, what uv calls it, and what stands between several.
+# pip's name, uv's name, and the separator between several values.
 SOURCES = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
@@ -26,17 +26,17 @@ SOURCES = {
 
 
 def main() -> None:
-    """Fetch what the bundle and the wheel need."""
+    """Download what the bundle and the wheel need."""
     with tempfile.TemporaryDirectory() as scratch:
         folder, environment = Path(scratch, "bundle"), uv_environment()
         stage(folder)
         run_uv("sync", "--quiet", "--project", str(folder), env=environment)
-        # A lock looks at other files of a release than an installation does.
+        # A lock needs other files of a release than an installation does.
         install(project()["dependencies"], Path(scratch, "venv"), env=environment)
 
 
 def install(requirements: list[str], place: Path, *, env: dict[str, str]) -> Path:
-    """A new environment with these packages, at the versions that are tested; its Python."""
+    """Install these packages at the tested versions in a new environment, and return its Python."""
     python = place / "bin" / "python"
     run_uv("venv", "--quiet", str(place), env=env)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
@@ -48,7 +48,7 @@ def install(requirements: list[str], place: Path, *, env: dict[str, str]) -> Pat
 
 
 def offline(home: Path) -> dict[str, str]:
-    """The environment of a uv that has only the cache, and a bare PATH with uv in it."""
+    """Return the environment of a uv that has only the cache, and a minimal PATH with uv in it."""
     programs = home / "programs"
     programs.mkdir(parents=True, exist_ok=True)
     uv = programs / "uv"
@@ -62,20 +62,20 @@ def offline(home: Path) -> dict[str, str]:
 
 
 def uv_environment() -> dict[str, str]:
-    """uv's variables: its cache, this Python, and pip's sources of packages."""
+    """Return uv's variables: its cache, this Python, and pip's package indexes."""
     return _sources() | {
         "UV_CACHE_DIR": str(CACHE),
         "UV_PYTHON": sys.executable,
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_CONFIG": "1",
         "UV_SYSTEM_CERTS": "1",
-        # pip looks in all places for the newest, too.
+        # pip also looks for the newest version in all indexes.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
 
 
 def run_uv(*arguments: str, env: dict[str, str]) -> str:
-    """What uv says."""
+    """Run uv and return its output."""
     done = subprocess.run(
         [str(UV), *arguments],
         env={"PATH": os.defpath, "HOME": os.environ.get("HOME", "/")} | env,
@@ -89,7 +89,7 @@ def run_uv(*arguments: str, env: dict[str, str]) -> str:
 
 
 def _sources() -> dict[str, str]:
-    """pip's configuration in uv's words; a setting of the environment comes last and wins."""
+    """Return pip's configuration as uv's variables; environment settings come last and win."""
     pip = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
     found: dict[str, str] = {}

@@ -87,7 +87,7 @@ class HttpWire:
         async def one(message: Message) -> None:
             response = await self.post(message)
             if "id" in message:
-                answers.append(_body(response))
+                answers.append(parse_body(response))
 
         async with anyio.create_task_group() as tasks:
             for message in messages:
@@ -95,7 +95,7 @@ class HttpWire:
         return answers
 
 
-def _body(response: httpx.Response) -> Message:
+def parse_body(response: httpx.Response) -> Message:
     """Parse a response body, which may be an event stream."""
     events = [line[6:] for line in response.text.splitlines() if line.startswith("data: {")]
     return json.loads(events[-1] if events else response.text)
@@ -140,7 +140,7 @@ class RawConnection:
     era: Era
 
     async def exchange(self, *messages: Message) -> list[Message]:
-        """Send all messages, and return the responses in the order of their arrival."""
+        """Send all messages, and return the responses in order of arrival."""
         with anyio.fail_after(LIMIT_SECONDS):
             return await self.wire.exchange([self._for_era(message) for message in messages])
 

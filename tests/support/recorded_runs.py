@@ -1,7 +1,8 @@
-"""Runs in a journal, in every state that calls leave them in, without Layer."""
+"""Runs in a journal, in every state that calls can leave them in, without Layer."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from layer_mcp import LayerError
@@ -42,9 +43,14 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    @property
+    def time(self) -> datetime:
+        """Return the clock's time as a datetime."""
+        return datetime.fromtimestamp(self.now, UTC)
+
 
 def another(request: RunRequest = REQUEST) -> RunRequest:
-    """Return a request that is equal to none before."""
+    """Return a request that differs from all earlier ones."""
     return replace(request, body={"prompt": uuid4().hex})
 
 
@@ -58,7 +64,7 @@ async def reserve_all(
     repeat: bool = False,
     batch_id: str | None = None,
 ) -> list[Reservation]:
-    """Reserve requests of one price; by default none gets a slot."""
+    """Reserve requests with the same price; by default, none gets a slot."""
     quote = Quote([price] * len(requests), requests[0].workspace_id)
     return await journal.reserve(requests, quote, limits, rates, repeat=repeat, batch_id=batch_id)
 
@@ -85,7 +91,7 @@ async def queued_run(
     price: float | None = PRICE,
     batch_id: str | None = None,
 ) -> Run:
-    """Record a run in a row of its own. An equal one that is being sent fails the test."""
+    """Record a run in its own row. If an equal one is being sent, the test fails."""
     reservation = await reserve(journal, request, price=price, repeat=True, batch_id=batch_id)
     assert reservation.created
     return reservation.run
@@ -101,7 +107,7 @@ async def run_with_slot(journal: Journal, request: RunRequest = REQUEST) -> Run:
 async def sending_run(
     journal: Journal, request: RunRequest = REQUEST, *, price: float | None = PRICE
 ) -> Run:
-    """Record a run whose first byte is about to leave."""
+    """Record a run whose first byte is about to be sent."""
     run = await queued_run(journal, request, price=price)
     assert await journal.mark_sending(run) is not None
     return await journal.reload(run)
@@ -114,7 +120,7 @@ async def running_run(
     price: float | None = PRICE,
     confirmed_price: float | None = None,
 ) -> Run:
-    """Record a run that Layer confirmed. Its id is that of its row."""
+    """Record a run that Layer confirmed. Its ID is its row's key."""
     run = await sending_run(journal, request, price=price)
     assert await journal.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
     return await journal.reload(run)
@@ -143,17 +149,17 @@ async def refused_run(journal: Journal, state: str, request: RunRequest = REQUES
 
 
 async def unknown_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
-    """Record a run of which nobody knows whether Layer has it."""
+    """Record a run whose outcome is unknown."""
     return await refused_run(journal, UNKNOWN, request)
 
 
 async def not_sent_run(journal: Journal, request: RunRequest = REQUEST) -> Run:
-    """Record a run that was surely not started."""
+    """Record a run that definitely wasn't started."""
     return await refused_run(journal, NOT_SENT, request)
 
 
 def confirmed(run: Run, *, run_id: str | None = None, price: float | None = None) -> Run:
-    """Return a run as Layer's answer to its submission describes it."""
+    """Return a run with the facts from Layer's response to its submission."""
     return replace(
         run,
         state="in_progress",
@@ -171,7 +177,7 @@ def ended(
     outputs: tuple[Output, ...] = (),
     error: RunError | None = None,
 ) -> Run:
-    """Return a run as Layer describes its end."""
+    """Return a run as Layer describes it when it has ended."""
     return replace(
         run, state=state, actual_price_creative_units=price, outputs=outputs, error=error
     )
@@ -180,7 +186,7 @@ def ended(
 async def keys(
     journal: Journal, wanted: RunFilter | None = None, limit: int = MANY_RUNS
 ) -> list[str]:
-    """Return the keys of the runs that a filter finds, newest first."""
+    """Return the keys of the matching runs, newest first."""
     return [run.key for run in await journal.list_runs(wanted or RunFilter(), limit)]
 
 
@@ -196,7 +202,7 @@ async def give_slot(journal: Journal, run: Run) -> None:
 
 
 async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequence[Run]:
-    """Return the runs that a new one would have to wait for."""
+    """Return the active runs that a new one would have to wait for."""
     probe = await queued_run(journal, another(request), price=None)
     blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
     assert blocked is not None
@@ -205,7 +211,7 @@ async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequen
 
 
 async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -> list[float]:
-    """Return how long ago each submission of the last minute got its slot, newest first."""
+    """Return how long ago each run of the last minute got its slot, newest first."""
     probe = await queued_run(journal, another(request), price=None)
     ages: list[float] = []
     while True:

@@ -1,4 +1,4 @@
-"""The spans of this process, recorded only where a test asks for them."""
+"""This process's spans, recorded only if a test requests them."""
 
 import threading
 from collections.abc import Generator, Sequence
@@ -16,7 +16,7 @@ from opentelemetry.util.types import Attributes
 
 
 class Switch(Sampler):
-    """Drops every span until it is told to record."""
+    """Drops every span until recording is switched on."""
 
     def __init__(self) -> None:
         self.is_on = threading.Event()
@@ -40,7 +40,7 @@ class Switch(Sampler):
 
 @cache
 def recorder() -> tuple[Switch, InMemorySpanExporter]:
-    """The one recorder of the process: a provider cannot be replaced once it is set."""
+    """The process's only recorder, because a provider can't be replaced once it's set."""
     switch, exporter = Switch(), InMemorySpanExporter()
     provider = TracerProvider(sampler=switch, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -49,7 +49,7 @@ def recorder() -> tuple[Switch, InMemorySpanExporter]:
 
 
 class RecordedSpans:
-    """What was recorded so far; spans that have ended, oldest first."""
+    """The recorded spans that have ended, oldest first."""
 
     def __init__(self, exporter: InMemorySpanExporter) -> None:
         self._exporter = exporter
@@ -65,13 +65,13 @@ class RecordedSpans:
         return span
 
     def text(self) -> str:
-        """Everything that an exporter could send."""
+        """All text that an exporter could send."""
         return "\n".join(span.to_json() for span in self.all())
 
 
 @contextmanager
 def recorded_spans() -> Generator[RecordedSpans]:
-    """The spans that end in the block."""
+    """Record the spans that end in the block."""
     switch, exporter = recorder()
     exporter.clear()
     switch.is_on.set()
@@ -83,7 +83,7 @@ def recorded_spans() -> Generator[RecordedSpans]:
 
 
 def parent_of(span: ReadableSpan, spans: Sequence[ReadableSpan]) -> ReadableSpan | None:
-    """The span that another began in, if it was recorded."""
+    """Return a span's parent, if it was recorded."""
     parent_id = span.parent.span_id if span.parent else None
     found = (other for other in spans if other.context and other.context.span_id == parent_id)
     return next(found, None)

@@ -1,9 +1,9 @@
-"""The commands, programs and transcripts of the README and the pages, found in their Markdown.
+"""The commands, programs, and transcripts in the README and the pages, found in their Markdown.
 
-A block in `sh` is commands, one a line. A block in `python` is a program, or a test file when it
-has a test. A block in `text` after one of them is what it prints. Other blocks are data of their
-language. Parts that are made from the code are left out. A comment on the line before a block says
-why it is not run or compared: `<!-- not run: why -->`.
+A block in `sh` has one command per line. A block in `python` is a program, or a test file if it has
+a test. A block in `text` after one of them is its output. Other blocks are data in their language.
+Generated parts are left out. A comment on the line before a block says why it isn't run or
+compared: `<!-- not run: why -->`.
 """
 
 import re
@@ -22,12 +22,13 @@ BLOCK = re.compile(
     r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-# Of the generator of the pages, not of a reader.
+# For the page generator, not for readers.
 DIRECTIVES = ("{include}", "{toctree}")
 
 DIFFERS = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
     (r'batch_id "[0-9a-f]{12}"', "<batch>"),
+    (r"\bbatch [0-9a-f]{12}\b", "<batch>"),
     (r"/\S*/(layer-(?:session|batch)/)", r"\1"),
     (r"-[0-9a-f]{8}(-\d+\.\w+)", r"-<id>\1"),
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:<port>"),
@@ -39,7 +40,7 @@ DIFFERS = (
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page, numbered from 1; `why_not` is set when it is not run or compared."""
+    """A block on a page, numbered from 1; `why_not` is set if it isn't run or compared."""
 
     page: str
     number: int
@@ -53,14 +54,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Sample:
-    """A block that is run, and what it prints as far as the page shows it."""
+    """A block that's run, and the output that the page shows for it."""
 
     block: Block
     printed: str | None
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks of a page, in their order."""
+    """Return the blocks on a page, in order."""
     text = without_parts(page.read_text(encoding="utf-8"))
     name = page.relative_to(ROOT).as_posix()
     found = [one for one in BLOCK.finditer(text) if not one["language"].startswith(DIRECTIVES)]
@@ -71,7 +72,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def all_blocks(language: str | None = None) -> list[Block]:
-    """The blocks of all pages, or those of one language."""
+    """Return the blocks on all pages, or those in one language."""
     return [
         block
         for page in PAGES
@@ -81,7 +82,7 @@ def all_blocks(language: str | None = None) -> list[Block]:
 
 
 def samples_of(page: Path, language: str) -> Iterator[Sample]:
-    """The blocks of one language, each with the transcript that follows it."""
+    """Yield the blocks in one language, each with the transcript that follows it."""
     blocks = blocks_of(page)
     for block, following in zip_longest(blocks, blocks[1:]):
         if block is not None and block.language == language:
@@ -95,18 +96,18 @@ def _transcript(block: Block | None) -> str | None:
 
 
 def programs() -> list[Sample]:
-    """Every program in Python that is to be run."""
+    """Return every Python program to run."""
     samples = [sample for page in PAGES for sample in samples_of(page, "python")]
     return [sample for sample in samples if sample.block.why_not is None]
 
 
 def commands_of(block: Block) -> list[str]:
-    """The commands of a block in `sh`."""
+    """Return the commands in an `sh` block."""
     return block.text.splitlines()
 
 
 def without_what_differs(printed: str) -> str:
-    """A transcript without the ids, folders, ports, times and widths of one run."""
+    """Return a transcript without the IDs, folders, ports, times, and widths of a single run."""
     for pattern, word in DIFFERS:
         printed = re.sub(pattern, word, printed)
     return "\n".join(line.rstrip() for line in printed.strip().splitlines())

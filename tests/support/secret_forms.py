@@ -46,7 +46,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 def traces(token: str) -> Iterator[str]:
-    """Yield what a text must not have after the token was removed, all in lower case."""
+    """Yield the lowercase texts that must not remain after the token is removed."""
     yield token.lower()
     yield token[8:24].lower()
     for before in ("", "a", "ab"):

@@ -1,4 +1,4 @@
-"""An OTLP collector on loopback that keeps the spans it is sent."""
+"""An OTLP collector on loopback that stores the spans it receives."""
 
 import gzip
 import threading
@@ -16,7 +16,7 @@ TRACES = "/v1/traces"
 
 
 class SpanCollector(ThreadingHTTPServer):
-    """Takes what a process exports over HTTP."""
+    """Receives a process's exports over HTTP."""
 
     daemon_threads = True
 
@@ -27,7 +27,7 @@ class SpanCollector(ThreadingHTTPServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings with which a process exports its spans here."""
+        """The settings that make a process export its spans here."""
         return {PROTOCOL: "http/protobuf", ENDPOINT: f"http://127.0.0.1:{self.server_port}"}
 
     def spans(self) -> list[Span]:
@@ -45,7 +45,7 @@ class SpanCollector(ThreadingHTTPServer):
             self.arrived.notify_all()
 
     def one(self, name: str) -> Span:
-        """The span of this name, once it has arrived; its process may have to end first."""
+        """Return the span with this name, once it arrives; its process may have to end first."""
 
         def found() -> list[Span]:
             return [span for span in self.spans() if span.name == name]
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def span_collector() -> Generator[SpanCollector]:
-    """Collect until the block ends."""
+    """Collect spans until the block ends."""
     with SpanCollector() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
@@ -84,5 +84,5 @@ def span_collector() -> Generator[SpanCollector]:
 
 
 def texts_of(span: Span) -> dict[str, str]:
-    """The attributes of a span that are text."""
+    """Return a span's text attributes."""
     return {one.key: one.value.string_value for one in span.attributes}

@@ -1,4 +1,4 @@
-"""The server as a child process that a test speaks to in raw messages."""
+"""The server as a child process that a test sends raw messages to."""
 
 import json
 import subprocess
@@ -57,7 +57,7 @@ class Child:
 def child(
     environment: dict[str, str], *arguments: str, launcher: Sequence[str] = ()
 ) -> Generator[Child]:
-    """A child that is ended with the block; a launcher may start it."""
+    """Start a child that ends with the block; a launcher may start it."""
     with subprocess.Popen(
         [*launcher, SCRIPT, *arguments],
         stdin=subprocess.PIPE,

@@ -29,7 +29,7 @@ END_SECONDS = 60
 CALL_SECONDS = 45
 
 Command = Literal["each", "batch"]
-"""Whether each draft is a call of its own, all at the same time, or all are one batch."""
+"""Whether each draft is a separate call, all at the same time, or all are one batch."""
 
 
 class SubmittingProcess:
@@ -39,7 +39,7 @@ class SubmittingProcess:
         self._process = process
 
     def wait_until_ready(self) -> None:
-        """Return when it can begin."""
+        """Return once it's ready to begin."""
         assert self._line() == "ready\n"
 
     def go(self) -> None:
@@ -53,12 +53,12 @@ class SubmittingProcess:
         return json.loads(self._line())
 
     def kill(self) -> None:
-        """End it without a chance to say anything."""
+        """Kill it without warning."""
         self._process.kill()
         self._process.wait(END_SECONDS)
 
     def interrupt(self) -> None:
-        """End it as Ctrl+C does."""
+        """Interrupt it, as Ctrl+C does."""
         self._process.send_signal(signal.SIGINT)
         # The thread that reads it can't be interrupted.
         assert self._process.stdin is not None
@@ -66,7 +66,7 @@ class SubmittingProcess:
         self._process.wait(END_SECONDS)
 
     def limit_files(self, size_bytes: int) -> None:
-        """Let none of its files grow beyond a size, as on a full disk."""
+        """Keep its files from growing beyond a size, as on a full disk."""
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
     def _line(self) -> str:
@@ -118,7 +118,7 @@ async def _submit_batch(runs: Runs, drafts: Sequence[dict[str, Any]]) -> list[Ru
 
 async def _main(command: str, drafts: Sequence[dict[str, Any]]) -> None:
     async with open_runs(Settings.from_env()) as runs:
-        # What a first call imports must not set the processes apart.
+        # Importing on the first call must not delay some of the processes.
         await runs.list()
         await runs.client.list_workspaces()
         print("ready", flush=True)

@@ -108,7 +108,7 @@ class Seen:
 
     sent: bytes
     exit_code: int
-    # Input from the keyboard or the terminal itself that nobody read.
+    # Unread input from the keyboard or the terminal itself.
     left: bytes
 
     @property
@@ -159,7 +159,7 @@ class Terminal:
                 answered = self._answer(terminal, sent, answered)
             if has_ended:
                 return sent
-            # Its last output may arrive after it ended.
+            # The last output may arrive after the process has ended.
             has_ended = process.poll() is not None
             if time.monotonic() > deadline:
                 process.kill()

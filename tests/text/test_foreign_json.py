@@ -38,7 +38,7 @@ def test_the_token_is_removed_from_what_is_not_json(form: str, frame: str) -> No
     assert [trace for trace in traces(TOKEN) if trace in shown] == []
 
 
-def test_an_answer_with_nothing_to_clean_is_returned_as_it_came() -> None:
+def test_a_clean_answer_is_returned_unchanged() -> None:
     body = b'{"status":  "complete", "outputs": [{"width": 512}]}'
     assert clean_body(body, REDACTOR) is body
 
@@ -47,7 +47,7 @@ def test_unsafe_characters_are_removed_from_values_and_keys() -> None:
     assert cleaned({"na\u202eme": "210\x1b[2J CU\u2028next"}) == {"name": "210[2J CU\nnext"}
 
 
-def test_writing_is_kept_to_the_letter() -> None:
+def test_preserves_writing_exactly() -> None:
     content = {
         "prompt": "line 1\n\tline 2 - 👩\u200d🎨 שלום \\ % & 100%41",
         "n": [1, 2.5, None, True],
@@ -58,7 +58,7 @@ def test_writing_is_kept_to_the_letter() -> None:
 @pytest.mark.parametrize(
     "number", ["1e308", "1e400", "-1e400", "NaN", "Infinity", "-Infinity", "9" * 30, "9" * 4000]
 )
-def test_a_number_that_cannot_be_counted_with_is_null(number: str) -> None:
+def test_an_unusable_number_is_null(number: str) -> None:
     body = f'{{"price": {number}, "prices": [{number}]}}'.encode()
     assert json.loads(clean_body(body, REDACTOR)) == {"price": None, "prices": [None]}
 

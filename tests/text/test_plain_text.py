@@ -1,4 +1,4 @@
-"""Text from outside: what could control a terminal or mislead a reader goes, writing stays."""
+"""Text from outside: dangerous characters are removed, and writing is preserved."""
 
 import pytest
 

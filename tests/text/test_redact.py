@@ -1,4 +1,4 @@
-"""Removing the token from text: every form goes, everything else stays."""
+"""Removing the token from text: every form is removed, and everything else stays."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_keeps_the_words_around_the_token(form: str) -> None:
         "TG9yZW0gaXBzdW0gZG9sb3Igc2l0IGFtZXQsIGNvbnNlY3RldHVy",
     ],
 )
-def test_text_without_the_token_stays_as_it_is(text: str) -> None:
+def test_text_without_the_token_stays_unchanged(text: str) -> None:
     assert REDACTOR.redact(text) == text
 
 
@@ -49,7 +49,7 @@ def test_text_that_is_still_encoded_after_many_rounds_is_hidden() -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "t", "dragon"])
-def test_a_token_as_short_as_a_word_is_not_looked_for(token: str | None) -> None:
+def test_does_not_search_for_a_token_as_short_as_a_word(token: str | None) -> None:
     assert Redactor(token).redact("A dragon, and a text.") == "A dragon, and a text."
 
 

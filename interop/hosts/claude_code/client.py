@@ -1,4 +1,4 @@
-"""Claude Code: one session over its streams, in which a person may answer and interrupt."""
+"""Claude Code: one session over its streams, in which a person can answer and interrupt."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ from interop.job import JsonObject
 
 
 class ClaudeCode(Host):
-    """Its model has to look for the tools before it may use them."""
+    """Claude Code, whose model has to search for tools before using them."""
 
     name = "Claude Code"
     client = "claude-code"
@@ -25,7 +25,7 @@ class ClaudeCode(Host):
         self.turn_ended = asyncio.Event()
 
     def program(self) -> list[str]:
-        # The package's own program is put in its place by a script of the package.
+        # A script in the package puts the actual program in its place.
         return [str(next(self.modules.glob("@anthropic-ai/claude-code-*/claude")))]
 
     def found(self, listed: str) -> bool:
@@ -46,7 +46,7 @@ class ClaudeCode(Host):
         await self.say("Make a red potion.")
 
     async def say(self, text: str) -> None:
-        """What the person writes."""
+        """Send a message from the person."""
         await self.send({"type": "user", "message": {"role": "user", "content": text}})
 
     async def read(self, line: JsonObject) -> None:
@@ -80,19 +80,19 @@ class ClaudeCode(Host):
 
     async def prompt(self, name: str, arguments: dict[str, str]) -> str:
         await self.end_turn()
-        # Each word is an argument, quotes or not.
+        # Each word is an argument, with or without quotes.
         given = " ".join(value.replace(" ", "_") for value in arguments.values())
         text = await self.open_turn(f"/{name} {given}")
         return text.partition("</command-args>")[2].strip()
 
     async def end_turn(self) -> None:
-        """Have the model say its last word."""
+        """Have the model send its final text."""
         self.turn_ended.clear()
         self.model.say("Done.")
         await self.turn_ended.wait()
 
     async def open_turn(self, text: str) -> str:
-        """Say something; what the model reads of it."""
+        """Send a message, and return the model's turn."""
         opened = asyncio.create_task(self.model.next_turn())
         await self.say(text)
         return (await opened).latest

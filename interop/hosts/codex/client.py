@@ -1,4 +1,4 @@
-"""Codex: its app server, as the terminal and the editors' extensions use it."""
+"""Codex: its app server, as the terminal and the editor extensions use it."""
 
 import asyncio
 from typing import Any
@@ -7,14 +7,14 @@ from interop.hosts import openai_responses
 from interop.hosts.host import NODE, Host, run_host
 from interop.job import JsonObject
 
-# What it would fetch from other machines, and what it would tell them.
+# Turn off everything that it would fetch from or report to other machines.
 QUIET = ("analytics.enabled=false", "features.plugins=false", "check_for_update_on_startup=false")
-# The first turn has the tools, and none of them is asked about.
+# The first turn has the tools, and none of them needs approval.
 ENTRY = ("required=true", 'default_tools_approval_mode="approve"')
 
 
 class Codex(Host):
-    """JSON-RPC over its streams: a person may answer and interrupt."""
+    """JSON-RPC over its streams, in which a person can answer and interrupt."""
 
     name = "Codex"
     client = "codex"
@@ -60,12 +60,12 @@ class Codex(Host):
         await self.say("Make a red potion.")
 
     async def say(self, text: str) -> None:
-        """What the person writes."""
+        """Send a message from the person."""
         opening = {"threadId": self.thread, "input": [{"type": "text", "text": text}]}
         self.turn = (await self.request("turn/start", opening))["turn"]["id"]
 
     async def request(self, method: str, params: JsonObject) -> JsonObject:
-        """What the app server answers."""
+        """Send a request to the app server, and return its response."""
         request_id = len(self.answers)
         answer = self.answers[request_id] = asyncio.get_running_loop().create_future()
         await self.send({"id": request_id, "method": method, "params": params})

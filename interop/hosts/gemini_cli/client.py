@@ -1,4 +1,4 @@
-"""Gemini CLI: one turn without a person; what needs a yes is asked for in the chat."""
+"""Gemini CLI: one turn without a person; approval is requested in the chat."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ NOBODYS_MODEL = "00000000-0000-4000-8000-00000000ffff"
 
 
 class GeminiCli(Host):
-    """It checks arguments itself, so a call that only the server can refuse names no model."""
+    """Gemini CLI. It checks arguments itself, so the failing call names an unknown model."""
 
     name = "Gemini CLI"
     client = "gemini-cli"

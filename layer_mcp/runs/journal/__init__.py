@@ -1,6 +1,6 @@
-"""The journal: what was submitted, spent, made and saved, in a database that processes share."""
+"""The journal of runs, prices, outputs, and uploads, in a database that processes share."""
 
-from .accounts import account_of, find_account
+from .accounts import account_of, address_of, find_account
 from .journal import Journal
 
-__all__ = ["Journal", "account_of", "find_account"]
+__all__ = ["Journal", "account_of", "address_of", "find_account"]

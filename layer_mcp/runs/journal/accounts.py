@@ -1,23 +1,29 @@
-"""Whose runs a token may see: an account is what Layer shows to a token, not the token."""
+"""Decide which Layer account a token belongs to, from the workspaces that Layer shows it."""
 
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import urlsplit
 
-from ...network import LOOPBACK_HOSTS
+from ...network import DEFAULT_PORTS, LOOPBACK_HOSTS
+from ...settings import Settings
 from .database import Connection, Database
 
 TOKEN_DIGEST_LENGTH = 16
-DEFAULT_PORTS = {"http": 80, "https": 443}
 ANY_LOOPBACK = "127.0.0.1"
+SANDBOX_ADDRESS = "http://sandbox"
 
 ListWorkspaces = Callable[[], Awaitable[Collection[str] | None]]
-"""Asks Layer for the ids of the workspaces that it shows to the token; None if it refuses."""
+"""Asks Layer for the IDs of the workspaces that the token can see; None if Layer refuses."""
+
+
+def address_of(settings: Settings) -> str:
+    """Return the address whose runs are recorded; the sandbox's port changes with every start."""
+    return SANDBOX_ADDRESS if settings.sandbox else settings.api_url
 
 
 def normalize_address(api_url: str) -> str:
-    """Return one spelling for an API address, so that it is one account with one limit."""
+    """Return the normal spelling of an API URL, so that it has one account and one limit."""
     parts = urlsplit(api_url.strip())
     scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
     if host in LOOPBACK_HOSTS or host.startswith("127."):
@@ -28,22 +34,22 @@ def normalize_address(api_url: str) -> str:
 
 
 def account_of(api_url: str, token: str) -> str:
-    """Return the name of an account that a token begins; it says nothing of the token."""
+    """Return the name of the account that a token would create; it doesn't reveal the token."""
     return f"{normalize_address(api_url)}#{_digest(token)}"
 
 
 async def find_account(
     database: Database, api_url: str, token: str, list_workspaces: ListWorkspaces
 ) -> str:
-    """Return the account of a token: its own, or the one whose runs Layer shows to it.
+    """Return the account of a token: an existing one whose workspaces it can see, or a new one.
 
-    People renew their tokens, and some are renewed by the hour. A new one takes over the account
-    whose runs are all in workspaces that Layer shows to it. Layer is asked only when another token
-    was used at the address before.
+    People renew their tokens, sometimes every hour. A new token takes over the account if Layer
+    shows it every workspace of that account's runs. Layer is only asked if another token was used
+    at this URL before.
 
     Raises:
-        DatabaseError: the journal cannot be used.
-        LayerError: Layer cannot be asked.
+        DatabaseError: the journal can't be used.
+        LayerError: Layer can't be reached.
     """
     address, own = normalize_address(api_url), account_of(api_url, token)
     known = await database.read(lambda connection: _known(connection, own))
@@ -70,15 +76,15 @@ def _known(connection: Connection, own: str) -> str | None:
 
 
 def _accounts_at(connection: Connection, address: str) -> dict[str, set[str]]:
-    """Return the workspaces that each account at an address has used, the newest account first."""
+    """Return the workspaces used by each account at a URL, newest account first."""
     used: dict[str, set[str]] = {}
     rows = connection.execute(
-        "SELECT account, workspace_id, MAX(created_at) AS newest FROM runs WHERE api_url = ? "
-        "GROUP BY account, workspace_id ORDER BY newest DESC",
+        "SELECT layer_account, workspace_id, MAX(created_at) AS newest FROM runs "
+        "WHERE api_url = ? GROUP BY layer_account, workspace_id ORDER BY newest DESC",
         (address,),
     ).fetchall()
     for row in rows:
-        used.setdefault(row["account"], set()).add(row["workspace_id"].lower())
+        used.setdefault(row["layer_account"], set()).add(row["workspace_id"].lower())
     return used
 
 

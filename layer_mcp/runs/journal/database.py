@@ -1,4 +1,4 @@
-"""What the journal needs of a database: transactions, and which processes use it."""
+"""The interface that the journal needs from a database: transactions and process tracking."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -7,19 +7,33 @@ ResultT = TypeVar("ResultT")
 
 
 class DatabaseError(Exception):
-    """A statement that failed; nothing of its transaction was written.
+    """A failed statement; its transaction was rolled back.
 
-    `is_busy` says that another process holds the database, `is_full` that the disk is full.
+    `is_busy` means that another process holds the database, `is_full` that the disk is full.
+    `is_permanent` means that only new settings help. `is_uncertain` means that the connection was
+    lost during the commit, so the transaction may have been committed. `fix` says what to do.
     """
 
-    def __init__(self, reason: str, *, is_busy: bool = False, is_full: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        is_busy: bool = False,
+        is_full: bool = False,
+        is_permanent: bool = False,
+        is_uncertain: bool = False,
+        fix: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.is_busy = is_busy
         self.is_full = is_full
+        self.is_permanent = is_permanent
+        self.is_uncertain = is_uncertain
+        self.fix = fix
 
 
 class Cursor(Protocol):
-    """The result of one statement; rows are read by column name."""
+    """The result of a statement; rows are read by column name."""
 
     @property
     def rowcount(self) -> int:
@@ -31,7 +45,7 @@ class Cursor(Protocol):
         ...
 
     def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
+        """Return all remaining rows."""
         ...
 
 
@@ -48,42 +62,61 @@ Work = Callable[[Connection], ResultT]
 
 
 class Database(Protocol):
-    """A database that several processes share; opened at the first use."""
+    """A database shared by several processes, opened at first use."""
 
     @property
     def problem(self) -> str | None:
-        """Why nothing outlives the process although it should; known after the first use."""
+        """Why runs aren't kept after the process ends, if they should be; known after first use."""
+        ...
+
+    @property
+    def fix(self) -> str | None:
+        """What to do about the problem, if that is known."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes take over the queued runs of one that ended."""
         ...
 
     @property
     def process_id(self) -> str:
-        """The id of this process, as the owner of what it is about to send."""
+        """The ID of this process, as the owner of the runs it sends."""
         ...
 
-    def is_alive(self, process_id: str) -> bool:
-        """Return whether a process still runs; True when it cannot be told."""
-        ...
+    async def open(self) -> None:
+        """Open a database that other machines share, so that wrong settings are noticed.
 
-    def remove_process(self, process_id: str) -> None:
-        """Forget a process that has ended, and what it set aside, once the transaction is written.
-
-        Only within a transaction.
+        Raises:
+            SettingsError: only other settings can help.
         """
         ...
 
-    async def set_aside(self, lines: Sequence[str]) -> None:
-        """Keep what cannot be written to the database now; it replaces what was kept before.
+    def is_alive(self, connection: Connection, process_id: str, /) -> bool:
+        """Return whether a process is running; True if that's unknown."""
+        ...
 
-        This never fails: without room for it, it is logged.
+    def is_abandoned(self, connection: Connection, process_id: str, /) -> bool:
+        """Return whether no other process takes over the queued runs of an ended one any more."""
+        ...
+
+    def remove_process(self, connection: Connection, process_id: str, /) -> None:
+        """Forget an ended process and what it set aside, once the transaction is committed."""
+        ...
+
+    async def set_aside(self, journal: object, lines: Sequence[str]) -> None:
+        """Keep a journal's lines that can't be written now, in place of its earlier ones.
+
+        This never fails; an error is logged.
         """
         ...
 
     def read_set_aside(self, process_id: str) -> list[str]:
-        """Return the lines that an ended process left."""
+        """Return the lines that an ended process set aside."""
         ...
 
     async def write(self, work: Work[ResultT]) -> ResultT:
-        """Return what `work` returns, with all that it wrote; no other process writes meanwhile.
+        """Run `work` in a write transaction that excludes other processes, and return its result.
 
         Raises:
             DatabaseError: nothing was written.
@@ -91,13 +124,13 @@ class Database(Protocol):
         ...
 
     async def read(self, work: Work[ResultT]) -> ResultT:
-        """Return what `work` returns.
+        """Run `work` in a read transaction, and return its result.
 
         Raises:
-            DatabaseError: the database cannot be read.
+            DatabaseError: the database can't be read.
         """
         ...
 
     def close(self) -> None:
-        """Close the database; a later use opens it again."""
+        """Close the database. A later use reopens it."""
         ...

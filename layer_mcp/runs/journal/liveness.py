@@ -1,15 +1,16 @@
-"""Which processes are alive, and what they could not write to the journal.
+"""Track which processes are alive, and what they couldn't write to the journal.
 
-Each process holds a lock on a file of its own as long as it runs. The lock is one of SQLite's, so
-the system releases it however the process ends, on every platform and across containers that share
-the folder. A second file takes what the journal cannot: it has its size from the start, so that it
-can be written when the disk is full.
+Each process locks its own file while it runs. The lock is SQLite's, so the system releases it
+however the process ends, on every platform and across containers that share the folder. A second
+file keeps what the journal can't store. It's preallocated, so it can be written when the disk is
+full.
 """
 
 import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,51 +26,65 @@ logger = logging.getLogger(__name__)
 
 
 class ProcessLock:
-    """The lock of this process, and a look at those of others."""
+    """The lock of this process, and the means to check those of others."""
 
     def __init__(self) -> None:
         self.process_id = uuid4().hex
         self._folder: Path | None = None
         self._lock: sqlite3.Connection | None = None
+        self._aside: dict[object, Sequence[str]] = {}
+        self._writing_aside = threading.Lock()
 
-    def acquire(self, state_folder: Path) -> None:
-        """Take the lock, under a new id.
+    def acquire(self, state_folder: Path, prefix: str = "") -> None:
+        """Acquire the lock under a new ID. The prefix tells journals that share a folder apart.
 
         Raises:
-            OSError: the folder cannot be made.
-            sqlite3.Error: the file cannot be locked.
+            OSError: the folder can't be created.
+            sqlite3.Error: the file can't be locked.
         """
         if self._lock is not None:
             return
-        self.process_id = uuid4().hex
+        self.process_id = f"{prefix}{uuid4().hex}"
         self._folder = state_folder / FOLDER_NAME
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = _open_locked(_lock_file(self._folder, self.process_id))
+        # What was set aside under the earlier ID is in that ID's file.
+        self._aside.clear()
         _write_aside(_aside_file(self._folder, self.process_id), ())
         _sweep(self._folder)
 
     def release(self) -> None:
-        """Give the lock back; what was set aside stays for the next process."""
+        """Release the lock; what was set aside stays for the next process."""
         if self._lock is not None and self._folder is not None:
             self._lock.close()
             self._lock = None
             _remove_ended(self._folder, self.process_id)
 
-    def set_aside(self, lines: Sequence[str]) -> None:
-        """Keep lines in this process's file, in place of those before; a failure is logged."""
-        if self._lock is None or self._folder is None:
-            return
-        try:
-            _write_aside(_aside_file(self._folder, self.process_id), lines)
-        except OSError as error:
-            logger.error("Nothing can be written to the state folder: %s", error.strerror)
+    def set_aside(self, journal: object, lines: Sequence[str]) -> None:
+        """Replace a journal's lines in this process's file; a failure is logged."""
+        with self._writing_aside:
+            if self._lock is None or self._folder is None:
+                return
+            self._aside[journal] = lines
+            every_line = [line for kept in self._aside.values() for line in kept]
+            try:
+                _write_aside(_aside_file(self._folder, self.process_id), every_line)
+            except OSError as error:
+                logger.error("Can't write to the state folder: %s", error.strerror)
 
     def read_set_aside(self, process_id: str) -> list[str]:
-        """Return the lines that a process left."""
+        """Return the lines that a process set aside."""
         return _read_aside(_aside_file(self._folder, process_id)) if self._folder else []
 
+    def find_orphans(self, prefix: str) -> list[str]:
+        """Return the IDs of ended processes, with this prefix, that set lines aside."""
+        if self._folder is None:
+            return []
+        found = [path.stem for path in self._folder.glob(f"{prefix}*.aside") if _read_aside(path)]
+        return [process_id for process_id in found if not self.is_alive(process_id)]
+
     def is_alive(self, process_id: str) -> bool:
-        """Return whether another process, or this one, still runs."""
+        """Return whether another process, or this one, is running."""
         if process_id == self.process_id:
             return True
         if self._folder is None:
@@ -78,21 +93,32 @@ class ProcessLock:
             if not _lock_file(self._folder, process_id).exists():
                 return False
             _open_locked(_lock_file(self._folder, process_id)).close()
-        # If in doubt it is alive: nothing is sent again then.
+        # If in doubt, it's alive, so nothing is sent twice.
         except (OSError, sqlite3.Error):
             return True
         return False
 
     def remove(self, process_id: str) -> None:
-        """Delete the files of a process that has ended."""
+        """Delete the files of an ended process."""
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 _lock_file(self._folder, process_id).unlink(missing_ok=True)
                 _aside_file(self._folder, process_id).unlink(missing_ok=True)
 
 
+def create_private_folder(folder: Path) -> None:
+    """Create a folder and its parents so that only this user can read them.
+
+    Raises:
+        OSError: a folder can't be created.
+    """
+    # `parents=True` would leave the parent folders readable by everybody.
+    for part in reversed((folder, *folder.parents)):
+        part.mkdir(mode=0o700, exist_ok=True)
+
+
 def _remove_ended(folder: Path, process_id: str) -> None:
-    """Delete the files of a process that has ended, but for lines that nobody has read."""
+    """Delete the files of an ended process, except lines that haven't been read."""
     with contextlib.suppress(OSError):
         _lock_file(folder, process_id).unlink(missing_ok=True)
         if not _read_aside(_aside_file(folder, process_id)):
@@ -118,7 +144,7 @@ def _read_aside(path: Path) -> list[str]:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete the files of processes that were killed; a young file may not be locked yet."""
+    """Delete the files of killed processes, except new files, which may not be locked yet."""
     before = time.time() - SWEEP_SECONDS
     for path in folder.glob("*.lock"):
         with contextlib.suppress(OSError, sqlite3.Error):

@@ -1,23 +1,23 @@
-"""What became of an attempt to send a run: data, so that it can be written later or elsewhere."""
+"""The outcome of an attempt to send a run, as data that can be written later or elsewhere."""
 
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self, cast
 
 from ...errors import LayerError
-from ..types import IN_PROGRESS, NOT_SENT, QUEUED, SENDING, UNKNOWN, Run
+from ..types import IN_PROGRESS, NOT_SENT, QUEUED, SENDING, UNKNOWN, Run, RunState
 from .database import Connection
 from .rows import LIVE, error_as_text
 
 CONFIRM = (
     "UPDATE runs SET state = ?, run_id = ?, start = ?, error = NULL, "
     "estimated_price = COALESCE(?, estimated_price), "
-    # A lower price makes no room before the run has ended.
+    # A lower price frees no budget until the run has ended.
     "counted_price = CASE WHEN ? > counted_price THEN ? ELSE counted_price END "
     f"WHERE account = ? AND key = ? AND ({LIVE} OR state IN ('{UNKNOWN}', '{NOT_SENT}'))"
 )
 OWN = "WHERE account = ? AND key = ? AND process_id = ?"
-# A later attempt has overtaken what is written too late.
+# A late write must not undo a later attempt.
 SENDING_THIS = f"state = '{SENDING}' AND attempt <= ?"
 MARK_UNKNOWN = (
     f"UPDATE runs SET state = '{UNKNOWN}', error = ?, run_id = ? "
@@ -32,14 +32,14 @@ REQUEUE = f"UPDATE runs SET state = '{QUEUED}', slot_at = NULL {OWN} AND {SENDIN
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state that an attempt to send a run led to, and what Layer answered.
+    """The state after an attempt to send a run, and Layer's answer.
 
-    `start` and `error` are JSON as the journal holds them.
+    `start` and `error` are JSON, as in the journal.
     """
 
     key: str
     attempt: int
-    state: str
+    state: RunState
     run_id: str | None = None
     price_creative_units: float | None = None
     start: str | None = None
@@ -47,12 +47,12 @@ class Outcome:
 
     @classmethod
     def confirmed(cls, run: Run) -> Self:
-        """Return the outcome of a run that Layer has, with its id."""
+        """Return the outcome of a run that Layer accepted, with its ID."""
         return cls(
             run.key,
             run.attempt,
-            # The end comes with a price and outputs, which this answer does not have. A status of
-            # Layer's must not be taken for one of the journal's own states.
+            # A final state needs a price and outputs, which this answer doesn't have. A status from
+            # Layer must not be mistaken for one of the journal's own states.
             run.state if run.is_running else IN_PROGRESS,
             (run.run_id or "").lower(),
             run.estimated_price_creative_units,
@@ -61,18 +61,18 @@ class Outcome:
 
     @classmethod
     def unknown(cls, run: Run, error: LayerError) -> Self:
-        """Return the outcome of a run of which nobody knows whether Layer has it."""
+        """Return the outcome of a run that Layer may or may not have."""
         run_id = (error.inference_id or error.run_id or "").lower() or None
         return cls(run.key, run.attempt, UNKNOWN, run_id, error=error_as_text(error))
 
     @classmethod
     def not_sent(cls, run: Run, error: LayerError) -> Self:
-        """Return the outcome of a run that was surely not started."""
+        """Return the outcome of a run that definitely wasn't started."""
         return cls(run.key, run.attempt, NOT_SENT, error=error_as_text(error))
 
     @classmethod
     def requeued(cls, run: Run) -> Self:
-        """Return the outcome of a run that Layer refused without work; its price still counts."""
+        """Return the outcome of a run that Layer rejected for now; its price still counts."""
         return cls(run.key, run.attempt, QUEUED)
 
 
@@ -83,7 +83,7 @@ def outcome_as_line(account: str, outcome: Outcome) -> str:
 
 
 def outcome_from_line(line: str) -> tuple[str, Outcome] | None:
-    """Return the account and the outcome of a line, or None for one that was written in part."""
+    """Return the account and outcome in a line, or None if the line is incomplete."""
     try:
         content = cast("dict[str, Any]", json.loads(line))
         return content.pop("account"), Outcome(**content)
@@ -94,7 +94,7 @@ def outcome_from_line(line: str) -> tuple[str, Outcome] | None:
 def write_outcome(
     connection: Connection, outcome: Outcome, *, account: str, process_id: str
 ) -> bool:
-    """Write an outcome to its row; False when the row has moved on or was removed.
+    """Write an outcome to its row; return False if the row has moved on or was removed.
 
     `process_id` is the process that sent the run.
     """

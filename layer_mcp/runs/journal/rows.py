@@ -1,6 +1,7 @@
 """Rows of the journal as runs, requests as text, and filters as SQL."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ FOLDER = (
     "(SELECT folder FROM folders WHERE folders.account = runs.account "
     "AND folders.run_id = runs.run_id) AS folder"
 )
-# Each run is in exactly one of these groups.
+# A datetime in Python would lose the last digits. The key comes from outside.
+LAST = (
+    "(SELECT last.created_at, last.key FROM runs AS last WHERE last.key = ? AND last.account = ?)"
+)
+# Every run is in exactly one of these groups.
 STATUS = f"""(CASE
     WHEN state IN ('complete', 'failed', '{UNKNOWN}', '{NOT_SENT}') THEN state
     WHEN {ENDED} THEN 'stopped'
@@ -32,11 +37,11 @@ STATUS = f"""(CASE
 END)"""
 
 
-def conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
-    """Return a filter as SQL, and the values that it binds."""
+def conditions(wanted: RunFilter, account: str) -> tuple[str, tuple[Any, ...]]:
+    """Return a filter of an account's runs as SQL, and the values to bind."""
     found: list[tuple[str, tuple[Any, ...]]] = []
     if wanted.since is not None:
-        found.append(("created_at >= ?", (wanted.since,)))
+        found.append(("created_at >= ?", (wanted.since.timestamp(),)))
     if wanted.workspace_id is not None:
         found.append(("workspace_id = ?", (wanted.workspace_id,)))
     if wanted.batch_id is not None:
@@ -44,16 +49,18 @@ def conditions(wanted: RunFilter) -> tuple[str, tuple[Any, ...]]:
     if wanted.run_ids is not None:
         marks = ", ".join("?" * len(wanted.run_ids))
         found.append((f"run_id IN ({marks})", wanted.run_ids))
+    if wanted.id_prefix is not None:
+        found.append(("substr(run_id, 1, ?) = ?", (len(wanted.id_prefix), wanted.id_prefix)))
     if wanted.status is not None:
         found.append((f"{STATUS} = ?", (wanted.status,)))
     if wanted.before is not None:
-        found.append(("(created_at, key) < (?, ?)", wanted.before))
+        found.append((f"(created_at, key) < {LAST}", (wanted.before, account)))
     where = " AND ".join(condition for condition, _ in found) or "1 = 1"
     return where, tuple(value for _, values in found for value in values)
 
 
 def run_from_row(row: Any) -> Run:
-    """Return the run of a row that was selected with `FOLDER`; what cannot be read is left out."""
+    """Return the run in a row selected with `FOLDER`; unreadable parts are dropped."""
     error, request = _json_object(row["error"]), _json_object(row["request"])
     return Run(
         request=RunRequest(
@@ -67,9 +74,10 @@ def run_from_row(row: Any) -> Run:
             subject_name=request.get("subject_name"),
             label=request.get("label") or "",
             copy_number=row["copy_number"],
+            name=request.get("name"),
         ),
         state=row["state"],
-        created_at=row["created_at"],
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
         key=row["key"],
         run_id=row["run_id"],
         batch_id=row["batch_id"],
@@ -84,7 +92,7 @@ def run_from_row(row: Any) -> Run:
 
 
 def request_as_text(request: RunRequest) -> str:
-    """Return what is needed to send a request from its row, as JSON."""
+    """Return what is needed to send a request later, as JSON."""
     content = {
         "body": request.body,
         "given": list(request.given),
@@ -92,6 +100,7 @@ def request_as_text(request: RunRequest) -> str:
         "output_count": request.output_count,
         "subject_name": request.subject_name,
         "label": request.label,
+        "name": request.name,
     }
     return json.dumps({name: value for name, value in content.items() if value})
 

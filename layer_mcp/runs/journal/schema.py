@@ -1,4 +1,4 @@
-"""The tables of the journal, and how those of earlier versions become these."""
+"""The tables of the journal, and the migration from earlier versions."""
 
 import json
 import sqlite3
@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from .accounts import normalize_address
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # One row for each submission: `run_id` is known once Layer has answered. Times are seconds since
 # 1970, prices Creative Units. `slot_at` is when the run may be sent within Layer's limits,
-# `sequence` the order of submissions, whatever the clock says, `attempt` counts how often it was
-# sent, and `counted_price` is what it counts against the limits.
+# `sequence` orders submissions independently of the clock, `attempt` counts how often it was sent,
+# and `counted_price` is the amount that counts toward the limits. `account` is who sees the run,
+# and `layer_account` is whose limits in Layer it counts toward.
 RUNS = """
 CREATE TABLE runs (
     key TEXT PRIMARY KEY,
@@ -36,71 +37,91 @@ CREATE TABLE runs (
     request TEXT NOT NULL,
     start TEXT,
     error TEXT,
-    outputs TEXT
+    outputs TEXT,
+    layer_account TEXT NOT NULL DEFAULT ''
 )
 """
-# Which run made a file.
+# The run that made each file.
 OUTPUTS = """
 CREATE TABLE outputs (
     account TEXT NOT NULL, file_id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (account, file_id)
 )
 """
-# Where outputs were saved to; also of runs that were not started here.
+# The folder of each run's outputs, even if the run wasn't started here.
 FOLDERS = """
 CREATE TABLE folders (
     account TEXT NOT NULL, run_id TEXT NOT NULL, folder TEXT NOT NULL,
     PRIMARY KEY (account, run_id)
 )
 """
-# What is in a file of Layer's: one that was uploaded, or an output.
+# The content of each file in Layer: an upload or an output.
 UPLOADS = """
 CREATE TABLE uploads (
     account TEXT NOT NULL, workspace_id TEXT NOT NULL, sha256 TEXT NOT NULL, file_id TEXT NOT NULL,
     noted_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (account, workspace_id, file_id)
 )
 """
-# The account that a token belongs to; `token` is the name of the account that it would begin.
+# The account that a token belongs to; `token` is the name of the account that it would create.
 TOKENS = "CREATE TABLE tokens (token TEXT PRIMARY KEY, account TEXT NOT NULL)"
 INDEXES = (
     "CREATE UNIQUE INDEX runs_by_sequence ON runs (account, sequence)",
     "CREATE INDEX runs_by_time ON runs (account, created_at, key)",
     "CREATE INDEX runs_by_fingerprint ON runs (account, fingerprint, sequence)",
-    # Two equal runs must not be on their way, whatever the code before thinks of them.
+    # The database itself prevents sending two equal runs at the same time.
     "CREATE UNIQUE INDEX runs_live ON runs (account, fingerprint, copy_number) "
     "WHERE state IN ('queued', 'sending')",
-    "CREATE INDEX runs_by_slot ON runs (account, slot_at)",
     "CREATE INDEX runs_by_id ON runs (account, run_id, sequence)",
     "CREATE INDEX runs_by_batch ON runs (account, batch_id, created_at, key) "
     "WHERE batch_id IS NOT NULL",
     "CREATE INDEX runs_unanswered ON runs (process_id) WHERE state IN ('queued', 'sending')",
     "CREATE INDEX runs_by_spending ON runs (api_url, created_at)",
 )
-# What version 3 didn't have, or had in another form.
+# Several owners can share a Layer account.
+SHARED = (
+    "CREATE INDEX runs_by_slot ON runs (layer_account, slot_at)",
+    "CREATE INDEX runs_in_layer ON runs (layer_account, run_id)",
+    "CREATE INDEX outputs_by_file ON outputs (LOWER(file_id))",
+    "CREATE INDEX uploads_by_file ON uploads (LOWER(file_id))",
+)
+# A server of version 4 that is still running doesn't know the column.
+OLDER_SERVERS = """
+CREATE TRIGGER runs_of_older_servers AFTER INSERT ON runs WHEN NEW.layer_account = '' BEGIN
+    UPDATE runs SET layer_account = NEW.account WHERE key = NEW.key;
+END
+"""
+# New or changed since version 3.
 NEW = (
     UPLOADS,
     TOKENS,
     "CREATE INDEX uploads_by_content ON uploads (account, workspace_id, sha256, noted_at)",
 )
-# The tables of earlier versions that are carried over.
-CARRIED = {0: (), 2: ("runs", "uploads", "saved"), 3: ("uploads",)}
+# Tables of earlier versions that are migrated.
+CARRIED = {0: (), 2: ("runs", "uploads", "saved"), 3: ("uploads",), 4: ()}
 OLD_STATUSES = {"success": "complete", "failure": "failed"}
 
 
 def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
-    """Make the tables, with all that a database of an earlier version holds; 0 is an empty one.
+    """Create the tables and migrate an earlier version's data; version 0 is an empty database.
 
     Raises:
-        sqlite3.NotSupportedError: a development version that was never released wrote it.
+        sqlite3.NotSupportedError: an unreleased version wrote the database.
     """
     if version not in CARRIED:
-        raise sqlite3.NotSupportedError("it was written by an unreleased version of layer-mcp")
+        raise sqlite3.NotSupportedError("an unreleased version of layer-mcp wrote it")
     for table in CARRIED[version]:
         connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     if version < 3:
         _drop_indexes(connection)
         for statement in (RUNS, OUTPUTS, FOLDERS, *INDEXES):
             connection.execute(statement)
-    for statement in NEW:
+    if version < 4:
+        for statement in NEW:
+            connection.execute(statement)
+    if version in (3, 4):
+        connection.execute("ALTER TABLE runs ADD COLUMN layer_account TEXT NOT NULL DEFAULT ''")
+        connection.execute("DROP INDEX runs_by_slot")
+        connection.execute(OLDER_SERVERS)
+    for statement in SHARED:
         connection.execute(statement)
     if version == 2:
         _carry_over(connection)
@@ -111,6 +132,7 @@ def create_or_carry_over(connection: sqlite3.Connection, version: int) -> None:
     for table in CARRIED[version]:
         connection.execute(f"DROP TABLE old_{table}")
     _rename_addresses(connection)
+    connection.execute("UPDATE runs SET layer_account = account")
 
 
 def _drop_indexes(connection: sqlite3.Connection) -> None:
@@ -121,7 +143,7 @@ def _drop_indexes(connection: sqlite3.Connection) -> None:
 
 
 def _rename_addresses(connection: sqlite3.Connection) -> None:
-    """Give each API address its normal spelling; of two spellings, one keeps its own."""
+    """Give each API URL its normal spelling; if two spellings collide, one keeps its own."""
     addresses = connection.execute("SELECT DISTINCT api_url FROM runs").fetchall()
     taken = {address for [address] in addresses}
     for [address] in addresses:
@@ -140,8 +162,8 @@ def _rename_addresses(connection: sqlite3.Connection) -> None:
 
 def _carry_over(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT * FROM old_runs ORDER BY rowid").fetchall()
-    # Uploads and folders had no account. A folder belongs to that of its run; what belongs to none,
-    # to the newest account at the address.
+    # Uploads and folders had no account. A folder gets its run's account; everything else gets the
+    # newest account at the URL.
     accounts: dict[str, str] = {}
     accounts_of_runs: dict[tuple[str, str], str] = {}
     for sequence, row in enumerate(rows, 1):
@@ -149,7 +171,7 @@ def _carry_over(connection: sqlite3.Connection) -> None:
         accounts[row["api_url"]] = values["account"]
         accounts_of_runs[row["api_url"], row["run_id"]] = values["account"]
         if values["state"] in ("queued", "sending"):
-            # Equal runs of one batch could be on their way.
+            # A batch could contain equal runs that are being sent.
             values["copy_number"] = sequence
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
@@ -229,5 +251,5 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Return a JSON object; an empty one for anything else."""
+    """Return a JSON object, or {} for anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""The embedded database: one SQLite file in the state folder, shared by threads and processes.
+"""The embedded database: a SQLite file in the state folder, shared by threads and processes.
 
-SQLite in WAL mode. A commit is on the disk before it returns, because it may be the only trace of
-what was paid for.
+It uses WAL mode. A commit is on disk before it returns, because it may be the only trace of a
+payment.
 """
 
 import logging
@@ -13,30 +13,33 @@ from time import monotonic, sleep
 
 from anyio import to_thread
 
-from .database import DatabaseError, ResultT, Work
-from .liveness import ProcessLock
+from .database import Connection, DatabaseError, ResultT, Work
+from .liveness import ProcessLock, create_private_folder
 from .schema import SCHEMA_VERSION, create_or_carry_over
+from .trouble import find_trouble, fix_for, is_busy
 
 FILE_NAME = "journal.sqlite3"
 BUSY_SECONDS = 5.0
-# Several processes that start together make the database in turn.
+# Processes that start at the same time create the database one after another.
 OPEN_SECONDS = 5.0
 OPEN_PAUSE_SECONDS = 0.05
-BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 logger = logging.getLogger(__name__)
 
 
 class SqliteDatabase:
-    """One connection, one thread at a time; `find_folder` says where, at the first use.
+    """A connection for one thread at a time; `find_folder` returns its folder at first use.
 
-    Without a folder it lives in memory. So it does when the folder cannot be used: `problem` then
-    says why nothing outlives the process. A file that could not be opened is tried again by each
-    call, until a run is recorded in memory: moving to the file would forget that one.
+    Without a folder, or if it can't be used, the database is in memory: `problem` says why nothing
+    is kept, and `fix` what to do about it. Each call tries to open the file again, until a run is
+    recorded in memory: switching to the file would lose that run.
     """
+
+    is_shared = False
 
     def __init__(self, find_folder: Callable[[], Path | None]) -> None:
         self.problem: str | None = None
+        self.fix: str | None = None
         self._has_failed_to_open = False
         self._find_folder = find_folder
         self._process = ProcessLock()
@@ -48,33 +51,40 @@ class SqliteDatabase:
 
     @property
     def process_id(self) -> str:
-        """The id of this process, as the owner of what it is about to send."""
+        """The ID of this process, as the owner of the runs it sends."""
         return self._process.process_id
 
-    def is_alive(self, process_id: str) -> bool:
-        """Return whether a process that shares the file still runs."""
+    async def open(self) -> None:
+        """Do nothing: the file is opened at first use, and a problem doesn't stop the server."""
+
+    def is_alive(self, _connection: Connection, process_id: str) -> bool:
+        """Return whether a process that shares the file is running."""
         return self._process.is_alive(process_id)
 
-    def remove_process(self, process_id: str) -> None:
-        """Forget a process that has ended, and what it set aside, once the transaction is written.
+    def is_abandoned(self, _connection: Connection, _process_id: str) -> bool:
+        """Return True: nobody wants to pay for yesterday's batch at the next start."""
+        return True
 
-        Only within a transaction.
+    def remove_process(self, _connection: Connection, process_id: str) -> None:
+        """Forget an ended process and what it set aside, once the transaction is committed.
+
+        Call this only within a transaction.
         """
         self._ended.append(process_id)
 
-    async def set_aside(self, lines: Sequence[str]) -> None:
-        """Keep what cannot be written to the database now; it replaces what was kept before.
+    async def set_aside(self, journal: object, lines: Sequence[str]) -> None:
+        """Keep a journal's lines that can't be written now, in place of its earlier ones.
 
-        This never fails: without room for it, it is logged.
+        This never fails; an error is logged.
         """
-        await to_thread.run_sync(self._process.set_aside, lines)
+        await to_thread.run_sync(self._process.set_aside, journal, lines)
 
     def read_set_aside(self, process_id: str) -> list[str]:
-        """Return the lines that an ended process left."""
+        """Return the lines that an ended process set aside."""
         return self._process.read_set_aside(process_id)
 
     def close(self) -> None:
-        """Close the database; a later use opens it again."""
+        """Close the database. A later use reopens it."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -82,23 +92,23 @@ class SqliteDatabase:
             self._process.release()
 
     async def write(self, work: Work[ResultT]) -> ResultT:
-        """Return what `work` returns, with all that it wrote; no other process writes meanwhile.
+        """Run `work` in a write transaction that excludes other processes, and return its result.
 
         Raises:
-            DatabaseError: the database cannot be written, or another process holds it too long.
+            DatabaseError: the database can't be written, or another process holds it too long.
         """
         return await to_thread.run_sync(self._run, "BEGIN IMMEDIATE", work)
 
     async def read(self, work: Work[ResultT]) -> ResultT:
-        """Return what `work` returns.
+        """Run `work` in a read transaction, and return its result.
 
         Raises:
-            DatabaseError: the database cannot be read.
+            DatabaseError: the database can't be read.
         """
         return await to_thread.run_sync(self._run, "BEGIN", work)
 
     def _run(self, begin: str, work: Work[ResultT]) -> ResultT:
-        # Whoever waits for another process lets the next one wait no longer than that.
+        # The time spent waiting for another process counts for the next caller too.
         if not self._lock.acquire(timeout=BUSY_SECONDS):
             raise DatabaseError("the journal is busy", is_busy=True)
         try:
@@ -110,7 +120,7 @@ class SqliteDatabase:
 
     def _run_alone(self, begin: str, work: Work[ResultT]) -> ResultT:
         if self._connection is not None and self._was_removed():
-            logger.warning("The journal was removed; a new one is begun")
+            logger.warning("The journal was removed; starting a new one")
             self._connection.close()
             self._connection = None
             self._process.release()
@@ -122,9 +132,9 @@ class SqliteDatabase:
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:
                 raise
-            # SQLite says so of a damaged file, which stays as it is.
+            # SQLite reports a damaged file this way. It isn't changed.
             self._connection.close()
-            self._connection = self._open_in_memory(f"the journal is damaged ({error})")
+            self._connection = self._open_in_memory(f"the journal is damaged ({error})", error)
             return _run_transaction(self._connection, begin, work)
         for process_id in self._ended:
             self._process.remove(process_id)
@@ -136,8 +146,8 @@ class SqliteDatabase:
             folder = self._find_folder()
             if folder is None:
                 return _connect(":memory:")
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # A folder that was there before may be open to others; prompts are not for them.
+            create_private_folder(folder)
+            # An existing folder may be readable by others, who must not see prompts.
             (folder / FILE_NAME).touch(mode=0o600)
             self._process.acquire(folder)
             connection = _connect(str(folder / FILE_NAME))
@@ -145,7 +155,7 @@ class SqliteDatabase:
             self._identity = _identity(self._file)
             if self._connection is not None:
                 self._connection.close()
-                self.problem, self._has_failed_to_open = None, False
+                self.problem, self.fix, self._has_failed_to_open = None, None, False
             return connection
         except (OSError, ValueError, RuntimeError, sqlite3.Error) as error:
             if is_busy(error):
@@ -153,7 +163,7 @@ class SqliteDatabase:
             reason = getattr(error, "strerror", None) or str(error)
             self._has_failed_to_open = True
             return self._connection or self._open_in_memory(
-                f"{folder}: {reason}" if folder else reason
+                f"{folder}: {reason}" if folder else reason, error
             )
 
     def _can_be_opened_again(self, connection: sqlite3.Connection) -> bool:
@@ -162,19 +172,16 @@ class SqliteDatabase:
         return connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None
 
     def _was_removed(self) -> bool:
-        """Return whether the file is no longer in its place: what is written would be lost."""
+        """Return whether the file was moved or deleted, so that writes would be lost."""
         return self._file is not None and _identity(self._file) != self._identity
 
-    def _open_in_memory(self, problem: str) -> sqlite3.Connection:
-        self.problem = problem
+    def _open_in_memory(self, problem: str, error: Exception) -> sqlite3.Connection:
+        self.problem, self.fix = problem, None
+        if isinstance(error, sqlite3.Error) and (folder := self._find_folder()):
+            self.fix = fix_for(find_trouble(error), folder)
         self._file = None
-        logger.warning("Nothing is kept between runs: %s", problem)
+        logger.warning("Runs are only kept in memory: %s", problem)
         return _connect(":memory:")
-
-
-def is_busy(error: Exception) -> bool:
-    """Return whether another process holds the database."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY_CODES
 
 
 def _database_error(error: sqlite3.Error) -> DatabaseError:
@@ -204,16 +211,16 @@ def _run_transaction(
         connection.execute("COMMIT")
         return result
     except BaseException:
-        # A full disk may have rolled it back already.
+        # A full disk may already have rolled it back.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Open the database, made if need be; wait for another process that is making it.
+    """Open or create the database, waiting for another process that is creating it.
 
-    The switch to WAL does not wait by itself (sqlite.org, "Write-Ahead Logging").
+    Switching to WAL doesn't wait on its own (sqlite.org, "Write-Ahead Logging").
     """
     deadline = monotonic() + OPEN_SECONDS
     while True:
@@ -233,7 +240,7 @@ def _connect_once(path: str) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
-            raise sqlite3.NotSupportedError(f"it was written by a newer layer-mcp ({version})")
+            raise sqlite3.NotSupportedError(f"a newer layer-mcp wrote it ({version})")
         if version < SCHEMA_VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
             _run_transaction(connection, "BEGIN EXCLUSIVE", _set_up)
@@ -245,7 +252,7 @@ def _connect_once(path: str) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    # Another process may have done it meanwhile.
+    # Another process may have done it in the meantime.
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if version < SCHEMA_VERSION:
         create_or_carry_over(connection, version)

@@ -1,12 +1,14 @@
-"""One file a tool: its model, its description, its function."""
+"""The tools, one file each: the arguments, the description, and the function."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from mcp.server.mcpserver.tools import Tool
 
 from ...settings import DEFAULT_TOOLSETS, Toolset
 from ..gallery import shown_in_gallery
+from ..http.upload_links import UploadLinks
+from .create_upload import create_upload_tool
 from .estimate_price import estimate_price_tool
 from .estimate_workflow import estimate_workflow_tool
 from .execute_batch import execute_batch_tool
@@ -24,12 +26,36 @@ from .upload_file import upload_file_tool
 
 
 def tools_of(
-    toolsets: Collection[Toolset] = DEFAULT_TOOLSETS, *, saves_by_itself: bool = False
+    toolsets: Collection[Toolset] = DEFAULT_TOOLSETS,
+    *,
+    saves_by_itself: bool = False,
+    uses_disk: bool = True,
+    upload_links: UploadLinks | None = None,
 ) -> list[Tool]:
-    """Return the tools of these groups, in the order in which clients see them.
+    """Return the tools of these groups, in the order in which clients see them."""
+    groups = tools_by_toolset(
+        toolsets,
+        saves_by_itself=saves_by_itself,
+        uses_disk=uses_disk,
+        upload_links=upload_links,
+    )
+    return [tool for tools in groups.values() for tool in tools]
 
-    `saves_by_itself` says that a look at a finished run saves its files.
+
+def tools_by_toolset(
+    toolsets: Collection[Toolset],
+    *,
+    saves_by_itself: bool,
+    uses_disk: bool,
+    upload_links: UploadLinks | None,
+) -> Mapping[Toolset, Sequence[Tool]]:
+    """Return the tools of each of these groups, in the order in which clients see them.
+
+    `saves_by_itself` says that checking a finished run saves its files. Without `uses_disk`, the
+    tools that read or write this machine's files are left out. With `upload_links`, agents send
+    files over HTTP instead of naming files on the server's disk.
     """
+    upload_tool = partial(create_upload_tool, upload_links) if upload_links else upload_file_tool
     groups: dict[Toolset, tuple[Callable[[], Tool], ...]] = {
         "generate": (
             execute_inference_tool,
@@ -39,7 +65,7 @@ def tools_of(
             estimate_price_tool,
         ),
         "models": (list_models_tool, get_model_tool, list_workspaces_tool),
-        "files": (upload_file_tool, save_outputs_tool),
+        "files": (upload_tool, save_outputs_tool) if uses_disk else (upload_tool,),
         "workflows": (
             list_workflows_tool,
             estimate_workflow_tool,
@@ -47,5 +73,8 @@ def tools_of(
             partial(get_workflow_status_tool, saves_by_itself=saves_by_itself),
         ),
     }
-    chosen = [make for group, makers in groups.items() if group in toolsets for make in makers]
-    return [shown_in_gallery(make()) for make in chosen]
+    return {
+        group: [shown_in_gallery(make()) for make in makers]
+        for group, makers in groups.items()
+        if group in toolsets
+    }

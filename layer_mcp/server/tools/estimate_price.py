@@ -1,22 +1,22 @@
-"""estimate_price: what a generation will cost, references included."""
+"""estimate_price: get the price of a generation."""
 
 from mcp.server.mcpserver.tools import Tool
 
 from ...api.models import PriceEstimate
 from ...next_steps import SAME_GENERATION, after_price
 from ...runs.views import describe_estimate, estimate_as_json
-from ..answers import Answer, additive
-from ..context import ToolContext, app_of, begin_call, report_upload, runs_for
+from ..answers import Answer, read_only
+from ..context import ToolContext, app_of, runs_for
 from ..tool import make_tool
 from .execute_inference import GenerationArguments
 
 DESCRIPTION = """\
-Get the price of a generation and the balance; free of charge. Takes the arguments of \
-execute_inference. Local references are uploaded, so they count."""
+Get the price of a generation, and the balance. Free; starts and uploads nothing. Takes the \
+arguments of execute_inference. Local files count once they are uploaded."""
 
 
 class PriceAnswer(Answer):
-    """What a run will cost, and what is left then."""
+    """The price of a run, and the balance after it."""
 
     estimated_price_creative_units: float
     workspace_balance_creative_units: float | None = None
@@ -30,15 +30,13 @@ class PriceAnswer(Answer):
 
 
 async def estimate_price(arguments: GenerationArguments, context: ToolContext) -> PriceAnswer:
-    """Upload the references, then get the price with them."""
-    estimate = await runs_for(context).estimate(
-        arguments, begin_call(context), on_upload=report_upload(context)
-    )
+    """Get the price without uploading anything."""
+    estimate = await runs_for(context).estimate(arguments)
     return price_answer(estimate, SAME_GENERATION, context)
 
 
 def price_answer(estimate: PriceEstimate, next_step: str, context: ToolContext) -> PriceAnswer:
-    """Return an estimate as an answer; `next_step` is for a price that needs no approval."""
+    """Return an estimate as an answer; `next_step` applies if the price needs no approval."""
     confirm_above = app_of(context).settings.confirm_above
     return PriceAnswer(
         **estimate_as_json(estimate), next_step=after_price(estimate, next_step, confirm_above)
@@ -53,6 +51,6 @@ def estimate_price_tool() -> Tool:
         description=DESCRIPTION,
         arguments=GenerationArguments,
         answer=PriceAnswer,
-        annotations=additive(),
+        annotations=read_only(),
         described_elsewhere=True,
     )

@@ -1,40 +1,45 @@
-"""estimate_workflow: what a workflow run will cost and make."""
+"""estimate_workflow: get the price and the outputs of a workflow run."""
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 
 from ...api.models import WorkflowPriceEstimate
 from ...runs.references import WorkflowDraft
-from ..answers import additive
-from ..context import ToolContext, begin_call, report_upload, runs_for
+from ...runs.views import count_noun
+from ..answers import read_only
+from ..context import ToolContext, runs_for
 from ..tool import make_tool
 from .estimate_price import PriceAnswer, price_answer
 
-DESCRIPTION = "Get the price, balance, and number of outputs before a workflow run; free of charge."
+DESCRIPTION = """\
+Get the price of a workflow run, the balance, and the number of outputs. Free; starts and uploads \
+nothing."""
 
 
 class EstimateWorkflowArguments(WorkflowDraft, ArgModelBase):
-    """Which workflow, and what it gets."""
+    """The workflow and its inputs."""
 
 
 class WorkflowPriceAnswer(PriceAnswer):
-    """What a workflow run will cost, and how many files it makes."""
+    """The price of a workflow run, and the number of files it makes."""
 
     output_count: int | None = None
 
     def facts(self) -> list[str]:
-        """Return the price, the balance, the number of outputs."""
-        made = [f"It makes {self.output_count} outputs."] if self.output_count is not None else []
+        """Return the price, the balance, and the number of outputs."""
+        made = (
+            [f"It makes {count_noun(self.output_count, 'output')}."]
+            if self.output_count is not None
+            else []
+        )
         return [*super().facts(), *made]
 
 
 async def estimate_workflow(
     arguments: EstimateWorkflowArguments, context: ToolContext
 ) -> WorkflowPriceAnswer:
-    """Check the inputs, upload local files, get the price."""
-    estimate = await runs_for(context).estimate(
-        arguments, begin_call(context), on_upload=report_upload(context)
-    )
+    """Check the inputs and get the price without uploading anything."""
+    estimate = await runs_for(context).estimate(arguments)
     answer = price_answer(estimate, "Call execute_workflow with the same arguments.", context)
     outputs = estimate.output_counts if isinstance(estimate, WorkflowPriceEstimate) else []
     counts = [entry.count for entry in outputs if entry.count is not None]
@@ -49,5 +54,5 @@ def estimate_workflow_tool() -> Tool:
         description=DESCRIPTION,
         arguments=EstimateWorkflowArguments,
         answer=WorkflowPriceAnswer,
-        annotations=additive(),
+        annotations=read_only(),
     )

@@ -1,4 +1,4 @@
-"""execute_batch: many generations in one call, priced and agreed to as a whole."""
+"""execute_batch: start many generations in one call, priced and approved as a whole."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -6,15 +6,17 @@ from typing import Annotated, Any
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from ...arguments import parse_arguments
 from ...errors import LayerError
+from ...runs.planning import plan_warnings
 from ...runs.references import Draft
-from ...runs.rules import duplicate_error, unpriced_references
+from ...runs.rules import duplicate_error
 from ...runs.types import QUEUED, Plan, Run
 from ...runs.views import count_noun, shorten
-from ...schema import portable_schema
+from ...schema import SHAPE_KEYWORDS, JsonObject, outline, portable_schema
 from ..answers import WORKSPACE, Answer, paid
 from ..approval import Approval, PayingArguments, ask_approval, is_approved, make_plan
 from ..context import ToolContext, runs_for
@@ -23,32 +25,39 @@ from .execute_inference import GenerationArguments
 
 MAX_REQUESTS = 50
 DESCRIPTION = """\
-Start up to 50 paid generations in one call, priced as a whole before the first is sent. Layer \
-runs 5 at a time; the rest are queued. list_runs then waits for all."""
+Start up to 50 paid generations in one call. The total price is checked before the first one \
+starts. Layer runs 5 at a time; the others wait in a queue. list_runs waits for all of them."""
 
 
-# Any of the arguments. One is named, because Gemini refuses an object without properties.
-SomeArguments = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {"prompt": {"type": "string", "description": "What to make."}},
-            "additionalProperties": True,
-        }
-    ),
-]
+class _ArgumentsByName:
+    """Writes all arguments of a generation into a schema, each with its type only.
+
+    Converters of several frameworks drop the keys that a schema doesn't name, and Gemini refuses an
+    object without properties. execute_inference has the descriptions.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonObject:
+        schema = outline(portable_schema(GenerationArguments), SHAPE_KEYWORDS)
+        names = {n: s for n, s in schema["properties"].items() if n != "workspace_id"}
+        return {"type": "object", "properties": names}
+
+
+SomeArguments = Annotated[dict[str, Any], _ArgumentsByName()]
 
 
 class ExecuteBatchArguments(PayingArguments):
-    """The runs, where to start them, and what they may cost in all."""
+    """The requested runs, their workspace, and the limit on their total price."""
 
     requests: list[SomeArguments] = Field(
         min_length=1,
         max_length=MAX_REQUESTS,
-        description="Each run's own arguments of execute_inference.",
+        description="Arguments of each run, as in execute_inference.",
     )
-    defaults: SomeArguments = Field(default={}, description="Arguments shared by all runs.")
+    defaults: SomeArguments = Field(
+        default={}, description="Arguments for requests that don't set them."
+    )
     workspace_id: str | None = WORKSPACE
 
     @property
@@ -57,15 +66,15 @@ class ExecuteBatchArguments(PayingArguments):
         return True
 
     def drafts(self) -> list[Draft]:
-        """Return each request with the defaults of all.
+        """Return each request with the shared defaults applied.
 
         Raises:
-            LayerError: INVALID_ARGUMENTS, naming the request.
+            LayerError: INVALID_ARGUMENTS; the message names the request.
         """
         return [self._draft(number) for number in range(1, len(self.requests) + 1)]
 
     def _draft(self, number: int) -> GenerationArguments:
-        given = {**self.defaults, **self.requests[number - 1]}
+        given = self.defaults | self.requests[number - 1]
         if "workspace_id" in given:
             sentence = f"request {number}: put workspace_id next to requests, not in them."
             raise LayerError("INVALID_ARGUMENTS", sentence)
@@ -78,7 +87,7 @@ class ExecuteBatchArguments(PayingArguments):
 
 
 class BatchRow(BaseModel):
-    """One run of a batch; `number` is its place among the requests, from 1."""
+    """A run in a batch; `number` is its position among the requests, from 1."""
 
     number: int
     inference_id: str | None = None
@@ -93,7 +102,7 @@ class BatchRow(BaseModel):
 
 
 class BatchAnswer(Answer):
-    """The runs of a batch, and their price."""
+    """The runs in a batch, and their price."""
 
     batch_id: str | None = None
     runs: list[BatchRow]
@@ -103,7 +112,7 @@ class BatchAnswer(Answer):
     def facts(self) -> list[str]:
         """Return the price, then a line for each run."""
         price = self.estimated_price_creative_units
-        total = f" Estimated price {price:g} CU in all." if price is not None else ""
+        total = f" Estimated total: {price:g} CU." if price is not None else ""
         lines = [f"{count_noun(len(self.runs), 'run')}.{total}", *(row.line() for row in self.runs)]
         return [*lines, self.warning] if self.warning else lines
 
@@ -114,19 +123,18 @@ async def execute_batch(
     approval: Annotated[ElicitationResult[Approval], Resolve(ask_approval)],
     context: ToolContext,
 ) -> BatchAnswer:
-    """Record all runs together, send what Layer's limits allow, and leave the rest queued."""
+    """Record all runs together, send as many as Layer's limits allow, and leave the rest queued."""
     runs = await runs_for(context).submit_batch(plan, approved=is_approved(approval))
     rows = [_row(number, run) for number, run in enumerate(runs, 1)]
     new = [run for run in runs if not run.is_duplicate]
     batch_id = new[0].batch_id if new else _common_batch(runs)
-    refused = plan.quote.references_refused if plan.quote else None
     unrecorded = [warning for run in new for warning in run.warnings]
-    warnings = [unpriced_references(refused), *dict.fromkeys(unrecorded)]
+    warnings = [*plan_warnings(plan), *dict.fromkeys(unrecorded)]
     return BatchAnswer(
         batch_id=batch_id,
         runs=rows,
         estimated_price_creative_units=plan.quote.total if plan.quote else None,
-        warning=" ".join(warning for warning in warnings if warning) or None,
+        warning=" ".join(warnings) or None,
         next_step=_next_step(rows, batch_id, has_new=bool(new)),
     )
 
@@ -151,7 +159,7 @@ def _row(number: int, run: Run) -> BatchRow:
 
 
 def _common_batch(runs: Sequence[Run]) -> str | None:
-    """Return the batch that the same call started before, if it started all of them."""
+    """Return the ID of the batch that all of these runs belong to, or None."""
     batches = {run.batch_id for run in runs}
     return batches.pop() if len(batches) == 1 else None
 

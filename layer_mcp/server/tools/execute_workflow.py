@@ -21,7 +21,7 @@ files. Retrying the same call returns the same run and costs nothing, unless rep
 
 
 class ExecuteWorkflowArguments(SingleRunArguments, WorkflowRunDraft):
-    """Which workflow, what it gets, what it may cost, how long to wait."""
+    """The workflow and its inputs, the price limit, and how long to wait."""
 
 
 async def execute_workflow(
@@ -30,15 +30,16 @@ async def execute_workflow(
     approval: Annotated[ElicitationResult[Approval], Resolve(ask_approval)],
     context: ToolContext,
 ) -> ToolOutput:
-    """Submit at most once, then wait as long as asked."""
+    """Submit at most once, then wait as long as requested."""
     runs = runs_for(context)
     run = await runs.submit(plan, approved=is_approved(approval))
-    # Paid for: from here on everything that fails is a warning beside the run's id.
-    # A run that is handed over as a task is waited for by its client.
+    # The run is paid for, so from here on, every failure is a warning next to the run's ID. If the
+    # run becomes a task, its client does the waiting.
     is_task = becomes_task(context)
     wait_seconds = plan.budget.cap(0 if is_task else arguments.wait_seconds)
     run = await runs.follow(run, wait_seconds, on_progress=report_wait(context, wait_seconds, 1))
-    return await run_output(run, context, plan.budget, preview=arguments.preview and not is_task)
+    preview = "false" if is_task else arguments.preview
+    return await run_output(run, context, plan.budget, preview=preview)
 
 
 def execute_workflow_tool() -> Tool:

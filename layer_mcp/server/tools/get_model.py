@@ -1,4 +1,4 @@
-"""get_model: which arguments of execute_inference a model uses and which it ignores."""
+"""get_model: show which arguments of execute_inference a model uses and which it ignores."""
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -11,18 +11,20 @@ from ..answers import WORKSPACE, Answer, read_only
 from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
-DESCRIPTION = "What a model can do: which arguments of execute_inference it uses and ignores."
+DESCRIPTION = (
+    "Show what a model can do: the arguments of execute_inference that it uses and ignores."
+)
 
 
 class GetModelArguments(Request, ArgModelBase):
-    """Which model."""
+    """The model to show."""
 
     model_id: Id = Field(description="From list_models (UUID).")
     workspace_id: str | None = WORKSPACE
 
 
 class ModelUseAnswer(Answer):
-    """A model in words that an agent can act on."""
+    """A model's facts, in a form that an agent can act on."""
 
     model_id: str
     name: str | None = None
@@ -36,7 +38,7 @@ class ModelUseAnswer(Answer):
     notes: list[str]
 
     def facts(self) -> list[str]:
-        """Describe the model, its arguments and its restrictions."""
+        """Describe the model, its arguments, and its restrictions."""
         kind = ", ".join(fact for fact in (self.modality, self.inference_timing) if fact)
         lines = [f"{self.name or self.model_id} ({kind})"]
         lines += [text for text in (self.description,) if text]
@@ -51,9 +53,8 @@ class ModelUseAnswer(Answer):
 
 
 async def get_model(arguments: GetModelArguments, context: ToolContext) -> ModelUseAnswer:
-    """Layer's capabilities, sorted by the arguments that they speak of."""
-    client = runs_for(context).client
-    model = await client.get_model(arguments.model_id, workspace=arguments.workspace_id)
+    """Return a model's facts, and which arguments it uses and ignores."""
+    model = await runs_for(context).get_model(arguments.model_id, arguments.workspace_id)
     return ModelUseAnswer(**model_as_json(model), next_step=AFTER_MODEL)
 
 

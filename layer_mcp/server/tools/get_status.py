@@ -1,11 +1,12 @@
-"""get_status: the state of a run, after a bounded wait for its end."""
+"""get_status: get a run's state, with an optional wait."""
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, Request
-from ..answers import PREVIEW, WORKSPACE, ToolOutput, additive, read_only
+from ..answers import PREVIEW, WORKSPACE, Preview, ToolOutput, additive, read_only
+from ..client_quirks import choose_wait
 from ..context import ToolContext, begin_call, report_wait, runs_for
 from ..run_answers import InferenceAnswer, run_output
 from ..tool import make_tool
@@ -16,18 +17,18 @@ Wait for a run and return its state, price, and output files, with one small pre
 
 
 class GetStatusArguments(Request, ArgModelBase):
-    """Which run, and how long to wait for its end."""
+    """The run, and how long to wait for it to end."""
 
     inference_id: Id = Field(description="From execute_inference (UUID).")
     workspace_id: str | None = WORKSPACE
     wait_seconds: NonNegativeNumber = Field(default=25, description="Maximum wait.")
-    preview: bool = PREVIEW
+    preview: Preview = PREVIEW
 
 
 async def get_status(arguments: GetStatusArguments, context: ToolContext) -> ToolOutput:
-    """Wait for the run's end and answer with its state, and with what a finished run made."""
+    """Wait for the run to end, and return its state and the outputs of a finished run."""
     budget = begin_call(context)
-    wait_seconds = budget.cap(arguments.wait_seconds)
+    wait_seconds = budget.cap(choose_wait(arguments, context))
     run = await runs_for(context).get(
         arguments.inference_id,
         workspace=arguments.workspace_id,

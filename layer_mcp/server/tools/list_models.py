@@ -1,4 +1,4 @@
-"""list_models: which models a workspace has, and how long they take."""
+"""list_models: list a workspace's models and how long they take."""
 
 from typing import Annotated
 
@@ -15,26 +15,26 @@ from ..context import ToolContext, runs_for
 from ..tool import make_tool
 
 DESCRIPTION = """\
-Find a model for execute_inference by output, keywords, or features. Rows have model_id, name, and \
-typical time."""
+Find a model for execute_inference by output type, keywords, or features. Returns the ID, name, \
+and typical duration of each."""
 
-# More rows than these would fill an agent's context.
+# More rows than this would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=50), NoFlag]
 
 
 class ListModelsArguments(ModelQuery, ArgModelBase):
-    """The filters of Layer's list, plus where to look."""
+    """The filters of Layer's list, and the workspace."""
 
     limit: Rows = Field(default=20, description="Rows.")
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> ModelQuery:
-        """Return the query that Layer gets."""
+        """Return the query for Layer."""
         return ModelQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
 class ModelRow(BaseModel):
-    """A model in one line."""
+    """A model as a short row."""
 
     model_id: str
     name: str | None = None
@@ -51,12 +51,12 @@ class ModelsAnswer(Answer):
     total_count: int | None = None
 
     def facts(self) -> list[str]:
-        """Write a line for each model."""
-        return [_line(row) for row in self.models] or ["No model matches."]
+        """Return a line for each model."""
+        return [_line(row) for row in self.models] or ["No models match."]
 
 
 async def list_models(arguments: ListModelsArguments, context: ToolContext) -> ModelsAnswer:
-    """One page of Layer's list, in short rows."""
+    """Return one page of Layer's list as short rows."""
     client = runs_for(context).client
     page = await client.list_models(arguments.query(), workspace=arguments.workspace_id)
     rows = fit_rows([ModelRow(**model_row_as_json(model)) for model in page.models])

@@ -1,4 +1,4 @@
-"""list_runs: what was started from here, what it cost, and a wait for several runs."""
+"""list_runs: list the runs started here with their prices, or wait for several runs."""
 
 import time
 from dataclasses import replace
@@ -14,17 +14,18 @@ from ...runs.service import Runs, WaitFor
 from ...runs.types import Run, RunFilter, StatusFilter
 from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
 from ..answers import WORKSPACE, Answer, additive, fit_rows, read_only
-from ..context import ToolContext, begin_call, report_ended, runs_for
+from ..client_quirks import choose_wait
+from ..context import ToolContext, app_of, begin_call, report_ended, runs_for
 from ..run_answers import RunRow
 from ..tool import make_tool
 
 DESCRIPTION = """\
 List runs started from this machine, newest first, with prices and files, including runs whose \
-answer was lost. Waits for any or all of them in one call. Free."""
+response was lost. Can wait for any or all of them. Free."""
 
 
 class ListRunsArguments(Request, ArgModelBase):
-    """Which runs, and whether to wait for them."""
+    """The filters, and whether to wait for the runs."""
 
     status: StatusFilter | None = Field(default=None, description="Only this status.")
     since: str | None = Field(default=None, description="30m, 24h, 7d, or a date.")
@@ -40,7 +41,7 @@ class ListRunsArguments(Request, ArgModelBase):
 
 
 class RunsAnswer(Answer):
-    """The runs, and the number and prices of all that the filters find."""
+    """The runs, and the number and total prices of all matching runs."""
 
     runs: list[RunRow]
     total: int
@@ -60,13 +61,13 @@ class RunsAnswer(Answer):
 
 
 async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsAnswer:
-    """Refresh what still runs, wait if asked, then list one page."""
+    """Refresh the active runs, wait if requested, then list one page."""
     budget, runs = begin_call(context), runs_for(context)
     wanted = await _filter(arguments, context)
     await runs.wait_many(
         wanted,
         arguments.wait_for,
-        budget.cap(arguments.wait_seconds),
+        budget.cap(choose_wait(arguments, context)),
         on_ended=report_ended(context),
     )
     wanted = replace(wanted, status=arguments.status)
@@ -77,7 +78,7 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
     shown = fit_rows(rows)
     more = len(found) > len(shown)
     cursor = page_cursor(found[len(shown) - 1]) if more and shown else None
-    problem = runs.journal_problem
+    can_save = app_of(context).can_save
     return RunsAnswer(
         runs=shown,
         total=totals.count,
@@ -85,10 +86,21 @@ async def list_runs(arguments: ListRunsArguments, context: ToolContext) -> RunsA
         estimated_creative_units=totals.estimated_creative_units,
         spent_creative_units=totals.spent_creative_units,
         next_cursor=cursor,
-        warning=f"Nothing is kept between runs: {problem}." if problem else None,
-        next_step=after_runs(found[: arguments.limit], totals.running, arguments.wait_for)
+        warning=_journal_warning(runs),
+        next_step=after_runs(
+            found[: arguments.limit], totals.running, arguments.wait_for, can_save=can_save
+        )
         + next_page("list_runs", 0, 0, cursor),
     )
+
+
+def _journal_warning(runs: Runs) -> str | None:
+    problem = runs.journal_problem
+    if problem is None:
+        return None
+    # The problem names a folder of the server.
+    reason = f": {problem}" if runs.settings.uses_disk else ""
+    return f"Runs aren't remembered when the server stops{reason}."
 
 
 async def _filter(arguments: ListRunsArguments, context: ToolContext) -> RunFilter:

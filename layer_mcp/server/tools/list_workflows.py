@@ -1,4 +1,4 @@
-"""list_workflows: the published pipelines of a workspace, and what they take."""
+"""list_workflows: list a workspace's published pipelines and their inputs."""
 
 from typing import Annotated
 
@@ -20,23 +20,23 @@ DESCRIPTION = "List published workflows (multi-step pipelines) with their inputs
 NEXT_STEP = "Call estimate_workflow, then execute_workflow, with workflow_id and inputs."
 MAX_INPUTS = 30
 
-# A workflow comes with all of its inputs: more rows would fill an agent's context.
+# Each row includes all inputs of a workflow, so more rows would fill an agent's context.
 Rows = Annotated[int, Field(ge=1, le=20), NoFlag]
 
 
 class ListWorkflowsArguments(WorkflowQuery, ArgModelBase):
-    """The filters of Layer's list, plus where to look."""
+    """The filters of Layer's list, and the workspace."""
 
     limit: Rows = Field(default=10, description="Rows.")
     workspace_id: str | None = WORKSPACE
 
     def query(self) -> WorkflowQuery:
-        """Return the query that Layer gets."""
+        """Return the query for Layer."""
         return WorkflowQuery.model_validate(self.model_dump(exclude={"workspace_id"}))
 
 
 class InputRow(BaseModel):
-    """One input: what it must be."""
+    """An input and the values it accepts."""
 
     name: str
     rule: str
@@ -45,7 +45,7 @@ class InputRow(BaseModel):
 
 
 class WorkflowRow(BaseModel):
-    """A workflow in a few lines."""
+    """A workflow with its inputs."""
 
     workflow_id: str
     name: str | None = None
@@ -62,15 +62,15 @@ class WorkflowsAnswer(Answer):
     next_cursor: str | None = None
 
     def facts(self) -> list[str]:
-        """Write a line for each workflow, and one for each of its inputs."""
+        """Return a line for each workflow, and one for each of its inputs."""
         lines = [line for row in self.workflows for line in _lines(row)]
-        return lines or ["No workflow matches."]
+        return lines or ["No workflows match."]
 
 
 async def list_workflows(
     arguments: ListWorkflowsArguments, context: ToolContext
 ) -> WorkflowsAnswer:
-    """One page of Layer's list, its schemas in words."""
+    """Return one page of Layer's list, with schemas described in plain words."""
     client = runs_for(context).client
     page = await client.list_workflows(arguments.query(), workspace=arguments.workspace_id)
     rows = fit_rows([_row(workflow) for workflow in page.workflows])
@@ -80,7 +80,7 @@ async def list_workflows(
         next_cursor=page.next_cursor if shown == found else None,
         next_step=NEXT_STEP + next_page("list_workflows", shown, found, page.next_cursor)
         if rows
-        else "Try other words, or publish a workflow at app.layer.ai.",
+        else "Try other search words, or publish a workflow at app.layer.ai.",
     )
 
 

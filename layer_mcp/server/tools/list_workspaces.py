@@ -1,4 +1,4 @@
-"""list_workspaces: where runs are made and what they can spend."""
+"""list_workspaces: list workspaces and their balances."""
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -16,13 +16,13 @@ NEXT_STEP = "Pass workspace_id to use a workspace other than the configured one.
 
 
 class ListWorkspacesArguments(Request, ArgModelBase):
-    """All workspaces, or one."""
+    """The workspace to show; by default, all of them."""
 
     workspace_id: str | None = WORKSPACE
 
 
 class WorkspaceRow(BaseModel):
-    """A workspace and its money."""
+    """A workspace and its balance."""
 
     workspace_id: str
     name: str | None = None
@@ -38,14 +38,14 @@ class WorkspacesAnswer(Answer):
     workspaces: list[WorkspaceRow]
 
     def facts(self) -> list[str]:
-        """Write a line for each workspace."""
-        return [_line(row) for row in self.workspaces] or ["The account has no workspace."]
+        """Return a line for each workspace."""
+        return [_line(row) for row in self.workspaces] or ["The account has no workspaces."]
 
 
 async def list_workspaces(
     arguments: ListWorkspacesArguments, context: ToolContext
 ) -> WorkspacesAnswer:
-    """One page is enough for people; the client follows the cursors."""
+    """Return all workspaces, or the requested one."""
     client = runs_for(context).client
     if arguments.workspace_id is None:
         workspaces = await client.list_workspaces()
@@ -55,7 +55,7 @@ async def list_workspaces(
     hidden = len(workspaces) - len(rows)
     return WorkspacesAnswer(
         workspaces=rows,
-        next_step=NEXT_STEP + (f" {hidden} more are not shown." if hidden else ""),
+        next_step=NEXT_STEP + (f" {hidden} more aren't shown." if hidden else ""),
     )
 
 

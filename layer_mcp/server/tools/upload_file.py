@@ -1,4 +1,4 @@
-"""upload_file: a local file becomes a file_id."""
+"""upload_file: upload a local file and return its file_id."""
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -17,29 +17,29 @@ runs already have a file_id."""
 
 
 class UploadFileArguments(Request, ArgModelBase):
-    """Which file, and where to."""
+    """The file, and the workspace to upload it to."""
 
     path: str = Field(min_length=1, max_length=MAX_PATH_LENGTH, description="Local file.")
     workspace_id: str | None = WORKSPACE
 
 
 class UploadAnswer(Answer):
-    """The file as Layer knows it."""
+    """The uploaded file."""
 
     file_id: str
     content_type: str
     size_bytes: int
-    reused: bool = Field(description="It was uploaded before.")
+    reused: bool = Field(description="True if it was uploaded before.")
 
     def facts(self) -> list[str]:
-        """Return the id, the type by content, the size."""
-        how = "was already uploaded" if self.reused else "is uploaded"
+        """Return the ID, the detected type, and the size."""
+        how = "was already uploaded" if self.reused else "was uploaded"
         size = describe_size(self.size_bytes)
         return [f"The file {how} ({self.content_type}, {size}): file_id {self.file_id}"]
 
 
 async def upload_file(arguments: UploadFileArguments, context: ToolContext) -> UploadAnswer:
-    """Check the file, upload it if its content is new here."""
+    """Check the file, and upload it if its content is new here."""
     budget = begin_call(context)
     [file] = await runs_for(context).upload(
         [arguments.path],

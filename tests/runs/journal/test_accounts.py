@@ -1,28 +1,20 @@
 """Accounts: a renewed token is the same account, another's runs stay another's."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.runs.journal import Journal, account_of, find_account
 from layer_mcp.runs.journal.accounts import normalize_address
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
 
 from ...support.recorded_runs import API, REQUEST, ended_run
+from ...support.storages import AnyDatabase, Storage
 
 pytestmark = pytest.mark.anyio
 
 OLD, NEW = "token-before", "token-after"
-
-
-@pytest.fixture
-def database(state_folder: Path) -> Iterator[SqliteDatabase]:
-    made = SqliteDatabase(lambda: state_folder)
-    yield made
-    made.close()
 
 
 class Workspaces:
@@ -37,7 +29,7 @@ class Workspaces:
         return self.workspace_ids
 
 
-async def used(database: SqliteDatabase, token: str, *workspace_ids: str) -> str:
+async def used(database: AnyDatabase, token: str, *workspace_ids: str) -> str:
     """Let a token start a run in each workspace, and return its account."""
     account = await find_account(database, API, token, Workspaces(*workspace_ids))
     journal = Journal(database, api_url=API, account=account)
@@ -47,19 +39,19 @@ async def used(database: SqliteDatabase, token: str, *workspace_ids: str) -> str
 
 
 async def test_the_first_token_begins_an_account_without_asking_layer(
-    database: SqliteDatabase,
+    database: AnyDatabase,
 ) -> None:
     workspaces = Workspaces("w1")
     assert await find_account(database, API, OLD, workspaces) == account_of(API, OLD)
     assert workspaces.asked == 0
 
 
-async def test_a_renewed_token_takes_over_the_account(database: SqliteDatabase) -> None:
+async def test_a_renewed_token_takes_over_the_account(database: AnyDatabase) -> None:
     account = await used(database, OLD, "w1", "w2")
     assert await find_account(database, API, NEW, Workspaces("W1", "w2", "w3")) == account
 
 
-async def test_layer_is_asked_once_for_each_token(database: SqliteDatabase) -> None:
+async def test_layer_is_asked_once_for_each_token(database: AnyDatabase) -> None:
     account = await used(database, OLD, "w1")
     workspaces = Workspaces("w1")
     for _ in range(2):
@@ -68,8 +60,8 @@ async def test_layer_is_asked_once_for_each_token(database: SqliteDatabase) -> N
 
 
 @pytest.mark.parametrize("visible", [("w2",), ("w1",), ()], ids=["another", "a part", "none"])
-async def test_a_token_that_sees_less_than_an_account_is_another_one(
-    visible: tuple[str, ...], database: SqliteDatabase
+async def test_a_token_without_all_of_an_accounts_workspaces_gets_another_account(
+    visible: tuple[str, ...], database: AnyDatabase
 ) -> None:
     await used(database, OLD, "w1", "w3")
     found = await find_account(database, API, NEW, Workspaces(*visible))
@@ -77,14 +69,14 @@ async def test_a_token_that_sees_less_than_an_account_is_another_one(
 
 
 async def test_a_token_that_sees_two_accounts_takes_over_the_one_that_was_used_last(
-    database: SqliteDatabase,
+    database: AnyDatabase,
 ) -> None:
     await used(database, OLD, "w1")
     later = await used(database, "token-of-w2", "w2")
     assert await find_account(database, API, NEW, Workspaces("w1", "w2")) == later
 
 
-async def test_a_token_that_layer_refuses_is_not_remembered(database: SqliteDatabase) -> None:
+async def test_a_token_that_layer_refuses_is_not_remembered(database: AnyDatabase) -> None:
     account = await used(database, OLD, "w1")
     refused = Workspaces()
     refused.workspace_ids = None
@@ -92,9 +84,7 @@ async def test_a_token_that_layer_refuses_is_not_remembered(database: SqliteData
     assert await find_account(database, API, NEW, Workspaces("w1")) == account
 
 
-async def test_a_token_is_not_guessed_while_layer_cannot_be_asked(
-    database: SqliteDatabase,
-) -> None:
+async def test_a_token_is_not_guessed_while_layer_cannot_be_asked(database: AnyDatabase) -> None:
     async def fail() -> Collection[str]:
         raise LayerError("CONNECTION_FAILED", "No connection.", transient=True)
 
@@ -104,12 +94,13 @@ async def test_a_token_is_not_guessed_while_layer_cannot_be_asked(
     assert await find_account(database, API, NEW, Workspaces("w1")) == account
 
 
-async def test_no_token_is_in_the_database(database: SqliteDatabase, state_folder: Path) -> None:
+async def test_no_token_is_in_the_database(database: AnyDatabase, storage: Storage) -> None:
     await used(database, OLD, "w1")
     await find_account(database, API, NEW, Workspaces("w1"))
-    content = b"".join(path.read_bytes() for path in state_folder.iterdir() if path.is_file())
-    assert OLD.encode() not in content
-    assert NEW.encode() not in content
+    tables = ("runs", "outputs", "folders", "uploads", "tokens")
+    content = str([storage.execute(f"SELECT * FROM {table}") for table in tables])
+    assert OLD not in content
+    assert NEW not in content
 
 
 @pytest.mark.parametrize(
@@ -150,16 +141,16 @@ def test_every_spelling_of_layers_address_is_one_address(spelling: str) -> None:
         "https://api.app.layer.ai/",
     ],
 )
-def test_other_addresses_stay_others(other: str) -> None:
+def test_other_addresses_stay_distinct(other: str) -> None:
     assert normalize_address(other) != "https://api.app.layer.ai/api"
 
 
-def journal_at(database: SqliteDatabase, api_url: str) -> Journal:
+def journal_at(database: AnyDatabase, api_url: str) -> Journal:
     return Journal(database, api_url=api_url, account=account_of(api_url, OLD))
 
 
 async def test_all_spellings_of_an_address_share_runs_and_the_daily_limit(
-    database: SqliteDatabase,
+    database: AnyDatabase,
 ) -> None:
     run = await ended_run(journal_at(database, "https://api.layer.test/api"), price=7.0)
     other = journal_at(database, "https://API.layer.test:443//api/")

@@ -1,6 +1,7 @@
 """A journal of an earlier version: everything in it is there in the new one."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,29 +11,33 @@ import pytest
 from layer_mcp.api.models import InferenceRequest, Output
 from layer_mcp.runs.journal import Journal, account_of, find_account
 from layer_mcp.runs.journal.liveness import ProcessLock
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.schema import SCHEMA_VERSION, create_or_carry_over
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
 
 from ...support.journal_process import TOGETHER, start_together
 from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
 from ...support.journal_v3 import write_journal_v3
+from ...support.journal_v4 import add_run_v4, write_journal_v4
 from ...support.recorded_runs import (
     API,
     MANY_RUNS,
     OTHER_API,
     Clock,
     MakeJournal,
+    active_runs,
+    ended,
     keys,
     reserve,
     sending_run,
 )
+from ...support.storages import SqliteStorage
 
 pytestmark = pytest.mark.anyio
 
 NEW_ACCOUNT = f"{API}#{OLD_ACCOUNT}"
 MODEL_ID = "11111111-0000-4000-8000-000000000001"
-# What version 2 computed for this request, which has to find its run again.
+# The fingerprint from version 2 for this request, which has to find its run.
 REQUEST = RunRequest.inference(
     InferenceRequest(model_id=MODEL_ID, prompt="a red potion", width=64), "w1", {}
 )
@@ -53,6 +58,11 @@ FACTS = {
 }
 OUTPUTS = [{"file_id": "FILE-1", "url": "https://media.test/a.png", "width": 64}]
 ERROR = {"code": "RATE_LIMITED", "message": "Too many."}
+
+
+@pytest.fixture
+def storage(state_folder: Path) -> SqliteStorage:
+    return SqliteStorage(state_folder)
 
 
 @pytest.fixture
@@ -102,7 +112,7 @@ async def test_every_old_state_has_a_new_one(
 
 
 @pytest.mark.parametrize(("delivery", "state"), [("intended", "not_sent"), ("sending", "unknown")])
-async def test_what_an_ended_process_had_not_answered_is_settled(
+async def test_settles_unanswered_runs_of_an_ended_process(
     delivery: str, state: str, journal: Journal, state_folder: Path
 ) -> None:
     run = await carried_over(journal, state_folder, old_run("a", delivery))
@@ -110,7 +120,7 @@ async def test_what_an_ended_process_had_not_answered_is_settled(
 
 
 @pytest.mark.parametrize(("delivery", "state"), [("intended", "queued"), ("sending", "sending")])
-async def test_what_a_living_process_has_not_answered_is_still_being_sent(
+async def test_an_unanswered_run_of_a_live_process_is_still_being_sent(
     delivery: str, state: str, journal: Journal, state_folder: Path
 ) -> None:
     state_folder.mkdir(parents=True)
@@ -135,7 +145,7 @@ async def test_a_run_keeps_what_was_known_of_it(journal: Journal, state_folder: 
     )
     run = await carried_over(journal, state_folder, row)
     assert (run.key, run.run_id, run.batch_id) == ("a", "run-a", "batch-1")
-    assert (run.created_at, run.start) == (1_000_000.0, START)
+    assert (run.created_at.timestamp(), run.start) == (1_000_000.0, START)
     assert (run.estimated_price_creative_units, run.actual_price_creative_units) == (2.0, 1.5)
     assert run.outputs == tuple(Output.model_validate(output) for output in OUTPUTS)
     assert run.facts() == FACTS
@@ -179,7 +189,7 @@ async def test_an_output_leads_to_the_run_that_made_it(
     assert await journal.find_maker("file-1") == run
 
 
-async def test_the_same_call_finds_its_run_again(journal: Journal, state_folder: Path) -> None:
+async def test_repeating_a_call_finds_its_run(journal: Journal, state_folder: Path) -> None:
     row = old_run("a", subject_id=MODEL_ID, fingerprint=OLD_FINGERPRINT, facts=FACTS)
     run = await carried_over(journal, state_folder, row)
     assert await journal.find_duplicate(REQUEST) == run
@@ -200,7 +210,7 @@ async def test_the_newest_of_equal_runs_is_still_the_newest(
     assert (await reserve(journal, REQUEST)).created
 
 
-async def test_prices_still_count_for_the_limit_of_a_day(
+async def test_prices_still_count_toward_the_daily_limit(
     journal: Journal, state_folder: Path, clock: Clock
 ) -> None:
     rows = [
@@ -254,7 +264,7 @@ async def test_a_folder_belongs_to_the_account_of_its_run(
 
 @pytest.mark.parametrize("text", ["{", "[1]", "7", '{"asked": 7, "outputs": 7}'])
 @pytest.mark.parametrize("column", ["facts", "outcome"])
-async def test_what_cannot_be_read_of_an_old_row_is_left_out(
+async def test_omits_unreadable_parts_of_an_old_row(
     column: str, text: str, journal: Journal, state_folder: Path
 ) -> None:
     run = await carried_over(journal, state_folder, old_run("a", **{column: text}))
@@ -282,7 +292,7 @@ async def test_the_old_tables_are_removed(journal: Journal, state_folder: Path) 
 
 
 @pytest.mark.parametrize("spelling", [API, f"{API}//", API.replace("https", "HTTPS")])
-async def test_a_journal_of_version_3_is_known_by_every_spelling_of_its_address(
+async def test_finds_a_version_3_journal_by_every_spelling_of_its_url(
     spelling: str, make_journal: MakeJournal, state_folder: Path
 ) -> None:
     written = {"api_url": spelling, "account": f"{spelling}#{OLD_ACCOUNT}"}
@@ -308,6 +318,68 @@ async def test_an_old_token_keeps_its_account_in_a_journal_of_version_3(
         assert await find_account(database, API, "token-of-nothing", nobody_asks) == account
 
 
+async def test_a_journal_of_version_4_keeps_everything(
+    journal: Journal, state_folder: Path
+) -> None:
+    write_journal_v4(state_folder, api_url=API, account=NEW_ACCOUNT)
+    [run] = await journal.list_runs(RunFilter(), 10)
+    assert (run.run_id, run.folder) == ("run-a", Path("/out"))
+    assert await journal.find_maker("file-a") == run
+    assert await journal.find_upload("w1", "sha") == "file-1"
+    assert (await journal.spending()).day == 7.0
+    assert version(state_folder) == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("write", [write_journal_v3, write_journal_v4])
+async def test_the_runs_of_an_old_journal_belong_to_the_layer_account_of_their_account(
+    write: Callable[..., None], journal: Journal, state_folder: Path
+) -> None:
+    write(state_folder, api_url=f"{API}//", account=f"{API}//#{OLD_ACCOUNT}")
+    await keys(journal)
+    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database:
+        found = database.execute("SELECT account, layer_account FROM runs").fetchall()
+    assert found == [(NEW_ACCOUNT, NEW_ACCOUNT)]
+
+
+async def test_a_run_of_a_server_that_still_runs_version_4_is_counted_and_finished(
+    journal: Journal, state_folder: Path
+) -> None:
+    write_journal_v4(state_folder, api_url=API, account=NEW_ACCOUNT)
+    await keys(journal)
+    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database, database:
+        add_run_v4(database, "b", api_url=API, account=NEW_ACCOUNT, state="in_progress")
+    [run] = await active_runs(journal)
+    await journal.mark_ended(ended(run))
+    assert (await journal.reload(run)).state == "complete"
+
+
+def test_a_carried_over_journal_has_the_tables_and_indexes_of_a_new_one(
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / name for name in ("new", "v2", "v3", "v4")]
+    folders[0].mkdir()
+    write_journal_v2(folders[1], [old_run("a")])
+    write_journal_v3(folders[2], api_url=API, account=NEW_ACCOUNT)
+    write_journal_v4(folders[3], api_url=API, account=NEW_ACCOUNT)
+    new, *carried_over = [schema_of(folder) for folder in folders]
+    assert carried_over == [new] * 3
+
+
+def schema_of(folder: Path) -> set[tuple[str, ...]]:
+    """Return the columns and the indexes of a journal that the newest version opened."""
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as database:
+        database.row_factory = sqlite3.Row
+        [old] = database.execute("PRAGMA user_version").fetchone()
+        create_or_carry_over(database, old)
+        indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        columns = (
+            "SELECT tables.name, columns.name, columns.type FROM sqlite_master AS tables, "
+            "pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+        )
+        rows = [row for sql in (indexes, columns) for row in database.execute(sql)]
+        return {tuple(" ".join(value.split()) for value in row) for row in rows}
+
+
 def tables(folder: Path) -> set[str]:
     with closing(sqlite3.connect(folder / FILE_NAME)) as database:
         found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -325,7 +397,7 @@ def version(folder: Path) -> int:
 def test_processes_that_start_together_carry_a_journal_over_once(state_folder: Path) -> None:
     rows = [old_run(f"{number}", account="account") for number in range(50)]
     write_journal_v2(state_folder, rows)
-    printed = start_together("list", state_folder)
+    printed = start_together("list", SqliteStorage(state_folder))
     expected = {row["local_id"] for row in rows}
     assert [set(line.split()[:-1]) for line in printed] == [expected] * TOGETHER
     assert [line.split()[-1] for line in printed] == ["None"] * TOGETHER
@@ -342,7 +414,7 @@ async def test_an_unreleased_version_is_left_untouched_and_named(
     with closing(SqliteDatabase(lambda: state_folder)) as database:
         journal = Journal(database, api_url=API, account=NEW_ACCOUNT, is_required=False)
         assert await journal.list_runs(RunFilter(), MANY_RUNS) == []
-        assert "written by an unreleased version" in (journal.problem or "")
+        assert "unreleased version of layer-mcp wrote it" in (journal.problem or "")
         assert str(state_folder) in (journal.problem or "")
     assert path.read_bytes() == content
     assert [record.levelname for record in caplog.records] == ["WARNING"]

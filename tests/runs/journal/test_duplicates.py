@@ -1,14 +1,12 @@
 """Which earlier run covers an equal request, so that nothing is paid for twice."""
 
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
+import psycopg
 import pytest
 
 from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.rules import DUPLICATE_SECONDS
 from layer_mcp.runs.types import Reservation
 
@@ -33,13 +31,14 @@ from ...support.recorded_runs import (
     sending_run,
     unknown_run,
 )
+from ...support.storages import Storage
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("age_seconds", [0, DUPLICATE_SECONDS + 1, 10 * DAY_SECONDS])
 @pytest.mark.parametrize("make", UNFINISHED_RUNS)
-async def test_an_equal_run_that_may_still_be_charged_is_the_duplicate_however_old(
+async def test_an_equal_run_that_may_still_be_charged_is_a_duplicate_at_any_age(
     make: MakeRun, age_seconds: float, journal: Journal, clock: Clock
 ) -> None:
     run = await make(journal)
@@ -59,9 +58,7 @@ async def test_an_equal_run_that_has_ended_is_the_duplicate_for_two_minutes(
     assert await journal.find_duplicate(REQUEST) is None
 
 
-async def test_a_run_that_ended_long_ago_makes_room_for_a_new_one(
-    journal: Journal, clock: Clock
-) -> None:
+async def test_a_run_that_ended_long_ago_frees_a_slot(journal: Journal, clock: Clock) -> None:
     run = await ended_run(journal)
     clock.now += DUPLICATE_SECONDS
     reservation = await reserve(journal)
@@ -69,7 +66,7 @@ async def test_a_run_that_ended_long_ago_makes_room_for_a_new_one(
     assert reservation.run.key != run.key
 
 
-async def test_a_clock_that_was_set_back_does_not_make_an_old_run_young(
+async def test_setting_the_clock_back_does_not_make_an_old_run_recent(
     journal: Journal, clock: Clock
 ) -> None:
     await ended_run(journal)
@@ -83,7 +80,7 @@ async def test_a_run_that_was_not_sent_covers_nothing(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("make", SENDING_RUNS)
-async def test_a_repeat_of_a_run_that_is_just_being_sent_gets_that_run(
+async def test_repeating_a_run_that_is_being_sent_returns_that_run(
     make: MakeRun, journal: Journal
 ) -> None:
     run = await make(journal)
@@ -92,7 +89,7 @@ async def test_a_repeat_of_a_run_that_is_just_being_sent_gets_that_run(
 
 
 @pytest.mark.parametrize("make", SENT_RUNS)
-async def test_a_repeat_gets_a_run_of_its_own(make: MakeRun, journal: Journal) -> None:
+async def test_a_repeat_gets_a_separate_run(make: MakeRun, journal: Journal) -> None:
     run = await make(journal)
     assert await journal.find_duplicate(REQUEST, repeat=True) is None
     reservation = await reserve(journal, repeat=True)
@@ -109,7 +106,7 @@ async def test_a_repeat_is_the_duplicate_of_what_comes_after_it(
     assert await journal.find_duplicate(REQUEST) == repeated
 
 
-async def test_an_equal_run_that_is_running_counts_even_if_a_newer_one_has_ended(
+async def test_a_running_equal_run_counts_even_if_a_newer_one_has_ended(
     journal: Journal, clock: Clock
 ) -> None:
     running = await running_run(journal)
@@ -148,9 +145,7 @@ async def test_a_run_that_ended_after_the_clock_was_set_back_is_the_newest(
     assert await journal.find_duplicate(REQUEST) == again
 
 
-async def test_a_newer_equal_run_that_was_not_sent_leaves_it_to_the_one_before(
-    journal: Journal, clock: Clock
-) -> None:
+async def test_ignores_a_newer_equal_run_that_was_not_sent(journal: Journal, clock: Clock) -> None:
     running = await running_run(journal)
     clock.now += 1
     await not_sent_run(journal)
@@ -170,7 +165,7 @@ async def test_the_runs_of_another_account_cover_nothing(
     assert (await reserve(elsewhere)).created
 
 
-async def test_a_request_with_another_prompt_is_no_duplicate(journal: Journal) -> None:
+async def test_a_request_with_another_prompt_is_not_a_duplicate(journal: Journal) -> None:
     await queued_run(journal)
     assert (await reserve(journal, another())).created
 
@@ -190,26 +185,26 @@ INSERT INTO runs (
     copy_number, state, created_at, request
 )
 SELECT
-    'copy', 1000, api_url, ?, process_id, workspace_id, kind, subject_id, fingerprint,
-    copy_number + ?, ?, created_at, request
+    'copy', 1000, api_url, '{account}', process_id, workspace_id, kind, subject_id, fingerprint,
+    copy_number + {copies}, '{state}', created_at, request
 FROM runs
 """
 
 
-def insert_copy(folder: Path, account: str, copies: int, state: str) -> None:
+def insert_copy(storage: Storage, account: str, copies: int, state: str) -> None:
     """Record an equal run behind the journal's back."""
-    with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
-        database.execute(COPY, (account, copies, state))
+    storage.execute(COPY.format(account=account, copies=copies, state=state))
 
 
 @pytest.mark.parametrize("state", ["queued", "sending"])
 @pytest.mark.parametrize("make", SENDING_RUNS)
 async def test_the_database_refuses_two_equal_runs_that_are_being_sent(
-    make: MakeRun, state: str, journal: Journal, state_folder: Path
+    make: MakeRun, state: str, journal: Journal, storage: Storage
 ) -> None:
     await make(journal)
-    with pytest.raises(sqlite3.IntegrityError, match="fingerprint"):
-        insert_copy(state_folder, ACCOUNT, 0, state)
+    refused = (sqlite3.IntegrityError, psycopg.IntegrityError)
+    with pytest.raises(refused, match="fingerprint"):
+        insert_copy(storage, ACCOUNT, 0, state)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +216,9 @@ async def test_the_database_refuses_two_equal_runs_that_are_being_sent(
     ],
     ids=["another account", "another copy of a batch", "not being sent"],
 )
-async def test_the_database_takes_equal_runs_that_are_no_duplicates(
-    account: str, copies: int, state: str, journal: Journal, state_folder: Path
+async def test_the_database_accepts_equal_runs_that_are_not_duplicates(
+    account: str, copies: int, state: str, journal: Journal, storage: Storage
 ) -> None:
     await sending_run(journal)
-    insert_copy(state_folder, account, copies, state)
+    insert_copy(storage, account, copies, state)
     assert await journal.find_duplicate(REQUEST) is not None

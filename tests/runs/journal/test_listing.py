@@ -1,9 +1,8 @@
 """Lists and totals of the runs of an account."""
 
-import sqlite3
 from collections.abc import Set
-from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
 
 from ...support.recorded_runs import (
@@ -30,6 +28,7 @@ from ...support.recorded_runs import (
     sending_run,
     unknown_run,
 )
+from ...support.storages import Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +75,7 @@ async def test_the_runs_of_another_account_are_never_changed(
     assert [await journal.reload(run) for run in (queued, running)] == [queued, running]
 
 
-async def test_pages_hold_each_run_once_even_if_many_came_at_the_same_time(
+async def test_pages_list_each_run_once_even_with_equal_times(
     journal: Journal, clock: Clock
 ) -> None:
     made: set[str] = set()
@@ -88,7 +87,7 @@ async def test_pages_hold_each_run_once_even_if_many_came_at_the_same_time(
     while page:
         seen += [run.key for run in page]
         last = page[-1]
-        page = await journal.list_runs(RunFilter(before=(last.created_at, last.key)), 2)
+        page = await journal.list_runs(RunFilter(before=last.key), 2)
     assert sorted(seen) == sorted(made)
 
 
@@ -96,7 +95,7 @@ async def test_runs_since_a_time_are_listed(journal: Journal, clock: Clock) -> N
     await queued_run(journal)
     clock.now += 10
     later = await queued_run(journal, another())
-    assert await keys(journal, RunFilter(since=clock.now)) == [later.key]
+    assert await keys(journal, RunFilter(since=clock.time)) == [later.key]
 
 
 async def test_runs_of_a_workspace_are_listed(journal: Journal) -> None:
@@ -122,7 +121,7 @@ async def test_all_conditions_of_a_filter_hold_together(journal: Journal, clock:
     clock.now += 10
     await ended_run(journal)
     both = await ended_run(journal, ELSEWHERE)
-    wanted = RunFilter(workspace_id="w2", since=clock.now, status="complete")
+    wanted = RunFilter(workspace_id="w2", since=clock.time, status="complete")
     assert await keys(journal, wanted) == [both.key]
 
 
@@ -180,7 +179,7 @@ async def test_every_run_is_in_exactly_one_group(journal: Journal) -> None:
         (RunFilter(status="running"), (3, 3, 6.0, 0.0)),
         (RunFilter(status="not_sent"), (1, 0, 0.0, 0.0)),
         (RunFilter(workspace_id="w2"), (0, 0, 0.0, 0.0)),
-        (RunFilter(since=2_000_000), (0, 0, 0.0, 0.0)),
+        (RunFilter(since=datetime.fromtimestamp(2_000_000, UTC)), (0, 0, 0.0, 0.0)),
     ],
     ids=["all", "complete", "running", "not sent", "elsewhere", "later"],
 )
@@ -208,10 +207,9 @@ async def test_a_listed_run_says_where_its_files_are(kind: RunKind, journal: Jou
     assert (found.folder, found.request.kind) == (Path("/out"), kind)
 
 
-async def test_a_list_that_cannot_be_read_is_an_error(journal: Journal, state_folder: Path) -> None:
+async def test_a_list_that_cannot_be_read_is_an_error(journal: Journal, storage: Storage) -> None:
     await journal.totals(RunFilter())
-    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database:
-        database.execute("DROP TABLE runs")
+    storage.execute("DROP TABLE runs")
     with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE"):
         await journal.list_runs(RunFilter(), 1)
     with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE"):

@@ -41,12 +41,12 @@ WITH RECURSIVE numbers (number) AS (
 )
 INSERT INTO runs (
     key, sequence, api_url, account, process_id, workspace_id, kind, subject_id, fingerprint,
-    state, created_at, slot_at, run_id, counted_price, request
+    state, created_at, slot_at, run_id, counted_price, request, layer_account
 )
 SELECT
     'copy ' || number, 1000 + number, api_url, account, process_id, workspace_id, kind, subject_id,
     'fingerprint ' || number, state, created_at - number * 1000, created_at - number * 1000,
-    'run ' || number, counted_price, request
+    'run ' || number, counted_price, request, layer_account
 FROM runs, numbers
 """
 
@@ -111,6 +111,9 @@ OPERATIONS: dict[str, Callable[[Journal], Awaitable[object]]] = {
     "find_duplicate": lambda journal: journal.find_duplicate(REQUEST),
     "spending": lambda journal: journal.spending(),
     "find": lambda journal: journal.find("run 4000"),
+    "is_recorded": lambda journal: journal.is_recorded("run 4000"),
+    "find_foreign_files": lambda journal: journal.find_foreign_files(["file-1"]),
+    "mark_not_found": lambda journal: journal.mark_not_found("run 4000"),
     "find_maker": lambda journal: journal.find_maker("file-1"),
     "list_runs": lambda journal: journal.list_runs(RunFilter(), 10),
     "list_runs of a batch": lambda journal: journal.list_runs(RunFilter(batch_id="b"), 10),

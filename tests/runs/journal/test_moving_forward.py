@@ -1,4 +1,4 @@
-"""A run only ever moves forward, however late a write comes."""
+"""A run only ever moves forward, no matter how late a write is."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 LAYERS_ERROR = LayerError("OUTCOME_UNKNOWN", "Layer broke.", inference_id="RUN-1")
 
 
-async def test_a_requeued_run_waits_as_at_first(journal: Journal) -> None:
+async def test_a_requeued_run_waits_like_a_new_one(journal: Journal) -> None:
     run = await queued_run(journal)
     await give_slot(journal, run)
     attempt = await journal.mark_sending(run)
@@ -46,7 +46,7 @@ async def test_every_attempt_to_send_a_run_is_counted(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("make", [not_sent_run, unknown_run, running_run, ended_run])
-async def test_a_run_that_is_settled_is_not_sent_again(make: MakeRun, journal: Journal) -> None:
+async def test_does_not_send_a_settled_run_again(make: MakeRun, journal: Journal) -> None:
     run = await make(journal)
     assert await journal.mark_sending(run) is None
     assert await journal.reload(run) == run
@@ -62,9 +62,7 @@ async def test_a_run_whose_row_was_removed_cannot_be_confirmed(journal: Journal)
     assert not await journal.record(Outcome.confirmed(confirmed(replace(run, key="removed"))))
 
 
-async def test_a_late_requeue_of_the_first_attempt_leaves_the_second_alone(
-    journal: Journal,
-) -> None:
+async def test_a_late_requeue_does_not_change_a_later_attempt(journal: Journal) -> None:
     first = await sending_run(journal)
     await journal.record(Outcome.requeued(first))
     assert await journal.mark_sending(first) == 2
@@ -72,21 +70,21 @@ async def test_a_late_requeue_of_the_first_attempt_leaves_the_second_alone(
     assert (await journal.reload(first)).state == "sending"
 
 
-async def test_a_late_requeue_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+async def test_a_late_requeue_does_not_change_a_confirmed_run(journal: Journal) -> None:
     sent = await sending_run(journal)
     await journal.record(Outcome.confirmed(confirmed(sent)))
     await journal.record(Outcome.requeued(sent))
     assert (await journal.reload(sent)).state == "in_progress"
 
 
-async def test_a_late_failure_leaves_a_confirmed_run_alone(journal: Journal) -> None:
+async def test_a_late_failure_does_not_change_a_confirmed_run(journal: Journal) -> None:
     run = await running_run(journal)
     await journal.record(Outcome.not_sent(run, ERROR))
     await journal.record(Outcome.unknown(run, ERROR))
     assert await journal.reload(run) == run
 
 
-async def test_a_late_failure_leaves_an_ended_run_alone(journal: Journal) -> None:
+async def test_a_late_failure_does_not_change_an_ended_run(journal: Journal) -> None:
     run = await ended_run(journal, price=1)
     await journal.record(Outcome.not_sent(run, ERROR))
     await journal.record(Outcome.unknown(run, ERROR))
@@ -116,7 +114,7 @@ async def test_a_run_that_another_process_sends_is_not_sent_twice(
     assert (await first.reload(run)).attempt == 1
 
 
-async def test_a_failure_elsewhere_leaves_a_run_alone_that_another_process_sends(
+async def test_another_processs_failure_does_not_change_a_run_being_sent(
     make_journal: MakeJournal,
 ) -> None:
     first, second = make_journal(), make_journal()
@@ -132,7 +130,7 @@ async def test_a_failure_elsewhere_leaves_a_run_alone_that_another_process_sends
 
 
 @pytest.mark.parametrize("make", [unknown_run, not_sent_run])
-async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
+async def test_records_a_late_confirmation_of_an_abandoned_run(
     make: MakeRun, journal: Journal
 ) -> None:
     run = await make(journal)
@@ -141,7 +139,7 @@ async def test_a_late_confirmation_of_a_run_that_was_given_up_is_recorded(
     assert (found.state, found.run_id, found.error) == ("in_progress", "run-1", None)
 
 
-async def test_a_late_confirmation_leaves_an_ended_run_alone(journal: Journal) -> None:
+async def test_a_late_confirmation_does_not_change_an_ended_run(journal: Journal) -> None:
     run = await ended_run(journal)
     assert not await journal.record(Outcome.confirmed(confirmed(run, run_id="another")))
     assert await journal.reload(run) == run

@@ -1,9 +1,6 @@
-"""How a submission is recorded before it is sent, and what came of it afterwards."""
+"""How a submission is recorded before it's sent, and its outcome afterwards."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +9,6 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
 
 from ...support.recorded_runs import (
@@ -31,6 +27,7 @@ from ...support.recorded_runs import (
     running_run,
     sending_run,
 )
+from ...support.storages import Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -60,14 +57,14 @@ async def test_a_new_run_waits_in_the_queue(journal: Journal, clock: Clock) -> N
     reservation = await reserve(journal, batch_id="batch-1")
     run = reservation.run
     assert reservation.created
-    assert (run.state, run.created_at, run.batch_id) == ("queued", clock.now, "batch-1")
+    assert (run.state, run.created_at, run.batch_id) == ("queued", clock.time, "batch-1")
     assert (run.estimated_price_creative_units, run.request) == (PRICE, REQUEST)
     assert (run.run_id, run.attempt, run.has_ended) == (None, 0, False)
     assert run.is_being_sent
 
 
 @pytest.mark.parametrize("request_", [INFERENCE, WORKFLOW], ids=["inference", "workflow"])
-async def test_a_request_comes_back_from_its_row_as_it_was(
+async def test_a_request_is_unchanged_when_read_from_its_row(
     request_: RunRequest, journal: Journal
 ) -> None:
     await queued_run(journal, request_)
@@ -76,15 +73,13 @@ async def test_a_request_comes_back_from_its_row_as_it_was(
     assert run.request.fingerprint == request_.fingerprint
 
 
-async def test_a_recorded_run_is_known_to_another_process(make_journal: MakeJournal) -> None:
+async def test_another_process_knows_a_recorded_run(make_journal: MakeJournal) -> None:
     first, second = make_journal(), make_journal()
     run = await queued_run(first)
     assert await keys(second) == [run.key]
 
 
-async def test_nothing_is_recorded_when_a_limit_does_not_allow_the_price(
-    journal: Journal,
-) -> None:
+async def test_records_nothing_if_a_limit_does_not_allow_the_price(journal: Journal) -> None:
     with pytest.raises(LayerError, match="SPENDING_LIMIT_REACHED"):
         await reserve_all(journal, [REQUEST, another()], limits=NOTHING_ALLOWED)
     assert await keys(journal) == []
@@ -96,9 +91,7 @@ async def test_limits_are_not_checked_when_nothing_is_new(journal: Journal) -> N
     assert not reservation.created
 
 
-async def test_each_request_gets_a_row_of_its_own_or_the_run_that_covers_it(
-    journal: Journal,
-) -> None:
+async def test_each_request_gets_its_own_row_or_the_run_that_covers_it(journal: Journal) -> None:
     run = await queued_run(journal)
     found = await reserve_all(journal, [another(), REQUEST, another()])
     assert [one.created for one in found] == [True, False, True]
@@ -165,7 +158,7 @@ async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal
     assert not run.is_running
 
 
-async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: Journal) -> None:
+async def test_finds_the_id_of_a_run_with_an_unknown_outcome_in_any_case(journal: Journal) -> None:
     run = await sending_run(journal)
     await journal.record(Outcome.unknown(run, LAYERS_ERROR))
     assert (await journal.reload(run)).run_id == "run-1"
@@ -174,7 +167,7 @@ async def test_the_id_of_a_run_of_unknown_outcome_is_found_in_any_case(journal: 
     assert found.key == run.key
 
 
-async def test_a_run_of_unknown_outcome_ends_when_its_end_is_seen(journal: Journal) -> None:
+async def test_a_run_with_an_unknown_outcome_ends_once_its_end_is_seen(journal: Journal) -> None:
     run = await sending_run(journal)
     await journal.record(Outcome.unknown(run, LAYERS_ERROR))
     await journal.mark_ended(ended(await journal.reload(run), price=1.5))
@@ -217,33 +210,29 @@ async def test_the_end_of_a_run_from_elsewhere_changes_nothing(journal: Journal)
         ("outputs", {"outputs": ()}),
     ],
 )
-async def test_what_cannot_be_read_of_a_row_is_left_out(
-    column: str, without: dict[str, Any], text: str, journal: Journal, state_folder: Path
+async def test_omits_unreadable_parts_of_a_row(
+    column: str, without: dict[str, Any], text: str, journal: Journal, storage: Storage
 ) -> None:
     run = await running_run(journal)
-    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database, database:
-        database.execute(f"UPDATE runs SET {column} = ?", (text,))
+    storage.execute(f"UPDATE runs SET {column} = '{text}'")
     assert await journal.list_runs(RunFilter(), 1) == [replace(run, **without)]
 
 
 async def test_a_run_that_cannot_be_recorded_is_refused(
-    other_process: sqlite3.Connection, journal: Journal
+    impatient: Storage, journal: Journal
 ) -> None:
     await keys(journal)
-    with closing(other_process):
-        other_process.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE") as caught:
-            await reserve(journal)
-    assert "Call again in some seconds" in caught.value.next_step
+    with impatient.hold(), pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE") as caught:
+        await reserve(journal)
+    assert "Call again in a few seconds" in caught.value.next_step
 
 
-async def test_a_run_that_need_not_be_recorded_goes_without_a_row(
-    other_process: sqlite3.Connection, make_journal: MakeJournal
+async def test_a_run_has_no_row_if_an_optional_record_fails(
+    impatient: Storage, make_journal: MakeJournal
 ) -> None:
     journal = make_journal(is_required=False)
     await keys(journal)
-    with closing(other_process):
-        other_process.execute("BEGIN IMMEDIATE")
+    with impatient.hold():
         reservation = await reserve(journal)
         assert await journal.find_duplicate(REQUEST) is None
         assert await journal.mark_sending(reservation.run) == 1

@@ -1,15 +1,12 @@
-"""What the journal remembers of files: uploads by content, outputs by run, folders."""
+"""What the journal remembers about files: uploads by content, outputs by run, and folders."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from layer_mcp.api.models import Output
-from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 
 from ...support.recorded_runs import (
     API,
@@ -21,6 +18,7 @@ from ...support.recorded_runs import (
     running_run,
     sending_run,
 )
+from ...support.storages import Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +29,7 @@ ELSEWHERE = pytest.mark.parametrize(
 )
 
 
-async def test_an_upload_is_known_to_another_process(make_journal: MakeJournal) -> None:
+async def test_another_process_knows_an_upload(make_journal: MakeJournal) -> None:
     first, second = make_journal(), make_journal()
     assert await second.find_upload("w1", SHA) is None
     await first.note_upload("w1", SHA, "file-1")
@@ -68,7 +66,7 @@ async def test_an_upload_can_be_forgotten(journal: Journal) -> None:
     assert await journal.find_upload("w1", SHA) is None
 
 
-async def test_a_forgotten_content_gets_the_id_of_its_next_upload(journal: Journal) -> None:
+async def test_forgotten_content_gets_the_id_of_its_next_upload(journal: Journal) -> None:
     await journal.note_upload("w1", SHA, "file-1")
     await journal.forget_upload("w1", SHA)
     assert await journal.note_upload("w1", SHA, "file-2") == "file-2"
@@ -132,36 +130,31 @@ async def test_a_folder_belongs_to_its_account(
     assert await make_journal(api_url, account).find_folder("run-1") is None
 
 
-async def test_a_folder_whose_name_is_no_text_is_only_a_warning(
+async def test_a_folder_whose_name_is_not_text_is_only_a_warning(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     await journal.note_folder("run-1", Path("/out/\udcff"))
     assert await journal.find_folder("run-1") is None
-    assert "The journal cannot be used" in caplog.text
+    assert "The journal can't be used" in caplog.text
 
 
 async def test_a_table_that_was_removed_is_only_a_warning(
-    journal: Journal, state_folder: Path, caplog: pytest.LogCaptureFixture
+    journal: Journal, storage: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
     await journal.note_upload("w1", SHA, "file-1")
-    with closing(sqlite3.connect(state_folder / FILE_NAME)) as database:
-        database.execute("DROP TABLE uploads")
+    storage.execute("DROP TABLE uploads")
     assert await journal.note_upload("w1", SHA, "file-2") == "file-2"
     assert await journal.find_upload("w1", SHA) is None
-    assert "The journal cannot be used" in caplog.text
+    assert "The journal can't be used" in caplog.text
 
 
 async def test_a_database_that_another_process_holds_is_only_a_warning(
-    journal: Journal,
-    state_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    make_journal: MakeJournal, impatient: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
-    await keys(journal)
-    with closing(sqlite3.connect(state_folder / FILE_NAME, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    await keys(make_journal())
+    journal = make_journal()
+    with impatient.hold():
         assert await journal.note_upload("w1", SHA, "file-1") == "file-1"
-    assert "The journal cannot be used: database is locked" in caplog.text
+    assert "The journal can't be used: " in caplog.text
     assert journal.problem is None
     assert await journal.note_upload("w1", SHA, "file-2") == "file-2"

@@ -1,9 +1,8 @@
-"""Outcomes that the journal cannot take: kept in order, written later, never forgotten."""
+"""Outcomes that the journal can't record: kept in order, written later, never lost."""
 
 import os
 import resource
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal import journal as journal_module
 from layer_mcp.runs.journal.liveness import FOLDER_NAME
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types import Run
 
 from ...support.recorded_runs import (
@@ -28,45 +27,29 @@ from ...support.recorded_runs import (
     sending_run,
     states,
 )
+from ...support.storages import AnyDatabase, Storage
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def database(state_folder: Path) -> Iterator[SqliteDatabase]:
-    """The database of a process that the test ends."""
-    made = SqliteDatabase(lambda: state_folder)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def ending(database: SqliteDatabase) -> Journal:
+def ending(database: AnyDatabase) -> Journal:
     """The journal of a process that the test ends."""
     return Journal(database, api_url=API, account=ACCOUNT)
-
-
-def hold(other_process: sqlite3.Connection) -> None:
-    other_process.execute("BEGIN IMMEDIATE")
-
-
-def let_go(other_process: sqlite3.Connection) -> None:
-    other_process.execute("ROLLBACK")
 
 
 def aside_files(state_folder: Path) -> list[Path]:
     return sorted((state_folder / FOLDER_NAME).glob("*.aside"))
 
 
-async def test_an_id_that_cannot_be_written_is_written_as_soon_as_it_can(
-    journal: Journal, other_process: sqlite3.Connection
+async def test_writes_an_id_as_soon_as_the_journal_is_writable(
+    journal: Journal, impatient: Storage
 ) -> None:
     run = await sending_run(journal)
     outcome = Outcome.confirmed(confirmed(run, run_id="run-1"))
-    hold(other_process)
-    assert not await journal.record(outcome)
-    assert journal.has_pending
-    let_go(other_process)
+    with impatient.hold():
+        assert not await journal.record(outcome)
+        assert journal.has_pending
     assert await journal.record_pending() == [outcome]
     assert not journal.has_pending
     assert (await journal.reload(run)).run_id == "run-1"
@@ -77,42 +60,39 @@ def refused(run: Run) -> Outcome:
 
 
 @pytest.mark.parametrize("outcome_of", [Outcome.requeued, refused])
-async def test_a_late_outcome_is_dropped_when_the_run_was_sent_meanwhile(
-    outcome_of: Callable[[Run], Outcome], journal: Journal, other_process: sqlite3.Connection
+async def test_drops_a_late_outcome_if_the_run_was_sent_again(
+    outcome_of: Callable[[Run], Outcome], journal: Journal, impatient: Storage
 ) -> None:
     first = await sending_run(journal)
-    hold(other_process)
-    assert not await journal.record(outcome_of(first))
-    let_go(other_process)
+    with impatient.hold():
+        assert not await journal.record(outcome_of(first))
     assert await journal.mark_sending(first) == 2
     await journal.record_pending()
     assert (await journal.reload(first)).state == "sending"
 
 
-async def test_outcomes_are_written_in_their_order(
-    journal: Journal, other_process: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+async def test_outcomes_are_written_in_order(
+    journal: Journal, impatient: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "FAILING_SECONDS", 0)
     run = await sending_run(journal)
     requeued, answered = Outcome.requeued(run), Outcome.confirmed(confirmed(run, run_id="run-1"))
-    hold(other_process)
-    assert not await journal.record(requeued)
-    let_go(other_process)
+    with impatient.hold():
+        assert not await journal.record(requeued)
     assert await journal.record(answered)
     assert (await journal.reload(run)).state == "in_progress"
 
 
 async def test_after_a_failure_outcomes_are_set_aside_without_waiting_for_the_journal(
     ending: Journal,
-    database: SqliteDatabase,
+    database: AnyDatabase,
     make_journal: MakeJournal,
-    other_process: sqlite3.Connection,
+    impatient: Storage,
 ) -> None:
     other = replace(REQUEST, body={"prompt": "a shield"})
     runs = [await sending_run(ending), await sending_run(ending, other)]
-    hold(other_process)
-    assert not await ending.record(Outcome.confirmed(confirmed(runs[0])))
-    let_go(other_process)
+    with impatient.hold():
+        assert not await ending.record(Outcome.confirmed(confirmed(runs[0])))
     assert not await ending.record(Outcome.confirmed(confirmed(runs[1])))
     database.close()
     assert set((await states(make_journal())).values()) == {"in_progress"}
@@ -134,16 +114,15 @@ async def test_outcomes_that_arrive_together_are_all_recorded(journal: Journal) 
 
 async def test_the_next_process_knows_the_id_that_could_not_be_written(
     ending: Journal,
-    database: SqliteDatabase,
+    database: AnyDatabase,
     make_journal: MakeJournal,
-    other_process: sqlite3.Connection,
+    impatient: Storage,
     state_folder: Path,
 ) -> None:
     run = await sending_run(ending)
-    hold(other_process)
-    await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1", price=7.0)))
-    database.close()
-    let_go(other_process)
+    with impatient.hold():
+        await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1", price=7.0)))
+        database.close()
     journal = make_journal()
     await journal.spending()
     found = await journal.reload(run)
@@ -154,51 +133,65 @@ async def test_the_next_process_knows_the_id_that_could_not_be_written(
 
 async def test_the_next_process_knows_all_outcomes_of_several_runs(
     ending: Journal,
-    database: SqliteDatabase,
+    database: AnyDatabase,
     make_journal: MakeJournal,
-    other_process: sqlite3.Connection,
+    impatient: Storage,
 ) -> None:
     other = replace(REQUEST, body={"prompt": "a shield"})
     runs = [await sending_run(ending), await sending_run(ending, other)]
-    hold(other_process)
-    await ending.record(Outcome.not_sent(runs[0], ERROR))
-    await ending.record(Outcome.confirmed(confirmed(runs[1])))
-    database.close()
-    let_go(other_process)
+    with impatient.hold():
+        await ending.record(Outcome.not_sent(runs[0], ERROR))
+        await ending.record(Outcome.confirmed(confirmed(runs[1])))
+        database.close()
     assert await states(make_journal()) == {"a red potion": "not_sent", "a shield": "in_progress"}
+
+
+async def test_journals_that_share_a_database_keep_each_other_s_outcomes(
+    ending: Journal,
+    database: AnyDatabase,
+    make_journal: MakeJournal,
+    impatient: Storage,
+) -> None:
+    other = Journal(database, api_url=API, account="other")
+    runs = [await sending_run(ending), await sending_run(other)]
+    with impatient.hold():
+        await ending.record(Outcome.confirmed(confirmed(runs[0])))
+        await other.record(Outcome.confirmed(confirmed(runs[1])))
+        database.close()
+    for account in (ACCOUNT, "other"):
+        found = await states(make_journal(account=account))
+        assert found == {"a red potion": "in_progress"}
 
 
 async def test_a_line_that_was_written_in_part_leaves_an_unknown_outcome(
     ending: Journal,
-    database: SqliteDatabase,
+    database: AnyDatabase,
     make_journal: MakeJournal,
-    other_process: sqlite3.Connection,
+    impatient: Storage,
     state_folder: Path,
 ) -> None:
     run = await sending_run(ending)
-    hold(other_process)
-    await ending.record(Outcome.confirmed(confirmed(run)))
-    database.close()
-    let_go(other_process)
+    with impatient.hold():
+        await ending.record(Outcome.confirmed(confirmed(run)))
+        database.close()
     [file] = aside_files(state_folder)
     os.truncate(file, 40)
     assert await states(make_journal()) == {"a red potion": "unknown"}
 
 
-async def test_what_was_written_after_all_is_not_set_aside_any_more(
-    ending: Journal, database: SqliteDatabase, other_process: sqlite3.Connection, state_folder: Path
+async def test_an_outcome_is_no_longer_set_aside_once_it_is_written(
+    ending: Journal, database: AnyDatabase, impatient: Storage, state_folder: Path
 ) -> None:
     run = await sending_run(ending)
-    hold(other_process)
-    await ending.record(Outcome.confirmed(confirmed(run)))
-    let_go(other_process)
+    with impatient.hold():
+        await ending.record(Outcome.confirmed(confirmed(run)))
     await ending.record_pending()
     database.close()
     assert aside_files(state_folder) == []
 
 
 async def test_a_process_that_ends_leaves_no_files(
-    ending: Journal, database: SqliteDatabase, state_folder: Path
+    ending: Journal, database: AnyDatabase, state_folder: Path
 ) -> None:
     await queued_run(ending)
     database.close()
@@ -216,8 +209,9 @@ async def fill_disk(ending: Journal, run: Run, state_folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
 async def test_an_id_that_arrives_on_a_full_disk_is_known_to_the_next_process(
-    ending: Journal, database: SqliteDatabase, make_journal: MakeJournal, state_folder: Path
+    ending: Journal, database: AnyDatabase, make_journal: MakeJournal, state_folder: Path
 ) -> None:
     run = await sending_run(ending)
     await fill_disk(ending, run, state_folder)

@@ -1,4 +1,4 @@
-"""What runs count against the limits on spending."""
+"""Which runs count toward the spending limits."""
 
 import pytest
 
@@ -30,7 +30,7 @@ ELSEWHERE = RunRequest("inference", "model", "w2", REQUEST.body)
 
 
 async def spent(journal: Journal) -> float:
-    """What counts against the limit of a day."""
+    """Return what counts toward the daily limit."""
     return (await journal.spending()).day
 
 
@@ -51,9 +51,7 @@ async def test_a_run_counts_with_a_higher_price_of_its_confirmation(journal: Jou
     assert await spent(journal) == 3.5
 
 
-async def test_a_lower_price_of_a_confirmation_makes_no_room_before_the_end(
-    journal: Journal,
-) -> None:
+async def test_a_confirmations_lower_price_frees_no_budget_before_the_end(journal: Journal) -> None:
     run = await running_run(journal, confirmed_price=0.5)
     assert await spent(journal) == 2.0
     await journal.mark_ended(ended(run, price=0.5))
@@ -77,7 +75,7 @@ async def test_an_ended_run_counts_with_what_it_cost(
     assert await spent(journal) == counted
 
 
-async def test_what_was_not_sent_counts_nothing(journal: Journal) -> None:
+async def test_unsent_runs_do_not_count(journal: Journal) -> None:
     await not_sent_run(journal)
     assert await journal.spending() == Spending(0, {})
 
@@ -118,15 +116,13 @@ async def test_a_new_token_gets_no_new_budget(make_journal: MakeJournal) -> None
     assert await spent(make_journal(API, f"{API}#another")) == 1
 
 
-async def test_another_api_address_has_a_budget_of_its_own(make_journal: MakeJournal) -> None:
+async def test_another_api_address_has_its_own_budget(make_journal: MakeJournal) -> None:
     await queued_run(make_journal())
     elsewhere = make_journal(OTHER_API, f"{OTHER_API}#account")
     assert await elsewhere.spending() == Spending(0, {})
 
 
-async def test_what_layer_may_not_have_charged_yet_is_known_for_each_workspace(
-    journal: Journal,
-) -> None:
+async def test_tracks_possibly_uncharged_runs_for_each_workspace(journal: Journal) -> None:
     await sending_run(journal)
     await queued_run(journal, another())
     await queued_run(journal, ELSEWHERE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from layer_mcp import Settings
+from layer_mcp import LayerError, Settings
 from layer_mcp.files.paths import state_folder as state_folder_of
 from layer_mcp.runs.journal import Journal, sqlite
 from layer_mcp.runs.journal.database import Connection, DatabaseError
@@ -21,6 +21,7 @@ from layer_mcp.runs.types import RunFilter
 
 from ...support.journal_process import TOGETHER, start_together
 from ...support.recorded_runs import ACCOUNT, API, queued_run
+from ...support.storages import SqliteStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records]
 
 
-async def test_what_is_written_is_there_after_the_process(make_database: MakeDatabase) -> None:
+async def test_written_data_outlives_the_process(make_database: MakeDatabase) -> None:
     first = make_database()
     await note(first)
     first.close()
@@ -109,7 +110,7 @@ async def test_a_statement_that_fails_is_a_database_error(database: SqliteDataba
     assert (caught.value.is_busy, caught.value.is_full) == (False, False)
 
 
-async def test_a_full_disk_is_named(database: SqliteDatabase) -> None:
+async def test_reports_a_full_disk(database: SqliteDatabase) -> None:
     def fill(connection: Connection) -> None:
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -137,7 +138,7 @@ async def test_a_database_that_another_process_holds_is_busy(
 @pytest.mark.process
 def test_several_processes_that_start_together_lose_nothing(state_folder: Path) -> None:
     state_folder.parent.mkdir()
-    start_together("note_uploads", state_folder, str(NOTES))
+    start_together("note_uploads", SqliteStorage(state_folder), str(NOTES))
     with closing(sqlite3.connect(state_folder / FILE_NAME)) as database:
         [count] = database.execute("SELECT COUNT(*) FROM uploads").fetchone()
     assert count == TOGETHER * NOTES
@@ -146,7 +147,8 @@ def test_several_processes_that_start_together_lose_nothing(state_folder: Path) 
 @ON_POSIX
 async def test_the_folder_is_closed_to_others(database: SqliteDatabase, state_folder: Path) -> None:
     await note(database)
-    assert stat.S_IMODE(state_folder.stat().st_mode) == 0o700
+    made = (state_folder, state_folder.parent)
+    assert [stat.S_IMODE(one.stat().st_mode) for one in made] == [0o700, 0o700]
 
 
 @ON_POSIX
@@ -173,9 +175,7 @@ async def test_a_database_that_can_be_used_has_no_problem(database: SqliteDataba
     assert database.problem is None
 
 
-async def test_without_a_folder_it_lives_in_memory_without_a_problem(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_without_a_folder_the_database_is_in_memory(caplog: pytest.LogCaptureFixture) -> None:
     with closing(SqliteDatabase(lambda: None)) as database:
         await note(database)
         assert await noted(database) == ["file-1"]
@@ -203,7 +203,7 @@ async def test_a_database_that_could_not_be_opened_is_opened_by_the_next_call(
     state_folder.parent.unlink()
     await note(first)
     assert await noted(make_database()) == ["file-1"]
-    assert first.problem is None
+    assert (first.problem, first.fix) == (None, None)
     assert len(warnings(caplog)) == 1
 
 
@@ -232,7 +232,7 @@ async def test_a_folder_that_cannot_be_found_fails_no_call(
     assert len(warnings(caplog)) == 1
 
 
-async def test_a_file_that_is_no_database_is_left_untouched(
+async def test_a_file_that_is_not_a_database_is_left_untouched(
     database: SqliteDatabase, state_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state_folder.mkdir(parents=True)
@@ -259,7 +259,9 @@ async def test_a_database_that_is_damaged_inside_is_replaced_by_memory(
     await note(second, file_id="file-2")
     assert await noted(second) == ["file-2"]
     assert "the journal is damaged" in (second.problem or "")
-    assert "Nothing is kept between runs" in caplog.text
+    assert second.fix is not None
+    assert second.fix.startswith(f"Move {state_folder} away.")
+    assert "Runs are only kept in memory" in caplog.text
 
 
 async def test_a_database_with_other_tables_is_left_untouched(
@@ -292,9 +294,13 @@ async def test_a_newer_database_is_left_untouched(
     assert (state_folder / FILE_NAME).read_bytes() == content
     assert "newer layer-mcp" in (second.problem or "")
     assert len(warnings(caplog)) == 1
+    with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE") as caught:
+        Journal(second, api_url=API, account=ACCOUNT).check()
+    assert "Install the newest layer-mcp" in caught.value.next_step
+    assert caught.value.person_step == caught.value.next_step
 
 
-async def test_a_database_whose_folder_was_removed_is_made_again_and_shared(
+async def test_recreates_and_shares_a_database_whose_folder_was_removed(
     make_database: MakeDatabase, state_folder: Path
 ) -> None:
     first, second = make_database(), make_database()
@@ -314,4 +320,4 @@ async def test_processes_are_distinguished_after_the_folder_was_removed(
     run = await queued_run(Journal(first, api_url=API, account=ACCOUNT))
     [found] = await Journal(second, api_url=API, account=ACCOUNT).list_runs(RunFilter(), 10)
     assert found == run
-    assert second.is_alive(first.process_id)
+    assert await second.read(lambda connection: second.is_alive(connection, first.process_id))

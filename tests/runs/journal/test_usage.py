@@ -1,4 +1,4 @@
-"""What counts against Layer's limits on starting runs."""
+"""What counts toward Layer's limits on starting runs."""
 
 from dataclasses import replace
 
@@ -40,13 +40,13 @@ async def test_a_run_gets_its_slot_when_nothing_is_active(journal: Journal, cloc
     assert await ages_of_last_minute(journal) == [10]
 
 
-async def test_a_reserved_run_has_its_slot_if_there_is_room(journal: Journal) -> None:
+async def test_a_reserved_run_gets_a_slot_if_one_is_free(journal: Journal) -> None:
     [reservation] = await reserve_all(journal, [REQUEST], rates=RateLimits())
     assert reservation.has_slot
     assert await active_runs(journal) == [reservation.run]
 
 
-async def test_a_reserved_run_has_no_slot_if_there_is_no_room(journal: Journal) -> None:
+async def test_a_reserved_run_gets_no_slot_if_none_is_free(journal: Journal) -> None:
     rates = RateLimits(runs_at_once=1)
     found = await reserve_all(journal, [REQUEST, another()], rates=rates)
     assert [one.has_slot for one in found] == [True, False]
@@ -59,14 +59,14 @@ async def test_the_runs_of_a_batch_all_wait_for_their_slots(journal: Journal) ->
     assert await active_runs(journal) == []
 
 
-async def test_a_run_that_waits_for_its_slot_blocks_nobody(journal: Journal) -> None:
+async def test_a_run_waiting_for_its_slot_does_not_block_others(journal: Journal) -> None:
     run = await queued_run(journal)
     assert await journal.acquire_slot(run, NO_SLOTS, {}) is not None
     assert await active_runs(journal) == []
     assert await ages_of_last_minute(journal) == []
 
 
-async def test_a_run_that_was_put_back_into_the_queue_blocks_nobody(journal: Journal) -> None:
+async def test_a_requeued_run_does_not_block_others(journal: Journal) -> None:
     run = await run_with_slot(journal)
     attempt = await journal.mark_sending(run)
     await journal.record(Outcome.requeued(replace(run, attempt=attempt or 0)))
@@ -80,14 +80,14 @@ async def test_a_run_that_was_not_sent_is_no_longer_active(journal: Journal) -> 
     assert await active_runs(journal) == []
 
 
-async def test_a_run_that_was_given_up_gets_no_slot(journal: Journal) -> None:
+async def test_an_abandoned_run_gets_no_slot(journal: Journal) -> None:
     run = await queued_run(journal)
     await journal.record(Outcome.not_sent(run, ERROR))
     await give_slot(journal, run)
     assert await ages_of_last_minute(journal) == []
 
 
-async def test_a_run_of_unknown_outcome_is_taken_to_be_active_for_five_minutes(
+async def test_a_run_with_an_unknown_outcome_counts_as_active_for_five_minutes(
     journal: Journal, clock: Clock
 ) -> None:
     run = await run_with_slot(journal)
@@ -98,7 +98,7 @@ async def test_a_run_of_unknown_outcome_is_taken_to_be_active_for_five_minutes(
     assert await active_runs(journal) == []
 
 
-async def test_what_began_before_the_clock_was_set_back_blocks_nobody(
+async def test_runs_started_before_the_clock_was_set_back_block_nothing(
     journal: Journal, clock: Clock
 ) -> None:
     await run_with_slot(journal)
@@ -107,21 +107,19 @@ async def test_what_began_before_the_clock_was_set_back_blocks_nobody(
     assert await ages_of_last_minute(journal) == []
 
 
-async def test_what_was_surely_not_sent_does_not_count_for_the_minute(journal: Journal) -> None:
+async def test_definitely_unsent_runs_do_not_count_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
     await journal.record(Outcome.not_sent(run, ERROR))
     assert await ages_of_last_minute(journal) == []
 
 
-async def test_a_run_of_unknown_outcome_counts_for_the_minute(journal: Journal) -> None:
+async def test_a_run_with_an_unknown_outcome_counts_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
     await journal.record(Outcome.unknown(run, ERROR))
     assert len(await ages_of_last_minute(journal)) == 1
 
 
-async def test_a_run_that_has_ended_makes_room_but_counts_for_the_minute(
-    journal: Journal,
-) -> None:
+async def test_an_ended_run_frees_a_slot_but_counts_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
     await journal.record(Outcome.confirmed(confirmed(run)))
     assert len(await active_runs(journal)) == 1
@@ -160,7 +158,7 @@ async def test_the_models_of_the_minute_are_looked_up_to_find_videos(journal: Jo
     assert blocked.unknown_models == {"model", "other-model"}
 
 
-async def test_runs_of_another_workspace_count_for_the_minute_only(journal: Journal) -> None:
+async def test_runs_in_another_workspace_count_only_toward_the_minute(journal: Journal) -> None:
     await run_with_slot(journal)
     assert await active_runs(journal, ELSEWHERE) == []
     assert len(await ages_of_last_minute(journal, ELSEWHERE)) == 1
@@ -178,7 +176,7 @@ async def test_runs_of_another_account_do_not_count_for_layers_limits(
     assert await ages_of_last_minute(elsewhere) == []
 
 
-async def test_a_run_whose_end_nobody_saw_blocks_for_an_hour_at_most(
+async def test_a_run_with_an_unseen_end_blocks_for_an_hour_at_most(
     journal: Journal, clock: Clock
 ) -> None:
     await run_with_slot(journal)

@@ -1,7 +1,8 @@
-"""How a call is answered that an earlier run covers, as rules of plain values."""
+"""How to answer a call that an earlier run covers, as rules of plain values."""
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,32 +15,34 @@ from layer_mcp.runs.rules import (
     duplicate_error,
     refuse_equal_requests,
 )
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types import Run, RunRequest, RunState
 
 REQUEST = RunRequest("inference", "model", "w1", {"prompt": "a red potion"})
 OTHER = replace(REQUEST, body={"prompt": "a blue potion"})
 
 
-def run(state: str = "in_progress", *, age_seconds: float = 0, run_id: str | None = "run-1") -> Run:
-    return Run(REQUEST, state, time.time() - age_seconds, run_id=run_id)
+def run(
+    state: RunState = "in_progress", *, age_seconds: float = 0, run_id: str | None = "run-1"
+) -> Run:
+    return Run(REQUEST, state, datetime.now(UTC) - timedelta(seconds=age_seconds), run_id=run_id)
 
 
 def test_a_duplicate_is_the_earlier_run_with_a_warning() -> None:
     answer = answer_duplicate(run(age_seconds=5))
     assert (answer.run_id, answer.is_duplicate) == ("run-1", True)
     warning, way_out = answer.warnings
-    assert "The same call came 5 s ago" in warning
+    assert "The same call was made 5 s ago" in warning
     assert "repeat true" in way_out
 
 
 @pytest.mark.parametrize("state", ["queued", "sending"])
-def test_a_duplicate_that_is_being_sent_is_an_error(state: str) -> None:
+def test_a_duplicate_that_is_being_sent_is_an_error(state: RunState) -> None:
     with pytest.raises(LayerError, match="SUBMISSION_UNDER_WAY") as caught:
         answer_duplicate(run(state, run_id=None))
     assert caught.value.facts == {"duplicate": True}
 
 
-def test_a_duplicate_of_unknown_outcome_is_an_error_that_says_where_to_look() -> None:
+def test_a_duplicate_with_an_unknown_outcome_is_an_error_that_says_where_to_look() -> None:
     with pytest.raises(LayerError, match="OUTCOME_UNKNOWN") as caught:
         answer_duplicate(run("unknown", run_id=None))
     assert "Look in Layer" in caught.value.next_step
@@ -47,7 +50,7 @@ def test_a_duplicate_of_unknown_outcome_is_an_error_that_says_where_to_look() ->
 
 
 @pytest.mark.parametrize("state", ["in_progress", "complete", "failed", "unknown"])
-def test_a_duplicate_that_has_an_id_is_no_error(state: str) -> None:
+def test_a_duplicate_with_an_id_is_not_an_error(state: RunState) -> None:
     assert duplicate_error(run(state)) is None
 
 
@@ -61,8 +64,8 @@ def test_a_duplicate_that_has_an_id_is_no_error(state: str) -> None:
         ("unknown", 10 * DUPLICATE_SECONDS, True),
     ],
 )
-def test_a_young_run_or_one_of_unknown_outcome_covers_a_new_call(
-    state: str, age_seconds: float, covers: bool
+def test_a_recent_run_or_one_with_an_unknown_outcome_covers_a_new_call(
+    state: RunState, age_seconds: float, covers: bool
 ) -> None:
     assert covers_new_call(run(state, age_seconds=age_seconds), time.time()) is covers
 
@@ -79,7 +82,7 @@ def test_a_young_run_or_one_of_unknown_outcome_covers_a_new_call(
         (4 * 86_400, "4 days ago"),
     ],
 )
-def test_an_age_is_said_for_people(age_seconds: float, words: str) -> None:
+def test_formats_an_age_for_people(age_seconds: float, words: str) -> None:
     assert describe_age(run(age_seconds=age_seconds)) == words
 
 

@@ -1,4 +1,4 @@
-"""Whether a price may be paid, as a rule of plain values."""
+"""Whether a price is allowed, as a rule of plain values."""
 
 import math
 
@@ -80,7 +80,7 @@ def test_without_limits_a_price_that_the_balance_covers_is_not_refused() -> None
     ],
     ids=str,
 )
-def test_the_limit_of_a_run_holds_for_each_run(
+def test_the_limit_per_run_applies_to_each_run(
     prices: list[float], max_price: float, code: str | None
 ) -> None:
     limits = SpendLimits(20, max_price=max_price)
@@ -97,7 +97,7 @@ def test_the_limit_of_a_run_holds_for_each_run(
     ],
     ids=str,
 )
-def test_what_the_call_allows_holds_for_all_its_runs(
+def test_the_calls_price_limit_covers_all_its_runs(
     prices: list[float], max_price: float, code: str | None
 ) -> None:
     assert code_of(price_error(quote(*prices), NO_LIMITS, max_price)) == code
@@ -125,7 +125,7 @@ def test_a_refusal_names_the_price_and_the_limit() -> None:
     ],
     ids=["a run", "a day", "the call"],
 )
-def test_a_price_that_could_not_be_had_is_above_every_limit(
+def test_an_unavailable_price_is_above_every_limit(
     limits: SpendLimits, max_price: float | None
 ) -> None:
     assert code_of(price_error(quote(None), limits, max_price)) == "PRICE_UNKNOWN"
@@ -135,12 +135,12 @@ def test_one_unknown_price_makes_all_of_them_unknown() -> None:
     assert code_of(price_error(quote(1, None), NO_LIMITS, 1e9)) == "PRICE_UNKNOWN"
 
 
-def test_an_unknown_price_without_any_limit_is_left_to_a_person() -> None:
+def test_a_person_decides_on_an_unknown_price_without_limits() -> None:
     assert price_error(quote(None), NO_LIMITS, None) is None
     assert needs_approval(quote(None), NO_LIMITS)
 
 
-def test_why_a_price_is_unknown_is_said() -> None:
+def test_says_why_a_price_is_unknown() -> None:
     error = price_error(
         Quote([None], WORKSPACE, reason_unknown="Layer answered 500."), NO_LIMITS, 1
     )
@@ -176,7 +176,7 @@ def test_a_balance_that_is_too_low_is_refused_with_the_missing_amount(
 
 
 @pytest.mark.parametrize("balance", [100, None])
-def test_what_layer_says_of_the_balance_counts_too(balance: float | None) -> None:
+def test_layers_verdict_on_the_balance_counts_too(balance: float | None) -> None:
     error = price_error(quote(5, balance=balance, is_covered=False), NO_LIMITS, None)
     assert code_of(error) == "INSUFFICIENT_BALANCE"
 
@@ -194,7 +194,7 @@ def test_what_layer_says_of_the_balance_counts_too(balance: float | None) -> Non
     ],
     ids=str,
 )
-def test_the_limit_of_a_day_holds_for_what_is_spent_and_all_new_runs(
+def test_the_daily_limit_includes_past_spending_and_all_new_runs(
     spent: float, prices: list[float], code: str | None
 ) -> None:
     limits = SpendLimits(20, max_spend_per_day=10)
@@ -203,14 +203,14 @@ def test_the_limit_of_a_day_holds_for_what_is_spent_and_all_new_runs(
 
 
 @pytest.mark.parametrize(("spent", "left"), [(4, "6 of 10 CU are left"), (12, "0 of 10 CU")])
-def test_the_rest_of_the_day_is_named(spent: float, left: str) -> None:
+def test_states_the_days_remaining_limit(spent: float, left: str) -> None:
     limits = SpendLimits(20, max_spend_per_day=10)
     error = spending_error(quote(7), limits, Spending(spent, {}))
     assert error is not None
     assert left in error.message
 
 
-def test_what_is_in_flight_is_not_in_the_balance_any_more() -> None:
+def test_runs_in_flight_reduce_the_available_balance() -> None:
     spending = Spending(6, {WORKSPACE: 6, "another": 50})
     assert spending_error(quote(4, balance=10), NO_LIMITS, spending) is None
     error = spending_error(quote(5, balance=10), NO_LIMITS, spending)
@@ -219,7 +219,7 @@ def test_what_is_in_flight_is_not_in_the_balance_any_more() -> None:
     assert error.facts["missing_creative_units"] == 1
 
 
-def test_an_unknown_balance_is_left_to_layer() -> None:
+def test_leaves_an_unknown_balance_to_layer() -> None:
     spending = Spending(1e6, {WORKSPACE: 1e6})
     assert spending_error(quote(5, balance=None), NO_LIMITS, spending) is None
 
@@ -236,13 +236,13 @@ def test_an_unknown_balance_is_left_to_layer() -> None:
     ],
     ids=str,
 )
-def test_above_the_threshold_a_person_has_to_agree(
+def test_a_price_above_the_threshold_needs_a_persons_approval(
     prices: list[float | None], needed: bool
 ) -> None:
     assert needs_approval(quote(*prices), NO_LIMITS) is needed
 
 
-def test_with_a_threshold_of_nothing_whatever_costs_needs_approval() -> None:
+def test_with_a_threshold_of_0_every_price_needs_approval() -> None:
     limits = SpendLimits(confirm_above=0)
     assert needs_approval(quote(0.01), limits)
     assert not needs_approval(quote(0), limits)
@@ -260,7 +260,7 @@ def approval_error(
     return None
 
 
-def test_a_price_above_the_threshold_needs_a_yes_and_the_error_says_what_to_pass_then() -> None:
+def test_a_price_above_the_threshold_needs_approval_and_the_error_says_what_to_pass() -> None:
     error = approval_error(quote(25.5))
     assert error is not None
     assert error.code == "CONFIRMATION_REQUIRED"
@@ -268,30 +268,30 @@ def test_a_price_above_the_threshold_needs_a_yes_and_the_error_says_what_to_pass
     assert "max_price_creative_units 25.5." in error.next_step
 
 
-def test_a_price_below_the_threshold_needs_no_yes() -> None:
+def test_a_price_below_the_threshold_needs_no_approval() -> None:
     assert approval_error(quote(20)) is None
 
 
-def test_a_price_that_the_call_allows_is_its_users_yes() -> None:
+def test_a_price_that_the_call_allows_counts_as_approved() -> None:
     assert approval_error(quote(25), max_price=25) is None
 
 
 @pytest.mark.parametrize("price", [25, None])
-def test_a_person_can_say_yes_to_any_price(price: float | None) -> None:
+def test_a_person_can_approve_any_price(price: float | None) -> None:
     assert approval_error(quote(price), approved=True) is None
 
 
 @pytest.mark.parametrize("max_price", [None, 1e9])
-def test_no_allowance_is_a_yes_to_an_unknown_price(max_price: float | None) -> None:
+def test_no_price_limit_approves_an_unknown_price(max_price: float | None) -> None:
     assert code_of(approval_error(quote(None), max_price=max_price)) == "PRICE_UNKNOWN"
 
 
-def test_a_call_that_starts_nothing_needs_no_yes() -> None:
+def test_a_call_that_starts_nothing_needs_no_approval() -> None:
     assert approval_error(None) is None
 
 
 @given(several_prices, prices)
-def test_no_run_above_its_limit_ever_passes(found: list[float], limit: float) -> None:
+def test_no_run_above_its_limit_is_ever_allowed(found: list[float], limit: float) -> None:
     passes = (
         price_error(quote(*found, balance=None), SpendLimits(20, max_price=limit), None) is None
     )
@@ -299,13 +299,13 @@ def test_no_run_above_its_limit_ever_passes(found: list[float], limit: float) ->
 
 
 @given(several_prices, prices)
-def test_no_call_above_its_own_limit_ever_passes(found: list[float], limit: float) -> None:
+def test_no_call_above_its_own_limit_is_ever_allowed(found: list[float], limit: float) -> None:
     if price_error(quote(*found), NO_LIMITS, limit) is None:
         assert math.fsum(found) <= limit + 2 * TOLERANCE
 
 
 @given(several_prices, prices, prices)
-def test_no_total_ever_passes_the_limit_of_a_day(
+def test_no_total_ever_exceeds_the_daily_limit(
     found: list[float], spent: float, limit: float
 ) -> None:
     limits = SpendLimits(20, max_spend_per_day=limit)
@@ -314,7 +314,7 @@ def test_no_total_ever_passes_the_limit_of_a_day(
 
 
 @given(several_prices, prices, prices)
-def test_no_total_ever_passes_the_balance(
+def test_no_total_ever_exceeds_the_balance(
     found: list[float], balance: float, in_flight: float
 ) -> None:
     spending = Spending(0, {WORKSPACE: in_flight})
@@ -325,9 +325,7 @@ def test_no_total_ever_passes_the_balance(
 
 
 @given(several_prices, prices)
-def test_spending_by_single_runs_stops_at_the_limit_of_a_day(
-    found: list[float], limit: float
-) -> None:
+def test_single_runs_stop_at_the_daily_limit(found: list[float], limit: float) -> None:
     limits = SpendLimits(20, max_spend_per_day=limit)
     spent = 0.0
     for price in found:

@@ -1,4 +1,4 @@
-"""What Layer's estimates say of the price of a call."""
+"""How Layer's estimates determine the price of a call."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def test_a_quote_is_covered_only_if_layer_says_so_for_each_run() -> None:
     ],
     ids=str,
 )
-def test_a_price_that_did_not_come_makes_the_total_unknown(error: LayerError) -> None:
+def test_a_missing_price_makes_the_total_unknown(error: LayerError) -> None:
     found = make_quote([estimate(1), error], WORKSPACE)
     assert (found.prices, found.total) == ([1, None], None)
     assert found.reason_unknown == error.message

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,14 @@ from layer_mcp.runs.rules import MINUTE_SECONDS, Blocked, find_block
 from layer_mcp.runs.types import RateLimits, Run, RunRequest, Submitted, Usage
 
 LIMITS = RateLimits(runs_at_once=5, runs_per_minute=60, videos_per_minute=30)
+NOW = datetime.now(UTC)
 IMAGE, VIDEO, OTHER_VIDEO = "image-model", "video-model", "other-video-model"
 MODALITY = {IMAGE: "image", VIDEO: "video", OTHER_VIDEO: "video"}
 
 
 def active(count: int) -> list[Run]:
     request = RunRequest("inference", IMAGE, "w1")
-    return [Run(request, "in_progress", 0.0, key=f"key-{number}") for number in range(count)]
+    return [Run(request, "in_progress", NOW, key=f"key-{number}") for number in range(count)]
 
 
 def submitted(count: int, model: str = IMAGE, age_seconds: float = 10.0) -> list[Submitted]:
@@ -50,7 +52,7 @@ def test_no_more_runs_are_active_than_layer_allows(runs: int, code: str | None) 
     assert code_of(block(runs=runs)) == code
 
 
-def test_the_runs_that_one_waits_for_are_named() -> None:
+def test_names_the_runs_being_waited_for() -> None:
     blocked = block(runs=5)
     assert blocked is not None
     assert blocked.active == active(5)
@@ -78,7 +80,9 @@ def test_no_more_runs_start_in_a_minute_than_layer_allows(
     ],
     ids=["one leaves", "two have to leave", "all are new", "one has just left"],
 )
-def test_the_wait_lasts_until_the_minute_has_room(ages: list[float], pause_seconds: float) -> None:
+def test_waits_until_the_last_minute_allows_another_start(
+    ages: list[float], pause_seconds: float
+) -> None:
     blocked = block([Submitted("inference", IMAGE, age) for age in ages])
     assert blocked is not None
     assert blocked.pause_seconds == pytest.approx(pause_seconds)
@@ -105,13 +109,13 @@ def test_the_wait_lasts_until_the_minute_has_room(ages: list[float], pause_secon
         "mixed",
     ],
 )
-def test_videos_have_a_limit_of_their_own(
+def test_videos_have_a_separate_limit(
     last_minute: list[Submitted], model: str | None, code: str | None
 ) -> None:
     assert code_of(block(last_minute, model)) == code
 
 
-def test_a_workflow_is_neither_looked_up_nor_a_video() -> None:
+def test_a_workflow_is_not_looked_up_and_not_a_video() -> None:
     assert block([Submitted("workflow", "flow", 10.0)] * 30, VIDEO) is None
 
 
@@ -122,7 +126,7 @@ def test_models_are_looked_up_once_there_could_be_too_many_videos(model: str) ->
     assert blocked.unknown_models == {"new-model", "newer-model"}
 
 
-def test_the_model_itself_is_looked_up_too() -> None:
+def test_also_looks_up_the_model_itself() -> None:
     blocked = block(submitted(30), "new-model")
     assert blocked is not None
     assert blocked.unknown_models == {"new-model"}
@@ -132,7 +136,7 @@ def test_no_model_is_looked_up_before_there_could_be_too_many_videos() -> None:
     assert block(submitted(29, "new-model"), VIDEO, modality={}) is None
 
 
-def test_a_model_of_which_layer_says_nothing_is_no_video() -> None:
+def test_a_model_without_facts_does_not_count_as_video() -> None:
     modality = MODALITY | {"silent": ""}
     assert block(submitted(30, "silent"), VIDEO, modality=modality) is None
 
@@ -152,7 +156,7 @@ submissions = st.builds(
 
 
 @given(st.lists(submissions, max_size=70), st.sampled_from([IMAGE, VIDEO]))
-def test_what_may_start_keeps_within_both_limits(last_minute: list[Submitted], model: str) -> None:
+def test_started_runs_stay_within_both_limits(last_minute: list[Submitted], model: str) -> None:
     videos = [start for start in last_minute if start.subject_id == VIDEO]
     has_room = len(last_minute) < LIMITS.runs_per_minute
     has_room = has_room and (model != VIDEO or len(videos) < LIMITS.videos_per_minute)
@@ -160,7 +164,7 @@ def test_what_may_start_keeps_within_both_limits(last_minute: list[Submitted], m
 
 
 @given(st.lists(submissions, min_size=1, max_size=70), st.sampled_from([IMAGE, VIDEO]))
-def test_after_the_wait_there_is_room(last_minute: list[Submitted], model: str) -> None:
+def test_a_slot_is_free_after_the_wait(last_minute: list[Submitted], model: str) -> None:
     blocked = block(last_minute, model)
     pause_seconds = blocked.pause_seconds if blocked else 0.0
     assert pause_seconds is not None

@@ -1,4 +1,4 @@
-"""A host of MCP Apps in a real browser: the public bridge, a sandboxed frame, the real server."""
+"""An MCP Apps host in a real browser: the public bridge, a sandboxed frame, and the real server."""
 
 from .host import GalleryHost, Shown, as_json, chromium, gallery_host
 from .textured import textured_square

@@ -1,10 +1,10 @@
-"""The policy that the extension's specification makes of a resource's `_meta.ui.csp`."""
+"""The policy that the extension's specification derives from a resource's `_meta.ui.csp`."""
 
 from typing import Any
 
 
 def policy(csp: dict[str, Any]) -> str:
-    """The value of a Content-Security-Policy header."""
+    """Return the value of a Content-Security-Policy header."""
     resources = " ".join(csp.get("resourceDomains", []))
     connections = " ".join(csp.get("connectDomains", [])) or "'none'"
     frames = " ".join(csp.get("frameDomains", [])) or "'none'"

@@ -1,11 +1,11 @@
-"""The host's page in Chromium, with the gallery in the sandbox that the extension asks for."""
+"""The host's page in Chromium, with the gallery in the sandbox that the extension requires."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,12 @@ from mcp import Client
 from playwright.async_api import (
     Browser,
     BrowserContext,
+    ConsoleMessage,
+    Error,
     Frame,
     FrameLocator,
     Page,
+    Request,
     Route,
     async_playwright,
     expect,
@@ -39,12 +42,17 @@ FLAGS = [
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    # Without a GPU, only WebGL should be drawn as if there were one.
+    "--disable-gpu-compositing",
+    "--disable-gpu-rasterization",
+    # Starting a process for each frame takes longer than most tests.
+    "--disable-site-isolation-trials",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-features=LocalNetworkAccessChecks",
+    "--disable-features=LocalNetworkAccessChecks,SpareRendererForSitePerProcess,IsolateSandboxedIframes",
 ]
 CAPABILITIES: dict[str, Any] = {
     "serverTools": {},
@@ -68,12 +76,12 @@ class Shown:
     errors: list[str] = field(default_factory=list[str])
 
     def calls_of(self, tool: str) -> list[Json]:
-        """The arguments of each call of a tool."""
+        """Return the arguments of each call of a tool."""
         return [given for name, given in self.calls if name == tool]
 
     @property
     def origins(self) -> set[str]:
-        """The origins of everything that was requested over the network."""
+        """The origins of all network requests."""
         parts = [urlsplit(url) for url in self.requested]
         return {
             f"{part.scheme}://{part.netloc}" for part in parts if part.scheme.startswith("http")
@@ -113,7 +121,7 @@ class GalleryHost:
         capabilities: Json | None = None,
         refuses: Sequence[str] = (),
     ) -> None:
-        """Show an answer in the gallery; without one the call goes on."""
+        """Show an answer in the gallery; without one, the call is still in progress."""
         [content] = as_json(await self.client.read_resource(GALLERY_URI))["contents"]
         await self.page.evaluate(
             "window.show",
@@ -136,7 +144,7 @@ class GalleryHost:
 
 @asynccontextmanager
 async def chromium(*flags: str) -> AsyncGenerator[Browser]:
-    """Run the machine's own Chromium with WebGL in software, or skip the test without one."""
+    """Run this machine's Chromium with WebGL in software, or skip the test if there is none."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs Chromium as {CHROMIUM}")
     async with async_playwright() as playwright:
@@ -155,25 +163,50 @@ async def gallery_host(
     width: int = 1200,
     dark: bool = False,
     connection: Host = MEMORY,
+    own_tab: bool = False,
 ) -> AsyncGenerator[GalleryHost]:
-    """A host of a new server with these settings."""
-    context = await browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if dark else "light",
-        reduced_motion="reduce",
-    )
+    """Open a host with a new server with these settings.
+
+    Hosts take turns in the browser's tab, because a new one starts processes. `own_tab` is for a
+    test that changes its tab for good.
+    """
+    async with connection.connect(environment) as client, _tab(browser, own=own_tab) as page:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        await page.goto(HOST)
+        async with _noted(page, client) as shown:
+            yield GalleryHost(client, page, shown)
+
+
+@asynccontextmanager
+async def _tab(browser: Browser, *, own: bool) -> AsyncGenerator[Page]:
+    """Lend the browser's tab, and take back from it what the last test left behind."""
+    context = await _new_context(browser) if own or not browser.contexts else browser.contexts[0]
+    page = context.pages[0] if context.pages else await context.new_page()
+    try:
+        yield page
+    finally:
+        if own:
+            await context.close()
+        else:
+            await page.unroute_all()
+            await page.mouse.move(-1, -1)
+            await page.evaluate("document.body.replaceChildren()")
+
+
+async def _new_context(browser: Browser) -> BrowserContext:
+    context = await browser.new_context()
     context.set_default_timeout(MOST_MS)
     expect.set_options(timeout=MOST_MS)
-    try:
-        async with connection.connect(environment) as client:
-            yield await _opened(context, client)
-    finally:
-        await context.close()
+    await context.route(f"{HOST}**", _host_files)
+    await context.route(f"{SANDBOX}**", _sandbox_files)
+    return context
 
 
-async def _opened(context: BrowserContext, client: Client) -> GalleryHost:
+@asynccontextmanager
+async def _noted(page: Page, client: Client) -> AsyncGenerator[Shown]:
+    """Answer the host's page, and note what it does."""
     shown = Shown()
-    page = await context.new_page()
 
     async def ask(method: str, params: Json) -> Json:
         if method == "resources/read":
@@ -188,33 +221,40 @@ async def _opened(context: BrowserContext, client: Client) -> GalleryHost:
     async def note_context(content: Any) -> None:
         shown.contexts.append(content)
 
-    # Its own types are not complete.
+    def note_request(request: Request) -> None:
+        shown.requested.append(request.url)
+
+    def note_error(error: Error) -> None:
+        shown.errors.append(str(error))
+
+    def note_refusal(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            shown.refused.append(said.text)
+
+    functions = {"askServer": ask, "noteLink": note_link, "noteContext": note_context}
+    listeners: dict[Any, Any] = {
+        "request": note_request,
+        "pageerror": note_error,
+        "console": note_refusal,
+    }
+    # Its own types are incomplete.
     exposing: Any = page
-    await exposing.expose_function("askServer", ask)
-    await exposing.expose_function("noteLink", note_link)
-    await exposing.expose_function("noteContext", note_context)
-    page.on("request", lambda request: shown.requested.append(request.url))
-    page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on(
-        "console", lambda said: shown.refused.append(said.text) if _is_refusal(said.text) else None
-    )
-    await context.route(f"{HOST}**", _host_files)
-    await context.route(f"{SANDBOX}**", _sandbox_files)
-    await page.goto(HOST)
-    return GalleryHost(client, page, shown)
+    async with AsyncExitStack() as stack:
+        for name, function in functions.items():
+            await stack.enter_async_context(await exposing.expose_function(name, function))
+        for event, listener in listeners.items():
+            page.on(event, listener)
+            stack.callback(page.remove_listener, event, listener)
+        yield shown
 
 
 def as_json(value: Any) -> Json:
-    """A result of the SDK as it goes over the wire."""
+    """Return an SDK result as it's sent over the wire."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _given(facts: Json) -> Json:
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def _is_refusal(words: str) -> bool:
-    return "Content Security Policy" in words
 
 
 async def _host_files(route: Route) -> None:
@@ -235,12 +275,12 @@ async def _sandbox_files(route: Route) -> None:
 
 @cache
 def _host_script() -> str:
-    """The host's script with the public bridge in it."""
+    """Return the host's script with the public bridge in it."""
     node = str(Path(sys.executable).with_name("node"))
     esbuild = str(GALLERY / "node_modules" / "esbuild" / "bin" / "esbuild")
     modules = {"NODE_PATH": str(GALLERY / "node_modules")}
     return subprocess.run(
-        [node, esbuild, "host.js", "--bundle", "--format=iife"],
+        [node, esbuild, "host.js", "--bundle", "--minify", "--format=iife"],
         cwd=HERE,
         env=os.environ | modules,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The pictures of the gallery in docs/: python -m tests.support.gallery_host.screenshots."""
+"""Take docs/ screenshots of the gallery: python -m tests.support.gallery_host.screenshots."""
 
 import tempfile
 from pathlib import Path
@@ -10,8 +10,9 @@ from playwright.async_api import Browser, expect
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 
-from .host import GalleryHost, chromium, gallery_host
+from .host import GalleryHost, as_json, chromium, gallery_host
 
+OVERFLOWS = "document.documentElement.scrollHeight > innerHeight + 1"
 DOCS = Path(__file__).parents[3] / "docs"
 IMAGE, _, VIDEO, MESH, SOUND, _, _ = (model.model_id for model in sandbox_models())
 POTIONS: dict[str, Any] = {
@@ -26,55 +27,65 @@ POTIONS: dict[str, Any] = {
 
 
 async def main() -> None:
-    """Write each picture."""
+    """Take every screenshot."""
     state = SandboxState(knobs=Knobs(run_seconds=0))
     with running_sandbox(state) as sandbox, tempfile.TemporaryDirectory() as folder:
         environment = {
-            "LAYER_STATE_DIR": folder,
+            "LAYER_STATE_DIR": f"{folder}/state",
             "LAYER_API_URL": sandbox.api_url,
             "LAYER_API_KEY": sandbox.token,
+            # Saved files are measured, and the gallery shows the measurements.
+            "LAYER_OUTPUT_DIR": f"{folder}/out",
         }
         async with chromium() as browser:
             await run_in_the_light(browser, environment)
             await run_in_the_dark(browser, environment)
+            await question(browser, environment)
             await mesh(browser, environment)
             await runs(browser, environment, sandbox)
 
 
 async def run_in_the_light(browser: Browser, environment: dict[str, str]) -> None:
-    """Four pictures, with the price of four more."""
+    """Show four images, and the price of four more."""
     async with gallery_host(browser, environment) as gallery:
-        await gallery.call("execute_inference", POTIONS)
+        await measured(gallery, POTIONS)
         await pictures_drawn(gallery, 4)
-        await gallery.app.get_by_role("button", name="Again").click()
+        await gallery.app.get_by_role("button", name="Run again").click()
         await expect(gallery.app.get_by_role("button", name="Start for")).to_be_visible()
         await taken(gallery, "gallery-run.png")
 
 
 async def run_in_the_dark(browser: Browser, environment: dict[str, str]) -> None:
-    """One picture in a narrow window."""
+    """Show one image in a narrow window."""
     async with gallery_host(browser, environment, width=320, dark=True) as gallery:
-        await gallery.call(
-            "execute_inference",
-            POTIONS | {"prompt": "A round flask of healing potion", "batch_size": 1},
-            context={"theme": "dark"},
-        )
+        request = POTIONS | {"prompt": "A round flask of healing potion", "batch_size": 1}
+        await measured(gallery, request, context={"theme": "dark"})
         await pictures_drawn(gallery, 1)
         await taken(gallery, "gallery-dark.png")
 
 
+async def question(browser: Browser, environment: dict[str, str]) -> None:
+    """Show a price that needs approval, in a narrow window."""
+    settings = environment | {"LAYER_CONFIRM_ABOVE": "0"}
+    async with gallery_host(browser, settings, width=320) as gallery:
+        await gallery.call("execute_inference", POTIONS | {"seed": 8})
+        await expect(gallery.app.get_by_role("button", name="Start for")).to_be_visible()
+        await expect(gallery.app.get_by_text("Sandbox Image ·")).to_be_visible()
+        await taken(gallery, "gallery-price.png")
+
+
 async def mesh(browser: Browser, environment: dict[str, str]) -> None:
-    """A mesh on its canvas."""
+    """Show a mesh on its canvas."""
     async with gallery_host(browser, environment, width=1000) as gallery:
         request = {"model_id": MESH, "prompt": "A flask as a prop, low poly", "batch_size": 1}
-        await gallery.call("execute_inference", request | {"wait_seconds": 20})
+        await measured(gallery, request | {"wait_seconds": 20})
         canvas = gallery.app.locator("canvas")
         await expect(canvas).to_have_attribute("data-drawn", "true")
         await taken(gallery, "gallery-mesh.png")
 
 
 async def runs(browser: Browser, environment: dict[str, str], sandbox: RunningSandbox) -> None:
-    """Runs of every kind, one of them failed and one under way."""
+    """Show runs of every kind, including a failed one and one in progress."""
     async with gallery_host(browser, environment, width=1000) as gallery:
         for model_id, prompt in ((VIDEO, "A flask that bubbles"), (SOUND, "Glass, set down")):
             request = {"model_id": model_id, "prompt": prompt, "batch_size": 1, "wait_seconds": 20}
@@ -91,8 +102,16 @@ async def runs(browser: Browser, environment: dict[str, str], sandbox: RunningSa
         await taken(gallery, "gallery-runs.png")
 
 
+async def measured(gallery: GalleryHost, request: dict[str, Any], **options: Any) -> None:
+    """Show a run with the measurements of its files, and without this machine's folders."""
+    answer = as_json(await gallery.client.call_tool("execute_inference", request))
+    for output in answer["structuredContent"]["outputs"]:
+        del output["path"]
+    await gallery.show(answer, request, **options)
+
+
 async def pictures_drawn(gallery: GalleryHost, count: int) -> None:
-    """Wait for the pictures themselves."""
+    """Wait until the images are drawn."""
     pictures = gallery.app.get_by_role("img", name="Picture")
     await expect(pictures).to_have_count(count)
     for number in range(count):
@@ -101,13 +120,20 @@ async def pictures_drawn(gallery: GalleryHost, count: int) -> None:
 
 
 async def taken(gallery: GalleryHost, name: str) -> None:
-    """Write the window as it is now."""
+    """Save the current window."""
     for thumbnail in await gallery.app.locator("img").all():
         await expect(thumbnail).to_have_js_property("complete", True)
+    # The host sets the page's height a moment later.
+    for _ in range(100):
+        if not await gallery.frame.evaluate(OVERFLOWS):
+            break
+        await anyio.sleep(0.05)
+    await gallery.frame.evaluate("scrollTo(0, 0)")
     height = await gallery.page.locator("iframe").evaluate("frame => frame.offsetHeight")
     width = await gallery.page.evaluate("innerWidth")
-    clip = {"x": 0, "y": 0, "width": width, "height": height}
-    await gallery.page.screenshot(path=DOCS / name, clip=clip, full_page=True)  # pyright: ignore[reportArgumentType]
+    # Frames are drawn only where the window shows them.
+    await gallery.page.set_viewport_size({"width": width, "height": height})
+    await gallery.page.screenshot(path=DOCS / name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A square with a green picture inside its file, as the bytes of a .glb file."""
+"""A square with an embedded green texture, as the bytes of a .glb file."""
 
 import io
 import json
@@ -13,7 +13,7 @@ GREEN = (0, 160, 0)
 
 
 def textured_square() -> bytes:
-    """The file, which names nothing outside of it."""
+    """Return the file, which refers to no other files."""
     parts = {
         "positions": b"".join(struct.pack("<3f", x, y, 0) for x, y in CORNERS),
         "places": b"".join(struct.pack("<2f", (x + 1) / 2, (1 - y) / 2) for x, y in CORNERS),

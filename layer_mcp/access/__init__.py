@@ -1,0 +1,1 @@
+"""Who may call the HTTP server: scopes, and the file of tokens."""

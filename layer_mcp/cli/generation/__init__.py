@@ -1,0 +1,1 @@
+"""Generations from the command line: from options or a file to saved outputs."""

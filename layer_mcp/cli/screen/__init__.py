@@ -1,0 +1,1 @@
+"""What a command displays: text, tables, progress, and images."""

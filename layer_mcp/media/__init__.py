@@ -1,0 +1,1 @@
+"""Inspect media files: type, structure, and measured facts."""

@@ -1,0 +1,1 @@
+"""Read the containers of videos and sounds."""

@@ -1,0 +1,1 @@
+"""Measure the pixels and headers of images."""

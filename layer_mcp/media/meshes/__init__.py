@@ -1,0 +1,1 @@
+"""Read mesh formats, and count what they contain."""

@@ -1,0 +1,1 @@
+"""Draw previews for agents: small pictures, contact sheets, and waveforms."""

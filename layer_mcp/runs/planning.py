@@ -1,0 +1,169 @@
+"""Build a plan: its requests, the runs that already cover them, and the price of the rest."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import anyio
+
+from ..api.client import LayerClient
+from ..api.models import PriceEstimate
+from ..errors import LayerError
+from . import rules
+from .journal import Journal
+from .operations import ModelLookup, estimate_price
+from .queue import for_each_limited
+from .references import Draft, OnUpload, Uploads
+from .resolve import resolve_drafts, resolve_for_price
+from .types import NOT_SENT, CallBudget, Plan, Quote, Run, RunRequest, SubmitOptions
+from .views import count_noun
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+class Planner:
+    """Turns drafts into requests, finds the runs that cover them, and gets prices.
+
+    `refresh` reads a running run, because it may have ended.
+    """
+
+    def __init__(
+        self,
+        client: LayerClient,
+        open_journal: Callable[[], Awaitable[Journal]],
+        *,
+        models: ModelLookup,
+        uploads: Uploads,
+        refresh: Callable[[Run], Awaitable[Run]],
+    ) -> None:
+        self._client = client
+        self._open_journal = open_journal
+        self._models = models
+        self._uploads = uploads
+        self._refresh = refresh
+
+    async def resolve(
+        self, drafts: Sequence[Draft], budget: CallBudget, on_upload: OnUpload | None
+    ) -> Sequence[RunRequest]:
+        workspace_id = await self._client.workspace_id(drafts[0].workspace_id)
+        return await resolve_drafts(
+            drafts,
+            workspace_id,
+            self._uploads,
+            self._client,
+            self._models,
+            seconds=budget.upload_seconds,
+            on_upload=on_upload,
+        )
+
+    async def estimate_draft(self, draft: Draft) -> PriceEstimate:
+        """Return the price of a draft without uploading its local files; `remarks` list those."""
+        workspace_id = await self._client.workspace_id(draft.workspace_id)
+        request, left_out = await resolve_for_price(
+            draft, workspace_id, self._uploads, self._client, self._models
+        )
+        try:
+            estimate = await self.estimate(request)
+        except LayerError as error:
+            raise rules.unpriced_error(error, left_out) from None
+        remarks = (rules.unpriced_files(left_out), rules.ignored_arguments(request.ignored))
+        return estimate.model_copy(update={"remarks": tuple(filter(None, remarks))})
+
+    async def estimate(self, request: RunRequest) -> PriceEstimate:
+        try:
+            return await estimate_price(self._client, request)
+        except LayerError as error:
+            await self._uploads.forget_lost_files(error, request)
+            raise
+
+    async def get_quote(self, requests: Sequence[RunRequest], seconds: float) -> Quote:
+        answers: dict[int, PriceEstimate | LayerError] = {}
+
+        async def estimate(number: int) -> None:
+            try:
+                answers[number] = await self.estimate(requests[number])
+            except LayerError as error:
+                error.parts = (requests[number].label, *error.parts)
+                answers[number] = error
+
+        with anyio.move_on_after(seconds):
+            await for_each_limited(range(len(requests)), estimate)
+        found = [answers.get(number) or _late_price() for number in range(len(requests))]
+        return rules.make_quote(found, requests[0].workspace_id)
+
+    async def name(self, request: RunRequest) -> str:
+        if request.kind == "workflow":
+            return request.subject_name or request.subject_id
+        return (await self._models.find(request.subject_id, request.workspace_id)).name
+
+    async def find_duplicate(
+        self,
+        request: RunRequest,
+        options: SubmitOptions,
+        deadline: float,
+        awaited: Run | None = None,
+    ) -> Run | None:
+        """Return the run that already covers a request, or None if the request can be sent.
+
+        If that run is being sent, waits until `deadline` for the response, except for a batch. A
+        running one is read, because it may have ended. `awaited` is a run that was being sent a
+        moment ago.
+        """
+        journal = await self._open_journal()
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while True:
+            run = await journal.find_duplicate(request, repeat=options.repeat)
+            if run is None and awaited is not None and options.repeat:
+                # Once answered, it covers this call, but no later repeat.
+                answered = await journal.reload(awaited)
+                return None if answered.state == NOT_SENT else answered
+            if run is None:
+                return None
+            can_wait = run.is_being_sent and not options.is_batch
+            if can_wait and anyio.current_time() + pause_seconds < deadline:
+                awaited = run
+                await anyio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+                continue
+            if not run.is_running or rules.age_seconds(run) < rules.DUPLICATE_SECONDS:
+                return run
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                if (await self._refresh(run)).has_ended:
+                    continue
+            return run
+
+
+def number_requests(requests: Sequence[RunRequest], *, repeat: bool) -> Sequence[RunRequest]:
+    """Label the requests of a batch, and number equal ones if they're allowed."""
+    if not repeat:
+        rules.refuse_equal_requests(requests)
+    seen: dict[str, int] = {}
+    numbered: list[RunRequest] = []
+    for number, request in enumerate(requests, 1):
+        copy_number = seen.setdefault(request.fingerprint, 0)
+        seen[request.fingerprint] += 1
+        label = f"request {number}: "
+        numbered.append(replace(request, label=label, copy_number=copy_number))
+    return numbered
+
+
+def plan_warnings(plan: Plan, run: Run | None = None) -> list[str]:
+    """Return warnings about a plan's price and arguments, without what `run` already reports."""
+    refused = plan.quote.references_refused if plan.quote else None
+    changes = (run.changed_parameters if run else None) or []
+    changed = {change.partition(" ")[0] for change in changes}
+    ignored = [name for name in plan.ignored if name not in changed]
+    warnings = (rules.unpriced_references(refused), rules.ignored_arguments(ignored))
+    return [warning for warning in warnings if warning]
+
+
+def describe_requests(requests: Sequence[RunRequest]) -> str:
+    """Describe how many outputs and runs would start, for a person."""
+    counts = [one.output_count for one in requests if one.output_count is not None]
+    outputs = count_noun(sum(counts), "output") if counts else "a run"
+    runs = f" in {count_noun(len(requests), 'run')}" if len(requests) > 1 else ""
+    return f"{outputs}{runs}"
+
+
+def _late_price() -> LayerError:
+    return LayerError("TIMEOUT", "Layer didn't return the price in time.", transient=True)

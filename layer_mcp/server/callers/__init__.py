@@ -1,0 +1,1 @@
+"""The callers of a server: who they are, what they are offered, and their accounts."""

@@ -1,0 +1,1 @@
+"""Who may call the HTTP server: static tokens, OAuth access tokens, and scopes."""

@@ -1,0 +1,1 @@
+"""The load proof: many agents, several replicas, and failures while they work."""
