@@ -74,22 +74,20 @@ class Host:
                 yield client
 
 
+MEMORY = Host("memory", "2026-07-28")
+MEMORY_LEGACY = Host("memory", "legacy")
 # Every transport and every era, but not every combination.
-EACH_WAY_ONCE = [Host("memory", "2026-07-28"), Host("stdio", "legacy"), Host("http", "2026-07-28")]
-ALL_HOSTS = [
-    *EACH_WAY_ONCE,
-    Host("memory", "legacy"),
-    Host("stdio", "2026-07-28"),
-    Host("http", "legacy"),
-]
-MEMORY = ALL_HOSTS[0]
+EACH_WAY_ONCE = [MEMORY, Host("stdio", "legacy"), Host("http", "2026-07-28")]
+OTHER_WAYS = [MEMORY_LEGACY, Host("stdio", "2026-07-28"), Host("http", "legacy")]
+ALL_HOSTS = EACH_WAY_ONCE + OTHER_WAYS
 
 
 @asynccontextmanager
 async def http_server(environment: dict[str, str], *launcher: str) -> AsyncGenerator[str]:
     """Start `layer-mcp serve --http` and yield its URL; a launcher may start it."""
     command = [*launcher, SCRIPT, "serve", "--http", "--port", "0"]
-    async with await anyio.open_process(command, env=child_environment(environment)) as process:
+    variables = child_environment({"LAYER_DRAIN_SECONDS": "0"} | environment)
+    async with await anyio.open_process(command, env=variables) as process:
         assert process.stderr is not None
         try:
             url = ""

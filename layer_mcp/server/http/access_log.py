@@ -6,9 +6,9 @@ and address come from outside. A line is ASCII, so neither can start another lin
 
 import ipaddress
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,10 +26,14 @@ KNOWN_PATHS = (*PROBE_PATHS, HTTP_PATH, "/uploads", "/.well-known")
 
 
 def write_to_stderr(line: str) -> None:
-    """Write one line; a closed stderr must not fail the request."""
-    with suppress(OSError, ValueError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+    """Write one line; a closed stderr must not fail a request or change how the server stops."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        # The line is still buffered, and writing it again at exit would change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    except (OSError, ValueError):
+        pass
 
 
 @dataclass(frozen=True)

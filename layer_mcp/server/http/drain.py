@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...runs.activity import Submissions
 from ...signals import ReceivedSignal, end_by_signal, stop_on_signals
 from ..app import LayerServer
+from .access_log import write_to_stderr
 from .connections import BoundedServer, max_connections
 from .limits import RETRY_AFTER_SECONDS, with_connection_closed
 
@@ -96,7 +96,7 @@ class DrainingServer(BoundedServer):
         """Let load balancers notice that this server stops, while it still serves."""
         self._drain.has_begun = True
         if self._drain_seconds:
-            print(f"Stopping in {self._drain_seconds:g} seconds.", file=sys.stderr, flush=True)
+            write_to_stderr(f"Stopping in {self._drain_seconds:g} seconds.")
             asyncio.get_running_loop().call_later(self._drain_seconds, self._stop)
         else:
             self._stop()

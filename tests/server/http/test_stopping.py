@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from layer_mcp.sandbox import RunningSandbox
 
-from ...support.hosts import SMALL_IMAGE
+from ...support.hosts import SCRIPT, SMALL_IMAGE, child_environment
 from ...support.http_process import Server, http_process, message, request
 
 pytestmark = pytest.mark.process
@@ -95,6 +96,18 @@ def test_a_local_server_answers_calls_in_progress_too(
         thread.join(20)
     [answer] = answers
     assert structured(answer)["status"] == "in_progress"
+
+
+def test_a_server_whose_log_has_no_reader_stops_too(environment: dict[str, str]) -> None:
+    command = [SCRIPT, "serve", "--http", "--port", "0", *TEAM]
+    variables = child_environment(environment | {"LAYER_DRAIN_SECONDS": "1"})
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=variables) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().decode().partition("/mcp")[0]
+        assert httpx.get(f"{url}/livez", trust_env=False, timeout=20).status_code == 200
+        process.stderr.close()
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 @pytest.mark.slow
