@@ -8,7 +8,7 @@ export NODE_USE_SYSTEM_CA := 1
 # Tests start hundreds of processes, which should share compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-PYTEST := $(BIN)/python -m pytest -n 6 tests
+PYTEST := $(BIN)/python -m pytest -n 6 --dist loadgroup tests
 # Schemathesis sends its requests during collection, once per worker.
 WITHOUT_SCHEMATHESIS := -p no:schemathesis --ignore=tests/sandbox/test_contract.py
 # What only some of the tests need. Installing it mostly waits for the network, so make does it in parallel.

@@ -1,10 +1,10 @@
 """Fixtures, the matrix of hosts, and the two parts of the suite: `make test` and the rest.
 
 A test that takes a `host` runs over several ways to reach the server. One that is marked
-`every_host` concerns the protocol: it runs over each transport in both eras. One that is marked
-`smoke` runs over each transport once. Any other runs in memory and over one of the other
-transports, which take turns: what a tool does with a run doesn't depend on the host, so tests of
-that are better written against `layer_mcp` itself.
+`every_host` concerns the protocol: it runs over each transport and, in memory, in both eras. One
+that is marked `smoke` runs over each transport once. Any other runs in memory and over one of the
+other transports, which take turns: what a tool does with a run doesn't depend on the host, so tests
+of that are better written against `layer_mcp` itself.
 
 `make test` runs a test over the first of its hosts, and leaves out what is marked `slow`, `build`
 or `benchmark`. A test that is marked `smoke` runs there anyway, over each transport. Everything
@@ -24,7 +24,7 @@ from hypothesis import settings
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from .support import fault_table
-from .support.hosts import ALL_HOSTS, EACH_WAY_ONCE, Host
+from .support.hosts import EACH_WAY_ONCE, MEMORY, MEMORY_LEGACY, OTHER_WAYS, Host
 from .support.postgres_server import PostgresServer, find_programs, running_postgres
 from .support.raw_hosts import RawHost
 
@@ -54,13 +54,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _choose_hosts(test: pytest.Item) -> Sequence[Host]:
+    # Always the same for a test, so that workers collect the same tests.
+    turn = crc32(test.name.encode()) % 2
     if test.get_closest_marker("every_host") is not None:
-        return ALL_HOSTS
+        return MEMORY, MEMORY_LEGACY, *(EACH_WAY_ONCE, OTHER_WAYS)[turn][1:]
     if test.get_closest_marker("smoke") is not None:
         return EACH_WAY_ONCE
-    memory, *others = EACH_WAY_ONCE
-    # Always the same one for a test, so that workers collect the same tests.
-    return memory, others[crc32(test.name.encode()) % len(others)]
+    return MEMORY, EACH_WAY_ONCE[1:][turn]
 
 
 def _chooses_its_hosts(metafunc: pytest.Metafunc) -> bool:
@@ -93,8 +93,10 @@ def _add_markers(item: pytest.Function, tried: set[str]) -> None:
         test = item.nodeid.replace(str(host), host.transport if is_smoke else "")
         is_left_out |= test in tried
         tried.add(test)
-    if "browser" in item.fixturenames:
+    if "browser" in item.fixturenames or "browser" in names:
         item.add_marker("browser")
+        # Software rendering is so slow that more than two browsers would time out.
+        item.add_marker(pytest.mark.xdist_group(f"browser {crc32(item.nodeid.encode()) % 2}"))
     if is_left_out:
         item.add_marker("rest")
 

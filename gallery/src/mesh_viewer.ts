@@ -135,7 +135,7 @@ export async function meshViewer(bytes: ArrayBuffer, { name, stop }: Viewed): Pr
 function litScene(renderer: WebGLRenderer): Scene {
   const scene = new Scene();
   const light = new PMREMGenerator(renderer);
-  scene.environment = light.fromScene(new RoomEnvironment(), 0.04).texture;
+  scene.environment = light.fromScene(new RoomEnvironment()).texture;
   light.dispose();
   return scene;
 }

@@ -15,7 +15,16 @@ from layer_mcp.api.models import InferenceRequest
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import price_creative_units, sandbox_models
 
-from ..support.hosts import ALL_HOSTS, MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of
+from ..support.hosts import (
+    EACH_WAY_ONCE,
+    MEMORY,
+    MEMORY_LEGACY,
+    SMALL_IMAGE,
+    Host,
+    content_of,
+    error_code,
+    text_of,
+)
 from ..support.stub_layer import RUN_ID, WORKSPACE, Reply, StubLayer, stub_layer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.every_host]
@@ -26,7 +35,7 @@ ICON_SET = "00000000-0000-4000-8000-0000000000c1"
 ICONS: dict[str, Any] = {"workflow_id": ICON_SET, "inputs": {"prompt": "potions", "count": 2}}
 # Over HTTP the server keeps no session of an older client, so it cannot ask it anything.
 SILENT = Host("http", "legacy")
-ASKING = [host for host in ALL_HOSTS if host != SILENT]
+ASKING = [*EACH_WAY_ONCE, MEMORY_LEGACY]
 ROUNDS = [host for host in ASKING if host.era == "2026-07-28"]
 LIVE = [host for host in ASKING if host.era == "legacy"]
 YES = ElicitResult(action="accept", content={"approve": True})

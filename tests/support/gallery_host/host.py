@@ -60,7 +60,7 @@ CAPABILITIES: dict[str, Any] = {
     "openLinks": {},
     "updateModelContext": {"text": {}},
 }
-MOST_MS = 30_000
+MOST_MS = 60_000
 Json = dict[str, Any]
 
 
