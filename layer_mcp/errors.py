@@ -283,6 +283,11 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "No run in the journal has an output with this ID.",
         "Read layer://runs to see each run's outputs.",
     ),
+    "SESSION_NOT_FOUND": ErrorCode(
+        "call",
+        "No session with this ID can be used: it may be another caller's.",
+        "Check session_id, or pass session_name instead; nothing was sent.",
+    ),
     "INSUFFICIENT_SCOPE": ErrorCode(
         "call",
         "The caller's access token doesn't allow calls that start runs or change anything.",

@@ -139,6 +139,17 @@ class AccountJournal:
         if foreign:
             raise LayerError("FILE_NOT_FOUND", f"There is no file {min(foreign)}.")
 
+    async def check_session(self, session_id: str) -> None:
+        """Fail if a session belongs to another owner, as if there were no such session.
+
+        Raises:
+            LayerError: SESSION_NOT_FOUND or JOURNAL_UNAVAILABLE.
+        """
+        if self._owner is None:
+            return
+        if await (await self.open()).is_foreign_session(session_id):
+            raise LayerError("SESSION_NOT_FOUND", f"There is no session {session_id}.")
+
     async def _find_account(self, token: str) -> str:
         """Return the token's account, or an empty string if the journal can't tell.
 

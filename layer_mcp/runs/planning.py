@@ -12,7 +12,7 @@ from . import rules
 from .journal import Journal
 from .operations import ModelLookup, estimate_price
 from .queue import for_each_limited
-from .references import Draft, OnUpload, Uploads
+from .references import Draft, OnUpload, Uploads, WorkflowRunDraft
 from .resolve import resolve_drafts, resolve_for_price
 from .types import NOT_SENT, CallBudget, Plan, Quote, Run, RunRequest, SubmitOptions
 from .views import count_noun
@@ -24,7 +24,8 @@ LONGEST_PAUSE_SECONDS = 1.0
 class Planner:
     """Turns drafts into requests, finds the runs that cover them, and gets prices.
 
-    `refresh` reads a running run, because it may have ended.
+    `refresh` reads a running run, because it may have ended. `check_session` refuses a session that
+    the caller must not use.
     """
 
     def __init__(
@@ -35,17 +36,22 @@ class Planner:
         models: ModelLookup,
         uploads: Uploads,
         refresh: Callable[[Run], Awaitable[Run]],
+        check_session: Callable[[str], Awaitable[None]],
     ) -> None:
         self._client = client
         self._open_journal = open_journal
         self._models = models
         self._uploads = uploads
         self._refresh = refresh
+        self._check_session = check_session
 
     async def resolve(
         self, drafts: Sequence[Draft], budget: CallBudget, on_upload: OnUpload | None
     ) -> Sequence[RunRequest]:
         workspace_id = await self._client.workspace_id(drafts[0].workspace_id)
+        for draft in drafts:
+            if isinstance(draft, WorkflowRunDraft) and draft.session_id is not None:
+                await self._check_session(draft.session_id)
         return await resolve_drafts(
             drafts,
             workspace_id,

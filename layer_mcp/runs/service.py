@@ -228,6 +228,7 @@ class Runs:
             models=self._models,
             uploads=self._uploads,
             refresh=self.refresh,
+            check_session=self._account.check_session,
         )
         self._queue = SlotQueue(self._open_journal, self.refresh, self._models, self._rates)
         self._sender = Sender(

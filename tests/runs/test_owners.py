@@ -10,7 +10,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
-from layer_mcp import CallBudget, LayerError, PriceError, Run, Settings, WorkflowDraft
+from layer_mcp import CallBudget, LayerError, PriceError, Run, Settings, WorkflowRunDraft
 from layer_mcp.runs import queue
 from layer_mcp.runs.owners import Owner
 from layer_mcp.runs.service import Runs, open_runs
@@ -122,6 +122,7 @@ class Made:
 
     run: Run
     of_workflow: Run
+    session_id: str
     batch_id: str
     upload_id: str
     output_id: str
@@ -133,7 +134,7 @@ Use = Callable[[Runs, Made], Awaitable[object]]
 @pytest.fixture
 async def made(alice: Runs, picture: Path) -> Made:
     run = await alice.generate(**draft().model_dump(exclude_unset=True))
-    plan = await alice.prepare([WorkflowDraft(workflow_id=WORKFLOW, inputs={"prompt": "icons"})])
+    plan = await alice.prepare([icons(session_name="fantasy")])
     of_workflow = await alice.follow(await alice.submit(plan))
     [of_batch] = await submit_batch(alice, draft(prompt="a shield"))
     await until_counts(alice, complete=2, in_progress=1)
@@ -142,6 +143,7 @@ async def made(alice: Runs, picture: Path) -> Made:
     return Made(
         run,
         of_workflow,
+        of_workflow.session_id or "",
         of_batch.batch_id or "",
         upload.file_id,
         run.outputs[0].file_id or "",
@@ -160,6 +162,10 @@ async def saved_paths(runs: Runs, made: Made) -> object:
 
 async def count_of_batch(runs: Runs, made: Made) -> object:
     return (await runs.totals(batch_id=made.batch_id)).count
+
+
+def icons(**session: str) -> WorkflowRunDraft:
+    return WorkflowRunDraft(workflow_id=WORKFLOW, inputs={"prompt": "icons"}, **session)
 
 
 def uses(file_id: str, kind: str = "init") -> Any:
@@ -202,6 +208,10 @@ REFUSED: dict[str, tuple[str, Use]] = {
         lambda runs, made: prepare(
             runs, draft(prompt="a part", mask={"file_id": made.upload_id, "edge_radius": 1})
         ),
+    ),
+    "prepare in a session": (
+        "SESSION_NOT_FOUND",
+        lambda runs, made: runs.prepare([icons(session_id=made.session_id.upper())]),
     ),
     "prepare a batch": (
         "FILE_NOT_FOUND",

@@ -43,7 +43,7 @@ from ..types import (
 )
 from .accounts import normalize_address
 from .database import Connection, Database, DatabaseError, Work
-from .foreign_files import find_foreign_files
+from .foreign_ids import find_foreign_files, is_foreign_session
 from .outcome import Outcome, outcome_as_line, outcome_from_line, write_outcome
 from .rows import ENDED, FOLDER, LIVE, STATUS, conditions, request_as_text, run_from_row
 
@@ -409,6 +409,19 @@ class Journal:
             return find_foreign_files(connection, file_ids, self._account, self._layer_account)
 
         return await _read(self._database.read(work)) if file_ids else set()
+
+    async def is_foreign_session(self, session_id: str) -> bool:
+        """Return whether a session belongs only to other owners of the Layer account.
+
+        Raises:
+            LayerError: JOURNAL_UNAVAILABLE.
+        """
+
+        def work(connection: Connection) -> bool:
+            self._require_account()
+            return is_foreign_session(connection, session_id, self._account, self._layer_account)
+
+        return await _read(self._database.read(work))
 
     async def reload(self, run: Run) -> Run:
         """Reload a run of the Layer account, or return it unchanged if it isn't there."""

@@ -171,6 +171,32 @@ async def test_a_file_of_another_layer_account_is_not_foreign(
     assert await bob.find_foreign_files(["file-1"]) == set()
 
 
+async def test_the_session_of_another_owner_is_foreign(alice: Journal, bob: Journal) -> None:
+    in_prompt = replace(REQUEST, body={"prompt": '"session_id": "session-1"'})
+    run = await running_run(alice, in_prompt)
+    session_id = (run.session_id or "").upper()
+    assert await bob.is_foreign_session(session_id)
+    assert not await alice.is_foreign_session(session_id)
+
+
+async def test_a_session_that_both_owners_named_is_not_foreign(
+    alice: Journal, bob: Journal
+) -> None:
+    for one in (alice, bob):
+        run = await running_run(one)
+    for one in (alice, bob):
+        assert not await one.is_foreign_session(run.session_id or "")
+
+
+async def test_a_session_that_no_run_made_is_not_foreign(
+    alice: Journal, bob: Journal, make_journal: MakeJournal
+) -> None:
+    assert not await bob.is_foreign_session("session-1")
+    await running_run(alice, replace(REQUEST, body={"session_id": "session-1"}))
+    await running_run(owned(make_journal, "alice", f"{API}#another"))
+    assert not await bob.is_foreign_session("session-1")
+
+
 async def test_a_renewed_token_keeps_the_layer_account_of_the_owners(
     database: AnyDatabase,
 ) -> None:
