@@ -24,7 +24,6 @@ from layer_mcp.server.resources import MODEL_TEMPLATE
 
 from ...support.callers import message_of
 from ...support.hosts import SMALL_IMAGE, Era, content_of, error_code, text_of
-from ...support.task_client import TakesTasks, get_task, tell_task
 from ...support.team_server import TeamServer, team_server
 
 pytestmark = pytest.mark.anyio
@@ -127,51 +126,6 @@ async def test_completions_name_only_the_workspaces_of_the_callers_key(
                 typed = {"name": "workspace_id", "value": ""}
                 found = await client.complete(reference, typed)
             assert found.completion.values == [account.workspace_id]
-
-
-async def test_the_ids_of_one_caller_are_unknown_to_another(
-    team: dict[str, str], sandbox: RunningSandbox
-) -> None:
-    with team_server(team | {"LAYER_TOOLSETS": "all"}) as server:
-        async with server.connect("ann") as ann:
-            run_id, file_id = await use_everything(ann)
-        async with server.connect("bob", extensions=(TakesTasks(),)) as bob:
-            await refuses_foreign_ids(bob, run_id, file_id)
-    assert sandbox.state.arrived["execute_inference"] == 1
-
-
-async def refuses_foreign_ids(client: Client, run_id: str, file_id: str) -> None:
-    status = await client.call_tool("get_status", {"inference_id": run_id})
-    assert error_code(status) == "INFERENCE_NOT_FOUND"
-    workflow = {"workflow_id": "00000000-0000-4000-8000-0000000000c1", "run_id": run_id}
-    status = await client.call_tool("get_workflow_status", workflow)
-    assert error_code(status) == "WORKFLOW_RUN_NOT_FOUND"
-    listed = await client.call_tool("list_runs", {"inference_ids": [run_id]})
-    assert content_of(listed)["total"] == 0
-    reference = {"guidance_files": [{"file_id": file_id, "type": "reference_image"}]}
-    refused = await client.call_tool("execute_inference", SMALL_IMAGE | reference)
-    assert error_code(refused) == "FILE_NOT_FOUND"
-    for uri in (f"layer://runs/{run_id}", f"layer://outputs/{file_id}"):
-        with pytest.raises(MCPError, match="NOT_FOUND"):
-            await client.read_resource(uri)
-    with pytest.raises(MCPError, match="Unknown task"):
-        await get_task(client, run_id)
-    for method in ("tasks/cancel", "tasks/update"):
-        with pytest.raises(MCPError, match="Unknown task"):
-            await tell_task(client, method, run_id)
-
-
-async def test_the_key_of_one_caller_does_not_know_the_ids_of_another(
-    team: dict[str, str], sandbox: RunningSandbox
-) -> None:
-    ann, bob = (sandbox.state.add_account(name) for name in ("Ann", "Bob"))
-    settings = team | {"LAYER_WORKSPACE_ID": "", "LAYER_TOOLSETS": "all"}
-    with team_server(settings, OWN_KEYS) as server:
-        async with server.connect(X_Layer_Api_Key=ann.token or "") as client:
-            run_id, file_id = await use_everything(client)
-        key = bob.token or ""
-        async with server.connect(X_API_Key=key, extensions=(TakesTasks(),)) as client:
-            await refuses_foreign_ids(client, run_id, file_id)
 
 
 async def test_a_caller_without_a_key_never_pays_with_the_servers(
