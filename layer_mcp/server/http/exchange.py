@@ -59,9 +59,16 @@ def observe(app: ASGIApp, on_begin: Sequence[OnExchange], on_end: Sequence[OnExc
             await app(scope, receive, send)
             return
         exchange = scope[EXCHANGE_KEY] = Exchange(scope, scope["path"], monotonic())
+        has_left = False
+
+        async def receive_noted() -> Message:
+            nonlocal has_left
+            message = await receive()
+            has_left = message["type"] == "http.disconnect"
+            return message
 
         async def send_counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not has_left:
                 exchange.status = message["status"]
             await send(message)
             exchange.sent_bytes += len(message.get("body", b""))
@@ -69,7 +76,7 @@ def observe(app: ASGIApp, on_begin: Sequence[OnExchange], on_end: Sequence[OnExc
         for report in on_begin:
             report(exchange)
         try:
-            await app(scope, receive, send_counted)
+            await app(scope, receive_noted, send_counted)
         finally:
             exchange.seconds = monotonic() - exchange.began_at
             for report in on_end:

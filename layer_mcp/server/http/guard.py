@@ -46,6 +46,9 @@ def _find_refusal(scope: Scope, allowed: AllowedHosts) -> tuple[int, str] | None
     # An absolute URL would replace the host from the header.
     if not scope["raw_path"].startswith(b"/"):
         return 400, "Invalid request target"
+    # A proxy that believes the other one would see another request in the body.
+    if _values(scope, b"content-length") and _values(scope, b"transfer-encoding"):
+        return 400, "Send Content-Length or Transfer-Encoding, not both"
     refusal = _find_other_site(scope, allowed)
     if refusal is None and scope["path"] == HTTP_PATH:
         return _find_unserved(scope)

@@ -104,15 +104,3 @@ def test_a_chunked_body_that_becomes_too_long_is_refused(server: Server) -> None
         connection.sendall(b"1\r\nx\r\n")
         answer = connection.makefile("rb").readline()
     assert answer.startswith(b"HTTP/1.1 413 ")
-
-
-@pytest.mark.parametrize(
-    "line", [b"X-A: b\r\nX-C : d", b"X-A: b\n\x00c", b" folded: first", b"X A: b", b"X-A: b\x00"]
-)
-def test_headers_that_are_not_headers_are_refused(line: bytes, server: Server) -> None:
-    assert b" 400 " in server.ask(_with_line(line))
-
-
-def _with_line(line: bytes) -> bytes:
-    head, _, body = request(host=PUBLIC_HOST).partition(b"\r\n")
-    return head + b"\r\n" + line + b"\r\n" + body
