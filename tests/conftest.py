@@ -24,7 +24,7 @@ from hypothesis import settings
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from .support import fault_table
-from .support.hosts import EACH_WAY_ONCE, MEMORY, MEMORY_LEGACY, OTHER_WAYS, Host
+from .support.hosts import EACH_WAY_ONCE, MEMORY, MEMORY_LEGACY, OTHER_WAYS, Host, settings_for
 from .support.postgres_server import PostgresServer, find_programs, running_postgres
 from .support.raw_hosts import RawHost
 
@@ -132,12 +132,7 @@ def environment(
 ) -> dict[str, str]:
     """The settings that point a server to the sandbox, with the test's own folders."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return {
-        "LAYER_STATE_DIR": str(tmp_path / "state"),
-        "LAYER_API_URL": sandbox.api_url,
-        "LAYER_API_KEY": sandbox.token,
-        "LAYER_WORKSPACE_ID": sandbox.workspace_id,
-    }
+    return {"LAYER_STATE_DIR": str(tmp_path / "state"), **settings_for(sandbox)}
 
 
 @pytest.fixture(scope="session")

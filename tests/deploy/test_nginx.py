@@ -14,7 +14,7 @@ from mcp import Client
 
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
-from ..support.hosts import SMALL_IMAGE, Era, content_of
+from ..support.hosts import SMALL_IMAGE, Era, content_of, settings_for
 from ..support.nginx import SERVER_NAME, Nginx, free_port, running_nginx
 from ..support.raw_servers import Recorder, http_answer, raw_server
 from ..support.replicas import Replica, running_replicas
@@ -41,9 +41,7 @@ def deployment(
     environment = {
         "HOME": str(folder),
         "LAYER_STATE_DIR": str(folder / "state"),
-        "LAYER_API_URL": team_sandbox.api_url,
-        "LAYER_API_KEY": team_sandbox.token,
-        "LAYER_WORKSPACE_ID": team_sandbox.workspace_id,
+        **settings_for(team_sandbox),
     }
     with running_replicas(2, environment, folder) as running:
         yield running

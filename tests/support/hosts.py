@@ -17,6 +17,7 @@ from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Implementation
 
 from layer_mcp import Settings
+from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 from layer_mcp.server.app import create_server
 
@@ -108,6 +109,15 @@ def with_constant(module: str, name: str, value: float | str) -> tuple[str, ...]
         "from layer_mcp.cli.main import main; sys.exit(main())"
     )
     return (sys.executable, "-c", code)
+
+
+def settings_for(sandbox: RunningSandbox) -> dict[str, str]:
+    """Return the settings that point a server to a sandbox."""
+    return {
+        "LAYER_API_URL": sandbox.api_url,
+        "LAYER_API_KEY": sandbox.token,
+        "LAYER_WORKSPACE_ID": sandbox.workspace_id,
+    }
 
 
 def child_environment(settings: dict[str, str]) -> dict[str, str]:

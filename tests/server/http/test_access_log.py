@@ -1,13 +1,11 @@
 """The access log: what a line has, and what never gets into it."""
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layer_mcp.sandbox import RunningSandbox, running_sandbox
 from layer_mcp.server.callers.caller import CALLER_KEY, Caller
 from layer_mcp.server.http.access_log import AccessLog, client_address
 from layer_mcp.server.http.exchange import Exchange
@@ -16,26 +14,6 @@ from ...support.http_process import Server, http_process, message, request
 
 CLOSE = b"Connection: close"
 SECRETS = [b"query-secret", b"header-secret", b"prompt-secret", b"path-secret", b"cookie-secret"]
-
-
-@pytest.fixture(scope="module")
-def layer() -> Generator[RunningSandbox]:
-    with running_sandbox() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(layer: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    environment = {
-        "LAYER_API_URL": layer.api_url,
-        "LAYER_API_KEY": layer.token,
-        "LAYER_WORKSPACE_ID": layer.workspace_id,
-        "LAYER_DRAIN_SECONDS": "0",
-    }
-    options = ["--insecure-no-auth", "--trust-proxy"]
-    folder = tmp_path_factory.mktemp("server")
-    with http_process(environment, folder, options=options) as running:
-        yield running
 
 
 def logged(server: Server, given: bytes) -> dict[str, Any]:
@@ -49,9 +27,9 @@ def logged(server: Server, given: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.process
-def test_a_line_tells_what_was_called_and_how_it_ended(server: Server) -> None:
+def test_a_line_tells_what_was_called_and_how_it_ended(observed: Server) -> None:
     body = message("tools/call", name="list_models", arguments={})
-    line = logged(server, request(CLOSE, body=body))
+    line = logged(observed, request(CLOSE, body=body))
     assert line.pop("duration_ms") > 0
     assert line.pop("bytes") > 100
     assert line.pop("time").endswith("+00:00")
@@ -68,25 +46,25 @@ def test_a_line_tells_what_was_called_and_how_it_ended(server: Server) -> None:
 
 
 @pytest.mark.process
-def test_a_failed_tool_is_named_and_an_unknown_one_is_not(server: Server) -> None:
+def test_a_failed_tool_is_named_and_an_unknown_one_is_not(observed: Server) -> None:
     failing = message("tools/call", name="get_status", arguments={"inference_id": "nothing"})
     unknown = message("tools/call", name='x"\n{"caller":"admin"}', arguments={})
-    first = logged(server, request(CLOSE, body=failing))
-    second = logged(server, request(CLOSE, body=unknown))
+    first = logged(observed, request(CLOSE, body=failing))
+    second = logged(observed, request(CLOSE, body=unknown))
     assert (first["tool"], first["outcome"]) == ("get_status", "tool_error")
     assert second["tool"] == "other"
 
 
 @pytest.mark.process
-def test_no_secret_and_no_content_is_logged(server: Server) -> None:
+def test_no_secret_and_no_content_is_logged(observed: Server) -> None:
     arguments = {"model_id": "prompt-secret", "prompt": "prompt-secret"}
     body = message("tools/call", name="execute_inference", arguments=arguments)
     lines = [b"Authorization: Bearer header-secret", b"X-Layer-Api-Key: header-secret"]
     lines += [b"Cookie: a=cookie-secret", b"User-Agent: header-secret"]
-    logged(server, request(CLOSE, *lines, body=body, target=b"/mcp?token=query-secret"))
+    logged(observed, request(CLOSE, *lines, body=body, target=b"/mcp?token=query-secret"))
     for target in (b"/path-secret", b"/uploads/path-secret", b"/mcp/path-secret"):
-        logged(server, request(CLOSE, *lines, target=target))
-    text = server.log.read_bytes()
+        logged(observed, request(CLOSE, *lines, target=target))
+    text = observed.log.read_bytes()
     assert [secret for secret in SECRETS if secret in text] == []
 
 
@@ -101,20 +79,20 @@ def test_no_secret_and_no_content_is_logged(server: Server) -> None:
     ],
     ids=["path", "method", "address", "bytes"],
 )
-def test_a_request_cannot_write_a_line_of_its_own(given: bytes, server: Server) -> None:
-    line = logged(server, given)
+def test_a_request_cannot_write_a_line_of_its_own(given: bytes, observed: Server) -> None:
+    line = logged(observed, given)
     assert line["method"] in ("POST", "other")
     assert line["path"] in ("/mcp", "other")
     assert line["client"] == "127.0.0.1"
 
 
 @pytest.mark.process
-def test_successful_probes_are_not_logged(server: Server) -> None:
-    before = server.log.stat().st_size
+def test_successful_probes_are_not_logged(observed: Server) -> None:
+    before = observed.log.stat().st_size
     for path in (b"/livez", b"/readyz"):
-        server.ask_once(request(CLOSE, method=b"GET", target=path, body=b""))
-    logged(server, request(CLOSE, target=b"/other"))
-    assert server.log.read_bytes()[before:].count(b"\n") == 1
+        observed.ask_once(request(CLOSE, method=b"GET", target=path, body=b""))
+    logged(observed, request(CLOSE, target=b"/other"))
+    assert observed.log.read_bytes()[before:].count(b"\n") == 1
 
 
 @pytest.mark.process

@@ -2,17 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from layer_mcp.sandbox import RunningSandbox, running_sandbox
-
 from ...support.hosts import SCRIPT, SMALL_IMAGE, child_environment
-from ...support.http_process import Server, http_process, message, request
+from ...support.http_process import Server, message, request
 
 pytestmark = pytest.mark.process
 
@@ -22,24 +19,6 @@ WITHOUT_METRICS = (
     "import sys; sys.modules['prometheus_client'] = None; sys.argv = sys.argv[1:];"
     "from layer_mcp.cli.main import main; sys.exit(main())"
 )
-
-
-@pytest.fixture(scope="module")
-def layer() -> Generator[RunningSandbox]:
-    with running_sandbox() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(layer: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    environment = {
-        "LAYER_API_URL": layer.api_url,
-        "LAYER_API_KEY": layer.token,
-        "LAYER_WORKSPACE_ID": layer.workspace_id,
-    }
-    folder = tmp_path_factory.mktemp("server")
-    with http_process(environment, folder, options=["--metrics-port", "0"]) as running:
-        yield running
 
 
 def scrape(server: Server) -> dict[tuple[str, Labels], float]:
@@ -57,18 +36,18 @@ def total(values: dict[tuple[str, Labels], float], name: str, **labels: str) -> 
     return sum(value for (one, has), value in values.items() if one == name and wanted <= has)
 
 
-def test_metrics_are_served_only_on_their_own_port(server: Server) -> None:
+def test_metrics_are_served_only_on_their_own_port(observed: Server) -> None:
     get = request(CLOSE, method=b"GET", target=b"/metrics", body=b"")
-    assert server.ask(get).startswith(b"HTTP/1.1 404 ")
-    other = httpx.post(f"http://127.0.0.1:{server.metrics_port}/mcp", trust_env=False)
+    assert observed.ask(get).startswith(b"HTTP/1.1 404 ")
+    other = httpx.post(f"http://127.0.0.1:{observed.metrics_port}/mcp", trust_env=False)
     assert other.status_code == 404
 
 
-def test_a_paid_call_is_counted_by_tool_and_outcome(server: Server) -> None:
-    before = scrape(server)
+def test_a_paid_call_is_counted_by_tool_and_outcome(observed: Server) -> None:
+    before = scrape(observed)
     body = message("tools/call", name="execute_inference", arguments=SMALL_IMAGE)
-    server.ask_once(request(CLOSE, body=body))
-    after = scrape(server)
+    observed.ask_once(request(CLOSE, body=body))
+    after = scrape(observed)
     calls = {"method": "tools/call", "tool": "execute_inference", "era": "legacy", "outcome": "ok"}
     for name, labels in {
         "layer_mcp_calls_total": calls,
@@ -78,8 +57,8 @@ def test_a_paid_call_is_counted_by_tool_and_outcome(server: Server) -> None:
         assert total(after, name, **labels) - total(before, name, **labels) == 1, name
 
 
-def test_the_state_of_the_replica_is_shown(server: Server) -> None:
-    values = scrape(server)
+def test_the_state_of_the_replica_is_shown(observed: Server) -> None:
+    values = scrape(observed)
     shown = ("ready", "requests_in_flight", "queued_runs", "submissions_in_flight")
     states = [total(values, f"layer_mcp_{name}") for name in shown]
     assert states == [1, 0, 0, 0]
@@ -87,19 +66,19 @@ def test_the_state_of_the_replica_is_shown(server: Server) -> None:
         assert total(values, "process_resident_memory_bytes") > 0
 
 
-def test_clients_cannot_add_values(server: Server) -> None:
+def test_clients_cannot_add_values(observed: Server) -> None:
     def ask(number: int) -> None:
         for method in ("tools/call", f"made/up{number}"):
             body = message(method, name=f"tool{number}", arguments={})
-            server.ask_once(request(CLOSE, f"X-{number}: 1".encode(), body=body))
-        server.ask_once(request(CLOSE, target=f"/path{number}".encode()))
-        server.ask_once(request(CLOSE, method=f"VERB{number}".encode()))
+            observed.ask_once(request(CLOSE, f"X-{number}: 1".encode(), body=body))
+        observed.ask_once(request(CLOSE, target=f"/path{number}".encode()))
+        observed.ask_once(request(CLOSE, method=f"VERB{number}".encode()))
 
     ask(0)
-    before = set(scrape(server))
+    before = set(scrape(observed))
     for number in range(1, 20):
         ask(number)
-    assert set(scrape(server)) == before
+    assert set(scrape(observed)) == before
 
 
 def test_without_the_extra_the_option_is_refused_in_a_sentence(tmp_path: Path) -> None:

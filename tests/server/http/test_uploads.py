@@ -28,7 +28,7 @@ from layer_mcp.server.app import create_server
 from layer_mcp.server.http.settings import HttpSettings
 from layer_mcp.server.http.upload_links import LINK_SECONDS, UploadLinks, UploadTicket
 
-from ...support.hosts import SCRIPT, SMALL_IMAGE, child_environment
+from ...support.hosts import SCRIPT, SMALL_IMAGE, child_environment, settings_for
 from ...support.local_uploads import arrivals
 from ...support.sandbox_calls import png, png_with
 
@@ -82,9 +82,7 @@ def team_server(
     """Start a server for a team. It pays for all callers, unless the settings say otherwise."""
     environment = {
         "LAYER_STATE_DIR": str(folder),
-        "LAYER_API_URL": sandbox.api_url,
-        "LAYER_API_KEY": sandbox.token,
-        "LAYER_WORKSPACE_ID": sandbox.workspace_id,
+        **settings_for(sandbox),
         "LAYER_SERVER_KEYS": KEY,
         **settings,
     }
