@@ -1,6 +1,7 @@
 """The HTTP server as a child process, and requests as bytes."""
 
 import json
+import re
 import resource
 import socket
 import subprocess
@@ -16,6 +17,8 @@ import psutil
 from .hosts import SCRIPT, child_environment
 
 HOST = b"127.0.0.1:8750"
+# Debug messages may come before.
+URL = re.compile(r"^http://\S+$", re.MULTILINE)
 
 
 def message(method: str, **params: Any) -> bytes:
@@ -71,12 +74,11 @@ def http_process(
     ):
         try:
             deadline = time.monotonic() + 30
-            while b"\n" not in log.read_bytes() and time.monotonic() < deadline:
+            while not (urls := URL.findall(log.read_text())) and time.monotonic() < deadline:
                 time.sleep(0.02)
             if descriptors is not None:
                 limits = (descriptors, descriptors)
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
-            urls = log.read_text().split()
             metrics_port = port_of(urls[-1]) if urls[-1].endswith("/metrics") else 0
             yield Server(port_of(urls[0]), psutil.Process(process.pid), log, metrics_port)
         finally:

@@ -330,6 +330,6 @@ def log_to_stderr(level: str = "WARNING") -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(LOG_FORMAT) if level == "DEBUG" else BriefFormatter())
     logging.basicConfig(level=level, handlers=[handler])
-    # They would log headers and signed addresses.
-    for name in ("httpx", "httpcore"):
+    # They would log headers, signed addresses, and whole answers with upload links.
+    for name in ("httpx", "httpcore", "sse_starlette"):
         logging.getLogger(name).setLevel(logging.WARNING)
