@@ -61,28 +61,17 @@ from .runs.references import (
     InferenceDraft,
     LocalGuidanceFile,
     LocalMask,
+    UploadedFile,
     WorkflowDraft,
     WorkflowRunDraft,
 )
-from .runs.service import Runs, open_runs
-from .runs.types import (
-    CallBudget,
-    Confirmation,
-    Plan,
-    Quote,
-    Run,
-    RunError,
-    RunFilter,
-    RunFilters,
-    RunKind,
-    RunRequest,
-    RunState,
-    RunTotals,
-    StatusFilter,
-    SubmitOptions,
-    UploadedFile,
-    WaitFor,
-)
+from .runs.service import Runs, WaitFor, open_runs
+from .runs.types.budget import CallBudget
+from .runs.types.filters import RunFilter, RunFilters, RunTotals, StatusFilter
+from .runs.types.plan import Confirmation, Plan, Quote, SubmitOptions
+from .runs.types.request import RunKind, RunRequest
+from .runs.types.run import Run, RunError
+from .runs.types.states import RunState
 from .settings import Settings, SettingsError
 from .version import __version__
 

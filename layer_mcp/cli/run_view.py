@@ -17,7 +17,7 @@ from ..files.local_files import MEGABYTE
 from ..runs.outputs import FilesOnDisk, report_total
 from ..runs.rules import REPEAT
 from ..runs.service import Runs
-from ..runs.types import Run
+from ..runs.types.run import Run
 from ..runs.views import (
     SIMULATED_LINE,
     describe_price,

@@ -14,7 +14,8 @@ from .journal import Journal, account_of, address_of, find_account
 from .journal.database import Connection, Database, DatabaseError
 from .journal.rows import LIVE
 from .owners import Owner
-from .types import QUEUED, Run
+from .types.run import Run
+from .types.states import QUEUED
 
 MAX_CHECKED = 1_000
 

@@ -14,7 +14,11 @@ from .operations import ModelLookup, estimate_price
 from .queue import for_each_limited
 from .references import Draft, OnUpload, Uploads, WorkflowRunDraft
 from .resolve import resolve_drafts, resolve_for_price
-from .types import NOT_SENT, CallBudget, Plan, Quote, Run, RunRequest, SubmitOptions
+from .types.budget import CallBudget
+from .types.plan import Plan, Quote, SubmitOptions
+from .types.request import RunRequest
+from .types.run import Run
+from .types.states import NOT_SENT
 from .views import count_noun
 
 FIRST_PAUSE_SECONDS = 0.05

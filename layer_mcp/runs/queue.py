@@ -10,7 +10,9 @@ import anyio
 from ..errors import LayerError
 from .journal import Journal
 from .operations import ModelLookup
-from .types import NOT_SENT, QUEUED, UNKNOWN, RateLimits, Run, RunError
+from .types.limits import RateLimits
+from .types.run import Run, RunError
+from .types.states import NOT_SENT, QUEUED, UNKNOWN
 
 PAUSE_SECONDS = 0.5
 LOOK_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Annotated, Any, Self, cast
 
@@ -20,7 +20,7 @@ from ..files.local_files import MEGABYTE, LocalFile, open_media_file
 from ..files.paths import Folders
 from .activity import KeyedLocks
 from .journal import Journal
-from .types import RunRequest, UploadedFile
+from .types.request import RunRequest
 
 LOST_FILE_CODES = ("FILE_NOT_FOUND", "NOT_FOUND")
 MAX_FILES = 60
@@ -144,6 +144,18 @@ class WorkflowRunDraft(WorkflowDraft):
 
 
 Draft = InferenceDraft | WorkflowDraft
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A local file in Layer; `reused` if its content was uploaded before."""
+
+    path: str
+    file_id: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    reused: bool
 
 
 class Uploads:

@@ -14,8 +14,16 @@ from ..errors import Argument, LayerError
 from .operations import ModelLookup
 from .outputs.names import check_name
 from .queue import for_each_limited
-from .references import Draft, InferenceDraft, OnUpload, Uploads, WorkflowDraft, WorkflowRunDraft
-from .types import RunRequest, UploadedFile
+from .references import (
+    Draft,
+    InferenceDraft,
+    OnUpload,
+    UploadedFile,
+    Uploads,
+    WorkflowDraft,
+    WorkflowRunDraft,
+)
+from .types.request import RunRequest
 
 ANY_ID = "00000000-0000-4000-8000-000000000000"
 LOOKUP_SECONDS = 3.0

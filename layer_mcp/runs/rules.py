@@ -11,18 +11,12 @@ from ..api.models import PriceEstimate
 from ..errors import Argument, LayerError, MessagePart
 from ..settings import Settings
 from .owners import Owner
-from .types import (
-    UNKNOWN,
-    Plan,
-    Quote,
-    RateLimits,
-    Run,
-    RunRequest,
-    Spending,
-    SpendLimits,
-    Usage,
-    without_nulls,
-)
+from .types.limits import RateLimits, Spending, SpendLimits, Usage
+from .types.plain import without_nulls
+from .types.plan import Plan, Quote
+from .types.request import RunRequest
+from .types.run import Run
+from .types.states import UNKNOWN
 
 # Prices are sums of decimal fractions.
 TOLERANCE = 1e-6

@@ -16,7 +16,7 @@ from .journal.outcome import Outcome
 from .operations import start_run
 from .queue import Batch, SlotQueue, send_batch
 from .references import Uploads
-from .types import Run
+from .types.run import Run
 
 RETRY_SECONDS = 10.0
 NOT_RECORDED = "The journal could not be written, so keep the id of this run."

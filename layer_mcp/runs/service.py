@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from uuid import uuid4
 
 import anyio
@@ -45,32 +45,26 @@ from .planning import (
     plan_warnings,
 )
 from .queue import PAUSE_AFTER_REFUSAL_SECONDS, Batch, SlotQueue, for_each_limited
-from .references import Draft, InferenceDraft, OnUpload, Uploads, WorkflowDraft
+from .references import Draft, InferenceDraft, OnUpload, UploadedFile, Uploads, WorkflowDraft
 from .sender import Sender
 from .takeover import take_over_runs
-from .types import (
-    IN_PROGRESS,
+from .types.budget import (
     MAX_PREPARING_SECONDS,
     MIN_PREPARING_SECONDS,
     MIN_UPLOAD_SECONDS,
-    NOT_FOUND,
     CallBudget,
-    Confirmation,
-    Plan,
-    RateLimits,
-    Run,
-    RunFilter,
-    RunFilters,
-    RunRequest,
-    RunTotals,
-    SubmitOptions,
-    UploadedFile,
-    WaitFor,
 )
+from .types.filters import RunFilter, RunFilters, RunTotals
+from .types.limits import RateLimits
+from .types.plan import Confirmation, Plan, SubmitOptions
+from .types.request import RunRequest
+from .types.run import Run
+from .types.states import IN_PROGRESS, NOT_FOUND
 
 if TYPE_CHECKING:
     from .preview import Preview
 
+WaitFor = Literal["none", "any", "all"]
 OnEnded = Callable[[int, int], Awaitable[None]]
 """Called with the number of awaited runs that have ended, and the number of all awaited runs."""
 

@@ -16,7 +16,7 @@ from .journal import Journal
 from .journal.database import Connection, Database
 from .journal.rows import LIVE
 from .queue import Batch
-from .types import QUEUED
+from .types.states import QUEUED
 
 LOOK_SECONDS = 15.0
 

@@ -21,7 +21,7 @@ from ..api.fields import NonNegativeNumber, Request
 from ..errors import LayerError
 from ..runs import rules
 from ..runs.references import Draft
-from ..runs.types import Confirmation, Plan, SubmitOptions
+from ..runs.types.plan import Confirmation, Plan, SubmitOptions
 from ..runs.views import describe_confirmation
 from .answers import PREVIEW, Preview
 from .context import (

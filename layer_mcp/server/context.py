@@ -17,7 +17,7 @@ from ..errors import LayerError
 from ..files.local_files import MEGABYTE
 from ..runs.references import OnUpload
 from ..runs.service import Runs
-from ..runs.types import CallBudget
+from ..runs.types.budget import CallBudget
 from ..settings import Settings, Toolset
 from .callers.caller import SEND_KEY, Caller
 from .completion import CompletionCache

@@ -7,7 +7,7 @@ from layer_mcp import LayerError, Settings
 from layer_mcp.runs import queue
 from layer_mcp.runs.references import InferenceDraft
 from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.journals import list_runs

@@ -19,7 +19,7 @@ from layer_mcp.runs.references import (
     WorkflowRunDraft,
 )
 from layer_mcp.runs.resolve import ANY_ID, resolve_drafts, resolve_for_price
-from layer_mcp.runs.types import RunRequest
+from layer_mcp.runs.types.request import RunRequest
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
 

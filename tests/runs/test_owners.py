@@ -14,7 +14,7 @@ from layer_mcp import CallBudget, LayerError, PriceError, Run, Settings, Workflo
 from layer_mcp.runs import queue
 from layer_mcp.runs.owners import Owner
 from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
 

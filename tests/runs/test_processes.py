@@ -10,7 +10,7 @@ import pytest
 from layer_mcp import LayerError, Settings
 from layer_mcp.runs.references import InferenceDraft
 from layer_mcp.runs.service import open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE

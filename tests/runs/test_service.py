@@ -13,7 +13,9 @@ from layer_mcp import LayerError, Settings, SettingsError
 from layer_mcp.runs.activity import Submissions
 from layer_mcp.runs.references import InferenceDraft, WorkflowRunDraft
 from layer_mcp.runs.service import Runs, open_account, open_runs, open_shared
-from layer_mcp.runs.types import CallBudget, RunFilter, SubmitOptions
+from layer_mcp.runs.types.budget import CallBudget
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.plan import SubmitOptions
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models, sandbox_workflows
 from layer_mcp.sandbox.state import SandboxWorkspace

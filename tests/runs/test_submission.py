@@ -14,9 +14,10 @@ import pytest
 from layer_mcp import LayerError, Settings
 from layer_mcp.runs import sender
 from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal.reservations import Reservation
 from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import Reservation, Run
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.journals import list_runs

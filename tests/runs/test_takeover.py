@@ -16,7 +16,7 @@ from layer_mcp.runs.journal.postgres import PostgresDatabase
 from layer_mcp.runs.journal.sqlite import SqliteDatabase
 from layer_mcp.runs.service import open_account, open_runs, open_shared
 from layer_mcp.runs.takeover import find_left_accounts
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE

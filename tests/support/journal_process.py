@@ -19,7 +19,8 @@ import anyio
 from layer_mcp import Settings
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.selection import select_database
-from layer_mcp.runs.types import RunFilter, RunRequest
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.request import RunRequest
 
 from .recorded_runs import (
     ACCOUNT,

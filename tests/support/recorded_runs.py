@@ -9,18 +9,13 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import (
-    NOT_SENT,
-    UNKNOWN,
-    Quote,
-    RateLimits,
-    Reservation,
-    Run,
-    RunError,
-    RunFilter,
-    RunRequest,
-    SpendLimits,
-)
+from layer_mcp.runs.journal.reservations import Reservation
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.limits import RateLimits, SpendLimits
+from layer_mcp.runs.types.plan import Quote
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run, RunError
+from layer_mcp.runs.types.states import NOT_SENT, UNKNOWN
 
 API = "https://api.layer.test/api"
 ACCOUNT = f"{API}#account"

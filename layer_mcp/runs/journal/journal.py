@@ -21,30 +21,17 @@ import anyio
 
 from ...errors import LayerError, one_sentence
 from .. import rules
-from ..types import (
-    NOT_FOUND,
-    NOT_SENT,
-    QUEUED,
-    SENDING,
-    UNKNOWN,
-    Quote,
-    RateLimits,
-    Reservation,
-    Run,
-    RunFilter,
-    RunRequest,
-    RunTotals,
-    Spending,
-    SpendLimits,
-    Submitted,
-    Usage,
-    error_as_json,
-    outputs_as_json,
-)
+from ..types.filters import RunFilter, RunTotals
+from ..types.limits import RateLimits, Spending, SpendLimits, Submitted, Usage
+from ..types.plan import Quote
+from ..types.request import RunRequest
+from ..types.run import Run, error_as_json, outputs_as_json
+from ..types.states import NOT_FOUND, NOT_SENT, QUEUED, SENDING, UNKNOWN
 from .accounts import normalize_address
 from .database import Connection, Database, DatabaseError, Work
 from .foreign_ids import find_foreign_files, is_foreign_session
 from .outcome import Outcome, outcome_as_line, outcome_from_line, write_outcome
+from .reservations import Reservation
 from .rows import ENDED, FOLDER, LIVE, STATUS, conditions, request_as_text, run_from_row
 
 DAY_SECONDS = 24 * 60 * 60

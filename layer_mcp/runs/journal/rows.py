@@ -7,17 +7,10 @@ from typing import Any
 
 from ...api.models import Output
 from ...errors import LayerError
-from ..types import (
-    ENDED_STATES,
-    NOT_SENT,
-    QUEUED,
-    SENDING,
-    UNKNOWN,
-    Run,
-    RunError,
-    RunFilter,
-    RunRequest,
-)
+from ..types.filters import RunFilter
+from ..types.request import RunRequest
+from ..types.run import Run, RunError
+from ..types.states import ENDED_STATES, NOT_SENT, QUEUED, SENDING, UNKNOWN
 
 LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
 ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"

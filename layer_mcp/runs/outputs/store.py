@@ -15,7 +15,7 @@ from ...files.local_files import MEGABYTE
 from ...files.paths import Folders, resolve_below, resolve_output
 from ..activity import BackgroundTasks, KeyedLocks
 from ..journal import Journal
-from ..types import Run
+from ..types.run import Run
 from .background import SavingJob, SavingJobs
 from .names import check_name
 from .record import Arriving, FilesOnDisk, SavedOutputs, find_saved

@@ -6,7 +6,8 @@ import pytest
 
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunError, RunFilter
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.run import RunError
 
 from ...support.journal_process import (
     END_SECONDS,

@@ -13,7 +13,9 @@ from layer_mcp.runs.journal import Journal, account_of, find_account
 from layer_mcp.runs.journal.liveness import ProcessLock
 from layer_mcp.runs.journal.schema import SCHEMA_VERSION, create_or_carry_over
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.types import Run, RunError, RunFilter, RunRequest
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run, RunError
 
 from ...support.journal_process import TOGETHER, start_together
 from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2

@@ -11,7 +11,8 @@ from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
+from layer_mcp.runs.types.filters import RunFilter, StatusFilter
+from layer_mcp.runs.types.request import RunKind, RunRequest
 
 from ...support.recorded_runs import (
     API,

@@ -12,7 +12,7 @@ from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.database import ResultT, Work
 from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.recorded_runs import (
     ACCOUNT,

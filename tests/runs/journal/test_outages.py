@@ -16,7 +16,7 @@ from layer_mcp import LayerError, SettingsError
 from layer_mcp.runs.journal import Journal, postgres
 from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.postgres import PostgresDatabase
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.cutting_proxy import cutting_proxy
 from ...support.postgres_server import GUARDED_USER, PostgresServer

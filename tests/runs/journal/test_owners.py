@@ -7,7 +7,7 @@ import pytest
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal, find_account
 from layer_mcp.runs.owners import Owner
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.recorded_runs import (
     ACCOUNT,

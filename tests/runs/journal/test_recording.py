@@ -9,7 +9,10 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.limits import SpendLimits
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import RunError
 
 from ...support.recorded_runs import (
     PRICE,

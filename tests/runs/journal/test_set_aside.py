@@ -14,7 +14,7 @@ from layer_mcp.runs.journal import journal as journal_module
 from layer_mcp.runs.journal.liveness import FOLDER_NAME
 from layer_mcp.runs.journal.outcome import Outcome
 from layer_mcp.runs.journal.sqlite import FILE_NAME
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 
 from ...support.recorded_runs import (
     ACCOUNT,

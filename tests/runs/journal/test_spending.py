@@ -4,7 +4,8 @@ import pytest
 
 from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunRequest, Spending
+from layer_mcp.runs.types.limits import Spending
+from layer_mcp.runs.types.request import RunRequest
 
 from ...support.recorded_runs import (
     API,

@@ -17,7 +17,7 @@ from layer_mcp.runs.journal import Journal, sqlite
 from layer_mcp.runs.journal.database import Connection, DatabaseError
 from layer_mcp.runs.journal.schema import SCHEMA_VERSION
 from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.journal_process import TOGETHER, start_together
 from ...support.recorded_runs import ACCOUNT, API, queued_run

@@ -13,7 +13,7 @@ from layer_mcp.api.models import Output
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import find_saved
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 
 from ...support.media_host import (
     MEGABYTE,

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layer_mcp.api.models import InferenceRequest, WorkflowRunRequest
-from layer_mcp.runs.types import RunRequest, fingerprint
+from layer_mcp.runs.types.fingerprint import fingerprint
+from layer_mcp.runs.types.request import RunRequest
 
-from ..support.hosts import IMAGE_MODEL
+from ...support.hosts import IMAGE_MODEL
 
 WORKSPACE = "0000aaaa-0000-4000-8000-0000000000aa"
 names = st.text(max_size=8)
