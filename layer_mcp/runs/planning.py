@@ -8,12 +8,19 @@ import anyio
 from ..api.client import LayerClient
 from ..api.models import PriceEstimate
 from ..errors import LayerError
-from . import rules
 from .journal import Journal
 from .operations import ModelLookup, estimate_price
 from .queue import for_each_limited
 from .references import Draft, OnUpload, Uploads, WorkflowRunDraft
 from .resolve import resolve_drafts, resolve_for_price
+from .rules.duplicates import DUPLICATE_SECONDS, age_seconds, refuse_equal_requests
+from .rules.quotes import (
+    ignored_arguments,
+    make_quote,
+    unpriced_error,
+    unpriced_files,
+    unpriced_references,
+)
 from .types.budget import CallBudget
 from .types.plan import Plan, Quote, SubmitOptions
 from .types.request import RunRequest
@@ -75,8 +82,8 @@ class Planner:
         try:
             estimate = await self.estimate(request)
         except LayerError as error:
-            raise rules.unpriced_error(error, left_out) from None
-        remarks = (rules.unpriced_files(left_out), rules.ignored_arguments(request.ignored))
+            raise unpriced_error(error, left_out) from None
+        remarks = (unpriced_files(left_out), ignored_arguments(request.ignored))
         return estimate.model_copy(update={"remarks": tuple(filter(None, remarks))})
 
     async def estimate(self, request: RunRequest) -> PriceEstimate:
@@ -99,7 +106,7 @@ class Planner:
         with anyio.move_on_after(seconds):
             await for_each_limited(range(len(requests)), estimate)
         found = [answers.get(number) or _late_price() for number in range(len(requests))]
-        return rules.make_quote(found, requests[0].workspace_id)
+        return make_quote(found, requests[0].workspace_id)
 
     async def name(self, request: RunRequest) -> str:
         if request.kind == "workflow":
@@ -135,7 +142,7 @@ class Planner:
                 await anyio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
                 continue
-            if not run.is_running or rules.age_seconds(run) < rules.DUPLICATE_SECONDS:
+            if not run.is_running or age_seconds(run) < DUPLICATE_SECONDS:
                 return run
             with anyio.move_on_after(deadline - anyio.current_time()):
                 if (await self._refresh(run)).has_ended:
@@ -146,7 +153,7 @@ class Planner:
 def number_requests(requests: Sequence[RunRequest], *, repeat: bool) -> Sequence[RunRequest]:
     """Label the requests of a batch, and number equal ones if they're allowed."""
     if not repeat:
-        rules.refuse_equal_requests(requests)
+        refuse_equal_requests(requests)
     seen: dict[str, int] = {}
     numbered: list[RunRequest] = []
     for number, request in enumerate(requests, 1):
@@ -163,7 +170,7 @@ def plan_warnings(plan: Plan, run: Run | None = None) -> list[str]:
     changes = (run.changed_parameters if run else None) or []
     changed = {change.partition(" ")[0] for change in changes}
     ignored = [name for name in plan.ignored if name not in changed]
-    warnings = (rules.unpriced_references(refused), rules.ignored_arguments(ignored))
+    warnings = (unpriced_references(refused), ignored_arguments(ignored))
     return [warning for warning in warnings if warning]
 
 

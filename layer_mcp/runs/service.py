@@ -26,7 +26,6 @@ from ..errors import LayerError
 from ..files.paths import Folders, path_of
 from ..schema import portable_schema
 from ..settings import Settings
-from . import rules
 from .account import AccountJournal
 from .activity import BackgroundTasks, PollTimes, Submissions, WaitRegistry
 from .journal.database import Database
@@ -46,6 +45,8 @@ from .planning import (
 )
 from .queue import PAUSE_AFTER_REFUSAL_SECONDS, Batch, SlotQueue, for_each_limited
 from .references import Draft, InferenceDraft, OnUpload, UploadedFile, Uploads, WorkflowDraft
+from .rules.duplicates import age_seconds, answer_duplicate
+from .rules.prices import check_approval, needs_approval, price_error, spend_limits, spending_error
 from .sender import Sender
 from .takeover import take_over_runs
 from .types.budget import (
@@ -212,7 +213,7 @@ class Runs:
         self._submissions = submissions
         self._account = AccountJournal(settings, client, shared.database, token, owner)
         self._open_journal = self._account.open
-        self._limits = rules.spend_limits(settings, owner)
+        self._limits = spend_limits(settings, owner)
         self._rates = RateLimits()
         self._models = ModelLookup(client)
         self._uploads = Uploads(self.folders, client, self._open_journal, self._account.check_files)
@@ -310,7 +311,7 @@ class Runs:
             return plan
         left_seconds = max(deadline - anyio.current_time(), MIN_PREPARING_SECONDS)
         quote = await self._planner.get_quote(plan.new, left_seconds)
-        error = rules.price_error(quote, self._limits, options.max_price_creative_units)
+        error = price_error(quote, self._limits, options.max_price_creative_units)
         if error is not None:
             raise error
         return replace(plan, quote=quote)
@@ -324,11 +325,11 @@ class Runs:
             PriceError: a limit doesn't allow the plan even with a person's approval.
         """
         quote = plan.quote
-        if quote is None or not rules.needs_approval(quote, self._limits):
+        if quote is None or not needs_approval(quote, self._limits):
             return None
         # This is checked again on submission. Checking here avoids asking a person for nothing.
         spending = await (await self._open_journal()).spending()
-        error = rules.spending_error(quote, self._limits, spending)
+        error = spending_error(quote, self._limits, spending)
         if error is not None:
             raise error
         different = {request.subject_id: request for request in plan.new}
@@ -358,7 +359,7 @@ class Runs:
             sentence = f"submit starts one request, and the plan has {len(plan.requests)}."
             step = "Call submit_batch."
             raise LayerError("INVALID_ARGUMENTS", sentence, next_step=step)
-        rules.check_approval(plan, self._limits, approved=approved)
+        check_approval(plan, self._limits, approved=approved)
         journal = await self._open_journal()
         [request], [existing], options = plan.requests, plan.duplicates, plan.options
         deadline = plan.budget.submit_by
@@ -372,7 +373,7 @@ class Runs:
                 return sent.with_warnings(*plan_warnings(plan, sent))
             # Another call was faster. If it fails to send, send this one.
             existing = await self._planner.find_duplicate(request, options, deadline, awaited=run)
-        return rules.answer_duplicate(existing)
+        return answer_duplicate(existing)
 
     async def _send_in_turn(self, run: Run, deadline: float, *, has_slot: bool) -> Run:
         """Send a run once it has a slot; if Layer's limits reject it, wait for another slot."""
@@ -403,7 +404,7 @@ class Runs:
             PriceError: a person has to approve the price, or a limit no longer allows it.
             SubmissionError: the runs can't be recorded.
         """
-        rules.check_approval(plan, self._limits, approved=approved)
+        check_approval(plan, self._limits, approved=approved)
         journal = await self._open_journal()
         reservations = (
             await journal.reserve(
@@ -897,5 +898,5 @@ def _with_filters(wanted: RunFilter | None, filters: RunFilters) -> RunFilter:
 
 def is_missing(run: Run, error: LayerError) -> bool:
     """Return whether Layer no longer has a run; a new one may not be available everywhere yet."""
-    is_old = rules.age_seconds(run) > NOT_FOUND_AFTER_SECONDS
+    is_old = age_seconds(run) > NOT_FOUND_AFTER_SECONDS
     return is_old and error.code in NOT_FOUND_CODES

@@ -10,7 +10,7 @@ import anyio
 from ...api.polling import STOPPED_STATUSES
 from ...errors import LayerError
 from ...files.paths import output_folder
-from ...runs.rules import duplicate_error
+from ...runs.rules.duplicates import duplicate_error
 from ...runs.service import Runs
 from ...runs.types.filters import RunFilter
 from ...runs.types.plan import Plan

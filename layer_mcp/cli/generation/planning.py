@@ -9,7 +9,7 @@ from ...errors import LayerError
 from ...files.local_files import MEGABYTE
 from ...files.paths import Folders, find_write_problem, output_folder
 from ...runs.references import InferenceDraft, OnUpload
-from ...runs.rules import check_answer
+from ...runs.rules.prices import check_answer
 from ...runs.service import Runs
 from ...runs.types.budget import CallBudget
 from ...runs.types.plan import Plan, SubmitOptions

@@ -20,7 +20,9 @@ from uuid import uuid4
 import anyio
 
 from ...errors import LayerError, one_sentence
-from .. import rules
+from ..rules.duplicates import covers_new_call
+from ..rules.prices import spending_error
+from ..rules.rates import MINUTE_SECONDS, Blocked, find_block
 from ..types.filters import RunFilter, RunTotals
 from ..types.limits import RateLimits, Spending, SpendLimits, Submitted, Usage
 from ..types.plan import Quote
@@ -118,11 +120,7 @@ class Journal:
             covering = [self._find_duplicate(connection, one, repeat=repeat) for one in requests]
             if None in covering:
                 self.check()
-                error = (
-                    rules.spending_error(quote, limits, self._spending(connection))
-                    if quote
-                    else None
-                )
+                error = spending_error(quote, limits, self._spending(connection)) if quote else None
                 if error is not None:
                     raise error
             for request, price, existing in zip(requests, prices, covering, strict=True):
@@ -176,14 +174,14 @@ class Journal:
 
     async def acquire_slot(
         self, run: Run, rates: RateLimits, modality: dict[str, str]
-    ) -> rules.Blocked | None:
+    ) -> Blocked | None:
         """Give a queued run a slot within Layer's limits, or return what prevents it.
 
         Raises:
             LayerError: JOURNAL_UNAVAILABLE.
         """
 
-        def work(connection: Connection) -> rules.Blocked | None:
+        def work(connection: Connection) -> Blocked | None:
             self._recover_abandoned(connection)
             return self._acquire_slot(connection, run, rates, modality)
 
@@ -641,7 +639,7 @@ class Journal:
         if found is not None:
             return found
         newest = self._first(connection, equal.format(f"state != '{NOT_SENT}'"), fingerprint)
-        if newest is None or not rules.covers_new_call(newest, self._clock()):
+        if newest is None or not covers_new_call(newest, self._clock()):
             return None
         return newest
 
@@ -683,9 +681,9 @@ class Journal:
 
     def _acquire_slot(
         self, connection: Connection, run: Run, rates: RateLimits, modality: dict[str, str]
-    ) -> rules.Blocked | None:
+    ) -> Blocked | None:
         usage = self._usage(connection, run.request.workspace_id)
-        blocked = rules.find_block(usage, rates, run.request.model_id, modality)
+        blocked = find_block(usage, rates, run.request.model_id, modality)
         if blocked is None:
             connection.execute(
                 f"UPDATE runs SET slot_at = ? WHERE account = ? AND key = ? AND {LIVE}",
@@ -729,7 +727,7 @@ class Journal:
         minute = connection.execute(
             "SELECT kind, subject_id, ? - slot_at AS age FROM runs WHERE layer_account = ? "
             f"AND slot_at > ? AND slot_at <= ? AND state != '{NOT_SENT}' ORDER BY slot_at",
-            (now, self._layer_account, now - rules.MINUTE_SECONDS, now),
+            (now, self._layer_account, now - MINUTE_SECONDS, now),
         ).fetchall()
         starts = [Submitted(row["kind"], row["subject_id"], row["age"]) for row in minute]
         return Usage(active, starts)

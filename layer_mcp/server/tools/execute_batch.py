@@ -13,7 +13,7 @@ from ...arguments import parse_arguments
 from ...errors import LayerError
 from ...runs.planning import plan_warnings
 from ...runs.references import Draft
-from ...runs.rules import duplicate_error
+from ...runs.rules.duplicates import duplicate_error
 from ...runs.types.plan import Plan
 from ...runs.types.run import Run
 from ...runs.types.states import QUEUED

@@ -8,7 +8,7 @@ import pytest
 
 from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
 from layer_mcp.runs.journal.reservations import Reservation
-from layer_mcp.runs.rules import DUPLICATE_SECONDS
+from layer_mcp.runs.rules.duplicates import DUPLICATE_SECONDS
 
 from ...support.recorded_runs import (
     ACCOUNT,

@@ -6,7 +6,7 @@ import pytest
 
 from layer_mcp.runs.journal.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.rules import MINUTE_SECONDS
+from layer_mcp.runs.rules.rates import MINUTE_SECONDS
 from layer_mcp.runs.types.limits import RateLimits
 from layer_mcp.runs.types.request import RunRequest
 

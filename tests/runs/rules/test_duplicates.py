@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.runs.rules import (
+from layer_mcp.runs.rules.duplicates import (
     DUPLICATE_SECONDS,
     answer_duplicate,
     covers_new_call,

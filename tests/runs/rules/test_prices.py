@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs.rules import (
+from layer_mcp.runs.rules.prices import (
     TOLERANCE,
     check_approval,
     needs_approval,

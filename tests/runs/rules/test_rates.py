@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layer_mcp.runs.rules import MINUTE_SECONDS, Blocked, find_block
+from layer_mcp.runs.rules.rates import MINUTE_SECONDS, Blocked, find_block
 from layer_mcp.runs.types.limits import RateLimits, Submitted, Usage
 from layer_mcp.runs.types.request import RunRequest
 from layer_mcp.runs.types.run import Run
