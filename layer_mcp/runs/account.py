@@ -11,7 +11,7 @@ from ..credentials import TokenSource
 from ..errors import LayerError
 from ..settings import Settings
 from .journal import Journal, account_of, address_of, find_account
-from .journal.database import Connection, Database, DatabaseError
+from .journal.databases.database import Connection, Database, DatabaseError
 from .journal.rows import LIVE
 from .owners import Owner
 from .types.run import Run

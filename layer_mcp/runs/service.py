@@ -28,8 +28,8 @@ from ..schema import portable_schema
 from ..settings import Settings
 from .account import AccountJournal
 from .activity import BackgroundTasks, PollTimes, Submissions, WaitRegistry
-from .journal.database import Database
-from .journal.selection import select_database
+from .journal.databases.database import Database
+from .journal.databases.selection import select_database
 from .manifest.types import MadeFile
 from .operations import ModelLookup, state_of, wait_for_run
 from .outputs import FilesOnDisk, OnBytes, SavedOutputs

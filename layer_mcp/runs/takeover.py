@@ -13,7 +13,7 @@ import anyio
 from ..errors import LayerError
 from .activity import BackgroundTasks
 from .journal import Journal
-from .journal.database import Connection, Database
+from .journal.databases.database import Connection, Database
 from .journal.rows import LIVE
 from .queue import Batch
 from .types.states import QUEUED

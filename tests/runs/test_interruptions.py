@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from layer_mcp import Settings
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.service import open_runs
 from layer_mcp.sandbox import Fault, RunningSandbox
 

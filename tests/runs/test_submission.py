@@ -13,9 +13,10 @@ import pytest
 
 from layer_mcp import LayerError, Settings
 from layer_mcp.runs import sender
-from layer_mcp.runs.journal import Journal, sqlite
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import sqlite
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.journal.reservations import Reservation
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.service import Runs, open_runs
 from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox

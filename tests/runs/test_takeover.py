@@ -12,8 +12,8 @@ from layer_mcp import Settings
 from layer_mcp.runs import takeover
 from layer_mcp.runs.activity import Submissions
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.postgres import PostgresDatabase
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
+from layer_mcp.runs.journal.databases.postgres import PostgresDatabase
+from layer_mcp.runs.journal.databases.sqlite import SqliteDatabase
 from layer_mcp.runs.service import open_account, open_runs, open_shared
 from layer_mcp.runs.takeover import find_left_accounts
 from layer_mcp.runs.types.run import Run

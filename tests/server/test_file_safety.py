@@ -15,7 +15,7 @@ import pytest
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
 from layer_mcp.files.folders import OpenFolder, PrivateFolders
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.outputs.save import SaveOptions
 from layer_mcp.runs.types.request import RunRequest

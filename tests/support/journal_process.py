@@ -18,7 +18,7 @@ import anyio
 
 from layer_mcp import Settings
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.selection import select_database
+from layer_mcp.runs.journal.databases.selection import select_database
 from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.runs.types.request import RunRequest
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ...network import DEFAULT_PORTS, LOOPBACK_HOSTS
 from ...settings import Settings
-from .database import Connection, Database
+from .databases.database import Connection, Database
 
 TOKEN_DIGEST_LENGTH = 16
 ANY_LOOPBACK = "127.0.0.1"

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ..owners import is_in_layer_account
-from .database import Connection
+from .databases.database import Connection
 
 
 def find_foreign_files(

@@ -30,7 +30,7 @@ from ..types.request import RunRequest
 from ..types.run import Run, error_as_json, outputs_as_json
 from ..types.states import NOT_FOUND, NOT_SENT, QUEUED, SENDING, UNKNOWN
 from .accounts import normalize_address
-from .database import Connection, Database, DatabaseError, Work
+from .databases.database import Connection, Database, DatabaseError, Work
 from .foreign_ids import find_foreign_files, is_foreign_session
 from .outcome import Outcome, outcome_as_line, outcome_from_line, write_outcome
 from .reservations import Reservation

@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 from ...errors import LayerError
 from ..types.run import Run
 from ..types.states import IN_PROGRESS, NOT_SENT, QUEUED, SENDING, UNKNOWN, RunState
-from .database import Connection
+from .databases.database import Connection
 from .rows import LIVE, error_as_text
 
 CONFIRM = (

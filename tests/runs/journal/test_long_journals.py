@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.database import ResultT, Work
+from layer_mcp.runs.journal.databases.database import ResultT, Work
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.recorded_runs import (

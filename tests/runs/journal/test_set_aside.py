@@ -11,9 +11,9 @@ import pytest
 
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal import journal as journal_module
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME
 from layer_mcp.runs.types.run import Run
 
 from ...support.recorded_runs import (

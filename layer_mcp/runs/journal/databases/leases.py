@@ -6,8 +6,8 @@ because a connection pooler may give each transaction another session.
 
 import platform
 
+from ..rows import LIVE
 from .database import Connection
-from .rows import LIVE
 
 RENEW_SECONDS = 5.0
 LEASE_SECONDS = 30.0

@@ -13,14 +13,15 @@ import pytest
 import trustme
 
 from layer_mcp import LayerError, SettingsError
-from layer_mcp.runs.journal import Journal, postgres
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import postgres
+from layer_mcp.runs.journal.databases.postgres import PostgresDatabase
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.postgres import PostgresDatabase
 from layer_mcp.runs.types.filters import RunFilter
 
-from ...support.cutting_proxy import cutting_proxy
-from ...support.postgres_server import GUARDED_USER, PostgresServer
-from ...support.recorded_runs import (
+from ....support.cutting_proxy import cutting_proxy
+from ....support.postgres_server import GUARDED_USER, PostgresServer
+from ....support.recorded_runs import (
     ACCOUNT,
     API,
     REQUEST,
@@ -31,7 +32,7 @@ from ...support.recorded_runs import (
     reserve,
     sending_run,
 )
-from ...support.storages import PostgresStorage
+from ....support.storages import PostgresStorage
 
 pytestmark = pytest.mark.anyio
 

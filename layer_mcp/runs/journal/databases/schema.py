@@ -4,7 +4,7 @@ import json
 import sqlite3
 from typing import Any, cast
 
-from .accounts import normalize_address
+from ..accounts import normalize_address
 
 SCHEMA_VERSION = 5
 

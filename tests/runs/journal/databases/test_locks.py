@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.liveness import FOLDER_NAME, SWEEP_SECONDS
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME, SWEEP_SECONDS
 
-from ...support.journal_process import END_SECONDS, killed_process, recording_process
-from ...support.recorded_runs import keys, states
-from ...support.storages import SqliteStorage
+from ....support.journal_process import END_SECONDS, killed_process, recording_process
+from ....support.recorded_runs import keys, states
+from ....support.storages import SqliteStorage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process]
 

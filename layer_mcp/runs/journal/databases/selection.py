@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from ...files.paths import state_folder
-from ...settings import Settings, SettingsError
+from ....files.paths import state_folder
+from ....settings import Settings, SettingsError
 from .database import Database
 from .sqlite import SqliteDatabase
 

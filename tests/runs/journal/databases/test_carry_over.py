@@ -10,18 +10,18 @@ import pytest
 
 from layer_mcp.api.models import InferenceRequest, Output
 from layer_mcp.runs.journal import Journal, account_of, find_account
-from layer_mcp.runs.journal.liveness import ProcessLock
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION, create_or_carry_over
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.databases.liveness import ProcessLock
+from layer_mcp.runs.journal.databases.schema import SCHEMA_VERSION, create_or_carry_over
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.runs.types.request import RunRequest
 from layer_mcp.runs.types.run import Run, RunError
 
-from ...support.journal_process import TOGETHER, start_together
-from ...support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
-from ...support.journal_v3 import write_journal_v3
-from ...support.journal_v4 import add_run_v4, write_journal_v4
-from ...support.recorded_runs import (
+from ....support.journal_process import TOGETHER, start_together
+from ....support.journal_v2 import OLD_ACCOUNT, old_run, write_journal_v2
+from ....support.journal_v3 import write_journal_v3
+from ....support.journal_v4 import add_run_v4, write_journal_v4
+from ....support.recorded_runs import (
     API,
     MANY_RUNS,
     OTHER_API,
@@ -33,7 +33,7 @@ from ...support.recorded_runs import (
     reserve,
     sending_run,
 )
-from ...support.storages import SqliteStorage
+from ....support.storages import SqliteStorage
 
 pytestmark = pytest.mark.anyio
 

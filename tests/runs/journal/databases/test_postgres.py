@@ -12,17 +12,18 @@ from anyio import from_thread, to_thread
 from anyio.lowlevel import checkpoint
 
 from layer_mcp import Settings, SettingsError
-from layer_mcp.runs.journal import Journal, postgres_schema
-from layer_mcp.runs.journal.database import Connection, DatabaseError
-from layer_mcp.runs.journal.postgres import PostgresDatabase
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION
-from layer_mcp.runs.journal.selection import select_database
-from layer_mcp.runs.journal.sqlite import SqliteDatabase
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import postgres_schema
+from layer_mcp.runs.journal.databases.database import Connection, DatabaseError
+from layer_mcp.runs.journal.databases.postgres import PostgresDatabase
+from layer_mcp.runs.journal.databases.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.databases.selection import select_database
+from layer_mcp.runs.journal.databases.sqlite import SqliteDatabase
 
-from ...support.journal_process import TOGETHER, start_together
-from ...support.postgres_server import PostgresServer
-from ...support.recorded_runs import ACCOUNT, API, queued_run
-from ...support.storages import PostgresStorage
+from ....support.journal_process import TOGETHER, start_together
+from ....support.postgres_server import PostgresServer
+from ....support.recorded_runs import ACCOUNT, API, queued_run
+from ....support.storages import PostgresStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +66,7 @@ def test_the_url_selects_the_database(empty_database: str) -> None:
 
 
 def test_a_url_without_the_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "layer_mcp.runs.journal.postgres")
+    monkeypatch.delitem(sys.modules, "layer_mcp.runs.journal.databases.postgres")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SettingsError, match=r"Install layer-mcp\[postgres\]\."):
         select_database(Settings(database_url="postgresql://localhost/layer"))

@@ -13,15 +13,16 @@ import pytest
 
 from layer_mcp import LayerError, Settings
 from layer_mcp.files.paths import state_folder as state_folder_of
-from layer_mcp.runs.journal import Journal, sqlite
-from layer_mcp.runs.journal.database import Connection, DatabaseError
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import sqlite
+from layer_mcp.runs.journal.databases.database import Connection, DatabaseError
+from layer_mcp.runs.journal.databases.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.types.filters import RunFilter
 
-from ...support.journal_process import TOGETHER, start_together
-from ...support.recorded_runs import ACCOUNT, API, queued_run
-from ...support.storages import SqliteStorage
+from ....support.journal_process import TOGETHER, start_together
+from ....support.recorded_runs import ACCOUNT, API, queued_run
+from ....support.storages import SqliteStorage
 
 pytestmark = pytest.mark.anyio
 

@@ -21,11 +21,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ...settings import SettingsError
+from ....settings import SettingsError
+from ..outcome import outcome_from_line, write_outcome
 from . import leases
 from .database import Connection, Cursor, DatabaseError, ResultT, Work
 from .liveness import ProcessLock, create_private_folder
-from .outcome import outcome_from_line, write_outcome
 from .postgres_faults import AWAY, CROWDED, HELD, INVALID, find_fault, first_line
 from .postgres_schema import SCHEMA, set_up
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from ...files.paths import LOCKS_FOLDER
+from ....files.paths import LOCKS_FOLDER
 
 FOLDER_NAME = LOCKS_FOLDER
 SWEEP_SECONDS = 3_600
