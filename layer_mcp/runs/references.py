@@ -215,7 +215,7 @@ class Uploads:
         for path in paths:
             with ExitStack() as stack:
                 file, sha256 = await to_thread.run_sync(self._open, stack, path)
-                file_id = await journal.find_upload(workspace_id, sha256) if journal else None
+                file_id = await journal.files.find_upload(workspace_id, sha256) if journal else None
                 if file_id is not None:
                     found.append(
                         UploadedFile(
@@ -235,7 +235,7 @@ class Uploads:
         file_ids = set(_ids_in(request.body)) - request.files.keys()
         await self._check_files(file_ids)
         journal = await self._open_journal()
-        contents = await journal.find_contents(request.workspace_id, sorted(file_ids))
+        contents = await journal.files.find_contents(request.workspace_id, sorted(file_ids))
         return replace(request, files={**request.files, **contents}) if contents else request
 
     async def forget_lost_files(self, error: LayerError, request: RunRequest) -> None:
@@ -244,7 +244,7 @@ class Uploads:
         if error.code in LOST_FILE_CODES or names_files:
             journal = await self._open_journal()
             for sha256 in request.files.values():
-                await journal.forget_upload(request.workspace_id, sha256)
+                await journal.files.forget_upload(request.workspace_id, sha256)
 
     def _open(self, stack: ExitStack, path: str) -> tuple[LocalFile, str]:
         """Check a file, and return it with its SHA-256."""
@@ -304,13 +304,13 @@ class Uploads:
 
         journal = await self._open_journal()
         async with self._locks.lock(workspace_id, sha256):
-            file_id = await journal.find_upload(workspace_id, sha256)
+            file_id = await journal.files.find_upload(workspace_id, sha256)
             reused = file_id is not None
             if file_id is None:
                 file_id = await self._client.upload_file(
                     file, workspace=workspace_id, on_bytes=report
                 )
-                file_id = await journal.note_upload(workspace_id, sha256, file_id)
+                file_id = await journal.files.note_upload(workspace_id, sha256, file_id)
             else:
                 await progress.report(number, file.size_bytes)
         return UploadedFile(path, file_id, file.content_type, file.size_bytes, sha256, reused)

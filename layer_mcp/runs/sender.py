@@ -166,16 +166,16 @@ class Sender:
     async def _record(self, outcome: Outcome) -> bool:
         """Record an outcome now, or as soon as the disk allows; return False if it's delayed."""
         journal = await self._open_journal()
-        is_recorded = await journal.record(outcome)
-        if journal.has_pending and not self._is_retrying:
+        is_recorded = await journal.outcomes.record(outcome)
+        if journal.outcomes.has_pending and not self._is_retrying:
             self._is_retrying = True
             self._background.start_soon(self._retry, journal)
         return is_recorded
 
     async def _retry(self, journal: Journal) -> None:
-        while journal.has_pending:
+        while journal.outcomes.has_pending:
             await anyio.sleep(RETRY_SECONDS)
-            await journal.record_pending()
+            await journal.outcomes.record_pending()
         self._is_retrying = False
 
 

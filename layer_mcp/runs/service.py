@@ -509,7 +509,7 @@ class Runs:
         journal = await self._open_journal()
         known = await journal.find(run_id)
         if known is None:
-            return replace(run.update(state), folder=await journal.find_folder(run_id))
+            return replace(run.update(state), folder=await journal.files.find_folder(run_id))
         ended = known.update(state)
         if not known.has_ended or known.state == NOT_FOUND:
             await journal.mark_ended(ended)
@@ -686,10 +686,10 @@ class Runs:
             SubmissionError: the journal can't be used.
         """
         journal = await self._open_journal()
-        contents = await journal.find_contents(workspace, [file_id])
+        contents = await journal.files.find_contents(workspace, [file_id])
         if file_id not in contents:
             return None
-        return await journal.find_upload(workspace, contents[file_id]) or file_id
+        return await journal.files.find_upload(workspace, contents[file_id]) or file_id
 
     async def note_upload(self, file_id: str, workspace: str, *, sha256: str) -> str:
         """Remember the content of a file that came from elsewhere.
@@ -699,7 +699,7 @@ class Runs:
         Raises:
             SubmissionError: the journal can't be used.
         """
-        return await (await self._open_journal()).note_upload(workspace, sha256, file_id)
+        return await (await self._open_journal()).files.note_upload(workspace, sha256, file_id)
 
     async def save(
         self,

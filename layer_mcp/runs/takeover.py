@@ -35,8 +35,8 @@ async def take_over_runs(
         with background.count():
             try:
                 journal = await open_journal()
-                if journal.has_pending:
-                    await journal.record_pending()
+                if journal.outcomes.has_pending:
+                    await journal.outcomes.record_pending()
                 runs = await journal.take_over_queued()
             except LayerError as error:
                 logger.debug("Can't look for queued runs: %s", error)

@@ -82,8 +82,8 @@ async def test_each_workspace_has_its_own_files(
     uploads: Uploads, sandbox: RunningSandbox, picture: Path, journal: Journal
 ) -> None:
     [file] = await upload(uploads, sandbox, str(picture))
-    assert await journal.find_upload(sandbox.workspace_id, file.sha256) == file.file_id
-    assert await journal.find_upload("another", file.sha256) is None
+    assert await journal.files.find_upload(sandbox.workspace_id, file.sha256) == file.file_id
+    assert await journal.files.find_upload("another", file.sha256) is None
 
 
 async def test_the_same_content_at_the_same_time_is_sent_once(

@@ -128,7 +128,7 @@ async def _record(journal: Journal, _folder: Path, *states: str) -> None:
 async def _note_uploads(journal: Journal, folder: Path, name: str, count: str) -> None:
     _wait_for_the_others(folder, name)
     for number in range(int(count)):
-        await journal.note_upload(WORKSPACE, f"{name}-{number}", f"file-{name}-{number}")
+        await journal.files.note_upload(WORKSPACE, f"{name}-{number}", f"file-{name}-{number}")
 
 
 async def _list(journal: Journal, folder: Path, name: str) -> None:

@@ -117,7 +117,7 @@ async def running_run(
 ) -> Run:
     """Record a run that Layer confirmed. Its ID is its row's key."""
     run = await sending_run(journal, request, price=price)
-    assert await journal.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
+    assert await journal.outcomes.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
     return await journal.reload(run)
 
 
@@ -139,7 +139,7 @@ async def refused_run(journal: Journal, state: str, request: RunRequest = REQUES
     """Record a submission that failed: `not_sent` or `unknown`."""
     run = await sending_run(journal, request)
     outcome = Outcome.unknown if state == UNKNOWN else Outcome.not_sent
-    await journal.record(outcome(run, ERROR))
+    await journal.outcomes.record(outcome(run, ERROR))
     return await journal.reload(run)
 
 
@@ -201,7 +201,7 @@ async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequen
     probe = await queued_run(journal, another(request), price=None)
     blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
     assert blocked is not None
-    await journal.record(Outcome.not_sent(probe, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(probe, ERROR))
     return blocked.active
 
 
@@ -213,7 +213,7 @@ async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -
         rates = RateLimits(MANY_RUNS, len(ages) + 1, MANY_RUNS)
         blocked = await journal.acquire_slot(probe, rates, {})
         if blocked is None:
-            await journal.record(Outcome.not_sent(probe, ERROR))
+            await journal.outcomes.record(Outcome.not_sent(probe, ERROR))
             return ages
         assert blocked.pause_seconds is not None
         ages.append(60 - blocked.pause_seconds)

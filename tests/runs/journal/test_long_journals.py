@@ -96,8 +96,8 @@ async def submit(journal: Journal) -> None:
 
 async def refuse(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.requeued(run))
-    await journal.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.requeued(run))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
 
 
 async def acquire_slot(journal: Journal) -> None:

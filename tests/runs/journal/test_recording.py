@@ -103,7 +103,9 @@ async def test_each_request_gets_its_own_row_or_the_run_that_covers_it(journal: 
 
 async def test_a_confirmed_run_has_layers_id_and_its_price(journal: Journal) -> None:
     run = await sending_run(journal)
-    assert await journal.record(Outcome.confirmed(confirmed(run, run_id="RUN-1", price=2.5)))
+    assert await journal.outcomes.record(
+        Outcome.confirmed(confirmed(run, run_id="RUN-1", price=2.5))
+    )
     found = await journal.reload(run)
     assert (found.run_id, found.state) == ("run-1", "in_progress")
     assert (found.estimated_price_creative_units, found.session_id) == (2.5, "session-1")
@@ -118,7 +120,7 @@ async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_en
     journal: Journal,
 ) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.confirmed(replace(confirmed(run), state="complete")))
+    await journal.outcomes.record(Outcome.confirmed(replace(confirmed(run), state="complete")))
     assert (await journal.reload(run)).state == "in_progress"
     outputs = (Output(file_id="file-1"),)
     last = ended(await journal.reload(run), price=1.5, outputs=outputs)
@@ -142,7 +144,7 @@ async def test_no_status_of_layers_is_taken_for_a_state_of_the_journal(
     status: str, state: str, journal: Journal
 ) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.confirmed(replace(confirmed(run), state=status)))
+    await journal.outcomes.record(Outcome.confirmed(replace(confirmed(run), state=status)))
     found = await journal.reload(run)
     assert (found.state, found.is_running) == (state, True)
 
@@ -163,7 +165,7 @@ async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal
 
 async def test_finds_the_id_of_a_run_with_an_unknown_outcome_in_any_case(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, LAYERS_ERROR))
     assert (await journal.reload(run)).run_id == "run-1"
     found = await journal.find("RUN-1")
     assert found is not None
@@ -172,7 +174,7 @@ async def test_finds_the_id_of_a_run_with_an_unknown_outcome_in_any_case(journal
 
 async def test_a_run_with_an_unknown_outcome_ends_once_its_end_is_seen(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, LAYERS_ERROR))
     await journal.mark_ended(ended(await journal.reload(run), price=1.5))
     found = await journal.reload(run)
     assert (found.state, found.actual_price_creative_units) == ("complete", 1.5)

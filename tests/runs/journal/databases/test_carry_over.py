@@ -242,8 +242,8 @@ async def test_a_new_run_comes_after_the_old_ones(journal: Journal, state_folder
 async def test_uploads_are_still_known(journal: Journal, state_folder: Path) -> None:
     uploads = [(API, "w1", "sha", "file-1"), (OTHER_API, "w1", "other", "file-2")]
     write_journal_v2(state_folder, [old_run("a")], uploads=uploads)
-    assert await journal.find_upload("w1", "sha") == "file-1"
-    assert await journal.find_upload("w1", "other") is None
+    assert await journal.files.find_upload("w1", "sha") == "file-1"
+    assert await journal.files.find_upload("w1", "other") is None
 
 
 async def test_folders_are_still_known(journal: Journal, state_folder: Path) -> None:
@@ -251,7 +251,7 @@ async def test_folders_are_still_known(journal: Journal, state_folder: Path) -> 
     write_journal_v2(state_folder, [old_run("a")], saved=saved)
     [run] = await journal.list_runs(RunFilter(), 2)
     assert run.folder == Path("/out")
-    assert await journal.find_folder("run-from-elsewhere") == Path("/elsewhere")
+    assert await journal.files.find_folder("run-from-elsewhere") == Path("/elsewhere")
 
 
 async def test_a_folder_belongs_to_the_account_of_its_run(
@@ -260,8 +260,8 @@ async def test_a_folder_belongs_to_the_account_of_its_run(
     rows = [old_run("a"), old_run("b", account="another")]
     write_journal_v2(state_folder, rows, saved=[(API, "run-a", "/out")])
     journal, elsewhere = make_journal(API, NEW_ACCOUNT), make_journal(API, f"{API}#another")
-    assert await journal.find_folder("run-a") == Path("/out")
-    assert await elsewhere.find_folder("run-a") is None
+    assert await journal.files.find_folder("run-a") == Path("/out")
+    assert await elsewhere.files.find_folder("run-a") is None
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "7", '{"asked": 7, "outputs": 7}'])
@@ -303,7 +303,7 @@ async def test_finds_a_version_3_journal_by_every_spelling_of_its_url(
     [run] = await journal.list_runs(RunFilter(), 10)
     assert (run.run_id, run.folder) == ("run-a", Path("/out"))
     assert await journal.find_maker("file-a") == run
-    assert await journal.find_upload("w1", "sha") == "file-1"
+    assert await journal.files.find_upload("w1", "sha") == "file-1"
     assert version(state_folder) == SCHEMA_VERSION
 
 
@@ -327,7 +327,7 @@ async def test_a_journal_of_version_4_keeps_everything(
     [run] = await journal.list_runs(RunFilter(), 10)
     assert (run.run_id, run.folder) == ("run-a", Path("/out"))
     assert await journal.find_maker("file-a") == run
-    assert await journal.find_upload("w1", "sha") == "file-1"
+    assert await journal.files.find_upload("w1", "sha") == "file-1"
     assert (await journal.spending()).day == 7.0
     assert version(state_folder) == SCHEMA_VERSION
 

@@ -176,8 +176,8 @@ async def test_an_answer_that_arrives_during_an_outage_is_recorded_afterwards(
     run = await sending_run(journal)
     outcome = Outcome.confirmed(confirmed(run, run_id="run-1"))
     with outage(postgres_server, storage), impatience():
-        assert not await journal.record(outcome)
-    assert await journal.record_pending() == [outcome]
+        assert not await journal.outcomes.record(outcome)
+    assert await journal.outcomes.record_pending() == [outcome]
     assert (await journal.reload(run)).run_id == "run-1"
 
 
@@ -187,7 +187,9 @@ async def test_the_next_server_on_the_machine_knows_an_answer_that_arrived_durin
     with closing(storage.make_database()) as database:
         run = await sending_run(journal_in(database))
         with stopped(postgres_server, storage):
-            await journal_in(database).record(Outcome.confirmed(confirmed(run, run_id="run-1")))
+            await journal_in(database).outcomes.record(
+                Outcome.confirmed(confirmed(run, run_id="run-1"))
+            )
             database.close()
     with closing(storage.make_database()) as database:
         [found] = await journal_in(database).list_runs(RunFilter(), 10)
