@@ -11,9 +11,9 @@ from ..api.model_arguments import ALWAYS_USED, find_ignored, takes_type
 from ..api.models import InferenceRequest, ModelDetail, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids, without_local_files
 from ..errors import Argument, LayerError
+from .activity import for_each_limited
 from .operations import ModelLookup
 from .outputs.names import check_name
-from .queue import for_each_limited
 from .references import (
     Draft,
     InferenceDraft,

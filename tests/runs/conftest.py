@@ -11,7 +11,7 @@ from layer_mcp import LayerClient, Runs, Settings
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.databases import sqlite
 from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.opening import open_runs
 
 from ..support.media_host import Media, media_host
 from ..support.postgres_server import PostgresServer

@@ -1,8 +1,11 @@
 """Which runs to list, and their totals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypedDict
+
+from ...arguments import check_type
+from ...errors import LayerError
 
 StatusFilter = Literal["running", "complete", "failed", "stopped", "unknown", "not_sent"]
 """Groups of states to filter runs by; each run is in exactly one group."""
@@ -43,3 +46,19 @@ class RunTotals:
     running: int
     estimated_creative_units: float
     spent_creative_units: float
+
+
+def with_filters(wanted: RunFilter | None, filters: RunFilters) -> RunFilter:
+    """Return a filter with these fields.
+
+    Raises:
+        LayerError: INVALID_ARGUMENTS.
+    """
+    if wanted is not None:
+        check_type(wanted, RunFilter, "wanted")
+    try:
+        return replace(wanted or RunFilter(), **filters)
+    except TypeError:
+        known = ", ".join(RunFilters.__annotations__)
+        sentence = f"The filters of runs are {known}."
+        raise LayerError("INVALID_ARGUMENTS", sentence) from None

@@ -1,45 +1,27 @@
 """The queue: send runs as Layer's limits allow, and the runs of a batch in order."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import anyio
 
-from ..errors import LayerError
-from .journal import Journal
-from .operations import ModelLookup
-from .types.limits import RateLimits
-from .types.run import Run, RunError
-from .types.states import NOT_SENT, QUEUED, UNKNOWN
+from ...errors import LayerError
+from ..activity import for_each_limited
+from ..journal import Journal
+from ..operations import ModelLookup
+from ..types.limits import RateLimits
+from ..types.run import Run, RunError
+from ..types.states import NOT_SENT, QUEUED, UNKNOWN
 
 PAUSE_SECONDS = 0.5
 LOOK_SECONDS = 5.0
 # Layer may count runs that weren't started here.
 PAUSE_AFTER_REFUSAL_SECONDS = 5.0
 MAX_REFUSALS = 60
-CONCURRENCY = 8
 UNKNOWN_CODES = ("OUTCOME_UNKNOWN", "TOOL_CRASHED")
 
-ItemT = TypeVar("ItemT")
-
 logger = logging.getLogger(__name__)
-
-
-async def for_each_limited(
-    items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[object]]
-) -> None:
-    """Do the work for every item, a few at a time."""
-    slots = anyio.Semaphore(CONCURRENCY)
-
-    async def do(item: ItemT) -> None:
-        async with slots:
-            await work(item)
-
-    async with anyio.create_task_group() as tasks:
-        for item in items:
-            tasks.start_soon(do, item)
 
 
 class SlotQueue:

@@ -4,14 +4,15 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs import queue
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.runs.references import InferenceDraft
-from layer_mcp.runs.service import Runs, open_runs
+from layer_mcp.runs.sending import queue
+from layer_mcp.runs.service import Runs
 from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.journals import list_runs
-from ..support.library import (
+from ...support.journals import list_runs
+from ...support.library import (
     draft,
     prepare,
     prompts,

@@ -13,14 +13,14 @@ import pytest
 from layer_mcp import Settings
 from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
 from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
-from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.hosts import SMALL_IMAGE
-from ..support.journals import list_runs
-from ..support.library import submit, until_sent
-from ..support.storages import PostgresStorage, Storage
-from ..support.submitting_process import SubmittingProcess, submitting_process
+from ...support.hosts import SMALL_IMAGE
+from ...support.journals import list_runs
+from ...support.library import submit, until_sent
+from ...support.storages import PostgresStorage, Storage
+from ...support.submitting_process import SubmittingProcess, submitting_process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.process, pytest.mark.slow]
 

@@ -7,12 +7,12 @@ import anyio
 import pytest
 
 from layer_mcp import CallBudget, InvalidRequestError, RateLimitError
-from layer_mcp.runs import queue, service
+from layer_mcp.runs.sending import queue, submitter
 from layer_mcp.runs.service import Runs
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.hosts import SMALL_IMAGE
-from ..support.library import draft, prepare, prompts, submit, until_states
+from ...support.hosts import SMALL_IMAGE
+from ...support.library import draft, prepare, prompts, submit, until_states
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ LIMITED = Fault("status", status=429, code="RATE_LIMITED", headers={"Retry-After
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(service, "PAUSE_AFTER_REFUSAL_SECONDS", 0.05)
+    monkeypatch.setattr(submitter, "PAUSE_AFTER_REFUSAL_SECONDS", 0.05)
 
 
 @pytest.mark.slow

@@ -9,30 +9,23 @@ import anyio
 import pytest
 
 from layer_mcp import Settings
-from layer_mcp.runs import takeover
 from layer_mcp.runs.activity import Submissions
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.databases.postgres import PostgresDatabase
 from layer_mcp.runs.journal.databases.sqlite import SqliteDatabase
-from layer_mcp.runs.service import open_account, open_runs, open_shared
-from layer_mcp.runs.takeover import find_left_accounts
+from layer_mcp.runs.opening import open_account, open_runs, open_shared
+from layer_mcp.runs.sending import takeover
+from layer_mcp.runs.sending.takeover import find_left_accounts
 from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import RunningSandbox
 
-from ..support.hosts import SMALL_IMAGE
-from ..support.journals import list_runs
-from ..support.library import WAIT_SECONDS, draft, prompts, submit_batch
-from ..support.postgres_server import PostgresServer
-from ..support.recorded_runs import (
-    ACCOUNT,
-    API,
-    another,
-    queued_run,
-    run_with_slot,
-    sending_run,
-)
-from ..support.storages import PostgresStorage
-from ..support.submitting_process import submitting_process
+from ...support.hosts import SMALL_IMAGE
+from ...support.journals import list_runs
+from ...support.library import WAIT_SECONDS, draft, prompts, submit_batch
+from ...support.postgres_server import PostgresServer
+from ...support.recorded_runs import ACCOUNT, API, another, queued_run, run_with_slot, sending_run
+from ...support.storages import PostgresStorage
+from ...support.submitting_process import submitting_process
 
 pytestmark = pytest.mark.anyio
 

@@ -12,18 +12,19 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs import sender
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.databases import sqlite
 from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.journal.reservations import Reservation
-from layer_mcp.runs.service import Runs, open_runs
+from layer_mcp.runs.opening import open_runs
+from layer_mcp.runs.sending import sender
+from layer_mcp.runs.service import Runs
 from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.journals import list_runs
-from ..support.library import prepare, submit, until_sent, until_states
-from ..support.stub_layer import RUN_ID, Reply, stub_layer
+from ...support.journals import list_runs
+from ...support.library import prepare, submit, until_sent, until_states
+from ...support.stub_layer import RUN_ID, Reply, stub_layer
 
 pytestmark = pytest.mark.anyio
 

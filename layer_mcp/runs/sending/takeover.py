@@ -10,13 +10,13 @@ from typing import Any
 
 import anyio
 
-from ..errors import LayerError
-from .activity import BackgroundTasks
-from .journal import Journal
-from .journal.databases.database import Connection, Database
-from .journal.rows import LIVE
+from ...errors import LayerError
+from ..activity import BackgroundTasks
+from ..journal import Journal
+from ..journal.databases.database import Connection, Database
+from ..journal.rows import LIVE
+from ..types.states import QUEUED
 from .queue import Batch
-from .types.states import QUEUED
 
 LOOK_SECONDS = 15.0
 

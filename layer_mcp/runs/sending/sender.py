@@ -8,15 +8,15 @@ from functools import partial
 
 import anyio
 
-from ..api.client import LayerClient
-from ..errors import LayerError
-from .activity import BackgroundTasks, PollTimes, Submissions
-from .journal import Journal
-from .journal.outcome import Outcome
-from .operations import start_run
+from ...api.client import LayerClient
+from ...errors import LayerError
+from ..activity import BackgroundTasks, PollTimes, Submissions
+from ..journal import Journal
+from ..journal.outcome import Outcome
+from ..operations import start_run
+from ..references import Uploads
+from ..types.run import Run
 from .queue import Batch, SlotQueue, send_batch
-from .references import Uploads
-from .types.run import Run
 
 RETRY_SECONDS = 10.0
 NOT_RECORDED = "The journal could not be written, so keep the id of this run."

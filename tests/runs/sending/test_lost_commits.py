@@ -3,11 +3,11 @@
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.sandbox import RunningSandbox
 
-from ..support.cutting_proxy import cutting_proxy
-from ..support.library import submit
+from ...support.cutting_proxy import cutting_proxy
+from ...support.library import submit
 
 pytestmark = pytest.mark.anyio
 
