@@ -10,9 +10,9 @@ from ..api.models import PriceEstimate
 from ..arguments import check_type
 from ..errors import LayerError
 from .activity import for_each_limited
+from .drafts import Draft, InferenceDraft, WorkflowDraft, WorkflowRunDraft
 from .journal import Journal
 from .operations import ModelLookup, estimate_price
-from .references import Draft, InferenceDraft, OnUpload, Uploads, WorkflowDraft, WorkflowRunDraft
 from .resolve import resolve_drafts, resolve_for_price
 from .rules.duplicates import DUPLICATE_SECONDS, age_seconds, refuse_equal_requests
 from .rules.prices import needs_approval, price_error, spending_error
@@ -29,6 +29,7 @@ from .types.plan import Confirmation, Plan, Quote, SubmitOptions
 from .types.request import RunRequest
 from .types.run import Run
 from .types.states import NOT_SENT
+from .uploads import OnUpload, Uploads
 from .views import count_noun
 
 MAX_NAMES = 3

@@ -12,18 +12,11 @@ from ..api.models import InferenceRequest, ModelDetail, Workflow, WorkflowRunReq
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids, without_local_files
 from ..errors import Argument, LayerError
 from .activity import for_each_limited
+from .drafts import Draft, InferenceDraft, WorkflowDraft, WorkflowRunDraft
 from .operations import ModelLookup
 from .outputs.names import check_name
-from .references import (
-    Draft,
-    InferenceDraft,
-    OnUpload,
-    UploadedFile,
-    Uploads,
-    WorkflowDraft,
-    WorkflowRunDraft,
-)
 from .types.request import RunRequest
+from .uploads import OnUpload, UploadedFile, Uploads
 
 ANY_ID = "00000000-0000-4000-8000-000000000000"
 LOOKUP_SECONDS = 3.0

@@ -22,6 +22,7 @@ from ..schema import portable_schema
 from ..settings import Settings
 from .account import AccountJournal
 from .activity import BackgroundTasks, PollTimes, Submissions, WaitRegistry
+from .drafts import Draft, InferenceDraft, WorkflowDraft
 from .following import Follower
 from .journal.databases.database import Database
 from .manifest.types import MadeFile
@@ -32,7 +33,6 @@ from .owners import Owner
 from .planning import (
     Planner,
 )
-from .references import Draft, InferenceDraft, OnUpload, UploadedFile, Uploads, WorkflowDraft
 from .rules.prices import spend_limits
 from .sending.queue import SlotQueue
 from .sending.sender import Sender
@@ -46,6 +46,7 @@ from .types.filters import RunFilter, RunFilters, RunTotals, with_filters
 from .types.limits import RateLimits
 from .types.plan import Confirmation, Plan, SubmitOptions
 from .types.run import Run
+from .uploads import OnUpload, UploadedFile, Uploads
 from .waiting import OnEnded, WaitFor, wait_for_runs
 
 if TYPE_CHECKING:

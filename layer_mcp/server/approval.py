@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..api.fields import NonNegativeNumber, Request
 from ..errors import LayerError
-from ..runs.references import Draft
+from ..runs.drafts import Draft
 from ..runs.rules.prices import check_answer, check_approval, spend_limits
 from ..runs.types.plan import Confirmation, Plan, SubmitOptions
 from ..runs.views import describe_confirmation

@@ -11,8 +11,8 @@ import pytest
 
 from layer_mcp import LayerError, Settings, SettingsError
 from layer_mcp.runs.activity import Submissions
+from layer_mcp.runs.drafts import InferenceDraft, WorkflowRunDraft
 from layer_mcp.runs.opening import open_account, open_runs, open_shared
-from layer_mcp.runs.references import InferenceDraft, WorkflowRunDraft
 from layer_mcp.runs.service import Runs
 from layer_mcp.runs.types.budget import CallBudget
 from layer_mcp.runs.types.filters import RunFilter

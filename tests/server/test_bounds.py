@@ -283,7 +283,7 @@ async def test_the_time_of_a_call_covers_the_opening_of_its_files(
         time.sleep(0.3)
         return open_media_file(path, **options)
 
-    monkeypatch.setattr("layer_mcp.runs.references.open_media_file", slowly)
+    monkeypatch.setattr("layer_mcp.runs.uploads.open_media_file", slowly)
     monkeypatch.setattr("layer_mcp.runs.types.budget.MIN_UPLOAD_SECONDS", 0.1)
     references = [{"path": f"{number}.png", "type": "init"} for number in range(9)]
     for reference in references:

@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from layer_mcp.runs.references import InferenceDraft
+from layer_mcp.runs.drafts import InferenceDraft
 from layer_mcp.runs.service import Runs
 from layer_mcp.runs.types.budget import CallBudget
 from layer_mcp.runs.types.plan import Plan, SubmitOptions

@@ -20,8 +20,8 @@ import anyio
 from anyio import to_thread
 
 from layer_mcp import Settings
+from layer_mcp.runs.drafts import InferenceDraft
 from layer_mcp.runs.opening import open_runs
-from layer_mcp.runs.references import InferenceDraft
 from layer_mcp.runs.service import Runs
 from layer_mcp.runs.types.budget import CallBudget
 from layer_mcp.runs.types.plan import SubmitOptions

@@ -14,8 +14,8 @@ from ..activity import BackgroundTasks, PollTimes, Submissions
 from ..journal import Journal
 from ..journal.outcome import Outcome
 from ..operations import start_run
-from ..references import Uploads
 from ..types.run import Run
+from ..uploads import Uploads
 from .queue import Batch, SlotQueue, send_batch
 
 RETRY_SECONDS = 10.0

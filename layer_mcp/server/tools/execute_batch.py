@@ -11,8 +11,8 @@ from pydantic_core import CoreSchema
 
 from ...arguments import parse_arguments
 from ...errors import LayerError
+from ...runs.drafts import Draft
 from ...runs.planning import plan_warnings
-from ...runs.references import Draft
 from ...runs.rules.duplicates import duplicate_error
 from ...runs.types.plan import Plan
 from ...runs.types.run import Run

@@ -8,11 +8,8 @@ import pytest
 
 from layer_mcp import LayerClient, LayerError
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.references import (
-    UploadedFile,
-    Uploads,
-)
 from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.uploads import UploadedFile, Uploads
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.local_uploads import (
