@@ -30,18 +30,13 @@ from .operations import ModelLookup
 from .outputs import FilesOnDisk, OnBytes, SavedOutputs
 from .outputs.store import OutputStore
 from .owners import Owner
-from .planning import (
-    Planner,
-)
+from .planning import Planner
 from .rules.prices import spend_limits
 from .sending.queue import SlotQueue
 from .sending.sender import Sender
 from .sending.submitter import Submitter
 from .sending.takeover import take_over_runs
-from .types.budget import (
-    MIN_UPLOAD_SECONDS,
-    CallBudget,
-)
+from .types.budget import MIN_UPLOAD_SECONDS, CallBudget
 from .types.filters import RunFilter, RunFilters, RunTotals, with_filters
 from .types.limits import RateLimits
 from .types.plan import Confirmation, Plan, SubmitOptions

@@ -12,13 +12,7 @@ from layer_mcp.runs.types.request import RunRequest
 from layer_mcp.runs.uploads import UploadedFile, Uploads
 from layer_mcp.sandbox import Fault, RunningSandbox
 
-from ..support.local_uploads import (
-    LARGE,
-    client_of,
-    put_bytes,
-    uploads_of,
-    written,
-)
+from ..support.local_uploads import LARGE, client_of, put_bytes, uploads_of, written
 from ..support.recorded_runs import MakeJournal, running_run
 from ..support.sandbox_calls import png
 
