@@ -53,36 +53,27 @@ from .errors import (
 )
 from .files.local_files import LocalFile
 from .runs.activity import Submissions
-from .runs.manifest.types import FileState, MadeFile, ManifestTotals
-from .runs.outputs import Arriving, FilesOnDisk, MeasuredFile, NotSaved, SavedFile, SavedOutputs
-from .runs.owners import Owner
-from .runs.preview import Preview
-from .runs.references import (
+from .runs.drafts import (
     InferenceDraft,
     LocalGuidanceFile,
     LocalMask,
     WorkflowDraft,
     WorkflowRunDraft,
 )
-from .runs.service import Runs, open_runs
-from .runs.types import (
-    CallBudget,
-    Confirmation,
-    Plan,
-    Quote,
-    Run,
-    RunError,
-    RunFilter,
-    RunFilters,
-    RunKind,
-    RunRequest,
-    RunState,
-    RunTotals,
-    StatusFilter,
-    SubmitOptions,
-    UploadedFile,
-    WaitFor,
-)
+from .runs.manifest.types import FileState, MadeFile, ManifestTotals
+from .runs.opening import open_runs
+from .runs.outputs import Arriving, FilesOnDisk, MeasuredFile, NotSaved, SavedFile, SavedOutputs
+from .runs.owners import Owner
+from .runs.preview import Preview
+from .runs.service import Runs
+from .runs.types.budget import CallBudget
+from .runs.types.filters import RunFilter, RunFilters, RunTotals, StatusFilter
+from .runs.types.plan import Confirmation, Plan, Quote, SubmitOptions
+from .runs.types.request import RunKind, RunRequest
+from .runs.types.run import Run, RunError
+from .runs.types.states import RunState
+from .runs.uploads import UploadedFile
+from .runs.waiting import WaitFor
 from .settings import Settings, SettingsError
 from .version import __version__
 

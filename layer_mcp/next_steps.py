@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from .api.models import PriceEstimate
 from .errors import next_step_for_run
 from .runs.outputs import FilesOnDisk
-from .runs.types import UNKNOWN, Run
+from .runs.types.run import Run
+from .runs.types.states import UNKNOWN
 from .runs.views import count_noun
 
 AFTER_MODEL = "Call estimate_price or execute_inference with arguments that it uses."

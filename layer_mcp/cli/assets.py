@@ -180,7 +180,7 @@ def _add_open(command: CommandParser) -> None:
 
 
 def _add_runs(command: CommandParser) -> None:
-    from ..runs.types import StatusFilter  # noqa: PLC0415
+    from ..runs.types.filters import StatusFilter  # noqa: PLC0415
 
     statuses = get_args(StatusFilter)
     command.add_argument(

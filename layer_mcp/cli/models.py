@@ -16,7 +16,7 @@ from ..api.models import ModelDetail, ModelList, ModelQuery, ModelSummary, Works
 from ..arguments import parse_arguments
 from ..errors import LayerError
 from ..runs.service import Runs
-from ..runs.types import without_nulls
+from ..runs.types.plain import without_nulls
 from ..runs.views import model_as_json, model_row_as_json
 from ..schema import portable_schema
 from ..settings import Settings

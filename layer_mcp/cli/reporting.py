@@ -11,8 +11,9 @@ import anyio
 
 from ..errors import LayerError, next_step_for_person
 from ..runs.activity import Submissions
-from ..runs.service import Runs, open_runs
-from ..runs.types import without_nulls
+from ..runs.opening import open_runs
+from ..runs.service import Runs
+from ..runs.types.plain import without_nulls
 from ..settings import Settings, SettingsError
 from ..signals import Interrupted, stop_on_signals
 from .generation.options import argument_option

@@ -15,9 +15,9 @@ from ..api.polling import STOPPED_STATUSES
 from ..errors import next_step_for_run
 from ..files.local_files import MEGABYTE
 from ..runs.outputs import FilesOnDisk, report_total
-from ..runs.rules import REPEAT
+from ..runs.rules.duplicates import REPEAT
 from ..runs.service import Runs
-from ..runs.types import Run
+from ..runs.types.run import Run
 from ..runs.views import (
     SIMULATED_LINE,
     describe_price,

@@ -21,7 +21,9 @@ from ..api.fields import PageSize, Request, is_uuid
 from ..arguments import parse_arguments
 from ..runs.outputs import find_saved
 from ..runs.service import Runs
-from ..runs.types import Run, RunFilter, RunTotals, without_nulls
+from ..runs.types.filters import RunFilter, RunTotals
+from ..runs.types.plain import without_nulls
+from ..runs.types.run import Run
 from ..runs.views import (
     count_noun,
     page_cursor,

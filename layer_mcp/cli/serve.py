@@ -150,7 +150,7 @@ def _check_database(settings: Settings) -> None:
         return
     import anyio  # noqa: PLC0415
 
-    from ..runs.service import open_shared  # noqa: PLC0415
+    from ..runs.opening import open_shared  # noqa: PLC0415
 
     async def check() -> None:
         async with open_shared(settings):

@@ -1,7 +1,7 @@
 """The check of a journal in PostgreSQL."""
 
 from ..runs.journal.accounts import address_of
-from ..runs.journal.database import DatabaseError
+from ..runs.journal.databases.database import DatabaseError
 from .types import Finding, Setup, fail, ok, warn
 
 DRIVER_FIX = "Install layer-mcp[postgres], or unset LAYER_DATABASE_URL."

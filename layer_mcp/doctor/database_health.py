@@ -3,12 +3,12 @@
 import time
 from dataclasses import dataclass
 
-from ..runs.journal import leases
 from ..runs.journal.accounts import normalize_address
-from ..runs.journal.database import Connection
-from ..runs.journal.postgres import place_of, read_once
-from ..runs.journal.postgres_faults import READ_ONLY
-from ..runs.journal.postgres_schema import check_version, has_journal
+from ..runs.journal.databases import leases
+from ..runs.journal.databases.database import Connection
+from ..runs.journal.databases.postgres import place_of, read_once
+from ..runs.journal.databases.postgres_faults import READ_ONLY
+from ..runs.journal.databases.postgres_schema import check_version, has_journal
 
 UNKNOWN = f"""
 SELECT COUNT(*) AS count FROM runs WHERE api_url = ? AND (state = 'unknown' OR state = 'sending'

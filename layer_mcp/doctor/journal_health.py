@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runs.journal.accounts import normalize_address
-from ..runs.journal.liveness import FOLDER_NAME
-from ..runs.journal.schema import SCHEMA_VERSION
-from ..runs.journal.sqlite import FILE_NAME
-from ..runs.journal.trouble import Trouble, find_trouble, is_busy
+from ..runs.journal.databases.liveness import FOLDER_NAME
+from ..runs.journal.databases.schema import SCHEMA_VERSION
+from ..runs.journal.databases.sqlite import FILE_NAME
+from ..runs.journal.databases.trouble import Trouble, find_trouble, is_busy
 
 BUSY_SECONDS = 1.5
 INTEGRITY_SECONDS = 3.0

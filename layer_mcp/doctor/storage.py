@@ -7,7 +7,7 @@ from ..errors import LayerError
 from ..files.folders import PrivateFolders
 from ..files.paths import Folders, find_write_problem, input_folders, output_folder, state_folder
 from ..runs.journal.accounts import address_of
-from ..runs.journal.trouble import Trouble, fix_for
+from ..runs.journal.databases.trouble import Trouble, fix_for
 from .database import UNKNOWN_FIX, check_database
 from .journal_health import Health, journal_health
 from .types import Finding, Setup, fail, ok, warn

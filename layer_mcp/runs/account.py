@@ -11,10 +11,11 @@ from ..credentials import TokenSource
 from ..errors import LayerError
 from ..settings import Settings
 from .journal import Journal, account_of, address_of, find_account
-from .journal.database import Connection, Database, DatabaseError
+from .journal.databases.database import Connection, Database, DatabaseError
 from .journal.rows import LIVE
 from .owners import Owner
-from .types import QUEUED, Run
+from .types.run import Run
+from .types.states import QUEUED
 
 MAX_CHECKED = 1_000
 
@@ -61,12 +62,12 @@ class AccountJournal:
     @property
     def has_pending(self) -> bool:
         """Whether anything isn't recorded yet."""
-        return self._journal is not None and self._journal.has_pending
+        return self._journal is not None and self._journal.outcomes.has_pending
 
     async def record_pending(self) -> None:
         """Write everything the journal couldn't record earlier, before the process ends."""
-        if self._journal is not None and self._journal.has_pending:
-            await self._journal.record_pending()
+        if self._journal is not None and self._journal.outcomes.has_pending:
+            await self._journal.outcomes.record_pending()
 
     async def withdraw_queued(self) -> None:
         """Record that this process won't send its queued runs, and that nobody else should."""

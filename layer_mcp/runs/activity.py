@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, TypeVarTuple
+from typing import Any, Literal, TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
 import anyio
@@ -13,9 +13,11 @@ from ..api.polling import MIN_POLL_INTERVAL_SECONDS, poll_interval_seconds
 from ..errors import LayerError
 
 MAX_POLL_TIMES = 1_000
+CONCURRENCY = 8
 
 SubmissionOutcome = Literal["started", "not_started", "unknown"]
 Arguments = TypeVarTuple("Arguments")
+ItemT = TypeVar("ItemT")
 
 
 class WaitRegistry:
@@ -216,3 +218,18 @@ class KeyedLocks:
         if lock is None:
             lock = self._locks[name] = anyio.Lock()
         return lock
+
+
+async def for_each_limited(
+    items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[object]]
+) -> None:
+    """Do the work for every item, a few at a time."""
+    slots = anyio.Semaphore(CONCURRENCY)
+
+    async def do(item: ItemT) -> None:
+        async with slots:
+            await work(item)
+
+    async with anyio.create_task_group() as tasks:
+        for item in items:
+            tasks.start_soon(do, item)

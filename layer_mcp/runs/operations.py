@@ -20,7 +20,8 @@ from ..api.polling import OnProgress
 from ..api.retry import BeforeSending
 from ..errors import LayerError
 from ..text.plain_text import one_line
-from .types import Run, RunRequest
+from .types.request import RunRequest
+from .types.run import Run
 
 MAX_NAME_LENGTH = 60
 KEPT_SECONDS = 600

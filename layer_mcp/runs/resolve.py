@@ -11,11 +11,12 @@ from ..api.model_arguments import ALWAYS_USED, find_ignored, takes_type
 from ..api.models import InferenceRequest, ModelDetail, Workflow, WorkflowRunRequest
 from ..api.workflow_inputs import check_inputs, local_paths, with_file_ids, without_local_files
 from ..errors import Argument, LayerError
+from .activity import for_each_limited
+from .drafts import Draft, InferenceDraft, WorkflowDraft, WorkflowRunDraft
 from .operations import ModelLookup
 from .outputs.names import check_name
-from .queue import for_each_limited
-from .references import Draft, InferenceDraft, OnUpload, Uploads, WorkflowDraft, WorkflowRunDraft
-from .types import RunRequest, UploadedFile
+from .types.request import RunRequest
+from .uploads import OnUpload, UploadedFile, Uploads
 
 ANY_ID = "00000000-0000-4000-8000-000000000000"
 LOOKUP_SECONDS = 3.0

@@ -13,8 +13,10 @@ from ..text.plain_text import one_line
 from ..text.plain_text import quote as quote_name
 from .outputs import FilesOnDisk, find_saved
 from .outputs.remarks import list_remarks, remark_on_count
-from .rules import ignored_arguments, unpriced_references
-from .types import Confirmation, Run, error_as_json, without_nulls
+from .rules.quotes import ignored_arguments, unpriced_references
+from .types.plain import without_nulls
+from .types.plan import Confirmation
+from .types.run import Run, error_as_json
 
 SIMULATED_LINE = "Simulated by the sandbox: nothing was charged."
 # Prices are sums of decimal fractions.

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..api.fields import NonNegativeNumber, Request
 from ..errors import LayerError
-from ..runs import rules
-from ..runs.references import Draft
-from ..runs.types import Confirmation, Plan, SubmitOptions
+from ..runs.drafts import Draft
+from ..runs.rules.prices import check_answer, check_approval, spend_limits
+from ..runs.types.plan import Confirmation, Plan, SubmitOptions
 from ..runs.views import describe_confirmation
 from .answers import PREVIEW, Preview
 from .context import (
@@ -152,8 +152,8 @@ async def ask_approval(
         answer = await _ask(confirmation, context)
         if answer is not None:
             return answer
-    limits = rules.spend_limits(app_of(context).settings)
-    rules.check_approval(plan, limits, approved=False)
+    limits = spend_limits(app_of(context).settings)
+    check_approval(plan, limits, approved=False)
     return NotAsked()
 
 
@@ -170,7 +170,7 @@ def is_approved(result: ElicitationResult[Any]) -> bool:
     if isinstance(answer, NotAsked):
         return False
     agreed = isinstance(answer, Approval) and answer.approve
-    rules.check_answer(None if isinstance(answer, CancelledElicitation) else agreed)
+    check_answer(None if isinstance(answer, CancelledElicitation) else agreed)
     return True
 
 

@@ -15,9 +15,9 @@ from ..api.models import RunSnapshot
 from ..api.polling import OnProgress
 from ..errors import LayerError
 from ..files.local_files import MEGABYTE
-from ..runs.references import OnUpload
 from ..runs.service import Runs
-from ..runs.types import CallBudget
+from ..runs.types.budget import CallBudget
+from ..runs.uploads import OnUpload
 from ..settings import Settings, Toolset
 from .callers.caller import SEND_KEY, Caller
 from .completion import CompletionCache

@@ -32,7 +32,8 @@ from ..files.folders import read_file
 from ..media.sniff import HEAD_BYTES, sniff
 from ..media.types import MEDIA_TYPES, extension_of
 from ..runs.outputs import SavedFile, find_saved
-from ..runs.types import Run, RunFilter, outputs_as_json
+from ..runs.types.filters import RunFilter
+from ..runs.types.run import Run, outputs_as_json
 from ..runs.views import describe_size, row_as_json
 from ..schema import portable_schema
 from .answers import Answer

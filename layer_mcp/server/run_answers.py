@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from ..next_steps import after_run
 from ..runs.outputs import FilesOnDisk
-from ..runs.types import CallBudget, Run
+from ..runs.types.budget import CallBudget
+from ..runs.types.run import Run
 from ..runs.views import describe_size, describe_state, run_as_json
 from .answers import Answer, Preview, ToolOutput, fit_rows
 from .client_quirks import shows_images, shows_links

@@ -34,8 +34,8 @@ from pydantic import Field
 from ..api.fields import ROUGH_UUID_PATTERN
 from ..api.polling import MAX_POLL_INTERVAL_SECONDS, MIN_POLL_INTERVAL_SECONDS
 from ..errors import LayerError
-from ..runs.service import NOT_FOUND_CODES, is_missing
-from ..runs.types import Run
+from ..runs.following import NOT_FOUND_CODES, is_missing
+from ..runs.types.run import Run
 from .answers import error_result, success_result
 from .context import App, ToolContext, begin_call
 from .run_answers import run_output

@@ -10,7 +10,7 @@ from layer_mcp import Settings
 from layer_mcp.doctor.storage import check_journal
 from layer_mcp.doctor.types import Finding, Setup
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION
+from layer_mcp.runs.journal.databases.schema import SCHEMA_VERSION
 
 from ..support.postgres_server import GUARDED_USER, PostgresServer
 from ..support.recorded_runs import ACCOUNT, API, another, sending_run, unknown_run

@@ -20,7 +20,7 @@ RUN_SECONDS = 1.0
 MANY = 1_000_000
 # Layer allows 60 runs a minute. With its limits, most agents would only wait in line.
 RAISED_LIMITS = with_constant(
-    "layer_mcp.runs.types", "RateLimits.__init__.__defaults__", f"({MANY}, {MANY}, {MANY})"
+    "layer_mcp.runs.types.limits", "RateLimits.__init__.__defaults__", f"({MANY}, {MANY}, {MANY})"
 )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerClient, Runs, Settings
-from layer_mcp.runs.journal import Journal, sqlite
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import sqlite
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.opening import open_runs
 
 from ..support.media_host import Media, media_host
 from ..support.postgres_server import PostgresServer

@@ -9,17 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from layer_mcp import LayerClient, LayerError
+from layer_mcp.runs.drafts import Draft, InferenceDraft, WorkflowDraft, WorkflowRunDraft
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.operations import ModelLookup
-from layer_mcp.runs.references import (
-    Draft,
-    InferenceDraft,
-    Uploads,
-    WorkflowDraft,
-    WorkflowRunDraft,
-)
 from layer_mcp.runs.resolve import ANY_ID, resolve_drafts, resolve_for_price
-from layer_mcp.runs.types import RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.uploads import Uploads
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
 

@@ -11,10 +11,11 @@ import anyio
 import pytest
 
 from layer_mcp import CallBudget, LayerError, PriceError, Run, Settings, WorkflowRunDraft
-from layer_mcp.runs import queue
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.runs.owners import Owner
-from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.sending import queue
+from layer_mcp.runs.service import Runs
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_workflows
 

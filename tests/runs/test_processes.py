@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs.references import InferenceDraft
-from layer_mcp.runs.service import open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.drafts import InferenceDraft
+from layer_mcp.runs.opening import open_runs
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import SMALL_IMAGE

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 from layer_mcp.runs.views import iso_time, page_cursor, parse_cursor, parse_since, price_difference
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

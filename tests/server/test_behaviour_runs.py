@@ -13,10 +13,10 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from layer_mcp import LayerClient
-from layer_mcp.runs import queue
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
-from layer_mcp.runs.journal.sqlite import FILE_NAME
-from layer_mcp.runs.queue import SlotQueue
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
+from layer_mcp.runs.sending import queue
+from layer_mcp.runs.sending.queue import SlotQueue
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, Host, content_of, error_code, text_of

@@ -175,8 +175,8 @@ async def test_does_not_start_a_run_if_uploads_used_up_the_calls_time(
     picture: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
-    monkeypatch.setattr("layer_mcp.runs.types.SUBMISSION_SECONDS", 1.7)
+    monkeypatch.setattr("layer_mcp.runs.types.budget.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.types.budget.SUBMISSION_SECONDS", 1.7)
     sandbox.state.knobs.fail_next("upload", Fault("slow", delay_seconds=1))
     calls: dict[str, dict[str, Any]] = {
         "execute_inference": SMALL_IMAGE
@@ -283,8 +283,8 @@ async def test_the_time_of_a_call_covers_the_opening_of_its_files(
         time.sleep(0.3)
         return open_media_file(path, **options)
 
-    monkeypatch.setattr("layer_mcp.runs.references.open_media_file", slowly)
-    monkeypatch.setattr("layer_mcp.runs.types.MIN_UPLOAD_SECONDS", 0.1)
+    monkeypatch.setattr("layer_mcp.runs.uploads.open_media_file", slowly)
+    monkeypatch.setattr("layer_mcp.runs.types.budget.MIN_UPLOAD_SECONDS", 0.1)
     references = [{"path": f"{number}.png", "type": "init"} for number in range(9)]
     for reference in references:
         (picture.parent / reference["path"]).write_bytes(picture.read_bytes())

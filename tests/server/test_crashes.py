@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.crashing_call import ANSWERED, READY, call_and_wait

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from layer_mcp.files import input_paths
-from layer_mcp.runs import references
+from layer_mcp.runs import uploads
 from layer_mcp.sandbox import RunningSandbox
 
 from ..support.hosts import MEMORY, error_code
@@ -147,7 +147,7 @@ async def test_a_folder_that_becomes_a_link_between_check_and_use_is_not_read_th
         exchange(inside, outside)
         return real
 
-    monkeypatch.setattr(references, "resolve_input", resolve_and_exchange)
+    monkeypatch.setattr(uploads, "resolve_input", resolve_and_exchange)
     settings = environment | {"LAYER_INPUT_DIRS": str(tmp_path / "in")}
     async with MEMORY.connect(settings) as client:
         refused = await client.call_tool("upload_file", {"path": "art/a.png"})

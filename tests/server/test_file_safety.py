@@ -15,10 +15,11 @@ import pytest
 from layer_mcp import LayerClient
 from layer_mcp.api.models import Output
 from layer_mcp.files.folders import OpenFolder, PrivateFolders
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.outputs import find_saved, save_outputs
 from layer_mcp.runs.outputs.save import SaveOptions
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import MEMORY, SMALL_IMAGE, content_of, error_code, text_of

@@ -8,8 +8,8 @@ import pytest
 from mcp import Client
 
 from layer_mcp import LayerError, Settings, open_runs
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 
 from ..support.hosts import IMAGE_MODEL, MEMORY, SMALL_IMAGE, content_of, error_code, text_of
 from ..support.locks import is_locked

@@ -19,10 +19,10 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
-from layer_mcp.runs import sender
-from layer_mcp.runs.journal import sqlite as database_module
-from layer_mcp.runs.journal.sqlite import FILE_NAME
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.journal.databases import sqlite as database_module
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
+from layer_mcp.runs.sending import sender
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Fault, RunningSandbox
 
 from ..support.hosts import (

@@ -7,7 +7,9 @@ import pytest
 from mcp.types import CallToolResult, ResourceLink
 
 from layer_mcp import Inference, InferenceRequest, LayerError
-from layer_mcp.runs.types import Run, RunRequest, changed_parameters
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
+from layer_mcp.runs.types.start import changed_parameters
 from layer_mcp.server.answers import ToolOutput, error_result, success_result
 from layer_mcp.server.run_answers import run_answer
 

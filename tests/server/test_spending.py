@@ -14,8 +14,8 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
-from layer_mcp.runs.journal import sqlite as database_module
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases import sqlite as database_module
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 

@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
-from layer_mcp.runs.journal.schema import SCHEMA_VERSION, create_or_carry_over
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.schema import SCHEMA_VERSION, create_or_carry_over
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "add_run", "create_journal"]
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from mcp import Client
 from mcp.types import CallToolResult
 
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import Effect, Fault, Operation, RunningSandbox
 
 from .hosts import SMALL_IMAGE, content_of, text_of

@@ -18,8 +18,9 @@ import anyio
 
 from layer_mcp import Settings
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.selection import select_database
-from layer_mcp.runs.types import RunFilter, RunRequest
+from layer_mcp.runs.journal.databases.selection import select_database
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.request import RunRequest
 
 from .recorded_runs import (
     ACCOUNT,
@@ -127,7 +128,7 @@ async def _record(journal: Journal, _folder: Path, *states: str) -> None:
 async def _note_uploads(journal: Journal, folder: Path, name: str, count: str) -> None:
     _wait_for_the_others(folder, name)
     for number in range(int(count)):
-        await journal.note_upload(WORKSPACE, f"{name}-{number}", f"file-{name}-{number}")
+        await journal.files.note_upload(WORKSPACE, f"{name}-{number}", f"file-{name}-{number}")
 
 
 async def _list(journal: Journal, folder: Path, name: str) -> None:

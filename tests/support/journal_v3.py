@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 
 SCHEMA = """
 CREATE TABLE runs (

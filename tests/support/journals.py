@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from layer_mcp import Settings
 from layer_mcp.runs.journal import Journal, account_of
-from layer_mcp.runs.journal.selection import select_database
-from layer_mcp.runs.types import Run, RunFilter
+from layer_mcp.runs.journal.databases.selection import select_database
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.run import Run
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from typing import Any
 
 import anyio
 
-from layer_mcp.runs.references import InferenceDraft
+from layer_mcp.runs.drafts import InferenceDraft
 from layer_mcp.runs.service import Runs
-from layer_mcp.runs.types import CallBudget, Plan, Run, SubmitOptions
+from layer_mcp.runs.types.budget import CallBudget
+from layer_mcp.runs.types.plan import Plan, SubmitOptions
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import RunningSandbox
 
 from .hosts import SMALL_IMAGE

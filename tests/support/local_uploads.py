@@ -7,7 +7,7 @@ from pathlib import Path
 from layer_mcp import LayerClient, Settings
 from layer_mcp.files.paths import Folders
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.references import Uploads
+from layer_mcp.runs.uploads import Uploads
 from layer_mcp.sandbox import Arrival, RunningSandbox
 
 from .sandbox_calls import png_with

@@ -14,7 +14,8 @@ from layer_mcp.api.models import Output
 from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import OnBytes, SavedOutputs, save_outputs
 from layer_mcp.runs.outputs.save import SaveOptions
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 
 from .sandbox_calls import png_with
 

@@ -9,18 +9,13 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import (
-    NOT_SENT,
-    UNKNOWN,
-    Quote,
-    RateLimits,
-    Reservation,
-    Run,
-    RunError,
-    RunFilter,
-    RunRequest,
-    SpendLimits,
-)
+from layer_mcp.runs.journal.reservations import Reservation
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.limits import RateLimits, SpendLimits
+from layer_mcp.runs.types.plan import Quote
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run, RunError
+from layer_mcp.runs.types.states import NOT_SENT, UNKNOWN
 
 API = "https://api.layer.test/api"
 ACCOUNT = f"{API}#account"
@@ -122,7 +117,7 @@ async def running_run(
 ) -> Run:
     """Record a run that Layer confirmed. Its ID is its row's key."""
     run = await sending_run(journal, request, price=price)
-    assert await journal.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
+    assert await journal.outcomes.record(Outcome.confirmed(confirmed(run, price=confirmed_price)))
     return await journal.reload(run)
 
 
@@ -144,7 +139,7 @@ async def refused_run(journal: Journal, state: str, request: RunRequest = REQUES
     """Record a submission that failed: `not_sent` or `unknown`."""
     run = await sending_run(journal, request)
     outcome = Outcome.unknown if state == UNKNOWN else Outcome.not_sent
-    await journal.record(outcome(run, ERROR))
+    await journal.outcomes.record(outcome(run, ERROR))
     return await journal.reload(run)
 
 
@@ -206,7 +201,7 @@ async def active_runs(journal: Journal, request: RunRequest = REQUEST) -> Sequen
     probe = await queued_run(journal, another(request), price=None)
     blocked = await journal.acquire_slot(probe, NO_SLOTS, {})
     assert blocked is not None
-    await journal.record(Outcome.not_sent(probe, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(probe, ERROR))
     return blocked.active
 
 
@@ -218,7 +213,7 @@ async def ages_of_last_minute(journal: Journal, request: RunRequest = REQUEST) -
         rates = RateLimits(MANY_RUNS, len(ages) + 1, MANY_RUNS)
         blocked = await journal.acquire_slot(probe, rates, {})
         if blocked is None:
-            await journal.record(Outcome.not_sent(probe, ERROR))
+            await journal.outcomes.record(Outcome.not_sent(probe, ERROR))
             return ages
         assert blocked.pause_seconds is not None
         ages.append(60 - blocked.pause_seconds)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import psycopg
 
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
-from layer_mcp.runs.journal.postgres import LOCK_KEY, PostgresDatabase
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.postgres import LOCK_KEY, PostgresDatabase
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 
 from .postgres_server import PostgresServer, execute
 

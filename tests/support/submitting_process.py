@@ -20,9 +20,12 @@ import anyio
 from anyio import to_thread
 
 from layer_mcp import Settings
-from layer_mcp.runs.references import InferenceDraft
-from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import CallBudget, Run, SubmitOptions
+from layer_mcp.runs.drafts import InferenceDraft
+from layer_mcp.runs.opening import open_runs
+from layer_mcp.runs.service import Runs
+from layer_mcp.runs.types.budget import CallBudget
+from layer_mcp.runs.types.plan import SubmitOptions
+from layer_mcp.runs.types.run import Run
 
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 60

@@ -10,9 +10,12 @@ import anyio
 from ...api.polling import STOPPED_STATUSES
 from ...errors import LayerError
 from ...files.paths import output_folder
-from ...runs.rules import duplicate_error
+from ...runs.rules.duplicates import duplicate_error
 from ...runs.service import Runs
-from ...runs.types import NOT_SENT, UNKNOWN, Plan, Run, RunFilter
+from ...runs.types.filters import RunFilter
+from ...runs.types.plan import Plan
+from ...runs.types.run import Run
+from ...runs.types.states import NOT_SENT, UNKNOWN
 from ...runs.views import SIMULATED_LINE, count_noun, run_as_json
 from ...schema import JsonObject
 from ...settings import Settings

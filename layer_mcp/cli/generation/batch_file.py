@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...arguments import normalize
-from ...runs.references import InferenceDraft
+from ...runs.drafts import InferenceDraft
 from ...schema import JsonObject, portable_schema
 from ..parser import UsageError
 

@@ -9,7 +9,7 @@ from ...api.models import PriceEstimate
 from ...errors import LayerError
 from ...next_steps import add_units
 from ...runs.service import Runs
-from ...runs.types import Run
+from ...runs.types.run import Run
 from ...runs.views import SIMULATED_LINE, count_noun, describe_estimate, estimate_as_json
 from ...settings import Settings
 from ..parser import EXIT_OK

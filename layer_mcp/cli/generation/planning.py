@@ -8,10 +8,12 @@ from ...arguments import parse_arguments
 from ...errors import LayerError
 from ...files.local_files import MEGABYTE
 from ...files.paths import Folders, find_write_problem, output_folder
-from ...runs.references import InferenceDraft, OnUpload
-from ...runs.rules import check_answer
+from ...runs.drafts import InferenceDraft
+from ...runs.rules.prices import check_answer
 from ...runs.service import Runs
-from ...runs.types import CallBudget, Plan, SubmitOptions
+from ...runs.types.budget import CallBudget
+from ...runs.types.plan import Plan, SubmitOptions
+from ...runs.uploads import OnUpload
 from ...runs.views import describe_confirmation
 from ...schema import JsonObject, portable_schema
 from ...settings import Settings

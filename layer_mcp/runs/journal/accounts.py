@@ -1,13 +1,14 @@
-"""Decide which Layer account a token belongs to, from the workspaces that Layer shows it."""
+"""Accounts: whose runs a journal keeps, and which Layer account a token belongs to."""
 
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...network import DEFAULT_PORTS, LOOPBACK_HOSTS
 from ...settings import Settings
-from .database import Connection, Database
+from .databases.database import Connection, Database, DatabaseError
 
 TOKEN_DIGEST_LENGTH = 16
 ANY_LOOPBACK = "127.0.0.1"
@@ -15,6 +16,28 @@ SANDBOX_ADDRESS = "http://sandbox"
 
 ListWorkspaces = Callable[[], Awaitable[Collection[str] | None]]
 """Asks Layer for the IDs of the workspaces that the token can see; None if Layer refuses."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account whose runs a journal keeps; an empty name if it's unknown.
+
+    Layer's limits count all accounts in `layer_account`. The daily limit of the settings counts all
+    accounts at `address`.
+    """
+
+    name: str
+    layer_account: str
+    address: str
+
+    def require(self) -> None:
+        """Check that the account is known.
+
+        Raises:
+            DatabaseError: it isn't.
+        """
+        if not self.name:
+            raise DatabaseError("the account is unknown", is_busy=True)
 
 
 def address_of(settings: Settings) -> str:

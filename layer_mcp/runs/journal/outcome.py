@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, cast
 
 from ...errors import LayerError
-from ..types import IN_PROGRESS, NOT_SENT, QUEUED, SENDING, UNKNOWN, Run, RunState
-from .database import Connection
+from ..types.run import Run
+from ..types.states import IN_PROGRESS, NOT_SENT, QUEUED, SENDING, UNKNOWN, RunState
+from .databases.database import Connection
 from .rows import LIVE, error_as_text
 
 CONFIRM = (

@@ -1,4 +1,4 @@
-"""Rows of the journal as runs, requests as text, and filters as SQL."""
+"""Rows of the journal as runs, and requests and errors as text."""
 
 import json
 from datetime import UTC, datetime
@@ -7,17 +7,11 @@ from typing import Any
 
 from ...api.models import Output
 from ...errors import LayerError
-from ..types import (
-    ENDED_STATES,
-    NOT_SENT,
-    QUEUED,
-    SENDING,
-    UNKNOWN,
-    Run,
-    RunError,
-    RunFilter,
-    RunRequest,
-)
+from ..types.request import RunRequest
+from ..types.run import Run, RunError
+from ..types.states import ENDED_STATES, QUEUED, SENDING
+from .accounts import Account
+from .databases.database import Connection
 
 LIVE = f"state IN ('{QUEUED}', '{SENDING}')"
 ENDED = f"state IN ({', '.join(repr(state) for state in ENDED_STATES)})"
@@ -25,38 +19,22 @@ FOLDER = (
     "(SELECT folder FROM folders WHERE folders.account = runs.account "
     "AND folders.run_id = runs.run_id) AS folder"
 )
-# A datetime in Python would lose the last digits. The key comes from outside.
-LAST = (
-    "(SELECT last.created_at, last.key FROM runs AS last WHERE last.key = ? AND last.account = ?)"
-)
-# Every run is in exactly one of these groups.
-STATUS = f"""(CASE
-    WHEN state IN ('complete', 'failed', '{UNKNOWN}', '{NOT_SENT}') THEN state
-    WHEN {ENDED} THEN 'stopped'
-    ELSE 'running'
-END)"""
 
 
-def conditions(wanted: RunFilter, account: str) -> tuple[str, tuple[Any, ...]]:
-    """Return a filter of an account's runs as SQL, and the values to bind."""
-    found: list[tuple[str, tuple[Any, ...]]] = []
-    if wanted.since is not None:
-        found.append(("created_at >= ?", (wanted.since.timestamp(),)))
-    if wanted.workspace_id is not None:
-        found.append(("workspace_id = ?", (wanted.workspace_id,)))
-    if wanted.batch_id is not None:
-        found.append(("batch_id = ?", (wanted.batch_id,)))
-    if wanted.run_ids is not None:
-        marks = ", ".join("?" * len(wanted.run_ids))
-        found.append((f"run_id IN ({marks})", wanted.run_ids))
-    if wanted.id_prefix is not None:
-        found.append(("substr(run_id, 1, ?) = ?", (len(wanted.id_prefix), wanted.id_prefix)))
-    if wanted.status is not None:
-        found.append((f"{STATUS} = ?", (wanted.status,)))
-    if wanted.before is not None:
-        found.append((f"(created_at, key) < {LAST}", (wanted.before, account)))
-    where = " AND ".join(condition for condition, _ in found) or "1 = 1"
-    return where, tuple(value for _, values in found for value in values)
+def select(connection: Connection, account: Account, where: str, *values: Any) -> list[Run]:
+    """Return the account's runs that match a condition."""
+    return _select(connection, f"account = ? AND {where}", account.name, *values)
+
+
+def select_first(connection: Connection, account: Account, where: str, *values: Any) -> Run | None:
+    """Return the first of the account's runs that match a condition, or None."""
+    found = select(connection, account, f"{where} LIMIT 1", *values)
+    return found[0] if found else None
+
+
+def select_shared(connection: Connection, account: Account, where: str, *values: Any) -> list[Run]:
+    """Return runs of all owners of the Layer account, which no answer may show."""
+    return _select(connection, f"layer_account = ? AND {where}", account.layer_account, *values)
 
 
 def run_from_row(row: Any) -> Run:
@@ -108,6 +86,11 @@ def request_as_text(request: RunRequest) -> str:
 def error_as_text(error: LayerError) -> str:
     """Return an error's code and message as JSON."""
     return json.dumps({"code": error.code, "message": error.message})
+
+
+def _select(connection: Connection, where: str, *values: Any) -> list[Run]:
+    rows = connection.execute(f"SELECT runs.*, {FOLDER} FROM runs WHERE {where}", values).fetchall()
+    return [run_from_row(row) for row in rows]
 
 
 def _json_object(text: str | None) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from anyio import from_thread
 from ...api.models import Output
 from ...files.folders import LinkError, NotAFileError, OpenFolder, PrivateFolders, open_folder
 from ..outputs.record import record_facts
-from ..types import RANDOM_SEED, Run, RunFilter, without_nulls
+from ..types.filters import RunFilter
+from ..types.plain import without_nulls
+from ..types.request import RANDOM_SEED
+from ..types.run import Run
 from .records import RecordedFile, RunRecord, clean_text, json_object
 from .types import FileState, MadeFile
 

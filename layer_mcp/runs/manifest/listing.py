@@ -18,7 +18,8 @@ from pathlib import Path
 from anyio import to_thread
 
 from ...files.folders import OpenFolder, PrivateFolders, open_folder
-from ..types import Run, RunFilter
+from ..types.filters import RunFilter
+from ..types.run import Run
 from .describe import FoundRun, describe_all, is_wanted
 from .records import find_records, read_record, walk_records
 from .types import MadeFile

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..types import without_nulls
+from ..types.plain import without_nulls
 from ..views import count_noun, iso_time
 from .records import clean_text
 

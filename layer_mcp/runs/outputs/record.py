@@ -14,7 +14,8 @@ from ...files.folders import OpenFolder, PrivateFolders, open_folder
 from ...files.local_files import MEGABYTE
 from ...media.facts import clean_facts
 from ...version import __version__
-from ..types import Run, time_as_text, without_nulls
+from ..types.plain import time_as_text, without_nulls
+from ..types.run import Run
 from .names import MAX_COPIES, numbered, output_name, slug_of
 
 MAX_FAILURES_SHOWN = 3

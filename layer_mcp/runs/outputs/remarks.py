@@ -7,7 +7,7 @@ from typing import Any
 from ...api.models import Output
 from ...media.facts import describe_facts
 from ...media.json_values import is_number
-from ..types import Run
+from ..types.run import Run
 from .record import MeasuredFile
 
 # Encoders count frames and samples differently.

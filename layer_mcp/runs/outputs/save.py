@@ -17,7 +17,7 @@ from ...api.models import Output
 from ...errors import LayerError
 from ...files.folders import LinkError, OpenFolder, PrivateFileError, PrivateFolders, open_folder
 from ...media.types import extension_for
-from ..types import Run
+from ..types.run import Run
 from .names import MAX_COPIES, chosen_name, is_named, numbered, output_name
 from .record import (
     NotSaved,

@@ -15,7 +15,7 @@ from ...files.local_files import MEGABYTE
 from ...files.paths import Folders, resolve_below, resolve_output
 from ..activity import BackgroundTasks, KeyedLocks
 from ..journal import Journal
-from ..types import Run
+from ..types.run import Run
 from .background import SavingJob, SavingJobs
 from .names import check_name
 from .record import Arriving, FilesOnDisk, SavedOutputs, find_saved
@@ -119,11 +119,13 @@ class OutputStore:
             saved = await save_outputs(
                 self._client, run, folder, options, numbers=numbers, on_bytes=on_bytes
             )
-            await journal.note_folder(run_id, folder)
+            await journal.files.note_folder(run_id, folder)
             for file in saved.fetched:
                 # Outputs are already in Layer, so using them as references needs no upload.
                 if run.request.workspace_id and file.file_id:
-                    await journal.note_upload(run.request.workspace_id, file.sha256, file.file_id)
+                    await journal.files.note_upload(
+                        run.request.workspace_id, file.sha256, file.file_id
+                    )
         return saved
 
     async def _describe_unfinished(

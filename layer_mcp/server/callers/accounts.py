@@ -14,10 +14,10 @@ from ...credentials import TokenSource
 from ...errors import LayerError
 from ...runs.account import count_queued
 from ...runs.activity import Submissions
-from ...runs.journal.database import DatabaseError
+from ...runs.journal.databases.database import DatabaseError
+from ...runs.opening import Shared, open_account, open_shared
 from ...runs.owners import Owner, name_in
-from ...runs.service import Shared, open_account, open_shared
-from ...runs.takeover import LOOK_SECONDS, find_left_accounts
+from ...runs.sending.takeover import LOOK_SECONDS, find_left_accounts
 from ...settings import Settings
 from ..completion import CompletionCache
 from ..context import App

@@ -4,7 +4,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 
 from ...api.models import WorkflowPriceEstimate
-from ...runs.references import WorkflowDraft
+from ...runs.drafts import WorkflowDraft
 from ...runs.views import count_noun
 from ..answers import read_only
 from ..context import ToolContext, runs_for

@@ -11,10 +11,12 @@ from pydantic_core import CoreSchema
 
 from ...arguments import parse_arguments
 from ...errors import LayerError
+from ...runs.drafts import Draft
 from ...runs.planning import plan_warnings
-from ...runs.references import Draft
-from ...runs.rules import duplicate_error
-from ...runs.types import QUEUED, Plan, Run
+from ...runs.rules.duplicates import duplicate_error
+from ...runs.types.plan import Plan
+from ...runs.types.run import Run
+from ...runs.types.states import QUEUED
 from ...runs.views import count_noun, shorten
 from ...schema import SHAPE_KEYWORDS, JsonObject, outline, portable_schema
 from ..answers import WORKSPACE, Answer, paid

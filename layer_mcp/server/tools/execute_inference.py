@@ -7,8 +7,8 @@ from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 
-from ...runs.references import InferenceDraft
-from ...runs.types import Plan
+from ...runs.drafts import InferenceDraft
+from ...runs.types.plan import Plan
 from ..answers import ToolOutput, paid
 from ..approval import Approval, SingleRunArguments, ask_approval, is_approved, make_plan
 from ..context import ToolContext, report_wait, runs_for

@@ -6,8 +6,8 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.tools import Tool
 
-from ...runs.references import WorkflowRunDraft
-from ...runs.types import Plan
+from ...runs.drafts import WorkflowRunDraft
+from ...runs.types.plan import Plan
 from ..answers import ToolOutput, paid
 from ..approval import Approval, SingleRunArguments, ask_approval, is_approved, make_plan
 from ..context import ToolContext, report_wait, runs_for

@@ -10,9 +10,11 @@ from pydantic import Field
 
 from ...api.fields import Id, NonNegativeNumber, PageSize, Request
 from ...next_steps import after_runs, next_page
-from ...runs.service import Runs, WaitFor
-from ...runs.types import Run, RunFilter, StatusFilter
+from ...runs.service import Runs
+from ...runs.types.filters import RunFilter, StatusFilter
+from ...runs.types.run import Run
 from ...runs.views import count_noun, page_cursor, parse_cursor, parse_since, row_as_json
+from ...runs.waiting import WaitFor
 from ..answers import WORKSPACE, Answer, additive, fit_rows, read_only
 from ..client_quirks import choose_wait
 from ..context import ToolContext, app_of, begin_call, report_ended, runs_for

@@ -14,7 +14,7 @@ from ...files.local_files import MEGABYTE
 from ...files.paths import output_subfolder
 from ...runs.outputs import FilesOnDisk, OnBytes, SavedOutputs, report_total
 from ...runs.outputs.remarks import list_remarks
-from ...runs.types import Run
+from ...runs.types.run import Run
 from ...runs.views import describe_arriving
 from ..answers import WORKSPACE, Answer, additive
 from ..context import ToolContext, app_of, begin_call

@@ -5,7 +5,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import Field
 
 from ...api.fields import Request
-from ...runs.references import MAX_PATH_LENGTH
+from ...runs.drafts import MAX_PATH_LENGTH
 from ...runs.views import describe_size
 from ..answers import WORKSPACE, Answer, additive
 from ..context import UPLOAD_UNITS, ToolContext, begin_call, report_upload, runs_for

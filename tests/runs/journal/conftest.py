@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from layer_mcp.runs.journal import Journal, postgres, sqlite
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.databases import postgres, sqlite
 
 from ...support.recorded_runs import ACCOUNT, API, Clock, MakeJournal
 from ...support.storages import AnyDatabase, Storage

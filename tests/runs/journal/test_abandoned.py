@@ -6,7 +6,8 @@ import pytest
 
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunError, RunFilter
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.run import RunError
 
 from ...support.journal_process import (
     END_SECONDS,
@@ -184,7 +185,7 @@ async def test_records_a_confirmation_from_a_process_considered_dead(
     storage.end_processes()
     await keys(second)
     assert (await second.reload(run)).state == "unknown"
-    assert await first.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
+    assert await first.outcomes.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
     found = await second.reload(run)
     assert (found.state, found.run_id) == ("in_progress", "run-1")
 
@@ -196,5 +197,5 @@ async def test_a_failure_in_a_process_considered_dead_does_not_change_its_run(
     run = await sending_run(first)
     storage.end_processes()
     await keys(second)
-    await first.record(Outcome.requeued(run))
+    await first.outcomes.record(Outcome.requeued(run))
     assert (await second.reload(run)).state == "unknown"

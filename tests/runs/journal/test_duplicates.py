@@ -6,9 +6,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
-from layer_mcp.runs.rules import DUPLICATE_SECONDS
-from layer_mcp.runs.types import Reservation
+from layer_mcp.runs.journal import Journal
+from layer_mcp.runs.journal.reservations import Reservation
+from layer_mcp.runs.journal.spending import DAY_SECONDS
+from layer_mcp.runs.rules.duplicates import DUPLICATE_SECONDS
 
 from ...support.recorded_runs import (
     ACCOUNT,

@@ -11,7 +11,8 @@ from layer_mcp import LayerError
 from layer_mcp.api.polling import STOPPED_STATUSES
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunFilter, RunKind, RunRequest, StatusFilter
+from layer_mcp.runs.types.filters import RunFilter, StatusFilter
+from layer_mcp.runs.types.request import RunKind, RunRequest
 
 from ...support.recorded_runs import (
     API,
@@ -69,7 +70,7 @@ async def test_the_runs_of_another_account_are_never_changed(
     journal, elsewhere = make_journal(), make_journal(api_url, account)
     queued, running = await queued_run(journal), await running_run(journal, another())
     assert await elsewhere.mark_sending(queued) is None
-    assert not await elsewhere.record(Outcome.confirmed(replace(queued, run_id="another")))
+    assert not await elsewhere.outcomes.record(Outcome.confirmed(replace(queued, run_id="another")))
     await elsewhere.mark_ended(replace(running, state="failed"))
     await elsewhere.mark_not_found(running.key)
     assert [await journal.reload(run) for run in (queued, running)] == [queued, running]
@@ -202,7 +203,7 @@ async def test_totals_of_decimal_fractions_are_decimal_fractions(journal: Journa
 @pytest.mark.parametrize("kind", ["inference", "workflow"])
 async def test_a_listed_run_says_where_its_files_are(kind: RunKind, journal: Journal) -> None:
     run = await ended_run(journal, replace(REQUEST, kind=kind))
-    await journal.note_folder(run.key.upper(), Path("/out"))
+    await journal.files.note_folder(run.key.upper(), Path("/out"))
     [found] = await journal.list_runs(RunFilter(), 1)
     assert (found.folder, found.request.kind) == (Path("/out"), kind)
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal.database import ResultT, Work
+from layer_mcp.runs.journal.databases.database import ResultT, Work
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME, SqliteDatabase
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.recorded_runs import (
     ACCOUNT,
@@ -96,8 +96,8 @@ async def submit(journal: Journal) -> None:
 
 async def refuse(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.requeued(run))
-    await journal.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.requeued(run))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
 
 
 async def acquire_slot(journal: Journal) -> None:

@@ -34,7 +34,7 @@ async def test_a_requeued_run_waits_like_a_new_one(journal: Journal) -> None:
     await give_slot(journal, run)
     attempt = await journal.mark_sending(run)
     assert attempt == 1
-    await journal.record(Outcome.requeued(replace(run, attempt=attempt)))
+    await journal.outcomes.record(Outcome.requeued(replace(run, attempt=attempt)))
     assert await journal.reload(run) == replace(run, attempt=1)
     assert await journal.find_duplicate(REQUEST) == replace(run, attempt=1)
 
@@ -59,41 +59,43 @@ async def test_a_run_whose_row_was_removed_is_not_sent(journal: Journal) -> None
 
 async def test_a_run_whose_row_was_removed_cannot_be_confirmed(journal: Journal) -> None:
     run = await sending_run(journal)
-    assert not await journal.record(Outcome.confirmed(confirmed(replace(run, key="removed"))))
+    assert not await journal.outcomes.record(
+        Outcome.confirmed(confirmed(replace(run, key="removed")))
+    )
 
 
 async def test_a_late_requeue_does_not_change_a_later_attempt(journal: Journal) -> None:
     first = await sending_run(journal)
-    await journal.record(Outcome.requeued(first))
+    await journal.outcomes.record(Outcome.requeued(first))
     assert await journal.mark_sending(first) == 2
-    await journal.record(Outcome.requeued(first))
+    await journal.outcomes.record(Outcome.requeued(first))
     assert (await journal.reload(first)).state == "sending"
 
 
 async def test_a_late_requeue_does_not_change_a_confirmed_run(journal: Journal) -> None:
     sent = await sending_run(journal)
-    await journal.record(Outcome.confirmed(confirmed(sent)))
-    await journal.record(Outcome.requeued(sent))
+    await journal.outcomes.record(Outcome.confirmed(confirmed(sent)))
+    await journal.outcomes.record(Outcome.requeued(sent))
     assert (await journal.reload(sent)).state == "in_progress"
 
 
 async def test_a_late_failure_does_not_change_a_confirmed_run(journal: Journal) -> None:
     run = await running_run(journal)
-    await journal.record(Outcome.not_sent(run, ERROR))
-    await journal.record(Outcome.unknown(run, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, ERROR))
     assert await journal.reload(run) == run
 
 
 async def test_a_late_failure_does_not_change_an_ended_run(journal: Journal) -> None:
     run = await ended_run(journal, price=1)
-    await journal.record(Outcome.not_sent(run, ERROR))
-    await journal.record(Outcome.unknown(run, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, ERROR))
     assert await journal.reload(run) == run
 
 
 async def test_a_late_failure_does_not_turn_one_failure_into_another(journal: Journal) -> None:
     run = await not_sent_run(journal)
-    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, LAYERS_ERROR))
     assert await journal.reload(run) == run
 
 
@@ -120,12 +122,12 @@ async def test_another_processs_failure_does_not_change_a_run_being_sent(
     first, second = make_journal(), make_journal()
     run = await queued_run(first)
     await second.mark_sending(run)
-    await first.record(Outcome.not_sent(run, ERROR))
-    await first.record(Outcome.unknown(run, ERROR))
-    await first.record(Outcome.requeued(replace(run, attempt=1)))
+    await first.outcomes.record(Outcome.not_sent(run, ERROR))
+    await first.outcomes.record(Outcome.unknown(run, ERROR))
+    await first.outcomes.record(Outcome.requeued(replace(run, attempt=1)))
     assert (await second.reload(run)).state == "sending"
-    await second.record(Outcome.requeued(replace(run, attempt=1)))
-    await first.record(Outcome.not_sent(run, ERROR))
+    await second.outcomes.record(Outcome.requeued(replace(run, attempt=1)))
+    await first.outcomes.record(Outcome.not_sent(run, ERROR))
     assert (await second.reload(run)).state == "queued"
 
 
@@ -134,14 +136,14 @@ async def test_records_a_late_confirmation_of_an_abandoned_run(
     make: MakeRun, journal: Journal
 ) -> None:
     run = await make(journal)
-    assert await journal.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
+    assert await journal.outcomes.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
     found = await journal.reload(run)
     assert (found.state, found.run_id, found.error) == ("in_progress", "run-1", None)
 
 
 async def test_a_late_confirmation_does_not_change_an_ended_run(journal: Journal) -> None:
     run = await ended_run(journal)
-    assert not await journal.record(Outcome.confirmed(confirmed(run, run_id="another")))
+    assert not await journal.outcomes.record(Outcome.confirmed(confirmed(run, run_id="another")))
     assert await journal.reload(run) == run
 
 

@@ -7,7 +7,7 @@ import pytest
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal, find_account
 from layer_mcp.runs.owners import Owner
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.types.filters import RunFilter
 
 from ...support.recorded_runs import (
     ACCOUNT,
@@ -129,17 +129,17 @@ async def test_the_spending_of_an_owner_is_a_part_of_the_day(alice: Journal, bob
 
 
 async def test_a_file_is_uploaded_again_for_another_owner(alice: Journal, bob: Journal) -> None:
-    await alice.note_upload(WORKSPACE, "sha", "file-1")
-    assert await bob.find_upload(WORKSPACE, "sha") is None
-    assert await bob.note_upload(WORKSPACE, "sha", "file-2") == "file-2"
-    assert await alice.find_upload(WORKSPACE, "sha") == "file-1"
+    await alice.files.note_upload(WORKSPACE, "sha", "file-1")
+    assert await bob.files.find_upload(WORKSPACE, "sha") is None
+    assert await bob.files.note_upload(WORKSPACE, "sha", "file-2") == "file-2"
+    assert await alice.files.find_upload(WORKSPACE, "sha") == "file-1"
 
 
 async def test_uploads_and_outputs_of_another_owner_are_foreign(
     alice: Journal, bob: Journal
 ) -> None:
     await alice.mark_ended(ended(await running_run(alice), outputs=(OUTPUT,)))
-    await alice.note_upload(WORKSPACE, "sha", "FILE-2")
+    await alice.files.note_upload(WORKSPACE, "sha", "FILE-2")
     assert await bob.find_foreign_files(["File-1", "file-2"]) == {"file-1", "file-2"}
     assert await alice.find_foreign_files(["file-1", "file-2"]) == set()
 
@@ -147,7 +147,7 @@ async def test_uploads_and_outputs_of_another_owner_are_foreign(
 async def test_files_of_the_only_user_are_foreign_to_owners(
     alice: Journal, journal: Journal
 ) -> None:
-    await journal.note_upload(WORKSPACE, "sha", "file-1")
+    await journal.files.note_upload(WORKSPACE, "sha", "file-1")
     assert await alice.find_foreign_files(["file-1"]) == {"file-1"}
 
 
@@ -158,7 +158,7 @@ async def test_a_file_that_nobody_recorded_is_not_foreign(bob: Journal) -> None:
 
 async def test_a_file_that_both_owners_have_is_not_foreign(alice: Journal, bob: Journal) -> None:
     for one in (alice, bob):
-        await one.note_upload(WORKSPACE, "sha", "file-1")
+        await one.files.note_upload(WORKSPACE, "sha", "file-1")
         assert await one.find_foreign_files(["file-1"]) == set()
 
 
@@ -167,7 +167,7 @@ async def test_a_file_of_another_layer_account_is_not_foreign(
     layer_account: str, bob: Journal, make_journal: MakeJournal
 ) -> None:
     elsewhere = owned(make_journal, "alice", layer_account)
-    await elsewhere.note_upload(WORKSPACE, "sha", "file-1")
+    await elsewhere.files.note_upload(WORKSPACE, "sha", "file-1")
     assert await bob.find_foreign_files(["file-1"]) == set()
 
 

@@ -9,7 +9,10 @@ from layer_mcp import LayerError
 from layer_mcp.api.models import Output
 from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunError, RunFilter, RunRequest, SpendLimits
+from layer_mcp.runs.types.filters import RunFilter
+from layer_mcp.runs.types.limits import SpendLimits
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import RunError
 
 from ...support.recorded_runs import (
     PRICE,
@@ -100,7 +103,9 @@ async def test_each_request_gets_its_own_row_or_the_run_that_covers_it(journal: 
 
 async def test_a_confirmed_run_has_layers_id_and_its_price(journal: Journal) -> None:
     run = await sending_run(journal)
-    assert await journal.record(Outcome.confirmed(confirmed(run, run_id="RUN-1", price=2.5)))
+    assert await journal.outcomes.record(
+        Outcome.confirmed(confirmed(run, run_id="RUN-1", price=2.5))
+    )
     found = await journal.reload(run)
     assert (found.run_id, found.state) == ("run-1", "in_progress")
     assert (found.estimated_price_creative_units, found.session_id) == (2.5, "session-1")
@@ -115,7 +120,7 @@ async def test_a_run_that_has_ended_when_it_is_confirmed_is_running_until_its_en
     journal: Journal,
 ) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.confirmed(replace(confirmed(run), state="complete")))
+    await journal.outcomes.record(Outcome.confirmed(replace(confirmed(run), state="complete")))
     assert (await journal.reload(run)).state == "in_progress"
     outputs = (Output(file_id="file-1"),)
     last = ended(await journal.reload(run), price=1.5, outputs=outputs)
@@ -139,7 +144,7 @@ async def test_no_status_of_layers_is_taken_for_a_state_of_the_journal(
     status: str, state: str, journal: Journal
 ) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.confirmed(replace(confirmed(run), state=status)))
+    await journal.outcomes.record(Outcome.confirmed(replace(confirmed(run), state=status)))
     found = await journal.reload(run)
     assert (found.state, found.is_running) == (state, True)
 
@@ -160,7 +165,7 @@ async def test_a_failed_submission_says_why(state: str, has_ended: bool, journal
 
 async def test_finds_the_id_of_a_run_with_an_unknown_outcome_in_any_case(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, LAYERS_ERROR))
     assert (await journal.reload(run)).run_id == "run-1"
     found = await journal.find("RUN-1")
     assert found is not None
@@ -169,7 +174,7 @@ async def test_finds_the_id_of_a_run_with_an_unknown_outcome_in_any_case(journal
 
 async def test_a_run_with_an_unknown_outcome_ends_once_its_end_is_seen(journal: Journal) -> None:
     run = await sending_run(journal)
-    await journal.record(Outcome.unknown(run, LAYERS_ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, LAYERS_ERROR))
     await journal.mark_ended(ended(await journal.reload(run), price=1.5))
     found = await journal.reload(run)
     assert (found.state, found.actual_price_creative_units) == ("complete", 1.5)

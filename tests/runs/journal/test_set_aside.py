@@ -9,12 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from layer_mcp.runs.journal import Journal
-from layer_mcp.runs.journal import journal as journal_module
-from layer_mcp.runs.journal.liveness import FOLDER_NAME
+from layer_mcp.runs.journal import Journal, recorder
+from layer_mcp.runs.journal.databases.liveness import FOLDER_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.journal.sqlite import FILE_NAME
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 
 from ...support.recorded_runs import (
     ACCOUNT,
@@ -48,10 +47,10 @@ async def test_writes_an_id_as_soon_as_the_journal_is_writable(
     run = await sending_run(journal)
     outcome = Outcome.confirmed(confirmed(run, run_id="run-1"))
     with impatient.hold():
-        assert not await journal.record(outcome)
-        assert journal.has_pending
-    assert await journal.record_pending() == [outcome]
-    assert not journal.has_pending
+        assert not await journal.outcomes.record(outcome)
+        assert journal.outcomes.has_pending
+    assert await journal.outcomes.record_pending() == [outcome]
+    assert not journal.outcomes.has_pending
     assert (await journal.reload(run)).run_id == "run-1"
 
 
@@ -65,21 +64,21 @@ async def test_drops_a_late_outcome_if_the_run_was_sent_again(
 ) -> None:
     first = await sending_run(journal)
     with impatient.hold():
-        assert not await journal.record(outcome_of(first))
+        assert not await journal.outcomes.record(outcome_of(first))
     assert await journal.mark_sending(first) == 2
-    await journal.record_pending()
+    await journal.outcomes.record_pending()
     assert (await journal.reload(first)).state == "sending"
 
 
 async def test_outcomes_are_written_in_order(
     journal: Journal, impatient: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "FAILING_SECONDS", 0)
+    monkeypatch.setattr(recorder, "FAILING_SECONDS", 0)
     run = await sending_run(journal)
     requeued, answered = Outcome.requeued(run), Outcome.confirmed(confirmed(run, run_id="run-1"))
     with impatient.hold():
-        assert not await journal.record(requeued)
-    assert await journal.record(answered)
+        assert not await journal.outcomes.record(requeued)
+    assert await journal.outcomes.record(answered)
     assert (await journal.reload(run)).state == "in_progress"
 
 
@@ -92,8 +91,8 @@ async def test_after_a_failure_outcomes_are_set_aside_without_waiting_for_the_jo
     other = replace(REQUEST, body={"prompt": "a shield"})
     runs = [await sending_run(ending), await sending_run(ending, other)]
     with impatient.hold():
-        assert not await ending.record(Outcome.confirmed(confirmed(runs[0])))
-    assert not await ending.record(Outcome.confirmed(confirmed(runs[1])))
+        assert not await ending.outcomes.record(Outcome.confirmed(confirmed(runs[0])))
+    assert not await ending.outcomes.record(Outcome.confirmed(confirmed(runs[1])))
     database.close()
     assert set((await states(make_journal())).values()) == {"in_progress"}
 
@@ -104,7 +103,7 @@ async def test_outcomes_that_arrive_together_are_all_recorded(journal: Journal) 
     recorded: list[bool] = []
 
     async def record(run: Run) -> None:
-        recorded.append(await journal.record(Outcome.confirmed(confirmed(run))))
+        recorded.append(await journal.outcomes.record(Outcome.confirmed(confirmed(run))))
 
     async with anyio.create_task_group() as tasks:
         for run in runs:
@@ -121,7 +120,7 @@ async def test_the_next_process_knows_the_id_that_could_not_be_written(
 ) -> None:
     run = await sending_run(ending)
     with impatient.hold():
-        await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1", price=7.0)))
+        await ending.outcomes.record(Outcome.confirmed(confirmed(run, run_id="run-1", price=7.0)))
         database.close()
     journal = make_journal()
     await journal.spending()
@@ -140,8 +139,8 @@ async def test_the_next_process_knows_all_outcomes_of_several_runs(
     other = replace(REQUEST, body={"prompt": "a shield"})
     runs = [await sending_run(ending), await sending_run(ending, other)]
     with impatient.hold():
-        await ending.record(Outcome.not_sent(runs[0], ERROR))
-        await ending.record(Outcome.confirmed(confirmed(runs[1])))
+        await ending.outcomes.record(Outcome.not_sent(runs[0], ERROR))
+        await ending.outcomes.record(Outcome.confirmed(confirmed(runs[1])))
         database.close()
     assert await states(make_journal()) == {"a red potion": "not_sent", "a shield": "in_progress"}
 
@@ -155,8 +154,8 @@ async def test_journals_that_share_a_database_keep_each_other_s_outcomes(
     other = Journal(database, api_url=API, account="other")
     runs = [await sending_run(ending), await sending_run(other)]
     with impatient.hold():
-        await ending.record(Outcome.confirmed(confirmed(runs[0])))
-        await other.record(Outcome.confirmed(confirmed(runs[1])))
+        await ending.outcomes.record(Outcome.confirmed(confirmed(runs[0])))
+        await other.outcomes.record(Outcome.confirmed(confirmed(runs[1])))
         database.close()
     for account in (ACCOUNT, "other"):
         found = await states(make_journal(account=account))
@@ -172,7 +171,7 @@ async def test_a_line_that_was_written_in_part_leaves_an_unknown_outcome(
 ) -> None:
     run = await sending_run(ending)
     with impatient.hold():
-        await ending.record(Outcome.confirmed(confirmed(run)))
+        await ending.outcomes.record(Outcome.confirmed(confirmed(run)))
         database.close()
     [file] = aside_files(state_folder)
     os.truncate(file, 40)
@@ -184,8 +183,8 @@ async def test_an_outcome_is_no_longer_set_aside_once_it_is_written(
 ) -> None:
     run = await sending_run(ending)
     with impatient.hold():
-        await ending.record(Outcome.confirmed(confirmed(run)))
-    await ending.record_pending()
+        await ending.outcomes.record(Outcome.confirmed(confirmed(run)))
+    await ending.outcomes.record_pending()
     database.close()
     assert aside_files(state_folder) == []
 
@@ -204,7 +203,7 @@ async def fill_disk(ending: Journal, run: Run, state_folder: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, hard))
     try:
-        assert not await ending.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
+        assert not await ending.outcomes.record(Outcome.confirmed(confirmed(run, run_id="run-1")))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 

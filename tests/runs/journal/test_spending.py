@@ -2,9 +2,11 @@
 
 import pytest
 
-from layer_mcp.runs.journal.journal import DAY_SECONDS, Journal
+from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.types import RunRequest, Spending
+from layer_mcp.runs.journal.spending import DAY_SECONDS
+from layer_mcp.runs.types.limits import Spending
+from layer_mcp.runs.types.request import RunRequest
 
 from ...support.recorded_runs import (
     API,
@@ -81,7 +83,7 @@ async def test_unsent_runs_do_not_count(journal: Journal) -> None:
 
 
 async def test_a_requeued_run_still_counts(journal: Journal) -> None:
-    await journal.record(Outcome.requeued(await sending_run(journal)))
+    await journal.outcomes.record(Outcome.requeued(await sending_run(journal)))
     assert await spent(journal) == 2.0
 
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from layer_mcp.runs.journal.journal import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS, Journal
+from layer_mcp.runs.journal import Journal
 from layer_mcp.runs.journal.outcome import Outcome
-from layer_mcp.runs.rules import MINUTE_SECONDS
-from layer_mcp.runs.types import RateLimits, RunRequest
+from layer_mcp.runs.journal.usage import LONGEST_RUN_SECONDS, UNKNOWN_SECONDS
+from layer_mcp.runs.rules.rates import MINUTE_SECONDS
+from layer_mcp.runs.types.limits import RateLimits
+from layer_mcp.runs.types.request import RunRequest
 
 from ...support.recorded_runs import (
     API,
@@ -69,20 +71,20 @@ async def test_a_run_waiting_for_its_slot_does_not_block_others(journal: Journal
 async def test_a_requeued_run_does_not_block_others(journal: Journal) -> None:
     run = await run_with_slot(journal)
     attempt = await journal.mark_sending(run)
-    await journal.record(Outcome.requeued(replace(run, attempt=attempt or 0)))
+    await journal.outcomes.record(Outcome.requeued(replace(run, attempt=attempt or 0)))
     assert await active_runs(journal) == []
     assert await ages_of_last_minute(journal) == []
 
 
 async def test_a_run_that_was_not_sent_is_no_longer_active(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
     assert await active_runs(journal) == []
 
 
 async def test_an_abandoned_run_gets_no_slot(journal: Journal) -> None:
     run = await queued_run(journal)
-    await journal.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
     await give_slot(journal, run)
     assert await ages_of_last_minute(journal) == []
 
@@ -91,7 +93,7 @@ async def test_a_run_with_an_unknown_outcome_counts_as_active_for_five_minutes(
     journal: Journal, clock: Clock
 ) -> None:
     run = await run_with_slot(journal)
-    await journal.record(Outcome.unknown(run, ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, ERROR))
     clock.now += UNKNOWN_SECONDS - 1
     assert await active_runs(journal) == [await journal.reload(run)]
     clock.now += 1
@@ -109,19 +111,19 @@ async def test_runs_started_before_the_clock_was_set_back_block_nothing(
 
 async def test_definitely_unsent_runs_do_not_count_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.record(Outcome.not_sent(run, ERROR))
+    await journal.outcomes.record(Outcome.not_sent(run, ERROR))
     assert await ages_of_last_minute(journal) == []
 
 
 async def test_a_run_with_an_unknown_outcome_counts_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.record(Outcome.unknown(run, ERROR))
+    await journal.outcomes.record(Outcome.unknown(run, ERROR))
     assert len(await ages_of_last_minute(journal)) == 1
 
 
 async def test_an_ended_run_frees_a_slot_but_counts_toward_the_minute(journal: Journal) -> None:
     run = await run_with_slot(journal)
-    await journal.record(Outcome.confirmed(confirmed(run)))
+    await journal.outcomes.record(Outcome.confirmed(confirmed(run)))
     assert len(await active_runs(journal)) == 1
     await journal.mark_ended(ended(replace(run, run_id=run.key), price=1))
     assert await active_runs(journal) == []

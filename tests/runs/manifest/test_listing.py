@@ -14,7 +14,7 @@ from layer_mcp.files.folders import OpenFolder, PrivateFolders
 from layer_mcp.runs.manifest import listing, records
 from layer_mcp.runs.manifest.listing import list_made_files
 from layer_mcp.runs.manifest.types import ManifestTotals
-from layer_mcp.runs.service import open_runs
+from layer_mcp.runs.opening import open_runs
 
 from ...support.hosts import SMALL_IMAGE
 from ...support.library import submit

@@ -7,9 +7,9 @@ import pytest
 
 from layer_mcp import Runs, Settings
 from layer_mcp.files.folders import PrivateFolders, open_folder
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.runs.outputs.partial import open_partial
-from layer_mcp.runs.service import open_runs
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import RunningSandbox
 
 from ...support.hosts import SMALL_IMAGE

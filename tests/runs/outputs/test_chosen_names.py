@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import LayerClient, LayerError, Runs, Settings
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.runs.outputs.names import check_name
-from layer_mcp.runs.service import open_runs
 from layer_mcp.sandbox import RunningSandbox
 
 from ...support.hosts import SMALL_IMAGE

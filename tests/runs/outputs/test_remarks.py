@@ -9,7 +9,8 @@ import pytest
 from layer_mcp.api.models import Output
 from layer_mcp.runs.outputs.record import MeasuredFile
 from layer_mcp.runs.outputs.remarks import list_remarks, remark_on_count
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 
 
 def run_with(asked: dict[str, Any], output: Output | None = None, **more: Any) -> Run:

@@ -13,7 +13,7 @@ from layer_mcp.api.models import Output
 from layer_mcp.errors import ERROR_CODES
 from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import find_saved
-from layer_mcp.runs.types import Run
+from layer_mcp.runs.types.run import Run
 
 from ...support.media_host import (
     MEGABYTE,
@@ -40,7 +40,8 @@ from layer_mcp.api.models import Output
 from layer_mcp.files.folders import PrivateFolders
 from layer_mcp.runs.outputs import save_outputs
 from layer_mcp.runs.outputs.save import SaveOptions
-from layer_mcp.runs.types import Run, RunRequest
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 import layer_mcp.runs.outputs.inspect, layer_mcp.runs.outputs.partial
 import layer_mcp.api.download, layer_mcp.api.file_transport
 address, folder, limit = sys.argv[1:]

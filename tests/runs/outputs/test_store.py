@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from layer_mcp import Settings
+from layer_mcp.runs.opening import open_runs
 from layer_mcp.runs.outputs.remarks import list_remarks
-from layer_mcp.runs.service import Runs, open_runs
-from layer_mcp.runs.types import RunFilter
+from layer_mcp.runs.service import Runs
+from layer_mcp.runs.types.filters import RunFilter
 from layer_mcp.sandbox import RunningSandbox
 
 from ...support.hosts import SMALL_IMAGE

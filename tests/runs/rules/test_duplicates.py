@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from layer_mcp import LayerError
-from layer_mcp.runs.rules import (
+from layer_mcp.runs.rules.duplicates import (
     DUPLICATE_SECONDS,
     answer_duplicate,
     covers_new_call,
@@ -15,7 +15,9 @@ from layer_mcp.runs.rules import (
     duplicate_error,
     refuse_equal_requests,
 )
-from layer_mcp.runs.types import Run, RunRequest, RunState
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
+from layer_mcp.runs.types.states import RunState
 
 REQUEST = RunRequest("inference", "model", "w1", {"prompt": "a red potion"})
 OTHER = replace(REQUEST, body={"prompt": "a blue potion"})

@@ -4,8 +4,9 @@ import pytest
 
 from layer_mcp import LayerError
 from layer_mcp.runs.owners import Owner
-from layer_mcp.runs.rules import price_error, spending_error
-from layer_mcp.runs.types import Quote, Spending, SpendLimits
+from layer_mcp.runs.rules.prices import price_error, spending_error
+from layer_mcp.runs.types.limits import Spending, SpendLimits
+from layer_mcp.runs.types.plan import Quote
 
 WORKSPACE = "w1"
 

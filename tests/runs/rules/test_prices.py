@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layer_mcp import LayerError, Settings
-from layer_mcp.runs.rules import (
+from layer_mcp.runs.rules.prices import (
     TOLERANCE,
     check_approval,
     needs_approval,
@@ -15,15 +15,10 @@ from layer_mcp.runs.rules import (
     spend_limits,
     spending_error,
 )
-from layer_mcp.runs.types import (
-    CallBudget,
-    Plan,
-    Quote,
-    RunRequest,
-    Spending,
-    SpendLimits,
-    SubmitOptions,
-)
+from layer_mcp.runs.types.budget import CallBudget
+from layer_mcp.runs.types.limits import Spending, SpendLimits
+from layer_mcp.runs.types.plan import Plan, Quote, SubmitOptions
+from layer_mcp.runs.types.request import RunRequest
 
 WORKSPACE = "w1"
 NO_LIMITS = SpendLimits(confirm_above=20)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from layer_mcp import LayerError, PriceEstimate
-from layer_mcp.runs.rules import make_quote, unpriced_references
-from layer_mcp.runs.types import Quote
+from layer_mcp.runs.rules.quotes import make_quote, unpriced_references
+from layer_mcp.runs.types.plan import Quote
 
 WORKSPACE = "w1"
 

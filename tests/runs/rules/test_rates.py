@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layer_mcp.runs.rules import MINUTE_SECONDS, Blocked, find_block
-from layer_mcp.runs.types import RateLimits, Run, RunRequest, Submitted, Usage
+from layer_mcp.runs.rules.rates import MINUTE_SECONDS, Blocked, find_block
+from layer_mcp.runs.types.limits import RateLimits, Submitted, Usage
+from layer_mcp.runs.types.request import RunRequest
+from layer_mcp.runs.types.run import Run
 
 LIMITS = RateLimits(runs_at_once=5, runs_per_minute=60, videos_per_minute=30)
 NOW = datetime.now(UTC)

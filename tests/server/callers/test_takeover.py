@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 from layer_mcp import Owner, Settings
-from layer_mcp.runs import takeover
 from layer_mcp.runs.activity import Submissions
-from layer_mcp.runs.service import open_account, open_shared
+from layer_mcp.runs.opening import open_account, open_shared
+from layer_mcp.runs.sending import takeover
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.server.callers import accounts
 from layer_mcp.server.callers.accounts import open_accounts

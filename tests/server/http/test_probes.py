@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from layer_mcp.runs.journal.sqlite import FILE_NAME
+from layer_mcp.runs.journal.databases.sqlite import FILE_NAME
 from layer_mcp.server.http.drain import Drain
 from layer_mcp.server.http.guard import guard
 from layer_mcp.server.http.hosts import AllowedHosts

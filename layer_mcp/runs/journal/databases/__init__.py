@@ -1,0 +1,1 @@
+"""The databases that can hold a journal: a SQLite file, or a PostgreSQL server."""
