@@ -88,6 +88,7 @@ BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "an ID token by its hash": {"at_hash": "x"},
     "an ID token of Keycloak": {"typ": "ID"},
     "an ID token of Cognito": {"token_use": "id"},
+    "longer than 16 KB": {"padding": "x" * 16_384},
 }
 
 
