@@ -203,6 +203,14 @@ def test_metadata_of_another_issuer_are_not_believed(url: str, issuer: Issuer) -
     assert ask(url, issuer.token()).status_code == 503
 
 
+def test_keys_are_not_fetched_from_another_host_without_tls(
+    url: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.answers[METADATA_PATH].content["jwks_uri"] = "http://keys.example.com/jwks"
+    assert ask(url, issuer.token()).status_code == 503
+    assert "has no valid jwks_uri" in caplog.text
+
+
 def test_openid_metadata_are_found_too(url: str, issuer: Issuer) -> None:
     metadata = issuer.answers.pop(METADATA_PATH)
     issuer.answers["/.well-known/openid-configuration"] = metadata
