@@ -167,10 +167,10 @@ def code_rows(entered: Mapping[str, CodeEntered]) -> list[Row]:
 @contextmanager
 def _layer_servers(variables: Mapping[str, str]) -> Generator[Servers]:
     over_http = server_command("serve", "--http", "--port", "0")
-    with running_http_server(over_http, limit_seconds=LIMIT_SECONDS, variables=variables) as url:
+    with running_http_server(over_http, limit_seconds=LIMIT_SECONDS, variables=variables) as server:
         yield {
             "stdio": stdio_server(variables),
-            "http": url,
+            "http": server.url,
             "memory": create_server(Settings.from_env(variables)),
         }
 
@@ -179,10 +179,10 @@ def _layer_servers(variables: Mapping[str, str]) -> Generator[Servers]:
 def _noop_servers() -> Generator[Servers]:
     command, *arguments = script_command("sdk_server.py", "--noop")
     over_http = [command, *arguments, "--http"]
-    with running_http_server(over_http, limit_seconds=LIMIT_SECONDS) as url:
+    with running_http_server(over_http, limit_seconds=LIMIT_SECONDS) as server:
         yield {
             "stdio": StdioServerParameters(command=command, args=arguments),
-            "http": url,
+            "http": server.url,
             "memory": noop_server(),
         }
 

@@ -138,11 +138,19 @@ def running(
             timer.cancel()
 
 
+@dataclass(frozen=True)
+class ServerChild:
+    """A server in its own process: the URL of its endpoint, and the process's ID."""
+
+    url: str
+    process_id: int
+
+
 @contextmanager
 def running_http_server(
     command: Sequence[str], *, limit_seconds: float, variables: Mapping[str, str] | None = None
-) -> Generator[str]:
-    """Run a server that prints its URL as the first line on stderr, and yield the URL."""
+) -> Generator[ServerChild]:
+    """Run a server that prints its URL as the first line on stderr."""
     with running(
         command, limit_seconds=limit_seconds, variables=variables, stderr=subprocess.PIPE
     ) as process:
@@ -151,7 +159,7 @@ def running_http_server(
         if not url.startswith("http://127.0.0.1:"):
             raise RuntimeError(f"The server printed no URL but: {url!r}")
         try:
-            yield url
+            yield ServerChild(url, process.pid)
         finally:
             process.terminate()
 

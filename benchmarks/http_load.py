@@ -1,4 +1,4 @@
-"""Calls over HTTP, ten at a time: get_status beside a tool that does the same GET by hand.
+"""Calls over HTTP: get_status beside a tool that does the same GET by hand.
 
 The reference is a tool on an SDK server that sends the GET with httpx and returns its text. Each
 round measures every server in a changing order, and the ratios are medians of rounds.
@@ -6,58 +6,42 @@ round measures every server in a changing order, and the ratios are medians of r
 
 import datetime
 import json
-import random
 import statistics
 import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import anyio
-import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from layer_mcp import InferenceRequest, Settings
 from layer_mcp.access.token_file import hash_token
 
-from .harness import (
-    IMAGE_MODEL_ID,
-    QUICK_RUNS,
-    finished_run,
-    running_http_server,
-    running_sandbox_child,
-    script_command,
-    server_command,
+from .harness import QUICK_RUNS, running_http_server, running_sandbox_child
+from .http_calls import (
+    ToolCall,
+    get_by_hand,
+    get_by_hand_command,
+    get_own_run,
+    mixed_rates,
+    our_http_server,
+    repeat_call,
 )
 from .report import Row, calls_a_second, ms
 
 LIMIT_SECONDS = 240
-AT_A_TIME = 10
 ROUNDS = 5
-HEADERS = {
-    "Accept": "application/json, text/event-stream",
-    "MCP-Protocol-Version": "2025-11-25",
-}
 REFERENCE = "a GET by hand"
 # The least share of the reference's calls a second.
 AIMS = {"without authentication": 1.2, "with a static token": 1.15, "with a JWT": 1.1}
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A server that is called: its URL, the message, and the caller's token if it needs one."""
-
-    url: str
-    message: dict[str, Any]
-    token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +65,21 @@ def measure_http_load(calls: int) -> HttpLoad:
     """Make this many calls to each server in each round."""
     with (
         running_sandbox_child(*QUICK_RUNS, limit_seconds=LIMIT_SECONDS) as sandbox,
-        _servers(sandbox.variables) as endpoints,
+        _servers(sandbox.variables) as servers,
     ):
-        return anyio.run(_measure, endpoints, calls)
+        kinds = {name: partial(repeat_call, call, calls) for name, call in servers.items()}
+        rates = mixed_rates(kinds, ROUNDS)
+    return HttpLoad(
+        calls=calls,
+        by_server={
+            name: HttpRate(
+                calls_per_second=rate.median,
+                ms_99=statistics.quantiles(rate.elapsed_ms, n=100)[-1],
+                share_of_reference=rate.median_share_of(rates[REFERENCE]),
+            )
+            for name, rate in rates.items()
+        },
+    )
 
 
 def http_load_rows(load: HttpLoad) -> list[Row]:
@@ -116,54 +112,35 @@ def http_load_rows(load: HttpLoad) -> list[Row]:
 
 
 @contextmanager
-def _servers(variables: Mapping[str, str]) -> Generator[dict[str, Endpoint]]:
-    settings = Settings.from_env(variables)
-    request = InferenceRequest(model_id=IMAGE_MODEL_ID, batch_size=1, width=64, height=64)
-    run_id = anyio.run(finished_run, settings, request).inference_id
-    url = f"{settings.api_url}/v1/workspaces/{settings.workspace}/inferences/{run_id}"
-    by_hand = _call("get", {"url": url, "token": settings.api_token})
+def _servers(variables: Mapping[str, str]) -> Generator[dict[str, ToolCall]]:
+    """Start the servers, and yield the call that each of them gets."""
     token = token_urlsafe(32)
     with (
         TemporaryDirectory() as folder,
         _issuer() as (issuer, jwt_token),
-        running_http_server(
-            [*script_command("sdk_server.py", "--get"), "--http"], limit_seconds=LIMIT_SECONDS
-        ) as reference,
-        _our_server(variables) as plain,
-        _our_server(variables, "--tokens-file", _tokens_file(Path(folder), token)) as with_token,
-        _our_server(
-            variables, "--oauth-issuer", issuer, "--oauth-audience", "benchmarks"
+        running_http_server(get_by_hand_command(), limit_seconds=LIMIT_SECONDS) as by_hand,
+        our_http_server(variables, limit_seconds=LIMIT_SECONDS) as plain,
+        our_http_server(
+            variables,
+            "--tokens-file",
+            _tokens_file(Path(folder), token),
+            limit_seconds=LIMIT_SECONDS,
+        ) as with_token,
+        our_http_server(
+            variables,
+            "--oauth-issuer",
+            issuer,
+            "--oauth-audience",
+            "benchmarks",
+            limit_seconds=LIMIT_SECONDS,
         ) as with_jwt,
     ):
         yield {
-            REFERENCE: Endpoint(reference, by_hand),
-            "without authentication": _with_own_run(plain),
-            "with a static token": _with_own_run(with_token, token),
-            "with a JWT": _with_own_run(with_jwt, jwt_token),
+            REFERENCE: get_by_hand(by_hand.url, variables),
+            "without authentication": get_own_run(plain.url),
+            "with a static token": get_own_run(with_token.url, token),
+            "with a JWT": get_own_run(with_jwt.url, jwt_token),
         }
-
-
-def _with_own_run(url: str, token: str | None = None) -> Endpoint:
-    """Make a run, because a caller can't read those of others, and return how to read it."""
-    arguments = {"model_id": IMAGE_MODEL_ID, "prompt": "a potion", "batch_size": 1}
-    size = {"width": 64, "height": 64, "wait_seconds": 20}
-    starting = Endpoint(url, _call("execute_inference", arguments | size), token)
-    with httpx.Client(headers=_headers(starting), trust_env=False, timeout=60) as http:
-        answer = http.post(url, json=starting.message)
-    [line] = [line for line in answer.text.splitlines() if line.startswith("data: ")]
-    run = json.loads(line.removeprefix("data: "))["result"]["structuredContent"]
-    # A preview would cost more GETs.
-    status = {"inference_id": run["inference_id"], "wait_seconds": 0, "preview": False}
-    return Endpoint(url, _call("get_status", status), token)
-
-
-@contextmanager
-def _our_server(variables: Mapping[str, str], *options: str) -> Generator[str]:
-    command = server_command("serve", "--http", "--port", "0", *options)
-    # Nobody reads the access log here, so the server would block once the pipe is full.
-    quiet = {**variables, "LAYER_DRAIN_SECONDS": "0", "LAYER_ACCESS_LOG": "0"}
-    with running_http_server(command, limit_seconds=LIMIT_SECONDS, variables=quiet) as url:
-        yield url
 
 
 def _tokens_file(folder: Path, token: str) -> str:
@@ -216,69 +193,3 @@ def _issuer() -> Generator[tuple[str, str]]:
             yield url, jwt.encode(claims, key, "ES256", headers={"kid": "1"})
         finally:
             server.shutdown()
-
-
-def _call(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    params = {"name": tool, "arguments": arguments}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-
-
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    return HEADERS | ({"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {})
-
-
-async def _measure(endpoints: Mapping[str, Endpoint], calls: int) -> HttpLoad:
-    rates: dict[str, list[float]] = {name: [] for name in endpoints}
-    times_ms: dict[str, list[float]] = {name: [] for name in endpoints}
-    order, chance = list(endpoints), random.Random(0)
-    with anyio.fail_after(LIMIT_SECONDS):
-        for round_number in range(-1, ROUNDS):
-            chance.shuffle(order)
-            for name in order:
-                began = time.perf_counter()
-                elapsed_ms = await _call_at_once(endpoints[name], calls)
-                # The first round is a warm-up.
-                if round_number >= 0:
-                    rates[name].append(calls / (time.perf_counter() - began))
-                    times_ms[name] += elapsed_ms
-    return HttpLoad(
-        calls=calls,
-        by_server={
-            name: HttpRate(
-                calls_per_second=statistics.median(rates[name]),
-                ms_99=statistics.quantiles(times_ms[name], n=100)[-1],
-                share_of_reference=statistics.median(
-                    ours / reference
-                    for ours, reference in zip(rates[name], rates[REFERENCE], strict=True)
-                ),
-            )
-            for name in endpoints
-        },
-    )
-
-
-async def _call_at_once(endpoint: Endpoint, calls: int) -> list[float]:
-    """Call a few at a time, and return how long each call took, in milliseconds."""
-    headers = _headers(endpoint)
-    content = json.dumps(endpoint.message).encode()
-    elapsed_ms: list[float] = []
-    left = calls
-
-    async def work(http: httpx.AsyncClient) -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            began = time.perf_counter()
-            answer = await http.post(endpoint.url, content=content)
-            elapsed_ms.append((time.perf_counter() - began) * 1000)
-            if answer.status_code != 200 or b'"isError":true' in answer.content:
-                raise RuntimeError(f"A call failed: {answer.status_code} {answer.text[:300]}")
-
-    headers["Content-Type"] = "application/json"
-    async with (
-        httpx.AsyncClient(headers=headers, trust_env=False, timeout=60) as http,
-        anyio.create_task_group() as tasks,
-    ):
-        for _ in range(AT_A_TIME):
-            tasks.start_soon(work, http)
-    return elapsed_ms
