@@ -10,18 +10,12 @@ from pathlib import Path
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from ..support.callers import entry, new_token, write_tokens
-from ..support.hosts import with_constant
 from ..support.nginx import Nginx
 from ..support.postgres_server import PostgresServer
-from ..support.replicas import Replica, running_replicas
+from ..support.replicas import MANY, RAISED_LIMITS, Replica, running_replicas
 
 REPLICAS = 3
 RUN_SECONDS = 1.0
-MANY = 1_000_000
-# Layer allows 60 runs a minute. With its limits, most agents would only wait in line.
-RAISED_LIMITS = with_constant(
-    "layer_mcp.runs.types.limits", "RateLimits.__init__.__defaults__", f"({MANY}, {MANY}, {MANY})"
-)
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,12 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(programs: Path) -> Generator[PostgresServer]:
-    """Start a server for the block, and delete its data at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="layer-postgres-"))
+def running_postgres(programs: Path, parent: Path | None = None) -> Generator[PostgresServer]:
+    """Start a server for the block, and delete its data at the end.
+
+    By default, the data is in the folder for temporary files.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=".layer-postgres-", dir=parent))
     user = _other_user()
     if user:
         os.chown(folder, *user)

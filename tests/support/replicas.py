@@ -9,11 +9,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .hosts import SCRIPT, child_environment
+from .hosts import SCRIPT, child_environment, with_constant
 from .nginx import Nginx, free_port, running_nginx
 
 START_SECONDS = 60
 STOP_SECONDS = 100
+MANY = 1_000_000
+# Layer allows 60 runs a minute. With its limits, most calls would only wait in line.
+RAISED_LIMITS = with_constant(
+    "layer_mcp.runs.types.limits", "RateLimits.__init__.__defaults__", f"({MANY}, {MANY}, {MANY})"
+)
 
 
 @dataclass
