@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.postgres_server import PostgresServer
+
 from .calls import (
     CallOverhead,
     CodeEntered,
@@ -31,6 +33,7 @@ from .fixed_costs import (
     startup_rows,
 )
 from .http_load import HttpLoad, http_load_rows, measure_http_load
+from .http_waits import HttpWaits, http_waits_rows, measure_http_waits
 from .paying_cost import PayingCost, measure_paying_cost, paying_rows
 from .pictures import (
     PreviewCost,
@@ -40,6 +43,8 @@ from .pictures import (
     preview_rows,
     saving_rows,
 )
+from .postgres import durable_postgres
+from .replicas import Replicas, measure_replicas, replicas_rows
 from .report import MEGABYTE, Row, results_json, table, versions
 from .transfers import Transfers, measure_transfers, transfer_rows
 from .waits import (
@@ -61,6 +66,9 @@ class Effort:
     starts: int
     calls: int
     http_calls: int
+    http_wait_seconds: int
+    replica_reads: int
+    replica_pays: int
     paid_calls: int
     waits: int
     wait_poll_interval_seconds: int
@@ -77,6 +85,10 @@ FULL = Effort(
     starts=20,
     calls=320,
     http_calls=400,
+    # Enough for all waits to begin.
+    http_wait_seconds=12,
+    replica_reads=200,
+    replica_pays=50,
     paid_calls=220,
     waits=1000,
     # Layer's default interval.
@@ -93,6 +105,9 @@ QUICK = Effort(
     starts=2,
     calls=5,
     http_calls=20,
+    http_wait_seconds=2,
+    replica_reads=20,
+    replica_pays=6,
     paid_calls=5,
     waits=20,
     wait_poll_interval_seconds=1,
@@ -113,6 +128,8 @@ class Results:
     startup: Startup
     call_overhead: CallOverhead
     http_load: HttpLoad
+    http_waits: HttpWaits
+    replicas: Replicas | None
     code_entered: dict[str, CodeEntered]
     list_sizes: ListSizes
     paying_cost: PayingCost
@@ -130,10 +147,12 @@ class Results:
             *startup_rows(self.startup),
             *overhead_rows(self.call_overhead),
             *http_load_rows(self.http_load),
+            *replicas_rows(self.replicas),
             *code_rows(self.code_entered),
             *paying_rows(self.paying_cost),
             *list_rows(self.list_sizes),
             *waits_rows(self.many_waits),
+            *http_waits_rows(self.http_waits),
             *batch_rows(self.batch_wait),
             *transfer_rows(self.transfers),
             *preview_rows(self.preview_cost),
@@ -150,7 +169,8 @@ def main() -> int:
     # The SDK's HTTP client would look for a proxy even on loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
     options = _parser().parse_args()
-    results = _measure(QUICK if options.quick else FULL)
+    with durable_postgres() as postgres:
+        results = _measure(QUICK if options.quick else FULL, postgres)
     rows = results.rows()
     print(table(rows))
     (options.out / "results.json").write_text(results_json(asdict(results)), encoding="utf-8")
@@ -165,14 +185,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(effort: Effort) -> Results:
+def _measure(effort: Effort, postgres: PostgresServer | None) -> Results:
     return Results(
         startup=_announced("start-up", measure_startup, effort.starts),
         call_overhead=_announced("the overhead of a call", measure_call_overhead, effort.calls),
         http_load=_announced("calls over HTTP", measure_http_load, effort.http_calls),
+        http_waits=_announced(
+            "waits over HTTP", measure_http_waits, effort.waits, effort.http_wait_seconds
+        ),
+        replicas=(
+            _announced(
+                "servers that share a database",
+                measure_replicas,
+                postgres,
+                effort.replica_reads,
+                effort.replica_pays,
+            )
+            if postgres is not None
+            else None
+        ),
         code_entered=_announced("the code that a call enters", measure_code_entered),
         list_sizes=_announced("the size of tools/list", measure_list_sizes),
-        paying_cost=_announced("journal and price gate", measure_paying_cost, effort.paid_calls),
+        paying_cost=_announced(
+            "journal and price gate", measure_paying_cost, postgres, effort.paid_calls
+        ),
         many_waits=_announced(
             "many waits at the same time",
             measure_many_waits,
@@ -194,9 +230,9 @@ def _measure(effort: Effort) -> Results:
     )
 
 
-def _announced(what: str, measure: Callable[..., MeasuredT], *amounts: int) -> MeasuredT:
+def _announced(what: str, measure: Callable[..., MeasuredT], *arguments: object) -> MeasuredT:
     print(f"Measuring {what} ...", file=sys.stderr, flush=True)
-    return measure(*amounts)
+    return measure(*arguments)
 
 
 def _caption() -> str:

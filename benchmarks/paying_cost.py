@@ -18,6 +18,7 @@ from mcp.server.mcpserver import MCPServer
 
 from layer_mcp import Settings
 from layer_mcp.server.app import create_server
+from tests.support.postgres_server import PostgresServer
 
 from .harness import (
     IMAGE_MODEL_ID,
@@ -29,9 +30,11 @@ from .harness import (
     running_sandbox_child,
 )
 from .own_servers import ungated_server
-from .report import Row, ms
+from .postgres import MISSING
+from .report import Row, ms, skipped_row
 
 MAX_ADDED_MS = 4.0
+MAX_POSTGRES_RATIO = 3.0
 WARM_UP_ROUNDS = 3
 # The server enforces Layer's limits with its journal: past 60 runs a minute, it waits, and past 30,
 # it looks up what kind of model it is. So each block of rounds has its own journal.
@@ -57,12 +60,14 @@ class PayingCost:
     """Medians of mixed calls in memory, each with a new prompt and one price request.
 
     The old journal holds `earlier_runs` of the same account. The sync is that of one page of 4 KB
-    to the disk the journals are on: the least that one durable transaction takes.
+    to the disk the journals are on: the least that one durable transaction takes. Without
+    PostgreSQL, there is no median for it.
     """
 
     calls: int
     median_ms: float
     old_journal_median_ms: float
+    postgres_median_ms: float | None
     ungated_median_ms: float
     earlier_runs: int
     disk_sync_median_ms: float
@@ -99,7 +104,7 @@ class _Caller:
             self.inference_id = None
 
 
-def measure_paying_cost(calls: int) -> PayingCost:
+def measure_paying_cost(postgres: PostgresServer | None, calls: int) -> PayingCost:
     """Call servers in this process, with a sandbox in another."""
     with (
         running_sandbox_child(*QUICK_RUNS, limit_seconds=LIMIT_SECONDS) as sandbox,
@@ -108,16 +113,36 @@ def measure_paying_cost(calls: int) -> PayingCost:
     ):
         # An account's journal is measured, in this folder itself.
         settings = Settings.from_env({**sandbox.variables, "LAYER_SANDBOX": "0"})
-        return anyio.run(_measure, settings, Path(folder), calls)
+        return anyio.run(_measure, settings, Path(folder), postgres, calls)
 
 
 def paying_rows(cost: PayingCost) -> list[Row]:
-    """Compare a paid call with one without journal and gate, and show the disk's share."""
+    """Compare a paid call with one without journal and gate, and PostgreSQL with SQLite."""
     return [
         replace(_row("execute_inference in memory", cost.median_ms, cost), group="time"),
         _row(f"  after {cost.earlier_runs:,} runs", cost.old_journal_median_ms, cost),
         Row(measure="  one sync of the disk", ours=cost.disk_sync_median_ms, shown=ms),
+        _postgres_row(cost),
     ]
+
+
+def _postgres_row(cost: PayingCost) -> Row:
+    measure = "Journal of a paid call on PostgreSQL"
+    if cost.postgres_median_ms is None:
+        return skipped_row(measure, MISSING)
+    added_ms = cost.postgres_median_ms - cost.ungated_median_ms
+    sqlite_ms = cost.median_ms - cost.ungated_median_ms
+    return Row(
+        measure=measure,
+        ours=added_ms,
+        shown=ms,
+        reference=sqlite_ms,
+        reference_name="the same on SQLite",
+        compared=f"{added_ms / sqlite_ms:.2f} x",
+        aim=f"at most {MAX_POSTGRES_RATIO:.2f} x",
+        is_met=added_ms <= MAX_POSTGRES_RATIO * sqlite_ms,
+        group="time",
+    )
 
 
 def _row(measure: str, median_ms: float, cost: PayingCost) -> Row:
@@ -134,7 +159,9 @@ def _row(measure: str, median_ms: float, cost: PayingCost) -> Row:
     )
 
 
-async def _measure(settings: Settings, folder: Path, calls: int) -> PayingCost:
+async def _measure(
+    settings: Settings, folder: Path, postgres: PostgresServer | None, calls: int
+) -> PayingCost:
     elapsed_ms: dict[str, list[float]] = {}
     prompts = count()
     with anyio.fail_after(LIMIT_SECONDS):
@@ -144,27 +171,39 @@ async def _measure(settings: Settings, folder: Path, calls: int) -> PayingCost:
             (block / "old").mkdir(parents=True)
             shutil.copy(old_journal, block / "old")
             rounds = min(ROUNDS_A_BLOCK, calls - first)
-            for name, times in (await _time_block(settings, block, prompts, rounds)).items():
+            servers = _servers(settings, block, postgres)
+            for name, times in (await _time_block(servers, block, prompts, rounds)).items():
                 elapsed_ms.setdefault(name, []).extend(times)
     medians_ms = medians_of(elapsed_ms)
     return PayingCost(
         calls=calls,
         median_ms=medians_ms["new"],
         old_journal_median_ms=medians_ms["old"],
+        postgres_median_ms=medians_ms.get("postgres"),
         ungated_median_ms=medians_ms["ungated"],
         earlier_runs=EARLIER_RUNS,
         disk_sync_median_ms=medians_ms["sync"],
     )
 
 
-async def _time_block(
-    settings: Settings, folder: Path, prompts: "count[int]", rounds: int
-) -> Mapping[str, list[float]]:
+def _servers(
+    settings: Settings, folder: Path, postgres: PostgresServer | None
+) -> dict[str, MCPServer[Any]]:
+    """Return servers with a journal of their own each, or none."""
     servers: dict[str, MCPServer[Any]] = {
         "new": create_server(_with_state(settings, folder / "new")),
         "old": create_server(_with_state(settings, folder / "old")),
         "ungated": ungated_server(settings),
     }
+    if postgres is not None:
+        shared = replace(settings, database_url=postgres.create_database())
+        servers["postgres"] = create_server(_with_state(shared, folder / "postgres"))
+    return servers
+
+
+async def _time_block(
+    servers: Mapping[str, MCPServer[Any]], folder: Path, prompts: "count[int]", rounds: int
+) -> Mapping[str, list[float]]:
     async with AsyncExitStack() as stack:
         callers: dict[str, _Caller] = {}
         for name, server in servers.items():
@@ -173,7 +212,7 @@ async def _time_block(
         page = stack.enter_context((folder / "page").open("wb", buffering=0))
 
         async def settle() -> None:
-            for name in ("new", "old"):
+            for name in servers.keys() - {"ungated"}:
                 await callers[name].settle()
 
         kinds: dict[str, Call] = {name: caller.execute for name, caller in callers.items()}

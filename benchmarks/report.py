@@ -51,6 +51,11 @@ def budget_row(measure: str, ours: float, budget: float, shown: Format) -> Row:
     )
 
 
+def skipped_row(measure: str, reason: str) -> Row:
+    """Return a row for a value that this machine can't measure."""
+    return Row(measure=measure, ours=0.0, shown=lambda _: "skipped", reference_name=reason)
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the rows in aligned columns."""
     lines = [HEADINGS, *(_cells(row) for row in rows)]
@@ -112,6 +117,11 @@ def megabytes_a_second(value: float) -> str:
 def calls_a_second(value: float) -> str:
     """Show a number of calls for each second."""
     return f"{value:,.0f} calls/s"
+
+
+def times(value: float) -> str:
+    """Format a ratio."""
+    return f"{value:.2f} x"
 
 
 def count(value: float) -> str:

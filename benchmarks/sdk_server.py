@@ -1,8 +1,8 @@
 """The reference for start-up and calls: a server on the same SDK that does nothing.
 
 Without options it speaks stdio and has no tools. `--noop` adds a tool that does nothing, `--get`
-one that sends a GET with httpx. `--http` serves as `layer-mcp serve --http` does: stateless, on a
-free loopback port, with the URL on stderr.
+one that sends a GET with httpx, `--sleep` one that sleeps. `--http` serves as `layer-mcp serve
+--http` does: stateless, on a free loopback port, with the URL on stderr.
 """
 
 import sys
@@ -41,6 +41,19 @@ def get_server() -> MCPServer[Any]:
     return server
 
 
+def sleep_server() -> MCPServer[Any]:
+    """Create a server with one tool, which sleeps."""
+    import anyio  # noqa: PLC0415
+
+    async def sleep(seconds: float) -> str:
+        await anyio.sleep(seconds)
+        return ""
+
+    server = MCPServer("sleep", log_level="WARNING")
+    server.tool()(sleep)
+    return server
+
+
 async def noop() -> str:
     """Do nothing."""
     return ""
@@ -62,7 +75,7 @@ def serve_http(server: MCPServer[Any]) -> None:
 
 def main() -> None:
     """Serve as the options say."""
-    servers = {"--noop": noop_server, "--get": get_server}
+    servers = {"--noop": noop_server, "--get": get_server, "--sleep": sleep_server}
     create = next((servers[option] for option in sys.argv if option in servers), empty_server)
     server = create()
     if "--http" in sys.argv:

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmarks.paying_cost import PayingCost, paying_rows
+from benchmarks.replicas import replicas_rows
+from benchmarks.report import table
 from bundle.packing import ROOT
+
+from ..support.postgres_server import find_programs
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.process, pytest.mark.timeout(600)]
 
@@ -41,13 +46,16 @@ def test_measures_every_recorded_fact_again(written: Path) -> None:
 
 
 def test_each_measurement_is_a_line_of_the_table(written: Path) -> None:
-    table = (written / "table.txt").read_text(encoding="utf-8")
+    printed = (written / "table.txt").read_text(encoding="utf-8")
     for measure in (
         "Start-up until tools/list",
         "get_status over stdio",
         "get_status over HTTP with a JWT",
         "get_status: functions",
+        "get_status over HTTP: 2 servers to 1",
+        "Paid calls: 3 servers on PostgreSQL",
         "execute_inference in memory",
+        "Journal of a paid call on PostgreSQL",
         "tools/list: 10 tools",
         "20 waits: polls",
         "Batch of 5: polls",
@@ -58,7 +66,29 @@ def test_each_measurement_is_a_line_of_the_table(written: Path) -> None:
         "Facts: 10 s of stereo",
         "Facts: GLB of 1 MB",
     ):
-        assert f"\n{measure}  " in table, measure
+        assert f"\n{measure}  " in printed, measure
+    assert " waits over HTTP: memory  " in printed
+    # Only what needs PostgreSQL may be missing.
+    assert ("  skipped  " in printed) == (find_programs() is None)
+
+
+def test_without_postgresql_what_needs_it_is_skipped_by_name() -> None:
+    cost = PayingCost(
+        calls=1,
+        median_ms=2.0,
+        old_journal_median_ms=2.0,
+        postgres_median_ms=None,
+        ungated_median_ms=1.0,
+        earlier_runs=1,
+        disk_sync_median_ms=1.0,
+    )
+    printed = table([*paying_rows(cost), *replicas_rows(None)])
+    skipped = [line.split("  ")[0] for line in printed.splitlines() if "skipped" in line]
+    assert skipped == [
+        "Journal of a paid call on PostgreSQL",
+        "get_status over HTTP: 2 servers to 1",
+        "Paid calls: 3 servers on PostgreSQL",
+    ]
 
 
 def test_the_results_are_drawn(written: Path) -> None:
