@@ -2,15 +2,16 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
 
 import jwt
 
 from ....access.scopes import Scope, granted_scopes
-from .keys import ALLOWED_ALGORITHMS, IssuerKeys
+from .keys import ALLOWED_ALGORITHMS, IssuerKeys, VerificationKey
 
 MAX_TOKEN_LENGTH = 16_384
 CLOCK_SKEW_SECONDS = 30
@@ -20,6 +21,8 @@ TOKEN_TYPES = (None, "jwt", "at+jwt", "application/at+jwt")
 ID_TOKEN_HASHES = ("at_hash", "c_hash")
 ID_TOKEN_KINDS = {"typ": "id", "token_use": "id"}
 MAX_NAME_LENGTH = 128
+# A client sends the same token with each of its calls.
+MAX_REMEMBERED = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +40,27 @@ class VerifiedToken:
 
 
 @dataclass(frozen=True)
+class _Checked:
+    """A valid token, and the key that has signed it."""
+
+    token: VerifiedToken
+    key: VerificationKey
+    key_id: str | None
+    algorithm: str
+
+
+@dataclass(frozen=True)
 class OAuthVerifier:
-    """Verifies the access tokens of an issuer that are for an audience."""
+    """Verifies the access tokens of an issuer that are for an audience.
+
+    The signature of a token is checked once, as long as the issuer's keys stay the same.
+    """
 
     issuer: str
     audience: str
     keys: IssuerKeys
+    # By a hash of the token, the last used at the end.
+    _remembered: dict[bytes, _Checked] = field(default_factory=dict[bytes, _Checked], repr=False)
 
     async def verify(self, token: str) -> VerifiedToken | None:
         """Return what a token says, or None if it isn't valid; the log says why.
@@ -50,15 +68,26 @@ class OAuthVerifier:
         Raises:
             KeysUnavailableError: The issuer's keys are needed, and can't be fetched.
         """
+        digest = hashlib.sha256(token.encode()).digest()
+        checked = self._remembered.pop(digest, None)
         try:
-            claims = await self._read_claims(token)
-            return _describe(claims, self.issuer)
+            if checked is None or not await self._is_still_valid(checked):
+                checked = await self._check(token)
         except jwt.PyJWTError as error:
             # The error's text can quote the token.
             logger.info("An access token was refused: %s", type(error).__name__)
             return None
+        self._remembered[digest] = checked
+        if len(self._remembered) > MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        return checked.token
 
-    async def _read_claims(self, token: str) -> Mapping[str, Any]:
+    async def _is_still_valid(self, checked: _Checked) -> bool:
+        key = await self.keys.find(checked.key_id, checked.algorithm)
+        is_expired = checked.token.expires_at <= time.time() - CLOCK_SKEW_SECONDS
+        return key is checked.key and not is_expired
+
+    async def _check(self, token: str) -> _Checked:
         if len(token) > MAX_TOKEN_LENGTH:
             raise jwt.DecodeError("too long")
         header = jwt.get_unverified_header(token)
@@ -67,7 +96,8 @@ class OAuthVerifier:
             raise jwt.InvalidTokenError("typ")
         if not isinstance(algorithm, str) or algorithm not in ALLOWED_ALGORITHMS:
             raise jwt.InvalidAlgorithmError("alg")
-        key = await self.keys.find(header.get("kid"), algorithm)
+        key_id = header.get("kid")
+        key = await self.keys.find(key_id, algorithm)
         if key is None:
             raise jwt.InvalidKeyError("kid")
         claims: dict[str, Any] = jwt.decode(
@@ -82,7 +112,7 @@ class OAuthVerifier:
         )
         if is_id_token(claims):
             raise jwt.InvalidTokenError("an ID token")
-        return claims
+        return _Checked(_describe(claims, self.issuer), key, key_id, algorithm)
 
 
 def is_id_token(claims: Mapping[str, Any]) -> bool:

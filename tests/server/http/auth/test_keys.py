@@ -83,6 +83,19 @@ def test_a_key_that_the_issuer_has_removed_is_refused_when_the_keys_expire(
     assert ask(url, old).status_code == 401
 
 
+def test_a_token_of_a_key_that_was_replaced_under_its_id_is_refused(
+    url: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MIN_AGE_SECONDS", 0.0)
+    monkeypatch.setattr(keys, "UNKNOWN_KEY_PAUSE_SECONDS", 0.0)
+    issuer.answers[JWKS_PATH].headers["Cache-Control"] = "max-age=0"
+    old = issuer.token()
+    assert ask(url, old).status_code == 200
+    issuer.keys["first"] = new_key()
+    issuer.publish()
+    assert ask(url, old).status_code == 401
+
+
 def test_known_keys_are_kept_while_the_issuer_is_away(
     url: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
