@@ -8,6 +8,7 @@ from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
 
+import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import ClientDisconnect
@@ -69,7 +70,9 @@ def serve_http(
         # A server for one user has no load balancer, and should end quickly.
         drain_seconds = http.drain_seconds if http.is_for_a_team else 0
         running = DrainingServer(_config(app, http), server, drain, submissions, drain_seconds)
-        running.run(sockets=listeners)
+        # Under uvicorn's own loop, anyio would find out which library runs in each of its calls.
+        loop = {"loop_factory": running.config.get_loop_factory()}
+        anyio.run(running.serve, listeners, backend_options=loop)
         return running.received.number
 
 
