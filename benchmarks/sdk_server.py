@@ -61,7 +61,8 @@ async def noop() -> str:
 
 def serve_http(server: MCPServer[Any]) -> None:
     """Serve until a signal stops it."""
-    # Startup is measured over stdio, which needs neither.
+    # Startup is measured over stdio, which needs none of them.
+    import anyio  # noqa: PLC0415
     import uvicorn  # noqa: PLC0415
 
     from layer_mcp.network import listen  # noqa: PLC0415
@@ -70,7 +71,7 @@ def serve_http(server: MCPServer[Any]) -> None:
         print(f"http://{HOST}:{listener.getsockname()[1]}{PATH}", file=sys.stderr, flush=True)
         app = server.streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=HOST)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(config).run(sockets=[listener])
+        anyio.run(uvicorn.Server(config).serve, [listener])
 
 
 def main() -> None:
