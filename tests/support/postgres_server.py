@@ -83,7 +83,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, on its former port if it had one, and return once it accepts connections."""
         for _ in range(ATTEMPTS):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             self._process = self._popen(["postgres", "-D", "data", "-p", str(port)])
             if self._accepts_connections(port):
                 self.port = port
@@ -116,7 +116,7 @@ class PostgresServer:
     def own(self, *files: Path) -> None:
         """Let only the server read these files."""
         for file in files:
-            if user := _other_user():
+            if user := other_user():
                 os.chown(file, *user)
             file.chmod(0o600)
 
@@ -144,7 +144,7 @@ class PostgresServer:
 
     def _popen(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         program, *arguments = command
-        user = _other_user()
+        user = other_user()
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [str(self.programs / program), *arguments],
@@ -168,7 +168,7 @@ def running_postgres(programs: Path, parent: Path | None = None) -> Generator[Po
     By default, the data is in the folder for temporary files.
     """
     folder = Path(tempfile.mkdtemp(prefix=".layer-postgres-", dir=parent))
-    user = _other_user()
+    user = other_user()
     if user:
         os.chown(folder, *user)
     server = PostgresServer(programs, folder)
@@ -191,8 +191,8 @@ def execute(url: str, *statements: str) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def _other_user() -> tuple[int, int] | None:
-    """Return the IDs of the user and group to run it as, because it refuses to run as root."""
+def other_user() -> tuple[int, int] | None:
+    """Return the IDs of the user and group to run a server as that refuses to run as root."""
     if os.geteuid() != 0:
         return None
     # Windows doesn't have it.
@@ -204,9 +204,10 @@ def _other_user() -> tuple[int, int] | None:
         except KeyError:
             continue
         return user.pw_uid, user.pw_gid
-    raise AssertionError("There is no user that PostgreSQL can run as.")
+    raise AssertionError("There is no user that a server can run as.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]

@@ -88,17 +88,20 @@ class SqliteStorage:
 
 
 class PostgresStorage:
-    """A database of a running server."""
+    """A database of a running server. Journals may reach it through a pooler."""
 
-    def __init__(self, server: PostgresServer, url: str, folder: Path) -> None:
+    def __init__(
+        self, server: PostgresServer, url: str, folder: Path, *, pooled_url: str | None = None
+    ) -> None:
         self.stop, self.start = server.stop, server.start
         self.url = url
         self.folder = folder
-        self.environment: Mapping[str, str] = {"LAYER_DATABASE_URL": url}
+        self._journal_url = pooled_url or url
+        self.environment: Mapping[str, str] = {"LAYER_DATABASE_URL": self._journal_url}
 
     def make_database(self) -> PostgresDatabase:
         """Return a database, as another process has it."""
-        return PostgresDatabase(self.url, lambda: self.folder)
+        return PostgresDatabase(self._journal_url, lambda: self.folder)
 
     def execute(self, sql: str) -> list[Any]:
         """Run a statement behind the journal's back, and return its rows."""

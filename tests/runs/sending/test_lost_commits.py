@@ -1,4 +1,4 @@
-"""A database that is lost during a commit, so that nobody knows whether it was written."""
+"""A database that is lost before or during a commit: nothing is paid that may not be recorded."""
 
 import pytest
 
@@ -8,8 +8,29 @@ from layer_mcp.sandbox import RunningSandbox
 
 from ...support.cutting_proxy import cutting_proxy
 from ...support.library import submit
+from ...support.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_nothing_is_paid_while_the_database_is_away(
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    postgres_server: PostgresServer,
+    empty_database: str,
+) -> None:
+    settings = Settings.from_env({**environment, "LAYER_DATABASE_URL": empty_database})
+    async with open_runs(settings) as runs:
+        first = await submit(runs)
+        postgres_server.stop()
+        try:
+            with pytest.raises(LayerError, match="JOURNAL_UNAVAILABLE"):
+                await submit(runs, prompt="another potion")
+        finally:
+            postgres_server.start()
+        again = await submit(runs)
+    assert (again.run_id, again.is_duplicate) == (first.run_id, True)
+    assert sandbox.state.arrived["execute_inference"] == 1
 
 
 async def test_a_run_is_not_sent_if_its_start_may_not_be_recorded(

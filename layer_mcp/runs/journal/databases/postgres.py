@@ -26,7 +26,7 @@ from ..outcome import outcome_from_line, write_outcome
 from . import leases
 from .database import Connection, Cursor, DatabaseError, ResultT, Work
 from .liveness import ProcessLock, create_private_folder
-from .postgres_faults import AWAY, CROWDED, HELD, INVALID, find_fault, first_line
+from .postgres_faults import AWAY, CROWDED, HELD, INVALID, MISSING, find_fault, first_line
 from .postgres_schema import SCHEMA, set_up
 
 # The daily limit counts all accounts at an API's address, so all writers share one lock.
@@ -49,6 +49,12 @@ PARAMETERS = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
+}
+# A prepared statement would stay in a session that a pooler then gives to another process.
+LINK_OPTIONS: dict[str, Any] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "prepare_threshold": None,
 }
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # With an older snapshot, a writer wouldn't see what was committed while it waited for the lock.
@@ -98,7 +104,7 @@ class PostgresDatabase:
         except DatabaseError as error:
             if error.is_permanent:
                 raise SettingsError(f"The journal can't be used: {error}. {error.fix}") from None
-            logger.warning("The journal can't be used yet: %s", error)
+            logger.warning("The journal can't be used yet: %s. %s", error, error.fix)
 
     def is_alive(self, connection: Connection, process_id: str, /) -> bool:
         """Return whether a process that shares the database is running."""
@@ -228,13 +234,11 @@ class PostgresDatabase:
         url = _complete(self._url)
         try:
             # A pool would hide why it can't connect.
-            with Link.connect(url, autocommit=True, row_factory=dict_row) as link:
+            with contextlib.closing(_connect(url)) as link:
                 begin = f"{WRITE}; {_lock()}"
                 merged = _run_transaction(link, begin, self._set_up, seconds=ANSWER_SECONDS)
         except _StaleConnectionError:
             raise AWAY.error() from None
-        except psycopg.Error as error:
-            raise _database_error(error) from error
         for process_id in merged:
             self._process.remove(process_id)
         self._renewed_at = monotonic()
@@ -243,7 +247,7 @@ class PostgresDatabase:
             Thread(target=self._keep_alive, args=(self._keeper,), daemon=True).start()
         return ConnectionPool(
             url,
-            kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None},
+            kwargs=LINK_OPTIONS,
             min_size=1,
             max_size=MAX_CONNECTIONS,
             num_workers=1,
@@ -284,7 +288,7 @@ class PostgresDatabase:
                 was_renewed = True
             except DatabaseError as error:
                 if was_renewed:
-                    logger.warning("The journal can't be used: %s", error)
+                    logger.warning("The journal can't be used: %s. %s", error, error.fix)
                 was_renewed = False
 
     def _forget(self, pool: ConnectionPool[Link]) -> None:
@@ -300,12 +304,10 @@ def read_once(url: str, work: Work[ResultT]) -> ResultT:
         DatabaseError: the database can't be reached or read.
     """
     try:
-        with Link.connect(_complete(url), autocommit=True, row_factory=dict_row) as link:
+        with contextlib.closing(_connect(_complete(url))) as link:
             return _run_transaction(link, f"{READ}; {_limits()}", work, seconds=ANSWER_SECONDS)
     except _StaleConnectionError:
         raise AWAY.error() from None
-    except psycopg.Error as error:
-        raise _database_error(error) from error
 
 
 def place_of(url: str) -> str:
@@ -330,6 +332,16 @@ class _Transaction:
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
         return self._link.execute(_translate(sql), values)
+
+
+def _connect(url: str) -> Link:
+    try:
+        return Link.connect(url, **LINK_OPTIONS)
+    except psycopg.Error as error:
+        raise _database_error(error) from error
+    # An empty or too long label of the host's name can't be encoded.
+    except UnicodeError:
+        raise MISSING.error() from None
 
 
 def _run_transaction(link: Link, begin: str, work: Work[ResultT], *, seconds: float) -> ResultT:

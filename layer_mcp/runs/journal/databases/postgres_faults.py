@@ -34,8 +34,8 @@ class Fault:
 
 AWAY = Fault(
     "the database doesn't answer",
-    "Call again in a minute. If it still fails, check that the database in LAYER_DATABASE_URL is "
-    "running and can be reached.",
+    "Call again in a minute. If it still fails, check that the database is running, and that "
+    "LAYER_DATABASE_URL has its host and port.",
 )
 REJECTED = Fault(
     "the database rejects the user or the password",
@@ -46,6 +46,11 @@ MISSING = Fault(
     "the database or its host doesn't exist",
     "Fix the host and the database's name in LAYER_DATABASE_URL, or create the database, then "
     "restart the server.",
+    is_permanent=True,
+)
+FOREIGN = Fault(
+    "what answers at the address in LAYER_DATABASE_URL isn't PostgreSQL",
+    "Fix the host and the port in LAYER_DATABASE_URL, then restart the server.",
     is_permanent=True,
 )
 UNTRUSTED = Fault(
@@ -63,6 +68,18 @@ INVALID = Fault(
     "LAYER_DATABASE_URL isn't a valid URL",
     "Write it as postgresql://user:password@host/database, with special characters in "
     "percent-encoding, then restart the server.",
+    is_permanent=True,
+)
+UNSUPPORTED = Fault(
+    "the connection pooler refuses a parameter of the connection",
+    "Remove options from LAYER_DATABASE_URL and PGOPTIONS from the environment, then restart the "
+    "server.",
+    is_permanent=True,
+)
+EMPTIED = Fault(
+    "its table layer_mcp.journal is empty",
+    "Restore the database from a backup, or set LAYER_DATABASE_URL to another database, then "
+    "restart the server.",
     is_permanent=True,
 )
 NEWER = Fault(
@@ -88,7 +105,8 @@ SLOW = Fault(
 )
 CROWDED = Fault(
     "the database has no free connection",
-    "Call again in a few seconds. If it still fails, raise max_connections in the database.",
+    "Call again in a few seconds. If it still fails, raise max_connections in the database, or "
+    "max_client_conn in PgBouncer.",
     is_busy=True,
 )
 FULL = Fault(
@@ -120,21 +138,32 @@ BY_STATE = {
     "57014": SLOW,
     "57P": AWAY,
 }
-# An error while connecting has no SQLSTATE, only text. The first match counts.
+# An error while connecting has no SQLSTATE, only text: of the database, of libpq, or of PgBouncer.
+# The first match counts.
 BY_TEXT = {
     "certificate": UNTRUSTED,
     "too many clients": CROWDED,
     "remaining connection slots": CROWDED,
     "too many connections": CROWDED,
+    "no more connections allowed": CROWDED,
     "authentication failed": REJECTED,
     "no password supplied": REJECTED,
     "no pg_hba.conf entry": REJECTED,
+    "no such user": REJECTED,
     "role ": REJECTED,
     "does not exist": MISSING,
+    "no such database": MISSING,
     "Name or service not known": MISSING,
+    "No address associated with": MISSING,
     "nodename nor servname": MISSING,
     "does not support SSL": NO_TLS,
     "SSL required": NO_TLS,
+    "unsupported startup parameter": UNSUPPORTED,
+    "invalid port number": INVALID,
+    "invalid integer value": INVALID,
+    "invalid sslmode value": INVALID,
+    "received invalid response": FOREIGN,
+    "expected authentication request": FOREIGN,
 }
 
 

@@ -6,9 +6,9 @@ previous version may still be running, so a migration only adds what that versio
 
 from uuid import uuid4
 
-from .database import Connection, DatabaseError
+from .database import Connection
 from .leases import LEASES
-from .postgres_faults import NEWER
+from .postgres_faults import EMPTIED, NEWER
 from .schema import FOLDERS, INDEXES, NEW, OUTPUTS, RUNS, SCHEMA_VERSION, SHARED
 
 SCHEMA = "layer_mcp"
@@ -65,7 +65,7 @@ def _read_version(connection: Connection) -> tuple[str, int]:
     """Return the journal's ID and the version of its tables."""
     row = connection.execute("SELECT id, version FROM journal").fetchone()
     if row is None:
-        raise DatabaseError("its schema layer_mcp has no journal", is_permanent=True)
+        raise EMPTIED.error()
     return row["id"], row["version"]
 
 

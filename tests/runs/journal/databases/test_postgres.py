@@ -224,6 +224,16 @@ async def test_a_newer_database_is_refused_and_left_untouched(
     assert storage.execute("SELECT * FROM processes") == []
 
 
+async def test_a_database_that_was_emptied_is_refused(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    with closing(storage.make_database()) as first:
+        await note(first)
+    storage.execute("DELETE FROM journal")
+    with pytest.raises(SettingsError, match=r"journal is empty\. Restore the database"):
+        await database.open()
+
+
 async def test_two_journals_that_share_a_folder_stay_apart(
     storage: PostgresStorage, database: PostgresDatabase, state_folder: Path
 ) -> None:
