@@ -144,7 +144,7 @@ def open_token_file(path: Path) -> BinaryIO:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise SettingsError(f"The tokens file {path} is not a regular file.")
+            raise SettingsError(f"The tokens file {path} is not a regular file; name one.")
         if sys.platform != "win32" and is_shared(status.st_mode, status.st_uid, os.geteuid()):
             raise SettingsError(
                 f"Other users can read or write the tokens file {path}; run chmod 600 on it."
@@ -178,7 +178,9 @@ def parse_token_file(path: Path, raw: bytes) -> TokenFile:
         content = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"The tokens file {path} isn't UTF-8 in line {line}.") from None
+        raise SettingsError(
+            f"The tokens file {path} isn't UTF-8 in line {line}; save it as UTF-8."
+        ) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"The tokens file {path} {_describe_syntax(error, text)}.") from None
     try:
@@ -201,10 +203,10 @@ def parse_token_name(name: str) -> str:
 def _describe_syntax(error: Exception, text: str) -> str:
     twice = TWICE.search(f"{error}")
     if twice:
-        return f"has two tokens with the name {quote(twice[1])}"
+        return f"has two tokens with the name {quote(twice[1])}; remove or rename one"
     line = LINE.search(f"{error}")
     last = text.count("\n") + 1
-    return f"isn't valid TOML in line {line[1] if line else last}"
+    return f"isn't valid TOML in line {line[1] if line else last}; correct that line"
 
 
 def _parse_content(content: Mapping[str, object]) -> TokenFile:
@@ -218,8 +220,10 @@ def _parse_content(content: Mapping[str, object]) -> TokenFile:
         for name, table in _as_table(content.get("callers", {}), "callers").items()
     }
     names = [token.name.lower() for token in tokens]
-    _refuse_equal(names, "two tokens whose names differ only in upper and lower case")
-    _refuse_equal([token.sha256 for token in tokens], "one sha256 in two tables")
+    _refuse_equal(names, "two tokens whose names differ only in upper and lower case; rename one")
+    _refuse_equal(
+        [token.sha256 for token in tokens], "one sha256 in two tables; create a token for each"
+    )
     return TokenFile(tokens, callers)
 
 
@@ -279,4 +283,7 @@ def _refuse_equal(values: list[str], problem: str) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(f"The tokens file {path} can't be read: {error.strerror}.")
+    return SettingsError(
+        f"The tokens file {path} can't be read: {error.strerror}; "
+        "let the user who runs the server read it."
+    )

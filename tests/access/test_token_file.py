@@ -54,18 +54,21 @@ def test_a_caller_without_a_table_has_the_limits_of_the_asterisk() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[tokens.a]\nsha256 = ", "isn't valid TOML in line 2"),
-        ('[tokens.a]\nsha256 = "', "isn't valid TOML in line 2"),
-        (f"[tokens.a]\n{VALID}[tokens.a]\n{VALID}", 'has two tokens with the name "a"'),
-        (f"[tokens.a]\n{VALID}[tokens.A]\n{VALID}", "differ only in upper and lower case"),
-        (f"[tokens.a]\n{VALID}[tokens.b]\n{VALID}", "has one sha256 in two tables"),
+        ("[tokens.a]\nsha256 = ", "isn't valid TOML in line 2; correct that line"),
+        ('[tokens.a]\nsha256 = "', "isn't valid TOML in line 2; correct that line"),
+        (f"[tokens.a]\n{VALID}[tokens.a]\n{VALID}", 'has two tokens with the name "a"; remove or'),
+        (f"[tokens.a]\n{VALID}[tokens.A]\n{VALID}", "upper and lower case; rename one"),
+        (f"[tokens.a]\n{VALID}[tokens.b]\n{VALID}", "in two tables; create a token for each"),
         (f"[tokens.a]\n{VALID}color = 1", 'has an unknown key "color" for "a"'),
         ("[token.a]", 'has an unknown key "token" at its top'),
         (f"[tokens.'a b']\n{VALID}", 'has the name "a b"; names are'),
         ("[tokens]\na = 1", 'has a value instead of a table at "tokens.a"'),
-        ('[tokens.a]\nsha256 = "secret"\nscopes = ["layer:read"]', "has no valid sha256 for a"),
+        ('[tokens.a]\nsha256 = "secret"\nscopes = ["layer:read"]', "must be 64 hexadecimal"),
         (f'[tokens.a]\nsha256 = "{ANY_HASH}"', "has invalid scopes for a"),
-        (f'[tokens.a]\nsha256 = "{ANY_HASH}"\nscopes = ["read"]', "has invalid scopes for a"),
+        (
+            f'[tokens.a]\nsha256 = "{ANY_HASH}"\nscopes = ["read"]',
+            "list of layer:read and",
+        ),
         (f"[tokens.a]\n{VALID}max_price = nan", 'has an invalid max_price for "a"'),
         (f"[tokens.a]\n{VALID}max_price = true", 'has an invalid max_price for "a"'),
         (f"[tokens.a]\n{VALID}created = 1", "has an invalid created for a"),
@@ -93,6 +96,17 @@ def test_a_file_that_others_can_use_is_refused(mode: int, tmp_path: Path) -> Non
     path.chmod(mode)
     with pytest.raises(SettingsError, match="run chmod 600 on it"):
         read_token_file(path)
+
+
+def test_a_file_in_another_encoding_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"isn't UTF-8 in line 2; save it as UTF-8\."):
+        parse_token_file(Path("tokens.toml"), b"# one\n# \xe9")
+
+
+def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="let the user who runs the server"):
+        read_token_file(tmp_path / "file" / "tokens.toml")
 
 
 def test_a_missing_file_is_refused_with_the_command_that_creates_it(tmp_path: Path) -> None:

@@ -161,9 +161,25 @@ def test_a_reader_request_reaches_the_server_unchanged(team: Team) -> None:
     assert ask(team.url, team.reader, body).json()["body"] == body
 
 
-def test_an_invalid_file_is_refused_at_the_start(tmp_path: Path) -> None:
-    settings = HttpSettings(tokens_file=str(tmp_path / "none.toml"))
-    with pytest.raises(SettingsError, match="doesn't exist"), guarded_app(settings):
+@pytest.mark.parametrize(
+    ("content", "mode", "sentence"),
+    [
+        (None, 0o600, "doesn't exist; create it"),
+        ("", 0o644, "Other users can read or write .*; run chmod 600 on it"),
+        ("[tokens.a", 0o600, "isn't valid TOML in line 1"),
+        ("[tokens.a]\n[tokens.a]", 0o600, 'two tokens with the name "a"'),
+        ("[tokens.a]\nsha256 = 'x'", 0o600, "no valid sha256 for a: it must be"),
+    ],
+)
+def test_an_invalid_file_is_refused_at_the_start(
+    content: str | None, mode: int, sentence: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.toml"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(mode)
+    settings = HttpSettings(tokens_file=str(file))
+    with pytest.raises(SettingsError, match=sentence), guarded_app(settings):
         pass
 
 
