@@ -113,6 +113,8 @@ class PostgresStorage:
         with psycopg.connect(self.url, autocommit=True) as other:
             other.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
             yield other
+            # A closed connection would hold it a moment longer.
+            other.execute("SELECT pg_advisory_unlock(%s)", (LOCK_KEY,))
 
     def end_processes(self) -> None:
         """Let all processes look as if they had ended, except to themselves."""
