@@ -184,7 +184,7 @@ def of_another_user(url: str) -> str:
 
 
 def of_a_missing_database(url: str) -> str:
-    return url.replace("/test_", "/missing_")
+    return f"{url}_missing"
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,8 @@ def of_a_missing_database(url: str) -> str:
     ],
 )
 async def test_what_the_pooler_refuses_is_refused_at_the_start(
-    alter: Callable[[str], str], reason: str, step: str, storage: PostgresStorage
+    alter: Callable[[str], str], reason: str, step: str, pooler: PgBouncer
 ) -> None:
-    url = alter(storage.environment["LAYER_DATABASE_URL"])
-    with (
-        closing(PostgresDatabase(url, lambda: storage.folder)) as database,
-        pytest.raises(SettingsError, match=f"{reason}.* {step}"),
-    ):
-        await database.open()
+    url = alter(pooler.url(pooler.server.url()))
+    with pytest.raises(SettingsError, match=f"{reason}.* {step}"):
+        await PostgresDatabase(url, lambda: None).open()

@@ -71,11 +71,11 @@ async def test_a_wrong_url_is_refused_without_showing_its_password(
     alter: Change,
     reason: str,
     step: str,
-    storage: PostgresStorage,
+    postgres_server: PostgresServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    database = PostgresDatabase(alter(storage.url), lambda: storage.folder)
+    database = PostgresDatabase(alter(postgres_server.url()), lambda: None)
     with pytest.raises(SettingsError, match=reason) as caught:
         await database.open()
     assert step in str(caught.value)
@@ -83,10 +83,10 @@ async def test_a_wrong_url_is_refused_without_showing_its_password(
 
 
 @pytest.mark.parametrize("mode", ["disable", "prefer"])
-async def test_a_port_of_something_else_is_refused(mode: str, storage: PostgresStorage) -> None:
+async def test_a_port_of_something_else_is_refused(mode: str) -> None:
     with web_server() as port:
         url = f"postgresql://layer@127.0.0.1:{port}/layer?sslmode={mode}"
-        database = PostgresDatabase(url, lambda: storage.folder)
+        database = PostgresDatabase(url, lambda: None)
         with pytest.raises(SettingsError, match=r"isn't PostgreSQL\. Fix the host and the port"):
             await database.open()
 
