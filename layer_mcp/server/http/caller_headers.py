@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,8 +20,6 @@ from .settings import HttpSettings
 TOOLSETS_HEADER = "X-Layer-Toolsets"
 READ_ONLY_HEADER = "X-Layer-Read-Only"
 KEY_NAMES = frozenset(name.lower().encode() for name in KEY_HEADERS)
-
-ItemT = TypeVar("ItemT")
 
 
 def read_caller_headers(app: ASGIApp, http: HttpSettings) -> ASGIApp:
@@ -62,9 +59,8 @@ def _read_caller(scope: Scope, *, brings_key: bool) -> Caller:
     return replace(
         caller,
         layer_key=parse_token(key, given[key]) if key else None,
-        toolsets=_narrow(caller.toolsets, toolsets),
-        is_read_only=caller.is_read_only
-        or (is_read_only is not None and parse_flag(READ_ONLY_HEADER, is_read_only)),
+        toolsets=toolsets,
+        is_read_only=is_read_only is not None and parse_flag(READ_ONLY_HEADER, is_read_only),
     )
 
 
@@ -81,12 +77,3 @@ def _read_headers(
         if is_given(text):
             given[name] = tidy_value(text)
     return given
-
-
-def _narrow(
-    allowed: tuple[ItemT, ...] | None, wanted: tuple[ItemT, ...] | None
-) -> tuple[ItemT, ...] | None:
-    """Return what is in both lists; None is a list of everything."""
-    if allowed is None or wanted is None:
-        return wanted if allowed is None else allowed
-    return tuple(one for one in wanted if one in allowed)

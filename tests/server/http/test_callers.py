@@ -16,10 +16,12 @@ from mcp.types import (
     ResourceTemplateReference,
     TextResourceContents,
 )
+from starlette.types import Receive, Scope, Send
 
 from layer_mcp.sandbox import RunningSandbox
-from layer_mcp.server.callers.caller import Caller
-from layer_mcp.server.http.settings import HttpSettings
+from layer_mcp.server.callers.caller import CALLER_KEY, KEY_HEADERS, Caller
+from layer_mcp.server.http.caller_headers import read_caller_headers
+from layer_mcp.server.http.settings import HttpSettings, Payer
 from layer_mcp.server.resources import MODEL_TEMPLATE
 
 from ...support.callers import message_of
@@ -232,6 +234,24 @@ def test_invalid_headers_are_refused_in_one_sentence(
         answer = httpx.post(server.url, json=LISTING, headers=sent, trust_env=False)
     assert answer.status_code == 400
     assert message_of(answer).startswith(sentence)
+
+
+@pytest.mark.parametrize("payer", ["caller", "server"])
+@pytest.mark.parametrize("name", KEY_HEADERS)
+async def test_a_key_is_removed_from_the_headers(name: str, payer: Payer) -> None:
+    seen: list[Scope] = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    key, other = (name.lower().encode(), b"a-key"), (b"accept", b"*/*")
+    app = read_caller_headers(note, HttpSettings(payer=payer))
+    await app({"type": "http", "headers": [key, other]}, nothing, nothing)
+    assert seen[0]["headers"] == [other]
+    assert seen[0][CALLER_KEY].layer_key == ("a-key" if payer == "caller" else None)
 
 
 async def test_a_team_cannot_reach_the_servers_disk(

@@ -6,6 +6,7 @@ import secrets
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -279,7 +280,7 @@ def test_a_url_sealed_with_another_key_is_refused(team: TeamServer) -> None:
 
 def test_a_sealed_question_is_no_upload_url(team: TeamServer) -> None:
     content = fresh_png()
-    payload = ticket_for(team, content).model_dump_json().encode()
+    payload = zlib.compress(ticket_for(team, content).model_dump_json().encode())
     token = AESGCMRequestStateCodec([KEY]).seal(payload)
     url = f"{team.url.removesuffix('mcp')}uploads/{token}"
     assert result_of(put(url, content)) == (403, "UPLOAD_URL_INVALID")
