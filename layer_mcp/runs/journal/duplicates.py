@@ -29,14 +29,13 @@ def find_duplicate(
 def _find_covering(
     connection: Connection, account: Account, fingerprint: str, now: float, *, repeat: bool
 ) -> Run | None:
-    # Ordered by sequence, not by time, because clocks may be set back.
-    equal = "fingerprint = ? AND {} ORDER BY sequence DESC"
+    equal = "fingerprint = ?"
+    # By sequence, not by time, because clocks may be set back.
+    newest_first = "sequence DESC"
     if repeat:
-        return select_first(connection, account, equal.format(LIVE), fingerprint)
-    unfinished = f"NOT {ENDED} AND state != '{UNKNOWN}'"
-    found = select_first(connection, account, equal.format(unfinished), fingerprint)
-    if found is not None:
-        return found
-    sent = f"state != '{NOT_SENT}'"
-    newest = select_first(connection, account, equal.format(sent), fingerprint)
-    return newest if newest is not None and covers_new_call(newest, now) else None
+        live = f"{equal} AND {LIVE} ORDER BY {newest_first}"
+        return select_first(connection, account, live, fingerprint)
+    unfinished = f"(NOT {ENDED} AND state != '{UNKNOWN}')"
+    sent = f"{equal} AND state != '{NOT_SENT}' ORDER BY {unfinished} DESC, {newest_first}"
+    found = select_first(connection, account, sent, fingerprint)
+    return found if found and (not found.has_ended or covers_new_call(found, now)) else None

@@ -70,12 +70,8 @@ def _insert(
     now: float,
 ) -> Run:
     account.require()
-    last = connection.execute(
-        "SELECT MAX(sequence) AS last FROM runs WHERE account = ?", (account.name,)
-    ).fetchone()["last"]
     values: dict[str, Any] = {
         "key": uuid4().hex,
-        "sequence": (last or 0) + 1,
         "api_url": account.address,
         "account": account.name,
         "layer_account": account.layer_account,
@@ -94,6 +90,10 @@ def _insert(
         "request": request_as_text(request),
     }
     names, marks = ", ".join(values), ", ".join("?" * len(values))
-    connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", tuple(values.values()))
+    sequence = "SELECT COALESCE(MAX(sequence), 0) + 1 FROM runs WHERE account = ?"
+    connection.execute(
+        f"INSERT INTO runs ({names}, sequence) VALUES ({marks}, ({sequence}))",
+        (*values.values(), account.name),
+    )
     [run] = select(connection, account, "key = ?", values["key"])
     return run

@@ -6,7 +6,7 @@ from ..types.run import Run, error_as_json, outputs_as_json
 from ..types.states import NOT_FOUND, QUEUED, SENDING
 from .accounts import Account
 from .databases.database import Connection
-from .rows import ENDED, select_first
+from .rows import ENDED
 
 MARK_SENDING = (
     f"UPDATE runs SET state = '{SENDING}', attempt = attempt + 1, process_id = ? "
@@ -36,8 +36,8 @@ def mark_sending(connection: Connection, account: Account, run: Run, process_id:
     values = (process_id, account.name, run.key, process_id)
     if connection.execute(MARK_SENDING, values).rowcount != 1:
         return None
-    sent = select_first(connection, account, "key = ?", run.key)
-    return sent.attempt if sent else None
+    sql = "SELECT attempt FROM runs WHERE account = ? AND key = ?"
+    return connection.execute(sql, (account.name, run.key)).fetchone()["attempt"]
 
 
 def mark_ended(connection: Connection, account: Account, run: Run) -> None:
