@@ -127,7 +127,7 @@ def paying_rows(cost: PayingCost) -> list[Row]:
 
 
 def _postgres_row(cost: PayingCost) -> Row:
-    measure = "Journal of a paid call on PostgreSQL"
+    measure = "Paid call: journal on PostgreSQL"
     if cost.postgres_median_ms is None:
         return skipped_row(measure, MISSING)
     added_ms = cost.postgres_median_ms - cost.ungated_median_ms

@@ -55,7 +55,7 @@ def test_each_measurement_is_a_line_of_the_table(written: Path) -> None:
         "get_status over HTTP: 2 servers to 1",
         "Paid calls: 3 servers on PostgreSQL",
         "execute_inference in memory",
-        "Journal of a paid call on PostgreSQL",
+        "Paid call: journal on PostgreSQL",
         "tools/list: 10 tools",
         "20 waits: polls",
         "Batch of 5: polls",
@@ -85,7 +85,7 @@ def test_without_postgresql_what_needs_it_is_skipped_by_name() -> None:
     printed = table([*paying_rows(cost), *replicas_rows(None)])
     skipped = [line.split("  ")[0] for line in printed.splitlines() if "skipped" in line]
     assert skipped == [
-        "Journal of a paid call on PostgreSQL",
+        "Paid call: journal on PostgreSQL",
         "get_status over HTTP: 2 servers to 1",
         "Paid calls: 3 servers on PostgreSQL",
     ]
