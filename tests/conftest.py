@@ -78,6 +78,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function):
             _add_markers(item, tried)
+    # The tests in a browser are the longest queue, so they start first.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
 def _add_markers(item: pytest.Function, tried: set[str]) -> None:
