@@ -90,7 +90,7 @@ def _add_markers(item: pytest.Function, tried: set[str]) -> None:
     is_smoke = "smoke" in names
     is_left_out = not is_smoke and not names.isdisjoint(LEFT_OUT)
     if host is not None:
-        if host.transport != "memory":
+        if host.transport == "stdio" or isinstance(host, RawHost):
             item.add_marker("process")
         test = item.nodeid.replace(str(host), host.transport if is_smoke else "")
         is_left_out |= test in tried

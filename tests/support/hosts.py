@@ -1,9 +1,12 @@
-"""Hosts for the server: in memory, as a stdio child process, and over Streamable HTTP."""
+"""Hosts for the server: in memory, as a stdio child process, and over Streamable HTTP.
+
+Over HTTP, the server runs in a thread, because starting a process takes longer than most tests.
+"""
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +20,16 @@ from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, Implementation
 
 from layer_mcp import Settings
+from layer_mcp.network import listen
+from layer_mcp.runs.activity import Submissions
 from layer_mcp.sandbox import RunningSandbox
 from layer_mcp.sandbox.catalog import sandbox_models
 from layer_mcp.server.app import create_server
+from layer_mcp.server.http.drain import Drain
+from layer_mcp.server.http.serve import build_app
+from layer_mcp.server.http.settings import HTTP_PATH, HttpSettings
+
+from .loopback_app import serve_in_thread
 
 SCRIPT = str(Path(sys.executable).with_name("layer-mcp"))
 IMAGE_MODEL = sandbox_models()[0].model_id
@@ -71,8 +81,9 @@ class Host:
             async with connected(child) as client:
                 yield client
         else:
-            async with http_server(environment) as url, connected(url) as client:
-                yield client
+            with _http_thread(environment) as url:
+                async with connected(url) as client:
+                    yield client
 
 
 MEMORY = Host("memory", "2026-07-28")
@@ -81,6 +92,18 @@ MEMORY_LEGACY = Host("memory", "legacy")
 EACH_WAY_ONCE = [MEMORY, Host("stdio", "legacy"), Host("http", "2026-07-28")]
 OTHER_WAYS = [MEMORY_LEGACY, Host("stdio", "2026-07-28"), Host("http", "legacy")]
 ALL_HOSTS = EACH_WAY_ONCE + OTHER_WAYS
+
+
+@contextmanager
+def _http_thread(environment: dict[str, str]) -> Generator[str]:
+    """Serve over HTTP as `layer-mcp serve --http` does, and yield the URL."""
+    http, submissions = HttpSettings(), Submissions()
+    settings = Settings.from_env(environment)
+    server = create_server(settings, submissions=submissions, http=http)
+    with listen("127.0.0.1", 0) as listener:
+        app = build_app(server, http, [listener], Drain(), submissions)
+        with serve_in_thread(app, listener):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}{HTTP_PATH}"
 
 
 @asynccontextmanager

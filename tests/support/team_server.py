@@ -1,15 +1,10 @@
 """Several callers of one HTTP server, each with a client of its own."""
 
-import socket
-import threading
-import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx2
-import uvicorn
 from mcp import Client
 from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
@@ -24,9 +19,9 @@ from layer_mcp.server.http.caller_headers import read_caller_headers
 from layer_mcp.server.http.settings import HTTP_PATH, HttpSettings
 
 from .hosts import Era
+from .loopback_app import serve_in_thread
 
 NAME_HEADER = "X-Test-Caller"
-START_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def team_server(
     known: dict[str, Caller] = {}
     app = server.streamable_http_app(streamable_http_path=HTTP_PATH, stateless_http=True)
     named = _name_callers(read_caller_headers(app, http), known)
-    with listen("127.0.0.1", 0) as listener, _serving(named, listener):
+    with listen("127.0.0.1", 0) as listener, serve_in_thread(named, listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}{HTTP_PATH}"
         yield TeamServer(url, server, known)
 
@@ -91,21 +86,3 @@ def _name_callers(app: ASGIApp, known: dict[str, Caller]) -> ASGIApp:
         await app(scope, receive, send)
 
     return name
-
-
-@contextmanager
-def _serving(app: Any, listener: socket.socket) -> Generator[None]:
-    config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, args=[[listener]], daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not running.started:
-            assert thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        yield
-    finally:
-        running.should_exit = True
-        thread.join(START_SECONDS)
