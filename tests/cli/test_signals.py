@@ -115,7 +115,10 @@ def command_at_a_terminal(
         start_new_session=True,
     ) as process:
         os.close(theirs)
-        yield process, ours
+        try:
+            yield process, ours
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import select
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # Wider than any line: output for programs is never cut.
 UNLIMITED_COLUMNS = 100_000
 YES_WORDS = ("y", "yes")
+# A signal that arrives right before a wait is handled after this time.
+SIGNAL_SECONDS = 0.2
 COLUMN_GAP = 2
 BAR_COLUMNS = 30
 MIN_TEXT_COLUMNS = 12
@@ -224,11 +227,19 @@ def ask_yes_or_no(question: str) -> bool | None:
     """
     with raise_on_signals():
         print(f"{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-        answer = sys.stdin.readline()
+        answer = _read_line()
     if not answer:
         print(file=sys.stderr, flush=True)
         return None
     return answer.strip().lower() in YES_WORDS
+
+
+def _read_line() -> str:
+    """Read a line from a person. A signal is handled even if it arrives right before the read."""
+    # Windows can't wait for a console this way.
+    while sys.platform != "win32" and not select.select([sys.stdin], [], [], SIGNAL_SECONDS)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 class ProgressBar:
