@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Wider than any line: output for programs is never cut.
 UNLIMITED_COLUMNS = 100_000
 YES_WORDS = ("y", "yes")
-# A signal that arrives right before a wait is handled after this time.
+# How much later a signal is handled that arrives right before the read.
 SIGNAL_SECONDS = 0.2
 COLUMN_GAP = 2
 BAR_COLUMNS = 30
