@@ -15,6 +15,7 @@ from layer_mcp.api.retry import Limits
 from layer_mcp.sandbox import SandboxState, running_sandbox
 
 from ..support.hosts import SMALL_IMAGE
+from ..support.ports import free_port
 from ..support.raw_servers import EMPTY_LIST, http_answer, raw_server, tls_of
 
 pytestmark = pytest.mark.anyio
@@ -22,16 +23,12 @@ pytestmark = pytest.mark.anyio
 TOKEN = "token-of-nothing"
 WORKSPACE = "00000000-0000-4000-8000-0000000000aa"
 REQUEST = InferenceRequest.model_validate(SMALL_IMAGE)
-QUICK = Limits(connect_seconds=1, read_total_seconds=0.5, submit_total_seconds=0.5)
+PATIENT = Limits(read_total_seconds=20, submit_total_seconds=20)
+HASTY = Limits(read_total_seconds=1, submit_total_seconds=1)
 
 
-def client(url: str) -> LayerClient:
-    return LayerClient(TOKEN, workspace=WORKSPACE, api_url=url, limits=QUICK)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+def client(url: str, limits: Limits = PATIENT) -> LayerClient:
+    return LayerClient(TOKEN, workspace=WORKSPACE, api_url=url, limits=limits)
 
 
 async def test_a_redirect_is_not_followed_and_the_token_stays_with_the_api_host() -> None:
@@ -74,13 +71,13 @@ async def test_reports_a_host_that_refuses_connections() -> None:
 async def test_an_answer_that_trickles_is_cut_off_at_the_total_time() -> None:
     def trickle(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(40):
+        for _ in range(80):
             connection.sendall(b" ")
             time.sleep(0.1)
 
     with raw_server(trickle) as api:
-        async with client(f"http://127.0.0.1:{api.port}/api") as layer:
-            with anyio.fail_after(3), pytest.raises(LayerError, match="OUTCOME_UNKNOWN"):
+        async with client(f"http://127.0.0.1:{api.port}/api", HASTY) as layer:
+            with anyio.fail_after(6), pytest.raises(LayerError, match="OUTCOME_UNKNOWN"):
                 await layer.execute_inference(REQUEST)
     assert len(api.heads) == 1
 
@@ -149,8 +146,8 @@ async def test_a_429_or_503_that_may_not_be_layers_is_never_retried(
 
 
 async def test_a_silent_host_is_an_unknown_outcome_for_a_submission() -> None:
-    with raw_server(lambda _connection: time.sleep(1)) as api:
-        async with client(f"http://127.0.0.1:{api.port}/api") as layer:
+    with raw_server(lambda _connection: time.sleep(2)) as api:
+        async with client(f"http://127.0.0.1:{api.port}/api", HASTY) as layer:
             with pytest.raises(LayerError, match="didn't respond in time") as caught:
                 await layer.execute_inference(REQUEST)
     assert caught.value.code == "OUTCOME_UNKNOWN"

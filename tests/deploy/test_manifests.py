@@ -19,7 +19,7 @@ from layer_mcp.server.http.settings import HttpSettings
 from layer_mcp.signals import STOP_SECONDS
 
 from ..support.hosts import SCRIPT, SMALL_IMAGE, child_environment, content_of
-from ..support.nginx import free_port
+from ..support.ports import free_port
 from ..support.replicas import Replica
 from ..support.samples import ROOT
 

@@ -15,7 +15,8 @@ from mcp import Client
 from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandbox
 
 from ..support.hosts import SMALL_IMAGE, Era, content_of, settings_for
-from ..support.nginx import SERVER_NAME, Nginx, free_port, running_nginx
+from ..support.nginx import SERVER_NAME, Nginx, running_nginx
+from ..support.ports import free_port
 from ..support.raw_servers import Recorder, http_answer, raw_server
 from ..support.replicas import Replica, running_replicas
 
@@ -203,7 +204,7 @@ def test_an_upload_passes_through_before_it_is_complete() -> None:
             assert has_begun.wait(LIMIT_SECONDS)
             client.sendall(bytes(500) + b"end")
             assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
-        assert "a-link" not in nginx.log() + (nginx.folder / "error.log").read_text()
+        assert "a-link" not in nginx.log() + (nginx.folder / "log").read_text()
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/", "/mcp/other"])

@@ -17,7 +17,7 @@ from layer_mcp.access.token_file import parse_token_file
 
 from ..docs.test_readme import INSPECTOR, shell
 from ..support.hosts import SCRIPT, child_environment
-from ..support.nginx import free_port
+from ..support.ports import free_port
 from ..support.replicas import Replica
 from ..support.samples import ROOT, blocks_of, commands_of
 

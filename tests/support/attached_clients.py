@@ -24,7 +24,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from .authorization_server import login
 from .hosts import content_of
-from .nginx import free_port
+from .ports import free_port
 
 NODE_CLIENTS = Path(__file__).parents[2] / "interop" / "node"
 NODE = str(Path(sys.executable).with_name("node"))

@@ -1,26 +1,23 @@
 """nginx with the project's own configuration, in front of servers on loopback ports."""
 
-import os
-import pwd
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
+from .ports import free_port, wait_until_it_listens
+from .unprivileged import give_away, start_unprivileged
+
 SITE = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 SERVER_NAME = "mcp.example.com"
-START_SECONDS = 20
-ATTEMPTS = 3
+STOP_SECONDS = 20
 REPLICA = re.compile(r"^ +server 10\.0\.0\.\d+:8750 (.+);\n", re.MULTILINE)
 REFUSING_SERVER = re.compile(
     r"^# Refuse requests for any other host name\.\nserver \{.*?^\}\n", re.S | re.M
@@ -60,12 +57,6 @@ def find_nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @contextmanager
 def running_nginx(
     replica_ports: Sequence[int], *, certificate: trustme.LeafCert | None = None
@@ -85,7 +76,7 @@ def running_nginx(
             yield Nginx(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", folder)
         finally:
             process.terminate()
-            process.wait(START_SECONDS)
+            process.wait(STOP_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -119,53 +110,15 @@ def _start(
     replica_ports: Sequence[int],
     certificate: trustme.LeafCert | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
+    port = free_port()
+    text = site(replica_ports, port, folder, certificate)
+    (folder / "layer-mcp.conf").write_text(text, encoding="utf-8")
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder), encoding="utf-8")
     if certificate is not None:
         certificate.private_key_pem.write_to_path(folder / f"{SERVER_NAME}.key")
         certificate.cert_chain_pems[0].write_to_path(folder / f"{SERVER_NAME}.crt")
-    for _ in range(ATTEMPTS):
-        port = free_port()
-        text = site(replica_ports, port, folder, certificate)
-        (folder / "layer-mcp.conf").write_text(text, encoding="utf-8")
-        process = _popen(program, folder)
-        if _accepts_connections(process, port):
-            return process, port
-        process.kill()
-        process.wait(START_SECONDS)
-    raise AssertionError(f"nginx doesn't start: {(folder / 'error.log').read_text()}")
-
-
-def _popen(program: str, folder: Path) -> subprocess.Popen[bytes]:
-    user = _other_user()
-    if user:
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, user["user"], user["group"])
-    with (folder / "error.log").open("ab") as log:
-        return subprocess.Popen[bytes](
-            [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # A signal for the tests must not stop it first.
-            start_new_session=True,
-            **user,
-        )
-
-
-def _accepts_connections(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port)):
-                return process.poll() is None
-        except ConnectionError:
-            time.sleep(0.01)
-    return False
-
-
-def _other_user() -> dict[str, Any]:
-    """Return the user to run it as, because it needs no rights."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
+    give_away(folder, *folder.iterdir())
+    command = [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+    process = start_unprivileged(command, folder)
+    wait_until_it_listens(process, port, folder / "log")
+    return process, port

@@ -1,6 +1,5 @@
 """PgBouncer in transaction mode on a free port, in front of a PostgreSQL server."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -14,11 +13,12 @@ from uuid import uuid4
 
 import psycopg
 
-from .postgres_server import USER, PostgresServer, free_port, other_user
+from .ports import free_port
+from .postgres_server import USER, PostgresServer
+from .unprivileged import give_away, start_unprivileged
 
 START_SECONDS = 20
 STOP_SECONDS = 30
-ATTEMPTS = 3
 POOL_SIZE = 2
 # Every parameter that isn't named here has PgBouncer's default, as most installations have it.
 CONFIGURATION = """
@@ -54,13 +54,14 @@ class PgBouncer:
 
     def start(self) -> None:
         """Start it, and return once it accepts connections."""
-        for _ in range(ATTEMPTS):
-            self.port = free_port()
-            self._process = self._popen()
-            if self._accepts_connections():
-                return
-            self.stop()
-        raise AssertionError(f"PgBouncer doesn't start: {(self.folder / 'log').read_text()}")
+        self.port = free_port()
+        (self.folder / "users.txt").write_text(f'"{USER}" "{self.password}"\n')
+        (self.folder / "pgbouncer.ini").write_text(
+            CONFIGURATION.format(server_port=self.server.port, port=self.port, pool_size=POOL_SIZE)
+        )
+        self._process = start_unprivileged([self.program, "pgbouncer.ini"], self.folder)
+        log = self.folder / "log"
+        assert self._accepts_connections(), f"PgBouncer doesn't start: {log.read_text()}"
 
     def stop(self) -> None:
         """Stop it immediately."""
@@ -68,27 +69,6 @@ class PgBouncer:
             self._process.terminate()
             self._process.wait(STOP_SECONDS)
             self._process = None
-
-    def _popen(self) -> subprocess.Popen[bytes]:
-        (self.folder / "users.txt").write_text(f'"{USER}" "{self.password}"\n')
-        (self.folder / "pgbouncer.ini").write_text(
-            CONFIGURATION.format(server_port=self.server.port, port=self.port, pool_size=POOL_SIZE)
-        )
-        user = other_user()
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [self.program, "pgbouncer.ini"],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={"PATH": os.defpath, "LC_ALL": "C"},
-                # A signal for the tests must not stop it first.
-                start_new_session=True,
-                user=user[0] if user else None,
-                group=user[1] if user else None,
-                extra_groups=() if user else None,
-            )
 
     def _accepts_connections(self) -> bool:
         assert self._process is not None
@@ -111,8 +91,7 @@ def find_pgbouncer() -> str | None:
 def running_pgbouncer(program: str, server: PostgresServer) -> Generator[PgBouncer]:
     """Start a pooler in front of a server for the block, and delete its files at the end."""
     folder = Path(tempfile.mkdtemp(prefix="layer-pgbouncer-"))
-    if user := other_user():
-        os.chown(folder, *user)
+    give_away(folder)
     pooler = PgBouncer(program, folder, server)
     try:
         pooler.start()

@@ -3,11 +3,10 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,11 @@ from uuid import uuid4
 
 import psycopg
 
+from .ports import free_port
+from .unprivileged import give_away, start_unprivileged
+
 START_SECONDS = 60
 STOP_SECONDS = 30
-ATTEMPTS = 3
 USER = "layer"
 # This user needs a password; `USER` doesn't.
 GUARDED_USER = "guarded"
@@ -74,23 +75,19 @@ class PostgresServer:
 
     def create(self) -> None:
         """Create the data, once."""
-        command = ["initdb", "-D", "data", "-U", USER, "--auth=trust", "--no-sync"]
-        self._run([*command, "--encoding=UTF8", "--locale=C", "--no-instructions"])
+        options = ["-D", "data", "-U", USER, "--auth=trust", "--no-sync", "--no-instructions"]
+        process = self._start("initdb", *options, "--encoding=UTF8", "--locale=C")
+        assert process.wait(START_SECONDS) == 0, (self.folder / "log").read_text()
         (self.folder / "data" / "pg_hba.conf").write_text(HBA)
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write(CONFIGURATION)
 
     def start(self) -> None:
         """Start it, on its former port if it had one, and return once it accepts connections."""
-        for _ in range(ATTEMPTS):
-            port = self.port or free_port()
-            self._process = self._popen(["postgres", "-D", "data", "-p", str(port)])
-            if self._accepts_connections(port):
-                self.port = port
-                return
-            self.stop()
-        log = (self.folder / "log").read_text()
-        raise AssertionError(f"PostgreSQL doesn't start: {log}")
+        self.port = self.port or free_port()
+        self._process = self._start("postgres", "-D", "data", "-p", str(self.port))
+        log = self.folder / "log"
+        assert self._accepts_connections(), f"PostgreSQL doesn't start: {log.read_text()}"
 
     def stop(self) -> None:
         """Stop it immediately, as after a power failure."""
@@ -115,9 +112,8 @@ class PostgresServer:
 
     def own(self, *files: Path) -> None:
         """Let only the server read these files."""
+        give_away(*files)
         for file in files:
-            if user := other_user():
-                os.chown(file, *user)
             file.chmod(0o600)
 
     def _signal_all(self, number: signal.Signals) -> None:
@@ -127,38 +123,20 @@ class PostgresServer:
         for process_id in (group, *map(int, children)):
             os.kill(process_id, number)
 
-    def _accepts_connections(self, port: int) -> bool:
+    def _accepts_connections(self) -> bool:
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with psycopg.connect(f"postgresql://{USER}@127.0.0.1:{port}/postgres"):
+                with psycopg.connect(self.url()):
                     return True
             except psycopg.OperationalError:
                 time.sleep(0.05)
         return False
 
-    def _run(self, command: Sequence[str]) -> None:
-        process = self._popen(command)
-        assert process.wait(START_SECONDS) == 0, (self.folder / "log").read_text()
-
-    def _popen(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        program, *arguments = command
-        user = other_user()
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [str(self.programs / program), *arguments],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={"PATH": str(self.programs), "LC_ALL": "C"},
-                # A signal for the tests must not stop it first.
-                start_new_session=True,
-                user=user[0] if user else None,
-                group=user[1] if user else None,
-                extra_groups=() if user else None,
-            )
+    def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(self.programs / program), *arguments]
+        return start_unprivileged(command, self.folder, str(self.programs))
 
 
 @contextmanager
@@ -168,9 +146,7 @@ def running_postgres(programs: Path, parent: Path | None = None) -> Generator[Po
     By default, the data is in the folder for temporary files.
     """
     folder = Path(tempfile.mkdtemp(prefix=".layer-postgres-", dir=parent))
-    user = other_user()
-    if user:
-        os.chown(folder, *user)
+    give_away(folder)
     server = PostgresServer(programs, folder)
     try:
         server.create()
@@ -189,25 +165,3 @@ def execute(url: str, *statements: str) -> list[Any]:
         for statement in statements:
             cursor.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
-
-
-def other_user() -> tuple[int, int] | None:
-    """Return the IDs of the user and group to run a server as that refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    # Windows doesn't have it.
-    import pwd
-
-    for name in ("postgres", "nobody"):
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return user.pw_uid, user.pw_gid
-    raise AssertionError("There is no user that a server can run as.")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]

@@ -1,18 +1,16 @@
 """Servers over HTTP in processes that can be killed, stopped, and started again."""
 
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .hosts import SCRIPT, child_environment, with_constant
-from .nginx import Nginx, free_port, running_nginx
+from .nginx import Nginx, running_nginx
+from .ports import free_port, wait_until_it_listens
 
-START_SECONDS = 60
 STOP_SECONDS = 100
 MANY = 1_000_000
 # Layer allows 60 runs a minute. With its limits, most calls would only wait in line.
@@ -48,19 +46,17 @@ class Replica:
     def wait_until_it_listens(self) -> None:
         """Return once it accepts connections."""
         assert self._process is not None
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except ConnectionError:
-                time.sleep(0.02)
-        raise AssertionError(f"A replica doesn't start: {self.log.read_text()}")
+        wait_until_it_listens(self._process, self.port, self.log)
 
     def start(self) -> None:
         """Start it, and return once it accepts connections."""
         self.launch()
         self.wait_until_it_listens()
+
+    def check_it_runs(self) -> None:
+        """Fail if it ended by itself."""
+        ended = self._process is not None and self._process.poll() is not None
+        assert not ended, f"A replica ended: {self.log.read_text()}"
 
     def kill(self) -> None:
         """End it without warning, if it's running."""
@@ -100,3 +96,5 @@ def running_replicas(
         for replica in replicas:
             replica.wait_until_it_listens()
         yield nginx, replicas
+        for replica in replicas:
+            replica.check_it_runs()
