@@ -8,8 +8,11 @@ from playwright.async_api import Browser
 from ..support.gallery_host import chromium
 
 
-@pytest.fixture(scope="package")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    """Chromium for all tests of this folder. They are skipped when it isn't installed."""
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium for one test, which is skipped when it isn't installed.
+
+    A browser for several tests would keep an event loop open, and others here start their own.
+    """
     async with chromium() as running:
         yield running
