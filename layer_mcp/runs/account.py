@@ -69,10 +69,11 @@ class AccountJournal:
         if self._journal is not None and self._journal.outcomes.has_pending:
             await self._journal.outcomes.record_pending()
 
-    async def withdraw_queued(self) -> None:
-        """Record that this process won't send its queued runs, and that nobody else should."""
+    async def withdraw_work(self) -> None:
+        """Record that nobody should send or save what this process leaves."""
         if self._journal is not None:
             await self._journal.withdraw_queued()
+            await self._journal.files.withdraw_downloads()
 
     async def open(self) -> Journal:
         """Return the account's journal. The first use reads the token."""

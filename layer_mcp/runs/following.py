@@ -112,6 +112,21 @@ class Follower:
             await journal.mark_ended(ended)
         return ended
 
+    async def read_again(self, run: Run) -> Run:
+        """Read an ended run of the journal, because the URLs of its outputs expire.
+
+        Raises:
+            LayerError: Layer has no such run, or no state arrived.
+        """
+        is_workflow = run.request.kind == "workflow"
+        return await self.get(
+            run.run_id or "",
+            workflow_id=run.request.subject_id if is_workflow else None,
+            workspace=run.request.workspace_id,
+            wait_seconds=0,
+            on_progress=None,
+        )
+
     async def refresh(self, run: Run) -> Run:
         """Read a run from Layer if it's running and a read is due, and return it.
 

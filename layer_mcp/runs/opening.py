@@ -76,7 +76,8 @@ async def open_account(
     """Open the runs of one of several accounts, as `open_runs` does.
 
     A `token` replaces the one in the settings or the keyring. With `hand_over` and a database that
-    servers share, another server sends what is still queued when the block ends.
+    servers share, another server sends what is still queued when the block ends, and resumes
+    downloads.
     """
     token = token or token_source(settings)
     failure: BaseException | None = None
@@ -108,6 +109,6 @@ async def open_account(
                 await submissions.wait()
                 await runs.record_pending()
                 if settings.database_url is not None and not hand_over:
-                    await runs.withdraw_queued()
+                    await runs.withdraw_work()
     if failure is not None:
         raise failure

@@ -35,7 +35,7 @@ from .rules.prices import spend_limits
 from .sending.queue import SlotQueue
 from .sending.sender import Sender
 from .sending.submitter import Submitter
-from .sending.takeover import take_over_runs
+from .sending.takeover import take_over
 from .types.budget import MIN_UPLOAD_SECONDS, CallBudget
 from .types.filters import RunFilter, RunFilters, RunTotals, with_filters
 from .types.limits import RateLimits
@@ -113,12 +113,17 @@ class Runs:
             limits=limits,
             rates=rates,
         )
-        if settings.database_url is not None:
-            send = self._sender.send_batch
-            background.start_waiting(take_over_runs, self._open_journal, send, background)
         self._outputs = OutputStore(
-            folders, client, self._open_journal, background, self._account.check_owned
+            folders,
+            client,
+            self._open_journal,
+            background,
+            check_owned=self._account.check_owned,
+            read_again=self._follower.read_again,
         )
+        if settings.database_url is not None:
+            send, resume = self._sender.send_batch, self._outputs.resume_left
+            background.start_waiting(take_over, self._open_journal, send, resume, background)
         # Images take memory, and Pillow's warnings are off for the whole process meanwhile.
         self._drawing = anyio.CapacityLimiter(1)
 
@@ -486,9 +491,9 @@ class Runs:
         """Write everything the journal couldn't record earlier, before the process ends."""
         await self._account.record_pending()
 
-    async def withdraw_queued(self) -> None:
-        """Record that this process won't send its queued runs, and that nobody else should."""
-        await self._account.withdraw_queued()
+    async def withdraw_work(self) -> None:
+        """Record that nobody should send or save what this process leaves."""
+        await self._account.withdraw_work()
 
     @property
     def are_idle(self) -> bool:

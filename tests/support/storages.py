@@ -14,7 +14,7 @@ from layer_mcp.runs.journal.databases.sqlite import FILE_NAME, SqliteDatabase
 
 from .postgres_server import PostgresServer, execute
 
-ROWS = ("runs", "outputs", "folders", "uploads", "tokens", "processes")
+ROWS = ("runs", "outputs", "folders", "uploads", "tokens", "downloads", "processes")
 
 AnyDatabase = SqliteDatabase | PostgresDatabase
 
@@ -125,7 +125,7 @@ class PostgresStorage:
         self.end_processes()
 
     def expire_lately(self) -> None:
-        """Let all leases expire, so that others take over what's queued."""
+        """Let all leases expire, so that others take over what processes left."""
         self.execute("UPDATE processes SET seen_at = seen_at - 60")
 
     def disconnect(self) -> None:

@@ -53,6 +53,12 @@ def take_over_queued(connection: Connection, database: Database, account: Accoun
     return taken
 
 
+def is_left(connection: Connection, database: Database, process_id: str) -> bool:
+    """Return whether a process has ended, and another one still takes over what it left."""
+    has_ended = not database.is_alive(connection, process_id)
+    return has_ended and not database.is_abandoned(connection, process_id)
+
+
 def withdraw_queued(connection: Connection, account: Account, process_id: str) -> None:
     """Record that a process won't send its queued runs, and that nobody else should."""
     connection.execute(

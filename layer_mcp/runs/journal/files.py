@@ -1,11 +1,27 @@
-"""Remember files: the contents that Layer has, and the folders of saved outputs."""
+"""Remember files: the contents that Layer has, folders of saved outputs, and downloads."""
 
-from collections.abc import Callable, Collection
+import json
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from .abandoned import is_left
 from .accounts import Account
 from .databases.database import Connection, Database
 from .failures import attempt
+
+
+@dataclass(frozen=True)
+class Download:
+    """Outputs of a run that are being saved, by number, and the start of their names."""
+
+    run_id: str
+    folder: Path
+    numbers: frozenset[int]
+    name: str | None
 
 
 class RememberedFiles:
@@ -22,8 +38,7 @@ class RememberedFiles:
             "INSERT INTO folders VALUES (?, ?, ?) "
             "ON CONFLICT (account, run_id) DO UPDATE SET folder = excluded.folder"
         )
-        values = (self._account.name, run_id.lower(), str(folder))
-        await attempt(self._database.write(lambda connection: connection.execute(sql, values)))
+        await self._write(sql, self._account.name, run_id.lower(), str(folder))
 
     async def find_folder(self, run_id: str) -> Path | None:
         """Return the folder of a run's outputs, even if the run wasn't started here."""
@@ -75,8 +90,66 @@ class RememberedFiles:
     async def forget_upload(self, workspace_id: str, sha256: str) -> None:
         """Forget a file that Layer no longer has."""
         sql = "DELETE FROM uploads WHERE account = ? AND workspace_id = ? AND sha256 = ?"
-        values = (self._account.name, workspace_id, sha256)
+        await self._write(sql, self._account.name, workspace_id, sha256)
+
+    @asynccontextmanager
+    async def note_download(self, download: Download) -> AsyncGenerator[None]:
+        """Remember a download until the block ends.
+
+        If the block is cancelled, because the process is ending, another server can take it over.
+        """
+        if not self._database.is_shared:
+            yield
+            return
+        key = uuid4().hex
+        numbers = json.dumps(sorted(download.numbers))
+        what = (download.run_id.lower(), str(download.folder), numbers, download.name)
+
+        def work(connection: Connection) -> None:
+            # The process gets its ID when the database is opened.
+            who = (key, self._account.name, self._database.process_id)
+            connection.execute("INSERT INTO downloads VALUES (?, ?, ?, ?, ?, ?, ?)", (*who, *what))
+
+        await attempt(self._database.write(work))
+        try:
+            yield
+        finally:
+            # If the block is cancelled, so is this.
+            await self._write("DELETE FROM downloads WHERE key = ?", key)
+
+    async def take_over_downloads(self) -> list[Download]:
+        """Return the account's downloads that ended processes left, and forget them.
+
+        Each one is taken over by one process only.
+        """
+
+        def work(connection: Connection) -> list[Download]:
+            sql = "SELECT * FROM downloads WHERE account = ?"
+            rows = connection.execute(sql, (self._account.name,)).fetchall()
+            left = [row for row in rows if is_left(connection, self._database, row["process_id"])]
+            for row in left:
+                connection.execute("DELETE FROM downloads WHERE key = ?", (row["key"],))
+            return [_download_from_row(row) for row in left]
+
+        return await attempt(self._database.write(work)) or []
+
+    async def withdraw_downloads(self) -> None:
+        """Record that nobody should resume what this process leaves."""
+        if self._database.is_shared:
+            values = (self._account.name, self._database.process_id)
+            await self._write("DELETE FROM downloads WHERE account = ? AND process_id = ?", *values)
+
+    async def _write(self, sql: str, *values: Any) -> None:
         await attempt(self._database.write(lambda connection: connection.execute(sql, values)))
+
+
+def _download_from_row(row: Any) -> Download:
+    return Download(
+        run_id=row["run_id"],
+        folder=Path(row["folder"]),
+        numbers=frozenset(json.loads(row["numbers"])),
+        name=row["name"],
+    )
 
 
 def _find_upload(connection: Connection, key: tuple[str, str, str]) -> str | None:

@@ -15,6 +15,7 @@ from ...files.local_files import MEGABYTE
 from ...files.paths import Folders, resolve_below, resolve_output
 from ..activity import BackgroundTasks, KeyedLocks
 from ..journal import Journal
+from ..journal.files import Download
 from ..types.run import Run
 from .background import SavingJob, SavingJobs
 from .names import check_name
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 class OutputStore:
     """Saves outputs in the output folder, and finds them again.
 
-    `check_owned` refuses the runs of others.
+    `check_owned` refuses the runs of others, and `read_again` reads a run with current URLs.
     """
 
     def __init__(
@@ -36,12 +37,16 @@ class OutputStore:
         client: LayerClient,
         open_journal: Callable[[], Awaitable[Journal]],
         background: BackgroundTasks,
+        *,
         check_owned: Callable[[Run], Awaitable[None]],
+        read_again: Callable[[Run], Awaitable[Run]],
     ) -> None:
         self._check_owned = check_owned
+        self._read_again = read_again
         self._folders = folders
         self._client = client
         self._open_journal = open_journal
+        self._background = background
         self._jobs = SavingJobs(background)
         self._locks = KeyedLocks()
         self._slots = anyio.Semaphore(MAX_FILES_AT_ONCE)
@@ -89,6 +94,14 @@ class OutputStore:
             return FilesOnDisk(warnings=[warning])
         return await to_thread.run_sync(FilesOnDisk.of, saved)
 
+    async def resume_left(self) -> None:
+        """Resume in the background the account's downloads that other servers left."""
+        if not self._folders.settings.uses_disk:
+            return
+        for download in await (await self._open_journal()).files.take_over_downloads():
+            logger.info("Resuming to save run %s for a server that stopped", download.run_id)
+            self._background.start_soon(self._resume, download)
+
     async def _save_missing(
         self, run: Run, folder: Path | None, seconds: float | None, on_bytes: OnBytes | None
     ) -> SavedOutputs:
@@ -100,6 +113,18 @@ class OutputStore:
         if earlier is not None and not missing:
             return earlier
         return await self.save(run, folder, numbers=missing, seconds=seconds, on_bytes=on_bytes)
+
+    async def _resume(self, download: Download) -> None:
+        """Resume a download. A failure is only logged, because nobody waits for it."""
+        try:
+            known = await (await self._open_journal()).find(download.run_id)
+            if known is not None:
+                run = await self._read_again(known)
+                await self.save(run, download.folder, numbers=download.numbers, name=download.name)
+        except LayerError as error:
+            logger.warning("Can't resume saving run %s: %s", download.run_id, error)
+        except Exception:
+            logger.exception("Resuming to save run %s crashed", download.run_id)
 
     async def _save(
         self, run: Run, folder: Path, numbers: Collection[int], name: str | None, on_bytes: OnBytes
@@ -115,7 +140,8 @@ class OutputStore:
             slots=self._slots,
             measuring=self._measuring,
         )
-        async with self._locks.lock(run_id.lower()):
+        download = Download(run_id, folder, frozenset(numbers), name)
+        async with journal.files.note_download(download), self._locks.lock(run_id.lower()):
             saved = await save_outputs(
                 self._client, run, folder, options, numbers=numbers, on_bytes=on_bytes
             )

@@ -1,7 +1,7 @@
-"""Takeover: the queued runs of a server that ended are sent by another one.
+"""Takeover: another server sends the queued runs of one that ended, and resumes its downloads.
 
 Only servers that share a database take over, and only for ten minutes. A run is taken over by one
-server, and like any other, it's sent once.
+server, and like any other, it's sent once. Downloads need a folder that the servers share, too.
 """
 
 import logging
@@ -13,22 +13,25 @@ import anyio
 from ...errors import LayerError
 from ..activity import BackgroundTasks
 from ..journal import Journal
+from ..journal.abandoned import is_left
 from ..journal.databases.database import Connection, Database
 from ..journal.rows import LIVE
 from ..types.states import QUEUED
 from .queue import Batch
 
 LOOK_SECONDS = 15.0
+DOWNLOADING = "SELECT DISTINCT account, process_id FROM downloads"
 
 logger = logging.getLogger(__name__)
 
 
-async def take_over_runs(
+async def take_over(
     open_journal: Callable[[], Awaitable[Journal]],
     send_batch: Callable[[Batch], Coroutine[Any, Any, None]],
+    resume_downloads: Callable[[], Awaitable[None]],
     background: BackgroundTasks,
 ) -> None:
-    """Look for queued runs of ended servers every 15 s, and send them, until it's cancelled."""
+    """Look for work that ended servers left every 15 s, and do it, until it's cancelled."""
     while True:
         await anyio.sleep(LOOK_SECONDS)
         # Runs that are taken over must not be lost with an account that seems idle.
@@ -38,20 +41,19 @@ async def take_over_runs(
                 if journal.outcomes.has_pending:
                     await journal.outcomes.record_pending()
                 runs = await journal.take_over_queued()
+                if runs:
+                    logger.info("Took over %d queued runs of a server that stopped", len(runs))
+                    background.start_soon(send_batch, Batch(runs))
+                await resume_downloads()
             except LayerError as error:
-                logger.debug("Can't look for queued runs: %s", error)
-                continue
+                logger.debug("Can't look for work of servers that stopped: %s", error)
             # A crash must not stop the server; the next look tries again.
             except Exception:
-                logger.exception("Looking for queued runs crashed")
-                continue
-            if runs:
-                logger.info("Took over %d queued runs of a server that stopped", len(runs))
-                background.start_soon(send_batch, Batch(runs))
+                logger.exception("Looking for work of servers that stopped crashed")
 
 
-async def find_left_accounts(database: Database) -> set[str]:
-    """Return the accounts with queued runs that a server has to take over.
+async def find_left_accounts(database: Database, *, with_downloads: bool) -> set[str]:
+    """Return the accounts with queued runs, or downloads, that a server has to take over.
 
     Raises:
         DatabaseError: the database can't be read.
@@ -60,11 +62,9 @@ async def find_left_accounts(database: Database) -> set[str]:
     def work(connection: Connection) -> set[str]:
         # The first condition is the one of an index.
         sql = f"SELECT DISTINCT account, process_id FROM runs WHERE {LIVE} AND state = ?"
-        return {
-            row["account"]
-            for row in connection.execute(sql, (QUEUED,)).fetchall()
-            if not database.is_alive(connection, row["process_id"])
-            and not database.is_abandoned(connection, row["process_id"])
-        }
+        rows = connection.execute(sql, (QUEUED,)).fetchall()
+        if with_downloads:
+            rows += connection.execute(DOWNLOADING).fetchall()
+        return {row["account"] for row in rows if is_left(connection, database, row["process_id"])}
 
     return await database.read(work)

@@ -109,21 +109,23 @@ class Accounts:
                 account.app.runs.stop_waiting()
 
     async def open_left_accounts(self) -> None:
-        """Open the accounts of callers whose queued runs another server left, until cancelled.
+        """Open the accounts of callers whose work another server left, until cancelled.
 
-        An open account takes over its own runs. This can't open accounts with keys of callers.
+        An open account takes over its own work. This can't open accounts with keys of callers.
         """
         while True:
             await anyio.sleep(LOOK_SECONDS)
             try:
-                left = await find_left_accounts(self._shared.database)
+                left = await find_left_accounts(
+                    self._shared.database, with_downloads=self._settings.uses_disk
+                )
             except DatabaseError as error:
-                logger.debug("Can't look for accounts with queued runs: %s", error)
+                logger.debug("Can't look for accounts with work of other servers: %s", error)
                 continue
             names = {name for account in left if (name := name_in(account)) is not None}
             for name in names:
                 async with self.open(Caller(name)):
-                    logger.info("Opened an account whose queued runs another server left")
+                    logger.info("Opened an account with work that another server left")
 
     def _start(self, key: Hashable, caller: Caller) -> _Account:
         account = _Account()

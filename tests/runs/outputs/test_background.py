@@ -12,32 +12,18 @@ from layer_mcp.runs.outputs.partial import open_partial
 from layer_mcp.runs.types.run import Run
 from layer_mcp.sandbox import RunningSandbox
 
-from ...support.hosts import SMALL_IMAGE
 from ...support.media_host import names_in
-from ...support.sandbox_calls import png_with, replace_outputs
+from ...support.slow_outputs import (
+    LARGE,
+    SLOWEST_BYTES_A_SECOND,
+    asked_ranges,
+    large_run,
+    until_a_part_arrived,
+)
 
 pytestmark = pytest.mark.anyio
 
-LARGE = png_with(bytes(300_000))
-SLOW_BYTES_A_SECOND, SLOWEST_BYTES_A_SECOND = 400_000, 40_000
 SHORT_SECONDS = 0.3
-LIMIT_SECONDS = 30
-
-
-async def large_run(
-    runs: Runs, sandbox: RunningSandbox, bytes_a_second: int = SLOW_BYTES_A_SECOND
-) -> Run:
-    """Return a finished run whose one output takes a while to arrive."""
-    run = await runs.generate(**SMALL_IMAGE)
-    replace_outputs(sandbox, run.run_id, LARGE)
-    sandbox.state.knobs.media_bytes_a_second = bytes_a_second
-    # Layer says how large a file is when it is asked for the run.
-    return await runs.get(run.run_id or "")
-
-
-def asked_ranges(sandbox: RunningSandbox) -> list[str | None]:
-    arrivals = [arrival for arrival in sandbox.state.arrivals if arrival.operation == "media"]
-    return [arrival.headers.get("range") for arrival in arrivals]
 
 
 async def test_a_call_that_ends_early_reports_download_progress(
@@ -78,9 +64,7 @@ async def stop_in_the_middle(settings: Settings, sandbox: RunningSandbox, folder
     async with open_runs(settings) as runs:
         run = await large_run(runs, sandbox, SLOWEST_BYTES_A_SECOND)
         await runs.save(run, folder, seconds=SHORT_SECONDS)
-        with anyio.fail_after(LIMIT_SECONDS):
-            while not any(p.stat().st_size for p in folder.glob(".*.part")):  # noqa: ASYNC110
-                await anyio.sleep(0.05)
+        await until_a_part_arrived(folder)
     return run
 
 

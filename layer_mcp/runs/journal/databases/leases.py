@@ -11,13 +11,16 @@ from .database import Connection
 
 RENEW_SECONDS = 5.0
 LEASE_SECONDS = 30.0
-# How long queued runs are taken over, because nobody wants to pay for yesterday's batch.
+# How long queued runs and downloads are taken over: nobody wants to pay for yesterday's batch.
 TAKEOVER_SECONDS = 600.0
 # Forgotten after a day, unless it left runs behind.
 FORGET_SECONDS = 24 * 60 * 60
 NOW = "EXTRACT(EPOCH FROM clock_timestamp())::DOUBLE PRECISION"
 
-LEFT_NOTHING = f"process_id NOT IN (SELECT process_id FROM runs WHERE {LIVE})"
+LEFT_NOTHING = (
+    f"process_id NOT IN (SELECT process_id FROM runs WHERE {LIVE} "
+    "UNION ALL SELECT process_id FROM downloads)"
+)
 
 LEASES = """
 CREATE TABLE processes (
@@ -69,7 +72,12 @@ def remove(connection: Connection, process_id: str) -> None:
 
 
 def remove_old(connection: Connection) -> None:
-    """Forget the processes that ended long ago and left no runs behind."""
+    """Forget the downloads and processes that ended long ago, but not those with runs."""
+    connection.execute(
+        "DELETE FROM downloads WHERE process_id NOT IN "
+        f"(SELECT process_id FROM processes WHERE seen_at > {NOW} - ?)",
+        (LEASE_SECONDS + TAKEOVER_SECONDS,),
+    )
     connection.execute(
         f"DELETE FROM processes WHERE seen_at <= {NOW} - ? AND {LEFT_NOTHING}",
         (FORGET_SECONDS,),

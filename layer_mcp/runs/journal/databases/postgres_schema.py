@@ -14,7 +14,14 @@ from .schema import FOLDERS, INDEXES, NEW, OUTPUTS, RUNS, SCHEMA_VERSION, SHARED
 SCHEMA = "layer_mcp"
 # The ID tells journals apart, whatever the URL says.
 JOURNAL = "CREATE TABLE journal (id TEXT PRIMARY KEY, version BIGINT NOT NULL)"
-TABLES = (JOURNAL, LEASES, RUNS, OUTPUTS, FOLDERS, *INDEXES, *NEW, *SHARED)
+# What processes are saving. Only servers that share a database take it over.
+DOWNLOADS = """
+CREATE TABLE downloads (
+    key TEXT PRIMARY KEY, account TEXT NOT NULL, process_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    folder TEXT NOT NULL, numbers TEXT NOT NULL, name TEXT
+)
+"""
+TABLES = (JOURNAL, LEASES, DOWNLOADS, RUNS, OUTPUTS, FOLDERS, *INDEXES, *NEW, *SHARED)
 # The statements that lead to each version from the one before it.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 
