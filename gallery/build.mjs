@@ -44,15 +44,17 @@ function packageOf(input) {
   return /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
 }
 
-/** The licence texts of the packages that are in the page. */
+/** The packages that are in the page, each under the text of its licence. */
 function notices(packages) {
-  const texts = [...new Set(packages.filter(Boolean))].sort().map((name) => {
+  const holders = new Map();
+  for (const name of [...new Set(packages.filter(Boolean))].sort()) {
     const folder = join(here, "node_modules", name);
     const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     const text = file ? readFileSync(join(folder, file), "utf8").trim() : "";
-    return `${name} ${version} (${license})\n\n${text}`;
-  });
+    holders.set(text, [...(holders.get(text) ?? []), `${name} ${version} (${license})`]);
+  }
+  const texts = [...holders].map(([text, names]) => `${names.join("\n")}\n\n${text}`);
   return texts.join("\n\n\n").replaceAll("--", "- -").replaceAll("\r\n", "\n");
 }
 
