@@ -35,15 +35,22 @@ def shared_database(postgres_server: PostgresServer) -> str:
     return postgres_server.create_database()
 
 
+@pytest.fixture
+def postgres_storage(
+    postgres_server: PostgresServer, shared_database: str, state_folder: Path
+) -> PostgresStorage:
+    """An empty database that several processes share."""
+    storage = PostgresStorage(postgres_server, shared_database, state_folder)
+    storage.empty()
+    return storage
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def storage(request: pytest.FixtureRequest, state_folder: Path) -> Storage:
     """Where the test's journals are kept."""
     if request.param == "sqlite":
         return SqliteStorage(state_folder)
-    server = request.getfixturevalue("postgres_server")
-    storage = PostgresStorage(server, request.getfixturevalue("shared_database"), state_folder)
-    storage.empty()
-    return storage
+    return request.getfixturevalue("postgres_storage")
 
 
 @pytest.fixture

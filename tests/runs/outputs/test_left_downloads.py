@@ -19,7 +19,6 @@ from layer_mcp.runs.sending.takeover import find_left_accounts
 from layer_mcp.sandbox import Fault, RunningSandbox
 from layer_mcp.settings import SettingsWithoutDisk
 
-from ...support.postgres_server import PostgresServer
 from ...support.recorded_runs import ACCOUNT, API
 from ...support.slow_outputs import (
     LARGE,
@@ -38,26 +37,21 @@ COUNT = "SELECT COUNT(*) FROM downloads"
 
 
 @pytest.fixture
-def storage(
-    postgres_server: PostgresServer, shared_database: str, state_folder: Path
-) -> PostgresStorage:
-    storage = PostgresStorage(postgres_server, shared_database, state_folder)
-    storage.empty()
-    return storage
-
-
-@pytest.fixture
-def settings(environment: dict[str, str], storage: PostgresStorage, tmp_path: Path) -> Settings:
+def settings(
+    environment: dict[str, str], postgres_storage: PostgresStorage, tmp_path: Path
+) -> Settings:
     """The settings of servers that share a database and a folder."""
     folder = {"LAYER_OUTPUT_DIR": str(tmp_path / "out")}
-    return Settings.from_env({**environment, **storage.environment, **folder})
+    return Settings.from_env({**environment, **postgres_storage.environment, **folder})
 
 
 @pytest.fixture
-def journals(storage: PostgresStorage) -> Iterator[list[Journal]]:
+def journals(postgres_storage: PostgresStorage) -> Iterator[list[Journal]]:
     """Journals of one account, each with its own process."""
     with ExitStack() as stack:
-        databases = [stack.enter_context(closing(storage.make_database())) for _ in range(3)]
+        databases = [
+            stack.enter_context(closing(postgres_storage.make_database())) for _ in range(3)
+        ]
         yield [Journal(database, api_url=API, account=ACCOUNT) for database in databases]
 
 
@@ -100,16 +94,16 @@ async def test_another_server_resumes_a_download_under_the_same_name(
 
 
 async def test_nobody_resumes_the_download_of_a_command_that_ends(
-    settings: Settings, sandbox: RunningSandbox, storage: PostgresStorage
+    settings: Settings, sandbox: RunningSandbox, postgres_storage: PostgresStorage
 ) -> None:
     await leave_download(settings, sandbox, hand_over=False)
-    assert storage.execute(COUNT) == [(0,)]
+    assert postgres_storage.execute(COUNT) == [(0,)]
 
 
 async def test_a_server_without_a_disk_leaves_downloads_to_others(
     settings: Settings,
     sandbox: RunningSandbox,
-    storage: PostgresStorage,
+    postgres_storage: PostgresStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(takeover, "LOOK_SECONDS", 0.1)
@@ -117,37 +111,37 @@ async def test_a_server_without_a_disk_leaves_downloads_to_others(
     async with open_runs(SettingsWithoutDisk.of(settings)) as runs:
         await runs.list()
         await anyio.sleep(SHORT_SECONDS)
-    assert storage.execute(COUNT) == [(1,)]
+    assert postgres_storage.execute(COUNT) == [(1,)]
 
 
 async def test_a_download_that_ends_is_forgotten(
-    settings: Settings, sandbox: RunningSandbox, storage: PostgresStorage
+    settings: Settings, sandbox: RunningSandbox, postgres_storage: PostgresStorage
 ) -> None:
     async with open_runs(settings) as runs:
         run = await large_run(runs, sandbox)
         saving = await runs.save(run, seconds=SHORT_SECONDS)
         assert saving.arriving
-        assert storage.execute(COUNT) == [(1,)]
+        assert postgres_storage.execute(COUNT) == [(1,)]
         await runs.save(run)
-        assert storage.execute(COUNT) == [(0,)]
+        assert postgres_storage.execute(COUNT) == [(0,)]
 
 
 async def test_a_download_that_fails_is_forgotten(
-    settings: Settings, sandbox: RunningSandbox, storage: PostgresStorage
+    settings: Settings, sandbox: RunningSandbox, postgres_storage: PostgresStorage
 ) -> None:
     async with open_runs(settings) as runs:
         run = await large_run(runs, sandbox)
         sandbox.state.knobs.fail_next("media", *[Fault("status", status=404)] * 10)
         assert (await runs.save(run)).failures
-    assert storage.execute(COUNT) == [(0,)]
+    assert postgres_storage.execute(COUNT) == [(0,)]
 
 
 async def test_each_download_is_taken_over_by_one_server_only(
-    journals: list[Journal], storage: PostgresStorage, tmp_path: Path
+    journals: list[Journal], postgres_storage: PostgresStorage, tmp_path: Path
 ) -> None:
     ended, *others = journals
     await leave(ended, download_in(tmp_path))
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     taken: list[list[Download]] = []
 
     async def take(journal: Journal) -> None:
@@ -169,34 +163,37 @@ async def test_a_live_servers_download_is_left_alone(
 
 
 async def test_a_download_that_was_left_long_ago_is_forgotten(
-    journals: list[Journal], storage: PostgresStorage, tmp_path: Path
+    journals: list[Journal], postgres_storage: PostgresStorage, tmp_path: Path
 ) -> None:
     ended, other, _ = journals
     await leave(ended, download_in(tmp_path))
-    storage.expire()
+    postgres_storage.expire()
     assert await other.files.take_over_downloads() == []
-    assert storage.execute(COUNT) == [(0,)]
+    assert postgres_storage.execute(COUNT) == [(0,)]
 
 
 async def test_a_server_that_stops_stays_known_while_it_leaves_a_download(
-    journals: list[Journal], storage: PostgresStorage, tmp_path: Path
+    journals: list[Journal], postgres_storage: PostgresStorage, tmp_path: Path
 ) -> None:
     _, other, _ = journals
-    with closing(storage.make_database()) as database:
+    with closing(postgres_storage.make_database()) as database:
         await leave(Journal(database, api_url=API, account=ACCOUNT), download_in(tmp_path))
     assert await other.files.take_over_downloads() == [download_in(tmp_path)]
 
 
 async def test_finds_the_accounts_whose_downloads_were_left(
-    storage: PostgresStorage, tmp_path: Path
+    postgres_storage: PostgresStorage, tmp_path: Path
 ) -> None:
     def journal_in(database: PostgresDatabase) -> Journal:
         return Journal(database, api_url=API, account=ACCOUNT)
 
-    with closing(storage.make_database()) as ended, closing(storage.make_database()) as asking:
+    with (
+        closing(postgres_storage.make_database()) as ended,
+        closing(postgres_storage.make_database()) as asking,
+    ):
         await leave(journal_in(ended), download_in(tmp_path))
         assert await find_left_accounts(asking, with_downloads=True) == set()
-        storage.expire_lately()
+        postgres_storage.expire_lately()
         assert await find_left_accounts(asking, with_downloads=True) == {ACCOUNT}
         assert await find_left_accounts(asking, with_downloads=False) == set()
         await journal_in(asking).files.take_over_downloads()

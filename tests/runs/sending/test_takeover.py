@@ -22,7 +22,6 @@ from layer_mcp.sandbox import RunningSandbox
 from ...support.hosts import SMALL_IMAGE
 from ...support.journals import list_runs
 from ...support.library import WAIT_SECONDS, draft, prompts, submit_batch
-from ...support.postgres_server import PostgresServer
 from ...support.recorded_runs import ACCOUNT, API, another, queued_run, run_with_slot, sending_run
 from ...support.storages import PostgresStorage
 from ...support.submitting_process import submitting_process
@@ -34,24 +33,15 @@ AT_ONCE = 5
 
 
 @pytest.fixture
-def storage(
-    postgres_server: PostgresServer, shared_database: str, state_folder: Path
-) -> PostgresStorage:
-    storage = PostgresStorage(postgres_server, shared_database, state_folder)
-    storage.empty()
-    return storage
-
-
-@pytest.fixture
-def shared(environment: dict[str, str], storage: PostgresStorage) -> dict[str, str]:
+def shared(environment: dict[str, str], postgres_storage: PostgresStorage) -> dict[str, str]:
     """The settings of servers that share a database."""
-    return {**environment, **storage.environment}
+    return {**environment, **postgres_storage.environment}
 
 
 @pytest.fixture
-def databases(storage: PostgresStorage) -> Iterator[list[PostgresDatabase]]:
+def databases(postgres_storage: PostgresStorage) -> Iterator[list[PostgresDatabase]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(closing(storage.make_database())) for _ in range(3)]
+        yield [stack.enter_context(closing(postgres_storage.make_database())) for _ in range(3)]
 
 
 def journal_in(database: PostgresDatabase | SqliteDatabase) -> Journal:
@@ -66,7 +56,7 @@ def potions() -> list[dict[str, Any]]:
 async def test_another_server_sends_the_rest_of_a_killed_servers_batch_once(
     shared: dict[str, str],
     sandbox: RunningSandbox,
-    storage: PostgresStorage,
+    postgres_storage: PostgresStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(takeover, "LOOK_SECONDS", 0.1)
@@ -79,7 +69,7 @@ async def test_another_server_sends_the_rest_of_a_killed_servers_batch_once(
             states = [run["state"] for run in child.runs()]
             assert states == ["in_progress"] * AT_ONCE + ["queued"] * (COUNT - AT_ONCE)
             child.kill()
-        storage.expire_lately()
+        postgres_storage.expire_lately()
         sandbox.state.knobs.run_seconds = 0
         await until_sent_all(sandbox)
     found = await list_runs(shared)
@@ -129,11 +119,11 @@ async def test_a_command_that_ends_withdraws_its_queue(
 
 
 async def test_each_queued_run_is_taken_over_by_one_server_only(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, *others = map(journal_in, databases)
     left = [await queued_run(ended, another()) for _ in range(3)]
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     taken: list[list[Run]] = []
 
     async def take(journal: Journal) -> None:
@@ -146,11 +136,11 @@ async def test_each_queued_run_is_taken_over_by_one_server_only(
 
 
 async def test_a_run_that_was_being_sent_is_not_taken_over(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, other, _ = map(journal_in, databases)
     run = await sending_run(ended)
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     assert await other.take_over_queued() == []
     assert (await other.reload(run)).state == "unknown"
 
@@ -163,43 +153,43 @@ async def test_a_live_servers_queue_is_left_alone(databases: list[PostgresDataba
 
 
 async def test_a_queue_that_was_left_long_ago_is_not_sent(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, other, _ = map(journal_in, databases)
     run = await queued_run(ended)
-    storage.expire()
+    postgres_storage.expire()
     assert await other.take_over_queued() == []
     assert (await other.reload(run)).state == "not_sent"
 
 
 async def test_a_run_that_was_taken_over_waits_for_a_slot_of_its_own(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, other, _ = map(journal_in, databases)
     await run_with_slot(ended)
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     await other.take_over_queued()
-    assert storage.execute("SELECT slot_at FROM runs") == [(None,)]
+    assert postgres_storage.execute("SELECT slot_at FROM runs") == [(None,)]
 
 
 async def test_a_server_that_was_taken_for_ended_does_not_send_what_others_took_over(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, other, _ = map(journal_in, databases)
     run = await queued_run(ended)
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     await other.take_over_queued()
     assert await other.mark_sending(run) == 1
     assert await ended.mark_sending(run) is None
 
 
 async def test_finds_the_accounts_whose_queue_was_left(
-    databases: list[PostgresDatabase], storage: PostgresStorage
+    databases: list[PostgresDatabase], postgres_storage: PostgresStorage
 ) -> None:
     ended, asking, _ = databases
     await queued_run(journal_in(ended))
     assert await find_left_accounts(asking, with_downloads=False) == set()
-    storage.expire_lately()
+    postgres_storage.expire_lately()
     assert await find_left_accounts(asking, with_downloads=False) == {ACCOUNT}
     await journal_in(asking).take_over_queued()
     assert await find_left_accounts(asking, with_downloads=False) == set()
