@@ -114,16 +114,12 @@ async def test_a_server_without_a_disk_leaves_downloads_to_others(
     assert postgres_storage.execute(COUNT) == [(1,)]
 
 
-async def test_a_download_that_ends_is_forgotten(
-    settings: Settings, sandbox: RunningSandbox, postgres_storage: PostgresStorage
+async def test_a_download_is_noted_until_it_ends(
+    journals: list[Journal], postgres_storage: PostgresStorage, tmp_path: Path
 ) -> None:
-    async with open_runs(settings) as runs:
-        run = await large_run(runs, sandbox)
-        saving = await runs.save(run, seconds=SHORT_SECONDS)
-        assert saving.arriving
+    async with journals[0].files.note_download(download_in(tmp_path)):
         assert postgres_storage.execute(COUNT) == [(1,)]
-        await runs.save(run)
-        assert postgres_storage.execute(COUNT) == [(0,)]
+    assert postgres_storage.execute(COUNT) == [(0,)]
 
 
 async def test_a_download_that_fails_is_forgotten(
