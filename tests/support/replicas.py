@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from .hosts import SCRIPT, child_environment, with_constant
 from .nginx import Nginx, running_nginx
-from .ports import free_port, wait_until_it_listens
+from .ports import START_SECONDS, free_port, wait_until_it_listens
 
 STOP_SECONDS = 100
 MANY = 1_000_000
@@ -43,15 +45,17 @@ class Replica:
                 env=child_environment(dict(self.environment)),
             )
 
-    def wait_until_it_listens(self) -> None:
-        """Return once it accepts connections."""
+    def wait_until_it_answers(self) -> None:
+        """Return once it serves requests. By then, it has logged its URLs."""
         assert self._process is not None
         wait_until_it_listens(self._process, self.port, self.log)
+        url = f"http://127.0.0.1:{self.port}/livez"
+        httpx.get(url, trust_env=False, timeout=START_SECONDS).raise_for_status()
 
     def start(self) -> None:
-        """Start it, and return once it accepts connections."""
+        """Start it, and return once it serves requests."""
         self.launch()
-        self.wait_until_it_listens()
+        self.wait_until_it_answers()
 
     def check_it_runs(self) -> None:
         """Fail if it ended by itself."""
@@ -94,7 +98,7 @@ def running_replicas(
             stack.callback(replica.kill)
             replica.launch()
         for replica in replicas:
-            replica.wait_until_it_listens()
+            replica.wait_until_it_answers()
         yield nginx, replicas
         for replica in replicas:
             replica.check_it_runs()
