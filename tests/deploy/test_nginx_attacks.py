@@ -19,7 +19,7 @@ from layer_mcp.sandbox import Knobs, RunningSandbox, SandboxState, running_sandb
 
 from ..support.callers import entry, new_token, write_tokens
 from ..support.hosts import SMALL_IMAGE, settings_for
-from ..support.http_process import message, request
+from ..support.http_process import message, request, wait_for_entry
 from ..support.issuer import running_issuer
 from ..support.local_uploads import arrivals
 from ..support.nginx import SERVER_NAME, Nginx, running_nginx
@@ -195,22 +195,18 @@ def test_addresses_that_are_given_out_come_from_the_public_url(front: Front) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a second address of this machine")
+@pytest.mark.parametrize(
+    ("options", "address"),
+    # Without the option, the address is that of nginx.
+    [(["--trust-proxy"], "127.0.0.2"), ([], "127.0.0.1")],
+    ids=["trusted", "untrusted"],
+)
 def test_the_log_has_the_clients_own_address_only_from_a_trusted_proxy(
-    front: Front, tmp_path: Path
+    options: list[str], address: str, tmp_path: Path
 ) -> None:
-    assert logged_client(front) == "127.0.0.2"
-    with running_front(tmp_path, front.sandbox) as untrusting:
-        # That is nginx itself.
-        assert logged_client(untrusting) == "127.0.0.1"
-
-
-def logged_client(front: Front) -> str:
-    """Return the address in the log for a client that calls from the second one."""
-    before = front.replica.log.stat().st_size
-    front.send(request(CLOSE, *SPOOFED, host=HOST), address="127.0.0.2")
-    while not (text := front.replica.log.read_bytes()[before:]).endswith(b"\n"):
-        pass
-    return json.loads(text.splitlines()[-1])["client"]
+    with running_sandbox() as sandbox, running_front(tmp_path, sandbox, *options) as front:
+        front.send(request(CLOSE, *SPOOFED, host=HOST), address="127.0.0.2")
+        assert wait_for_entry(front.replica.log)["client"] == address
 
 
 def test_an_uploaded_file_is_a_reference_only_of_the_caller_that_got_the_url(front: Front) -> None:

@@ -19,6 +19,9 @@ from .hosts import SCRIPT, child_environment
 HOST = b"127.0.0.1:8750"
 # Debug messages may come before.
 URL = re.compile(r"^http://\S+$", re.MULTILINE)
+ENTRY_SECONDS = 30
+# Only whole lines, and not the URLs at the start.
+ENTRY = re.compile(rb"^\{.*\}\n", re.MULTILINE)
 
 
 def message(method: str, **params: Any) -> bytes:
@@ -83,6 +86,16 @@ def http_process(
             yield Server(port_of(urls[0]), psutil.Process(process.pid), log, metrics_port)
         finally:
             process.kill()
+
+
+def wait_for_entry(log: Path, after_bytes: int = 0) -> dict[str, Any]:
+    """Return the only entry of an access log; it's written after the response, so wait for it."""
+    deadline = time.monotonic() + ENTRY_SECONDS
+    while not (lines := ENTRY.findall(log.read_bytes()[after_bytes:])):
+        assert time.monotonic() < deadline, "The request isn't in the access log."
+        time.sleep(0.005)
+    [line] = lines
+    return json.loads(line)
 
 
 def port_of(url: str) -> int:

@@ -10,20 +10,17 @@ from layer_mcp.server.callers.caller import CALLER_KEY, Caller
 from layer_mcp.server.http.access_log import AccessLog, client_address
 from layer_mcp.server.http.exchange import Exchange
 
-from ...support.http_process import Server, http_process, message, request
+from ...support.http_process import Server, http_process, message, request, wait_for_entry
 
 CLOSE = b"Connection: close"
 SECRETS = [b"query-secret", b"header-secret", b"prompt-secret", b"path-secret", b"cookie-secret"]
 
 
 def logged(server: Server, given: bytes) -> dict[str, Any]:
-    """Return the line for a request; it's written after the response."""
+    """Return the entry for a request."""
     before = server.log.stat().st_size
     server.ask_once(given)
-    while b"\n" not in (text := server.log.read_bytes()[before:]):
-        pass
-    [line] = text.splitlines()
-    return json.loads(line)
+    return wait_for_entry(server.log, before)
 
 
 @pytest.mark.process
