@@ -122,7 +122,7 @@ class Runs:
             read_again=self._follower.read_again,
         )
         if settings.database_url is not None:
-            send, resume = self._sender.send_batch, self._outputs.resume_left
+            send, resume = self._sender.send_batch, self._outputs.resume_downloads
             background.start_waiting(take_over, self._open_journal, send, resume, background)
         # Images take memory, and Pillow's warnings are off for the whole process meanwhile.
         self._drawing = anyio.CapacityLimiter(1)

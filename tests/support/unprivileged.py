@@ -1,4 +1,4 @@
-"""Servers that run as a user without rights, because they refuse to run as root or needn't."""
+"""Servers that run as a user without rights, even if the tests run as root."""
 
 import os
 import subprocess

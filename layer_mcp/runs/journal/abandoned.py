@@ -53,8 +53,8 @@ def take_over_queued(connection: Connection, database: Database, account: Accoun
     return taken
 
 
-def is_left(connection: Connection, database: Database, process_id: str) -> bool:
-    """Return whether a process has ended, and another one still takes over what it left."""
+def can_take_over(connection: Connection, database: Database, process_id: str) -> bool:
+    """Return whether a process ended recently, so that another one takes over what it left."""
     has_ended = not database.is_alive(connection, process_id)
     return has_ended and not database.is_abandoned(connection, process_id)
 

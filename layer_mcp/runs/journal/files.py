@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .abandoned import is_left
+from .abandoned import can_take_over
 from .accounts import Account
 from .databases.database import Connection, Database
 from .failures import attempt
@@ -114,7 +114,7 @@ class RememberedFiles:
         try:
             yield
         finally:
-            # If the block is cancelled, so is this.
+            # If the block is cancelled, so is this write, and the download stays noted.
             await self._write("DELETE FROM downloads WHERE key = ?", key)
 
     async def take_over_downloads(self) -> list[Download]:
@@ -123,15 +123,22 @@ class RememberedFiles:
         Each one is taken over by one process only.
         """
 
-        def work(connection: Connection) -> list[Download]:
+        def find(connection: Connection) -> list[Any]:
             sql = "SELECT * FROM downloads WHERE account = ?"
             rows = connection.execute(sql, (self._account.name,)).fetchall()
-            left = [row for row in rows if is_left(connection, self._database, row["process_id"])]
+            database = self._database
+            return [row for row in rows if can_take_over(connection, database, row["process_id"])]
+
+        def take(connection: Connection) -> list[Download]:
+            left = find(connection)
             for row in left:
                 connection.execute("DELETE FROM downloads WHERE key = ?", (row["key"],))
             return [_download_from_row(row) for row in left]
 
-        return await attempt(self._database.write(work)) or []
+        # A write makes all other servers wait, and there is rarely anything to take.
+        if not await attempt(self._database.read(find)):
+            return []
+        return await attempt(self._database.write(take)) or []
 
     async def withdraw_downloads(self) -> None:
         """Record that nobody should resume what this process leaves."""

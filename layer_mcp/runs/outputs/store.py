@@ -94,7 +94,7 @@ class OutputStore:
             return FilesOnDisk(warnings=[warning])
         return await to_thread.run_sync(FilesOnDisk.of, saved)
 
-    async def resume_left(self) -> None:
+    async def resume_downloads(self) -> None:
         """Resume in the background the account's downloads that other servers left."""
         if not self._folders.settings.uses_disk:
             return

@@ -13,14 +13,13 @@ import anyio
 from ...errors import LayerError
 from ..activity import BackgroundTasks
 from ..journal import Journal
-from ..journal.abandoned import is_left
+from ..journal.abandoned import can_take_over
 from ..journal.databases.database import Connection, Database
 from ..journal.rows import LIVE
 from ..types.states import QUEUED
 from .queue import Batch
 
 LOOK_SECONDS = 15.0
-DOWNLOADING = "SELECT DISTINCT account, process_id FROM downloads"
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ async def take_over(
 
 
 async def find_left_accounts(database: Database, *, with_downloads: bool) -> set[str]:
-    """Return the accounts with queued runs, or downloads, that a server has to take over.
+    """Return the accounts with queued runs, and perhaps downloads, that a server has to take over.
 
     Raises:
         DatabaseError: the database can't be read.
@@ -64,7 +63,10 @@ async def find_left_accounts(database: Database, *, with_downloads: bool) -> set
         sql = f"SELECT DISTINCT account, process_id FROM runs WHERE {LIVE} AND state = ?"
         rows = connection.execute(sql, (QUEUED,)).fetchall()
         if with_downloads:
-            rows += connection.execute(DOWNLOADING).fetchall()
-        return {row["account"] for row in rows if is_left(connection, database, row["process_id"])}
+            sql = "SELECT DISTINCT account, process_id FROM downloads"
+            rows += connection.execute(sql).fetchall()
+        return {
+            row["account"] for row in rows if can_take_over(connection, database, row["process_id"])
+        }
 
     return await database.read(work)

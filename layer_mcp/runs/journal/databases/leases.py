@@ -72,7 +72,7 @@ def remove(connection: Connection, process_id: str) -> None:
 
 
 def remove_old(connection: Connection) -> None:
-    """Forget the downloads and processes that ended long ago, but not those with runs."""
+    """Forget downloads and processes that ended long ago, except processes with live runs."""
     connection.execute(
         "DELETE FROM downloads WHERE process_id NOT IN "
         f"(SELECT process_id FROM processes WHERE seen_at > {NOW} - ?)",
