@@ -129,7 +129,7 @@ def _add(path: Path, options: argparse.Namespace) -> int:
     _write(file, set_entry(file.text, TABLE, name, entry))
     print(token)
     print(
-        f"This is the only time that the token of {name} is shown. To use it, start the server "
+        f"The token for {name} won't be shown again. To use it, start the server "
         f"with: layer-mcp serve --http --tokens-file {path}",
         file=sys.stderr,
     )
@@ -180,7 +180,7 @@ def _remove(path: Path, options: argparse.Namespace) -> int:
         _write(file, remove_entry(file.text, TABLE, options.name))
     except NotEditableError as error:
         raise SettingsError(f"{options.name} can't be removed from {path}: {error}.") from None
-    print(f"Removed the token of {options.name}; it no longer works.")
+    print(f"Removed the token for {options.name}; it no longer works.")
     return EXIT_OK
 
 
