@@ -38,6 +38,12 @@ UNTIL_RELEASED = """{
 }"""
 
 
+async def release(gallery: GalleryHost) -> None:
+    """Let the held answer go on, once the server has given it."""
+    await gallery.page.wait_for_function("() => window.release !== undefined")
+    await gallery.page.evaluate("window.release()")
+
+
 def again(gallery: GalleryHost) -> Locator:
     return gallery.app.get_by_role("button", name="Run again with a new seed")
 
@@ -264,7 +270,7 @@ async def test_the_panel_stays_open_during_a_payment(gallery: GalleryHost) -> No
     await expect(gallery.app.get_by_text("A run is being started.")).to_be_attached()
     await expect(gallery.app.get_by_role("form")).to_have_count(0)
     await expect(again(gallery)).to_be_disabled()
-    await gallery.page.evaluate("window.release()")
+    await release(gallery)
     await expect(gallery.app.get_by_role("alert")).to_contain_text("OUTCOME_UNKNOWN")
     await gallery.app.get_by_role("button", name="Use file 1 as a reference").press("Enter")
     await expect(gallery.app.get_by_role("form")).to_be_visible()
@@ -279,7 +285,7 @@ async def test_reports_a_failed_payment_after_another_answer(gallery: GalleryHos
     await expect(gallery.app.get_by_text("Starting…")).to_be_visible()
     await gallery.page.evaluate("result => window.bridge.sendToolResult(result)", as_json(run))
     await expect(gallery.app.get_by_text("Starting…")).to_have_count(0)
-    await gallery.page.evaluate("window.release()")
+    await release(gallery)
     await expect(gallery.app.get_by_role("alert")).to_contain_text("OUTCOME_UNKNOWN")
 
 
